@@ -1,0 +1,25 @@
+//! The announcer port: how a use case tells the gateway's sessions, and through the bus everybody else's, what has
+//! been committed. Knows neither sessions nor encodings.
+
+use std::sync::Arc;
+
+use crate::domain::{ConversationId, Event, SessionId, UserId};
+
+/// Tells others. Nothing here waits or fails: who misses an announcement finds it in the log.
+pub trait Announce: Send + Sync + 'static {
+    /// An event was committed (or found committed by a retry, D3). Called in seq order per conversation for one
+    /// gateway's own commits. `origin` is the session whose request it was (D19).
+    fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>);
+
+    /// These users became members of a conversation without an event: a room or direct conversation was made.
+    fn joined(&self, conversation: ConversationId, users: &[UserId]);
+
+    /// A member's cursors moved (D34); `read` tells a read receipt from a delivery.
+    fn cursor_moved(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+        seq: crate::domain::Seq,
+        read: bool,
+    );
+}

@@ -1,0 +1,161 @@
+//! What can go wrong in a use case, with the stable code of each. The edges map codes to their statuses; nothing else
+//! decides what a client is told.
+
+use crate::domain::{InvalidId, InvalidText, Refusal};
+use crate::store::StoreError;
+
+/// A refused or failed request. The code is part of the wire (DESIGN.md section 7); the text is for people.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ChatError {
+    /// The request is not of the documented form.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// An id of the wrong form.
+    #[error("{field} is not a valid id")]
+    InvalidId {
+        /// Which.
+        field: &'static str,
+    },
+    /// A text that breaks its rule.
+    #[error("{field} {error}")]
+    InvalidText {
+        /// Which.
+        field: &'static str,
+        /// How.
+        error: InvalidText,
+    },
+    /// A password outside its limits.
+    #[error("password must have 8 to 256 bytes")]
+    InvalidPassword,
+    /// There is no token where one is needed.
+    #[error("an access token is required")]
+    TokenMissing,
+    /// The token is malformed, wrongly signed or unknown.
+    #[error("the token is not valid")]
+    TokenInvalid,
+    /// The token has expired: refresh it.
+    #[error("the token has expired")]
+    TokenExpired,
+    /// Unknown user or wrong password: the two look the same.
+    #[error("Invalid credentials")]
+    InvalidCredentials,
+    /// The name is somebody's already.
+    #[error("the username is taken")]
+    UsernameTaken,
+    /// A user id in the request that must be the token's, and is not.
+    #[error("{field} is not the user of the token")]
+    WrongUser {
+        /// Which.
+        field: &'static str,
+    },
+    /// No such user.
+    #[error("no such user")]
+    UserNotFound,
+    /// The change or request is refused by what is stored.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The clientMessageId was used by the same sender in the same conversation for another content (P3).
+    #[error("this clientMessageId was used for another content")]
+    ClientMessageIdReused,
+    /// More in one request than its limit allows.
+    #[error("{what} exceeds the limit of {limit}")]
+    LimitExceeded {
+        /// What there was too much of.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+    /// This gateway has more to do than it takes on; try again, or elsewhere.
+    #[error("the server is busy, try again")]
+    Busy,
+    /// The store is away, or a write's outcome is not known yet. Retry with the same clientMessageId.
+    #[error("temporarily unavailable, try again")]
+    Unavailable,
+    /// A fault of ours; the log has the cause.
+    #[error("internal error")]
+    Internal,
+}
+
+impl ChatError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::InvalidId { .. } => "invalid_id",
+            Self::InvalidText { field, error } => text_code(field, *error),
+            Self::InvalidPassword => "invalid_password",
+            Self::TokenMissing => "token_missing",
+            Self::TokenInvalid => "token_invalid",
+            Self::TokenExpired => "token_expired",
+            Self::InvalidCredentials => "invalid_credentials",
+            Self::UsernameTaken => "username_taken",
+            Self::WrongUser { .. } => "wrong_user",
+            Self::UserNotFound => "user_not_found",
+            Self::Refused(refusal) => refusal_code(*refusal),
+            Self::ClientMessageIdReused => "client_message_id_reused",
+            Self::LimitExceeded { .. } => "limit_exceeded",
+            Self::Busy => "busy",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Busy | Self::Unavailable)
+    }
+
+    /// A text field that broke its rule.
+    #[must_use]
+    pub const fn text(field: &'static str, error: InvalidText) -> Self {
+        Self::InvalidText { field, error }
+    }
+
+    /// An id field of the wrong form.
+    pub fn id(field: &'static str) -> impl Fn(InvalidId) -> Self {
+        move |InvalidId| Self::InvalidId { field }
+    }
+}
+
+const fn text_code(field: &str, error: InvalidText) -> &'static str {
+    match (field.as_bytes(), error) {
+        (b"content", InvalidText::Empty) => "content_empty",
+        (b"content", InvalidText::TooLong { .. }) => "content_too_long",
+        (b"username", _) => "invalid_username",
+        (b"name", _) => "invalid_name",
+        (b"clientMessageId", _) => "invalid_client_message_id",
+        (b"emoji", _) => "invalid_emoji",
+        _ => "invalid_request",
+    }
+}
+
+const fn refusal_code(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NotAMember => "not_a_member",
+        Refusal::NotAllowed => "not_allowed",
+        Refusal::NoSuchMember => "no_such_member",
+        Refusal::AlreadyAMember => "already_a_member",
+        Refusal::RoomFull => "room_full",
+        Refusal::NoSuchMessage => "no_such_message",
+        Refusal::MessageDeleted => "message_deleted",
+        Refusal::TooManyReactions => "too_many_reactions",
+        Refusal::DirectConversation => "direct_conversation",
+    }
+}
+
+impl From<StoreError> for ChatError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(cause) => {
+                tracing::warn!(cause, "store unavailable");
+                Self::Unavailable
+            }
+            StoreError::Broken(cause) => {
+                tracing::error!(cause, "store failed");
+                Self::Internal
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Events: the entries of a conversation's log. Knows neither how they are stored nor how they are written.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    ClientMessageId, Content, ConversationId, Emoji, EventId, Role, RoomName, Timestamp, UserId,
+};
+
+/// An event's number in its conversation's log: 1, 2, 3 … without holes. Zero is "before the first".
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seq(u64);
+
+impl Seq {
+    /// Before the first event.
+    pub const ZERO: Self = Self(0);
+    /// After every event: the largest number that JSON clients hold exactly (2⁵³ − 1).
+    pub const MAX: Self = Self((1 << 53) - 1);
+
+    /// The seq with this number, at most [`Seq::MAX`].
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        if number > Self::MAX.0 {
+            Self::MAX
+        } else {
+            Self(number)
+        }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The next seq.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self::new(self.0 + 1)
+    }
+
+    /// The seq before; zero stays zero.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
+    /// The seq this many places on.
+    #[must_use]
+    pub const fn plus(self, places: u64) -> Self {
+        Self::new(self.0.saturating_add(places))
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One entry of a conversation's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its id, the wire's `_id`; the same in every copy of the event.
+    pub id: EventId,
+    /// The conversation whose log it is in.
+    pub conversation: ConversationId,
+    /// Its place there.
+    pub seq: Seq,
+    /// Who caused it.
+    pub sender: UserId,
+    /// When the gateway accepted it.
+    pub at: Timestamp,
+    /// What happened.
+    pub body: Body,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Somebody said something.
+    Message(Message),
+    /// A message's content was replaced. No content when the message was deleted since.
+    Edited {
+        /// The message.
+        target: Seq,
+        /// What it says now.
+        content: Option<Content>,
+    },
+    /// A message's content was removed.
+    Deleted {
+        /// The message.
+        target: Seq,
+    },
+    /// A reaction was put on a message or taken off.
+    Reacted {
+        /// The message.
+        target: Seq,
+        /// The reaction.
+        emoji: Emoji,
+        /// Put on, or taken off.
+        added: bool,
+    },
+    /// A user became a member; this is the first event of their log.
+    MemberAdded {
+        /// The new member.
+        user: UserId,
+        /// What they may do.
+        role: Role,
+    },
+    /// A user left (they are the sender) or was removed; this is the last event of their log.
+    MemberRemoved {
+        /// The former member.
+        user: UserId,
+        /// Who inherited the room, when its only owner left.
+        heir: Option<UserId>,
+    },
+    /// A member's role changed.
+    RoleChanged {
+        /// The member.
+        user: UserId,
+        /// What they may do now.
+        role: Role,
+    },
+    /// The room has a new name.
+    Renamed {
+        /// The name.
+        name: RoomName,
+    },
+    /// The room was deleted; the last event of its log.
+    RoomDeleted,
+}
+
+impl Body {
+    /// Whether who belongs to the conversation, or in what role, changes with it.
+    #[must_use]
+    pub const fn changes_membership(&self) -> bool {
+        matches!(
+            self,
+            Self::MemberAdded { .. }
+                | Self::MemberRemoved { .. }
+                | Self::RoleChanged { .. }
+                | Self::RoomDeleted
+        )
+    }
+}
+
+/// A message as it stands now: edits, deletion and reactions are projected onto it (D8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// What it says; none once deleted.
+    pub content: Option<Content>,
+    /// The sender's own id for it. The gateway makes one when the client sends none: then it is the event's id in
+    /// hexadecimal, and is not shown.
+    pub client_message_id: ClientMessageId,
+    /// Of what was first sent; stays when the content is edited or deleted, so that a retry is still recognised (P3).
+    pub fingerprint: Fingerprint,
+    /// When it was last edited.
+    pub edited_at: Option<Timestamp>,
+    /// When it was deleted.
+    pub deleted_at: Option<Timestamp>,
+    /// Who reacted how.
+    pub reactions: Reactions,
+}
+
+/// Who reacted with what, in a stable order. Bounded: see [`Reactions::LIMIT`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reactions(pub BTreeMap<Emoji, Vec<UserId>>);
+
+impl Reactions {
+    /// The most reactions on one message, all users and emoji together.
+    pub const LIMIT: usize = 1000;
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
+    }
+
+    /// Whether this user has reacted with this.
+    #[must_use]
+    pub fn has(&self, emoji: &Emoji, user: UserId) -> bool {
+        self.0.get(emoji).is_some_and(|users| users.contains(&user))
+    }
+
+    /// The same with this one put on or taken off.
+    #[must_use]
+    pub fn with(mut self, emoji: &Emoji, user: UserId, added: bool) -> Self {
+        let users = self.0.entry(emoji.clone()).or_default();
+        users.retain(|other| *other != user);
+        if added {
+            users.push(user);
+        }
+        if users.is_empty() {
+            self.0.remove(emoji);
+        }
+        self
+    }
+}
+
+/// The first 16 bytes of a content's SHA-256 (FIPS 180-4): tells a retry from a reuse of its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 16]);
+
+impl Fingerprint {
+    /// Of this content.
+    #[must_use]
+    pub fn of(content: &Content) -> Self {
+        let digest = Sha256::digest(content.as_str().as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        Self(bytes)
+    }
+
+    /// As stored.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// As read back.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}

@@ -1,0 +1,19 @@
+//! Values with invariants: what a chat is made of. Knows no I/O, no HTTP, no database and no wire format.
+//!
+//! Everything here is parsed once, at an edge; inside, an invalid value cannot exist.
+
+mod change;
+mod clock;
+mod conversation;
+mod event;
+mod ids;
+mod text;
+mod user;
+
+pub use change::{Change, ChangeKind, Decision, Facts, Projection, Refusal, decide};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use conversation::{Conversation, Member, Role};
+pub use event::{Body, Event, Fingerprint, Message, Reactions, Seq};
+pub use ids::{ConversationId, Entropy, EventId, GatewayId, InvalidId, RoomId, SessionId, UserId};
+pub use text::{ClientMessageId, Content, Emoji, InvalidText, RoomName, Username};
+pub use user::User;

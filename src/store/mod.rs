@@ -1,0 +1,331 @@
+//! The store port: users, conversations, members, the log and its cursors. This page is the contract; one suite
+//! (`tests/contract/store.rs`) runs over every adapter, which may not differ in anything it can see.
+//!
+//! - **Durable**: what a call reports as done survives the loss of the process, of the machine, and (MongoDB) of a
+//!   minority of the replica set.
+//! - **Dense**: an event is stored only at the head of its log, plus one. The unique key (conversation, seq) is the
+//!   only authority on order, (conversation, sender, clientMessageId) the only one on retries.
+//! - **Committed reads only** (D1): a read never shows what an election could take back. It may be stale: "not there"
+//!   proves nothing about an append whose outcome is unknown (D5).
+//! - **Bounded**: every call ends within the adapter's time limit, with [`StoreError::Unavailable`] at the latest.
+//! - Pages are bounded by the `limit` given; lists without one are bounded by the limits on what they list.
+
+pub mod committer;
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+
+use crate::domain::{
+    Change, ClientMessageId, Content, Conversation, ConversationId, Event, EventId, Fingerprint,
+    Member, Refusal, RoomName, Seq, Timestamp, User, UserId,
+};
+
+/// Why a call failed. Nothing else than these; a refusal by the data is part of each call's answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Not now: the database is away, electing, frozen or too slow. Whether a write took place is unknown; every
+    /// write of this port may be repeated.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be understood, or the database refused a statement: a fault, not a condition.
+    #[error("the store failed: {0}")]
+    Broken(String),
+}
+
+/// A result with [`StoreError`].
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// A user who registers, with the PHC string of their password's hash.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// The user.
+    pub user: User,
+    /// Argon2id in PHC string format.
+    pub password_hash: String,
+}
+
+/// Whether something that must be unique was new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Inserted {
+    /// It was, and is stored.
+    Yes,
+    /// It was there already; nothing is stored.
+    Taken,
+}
+
+/// A refresh token as the store knows it: only its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefreshToken {
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// Whose it is.
+    pub user: UserId,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// A room that is to be made.
+#[derive(Debug, Clone)]
+pub struct NewRoom {
+    /// Its facts; the id is a room's, the creator is given.
+    pub conversation: Conversation,
+    /// Its first members, from seq 1, the owner among them. The caller has checked that the users exist.
+    pub members: Vec<Member>,
+}
+
+/// A message that waits for its place in a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    /// The id its event will have.
+    pub id: EventId,
+    /// Who sends it.
+    pub sender: UserId,
+    /// When the gateway accepted it.
+    pub at: Timestamp,
+    /// The sender's id for it, or the gateway's (the event id in hexadecimal).
+    pub client_message_id: ClientMessageId,
+    /// What it says.
+    pub content: Content,
+    /// Of `content`.
+    pub fingerprint: Fingerprint,
+}
+
+/// Messages to be stored in one log at consecutive places, in this order. Never empty, at most
+/// [`Run::LIMIT`].
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The log.
+    pub conversation: ConversationId,
+    /// Where the first of them goes: a guess, which the unique key confirms or refuses.
+    pub first: Seq,
+    /// The messages.
+    pub messages: Vec<NewMessage>,
+}
+
+impl Run {
+    /// The most messages in one run.
+    pub const LIMIT: usize = 200;
+}
+
+/// What became of a run: a prefix of it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunOutcome {
+    /// How many, from the first on, are stored durably at the places they were given. Those after it, the one that
+    /// stopped excepted, are certainly not stored by this call.
+    pub committed: usize,
+    /// Why the one after those is not; none when all are stored.
+    pub stopped: Option<Stop>,
+}
+
+/// Why an append stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// Its place in the log is taken (or about to be: the other may not be committed yet).
+    SeqTaken,
+    /// The sender's clientMessageId is in the log (or about to be).
+    ClientMessageIdTaken,
+    /// Nobody knows: `committed` is 0, and any prefix of the run may be stored, now or later (D5). Retry with the same
+    /// clientMessageIds.
+    Unknown(String),
+}
+
+/// The outcome of a [`Change`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// Done; this is its event.
+    Applied(Box<Event>),
+    /// It was so already.
+    Nothing,
+    /// Not allowed or not possible.
+    Refused(Refusal),
+}
+
+/// A piece of a log: `after < seq <= up_to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The log.
+    pub conversation: ConversationId,
+    /// Exclusive.
+    pub after: Seq,
+    /// Inclusive.
+    pub up_to: Seq,
+}
+
+/// Which end of a span a page of history is taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The oldest messages of the span.
+    Oldest,
+    /// The newest messages of the span.
+    Newest,
+}
+
+/// A member's cursors, moved forward to at least these places; never back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CursorMove {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The member.
+    pub user: UserId,
+    /// The last seq acknowledged.
+    pub delivered: Seq,
+    /// The last seq read; zero leaves it.
+    pub read: Seq,
+}
+
+/// A conversation as its member sees it in a list.
+#[derive(Debug, Clone)]
+pub struct Overview {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// The caller's membership.
+    pub member: Member,
+    /// The newest event of the caller's log; none when there is none yet.
+    pub head: Seq,
+    /// The newest message of the caller's log.
+    pub last_message: Option<Event>,
+    /// How many messages of others come after readSeq; counted up to [`Overview::UNREAD_LIMIT`].
+    pub unread: u64,
+}
+
+impl Overview {
+    /// Unread messages are counted up to here.
+    pub const UNREAD_LIMIT: u64 = 1000;
+}
+
+/// What hobnob needs of a database. See the module's documentation for what holds of every call.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Brings the schema (tables, indexes, validators) up to date; idempotent, and safe to run from several processes
+    /// at once.
+    async fn migrate(&self) -> StoreResult<()>;
+
+    /// Whether the store answers, and can be written to.
+    async fn ping(&self) -> StoreResult<()>;
+
+    /// Stores a user unless the folded username is taken. Repeating the call with the same user id is [`Inserted::Yes`].
+    async fn create_user(&self, new: NewUser) -> StoreResult<Inserted>;
+    /// The user with this folded username, and their password's hash.
+    async fn user_by_name(&self, folded: &str) -> StoreResult<Option<(User, String)>>;
+    /// Those of these users that exist, in no order.
+    async fn users(&self, ids: &[UserId]) -> StoreResult<Vec<User>>;
+    /// Users whose folded username begins with this folded text, by folded username.
+    async fn search_users(&self, folded_prefix: &str, limit: usize) -> StoreResult<Vec<User>>;
+    /// Notes when users were last seen; never moves it back.
+    async fn touch_last_seen(&self, users: &[UserId], at: Timestamp) -> StoreResult<()>;
+
+    /// Stores a refresh token.
+    async fn put_refresh_token(&self, token: RefreshToken) -> StoreResult<()>;
+    /// Removes a refresh token and returns it, expired ones included; of two concurrent calls one gets it.
+    async fn take_refresh_token(&self, hash: &[u8; 32]) -> StoreResult<Option<RefreshToken>>;
+
+    /// Makes sure that a direct conversation and its members exist (D6). The caller has checked that the users do.
+    /// Returns whether this call made it.
+    async fn ensure_direct(&self, conversation: ConversationId, at: Timestamp)
+    -> StoreResult<bool>;
+    /// Makes a room with its members, all or nothing.
+    async fn create_room(&self, room: NewRoom) -> StoreResult<()>;
+    /// Those of these conversations that exist, deleted rooms included, in no order.
+    async fn conversations(&self, ids: &[ConversationId]) -> StoreResult<Vec<Conversation>>;
+    /// One membership, former ones included.
+    async fn member(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> StoreResult<Option<Member>>;
+    /// The active members of a conversation with a user id greater than `after`, by user id.
+    async fn members(
+        &self,
+        conversation: ConversationId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Member>>;
+    /// All memberships of a user, former ones included, in no order.
+    async fn memberships(&self, user: UserId) -> StoreResult<Vec<Member>>;
+    /// A user's conversations (active memberships), the one with the newest message first, those without any by
+    /// creation. `after` is the last conversation of the previous page.
+    async fn overviews(
+        &self,
+        user: UserId,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Overview>>;
+
+    /// Stores runs of messages; at most one run per conversation. Never fails as a whole: the outcomes are in the
+    /// order of the runs. Does not authorise: see the committer.
+    async fn append(&self, runs: Vec<Run>) -> Vec<RunOutcome>;
+    /// Makes a change with its event in one transaction at the head of the log (D7, D8), decided by
+    /// [`crate::domain::decide`]; concurrent appends make it retry within the time limit. Repeating a call whose
+    /// outcome is unknown with the same event id returns the stored event.
+    async fn change(&self, change: &Change) -> StoreResult<Changed>;
+
+    /// The newest seqs of these logs; a log without events is absent.
+    async fn heads(
+        &self,
+        conversations: &[ConversationId],
+    ) -> StoreResult<HashMap<ConversationId, Seq>>;
+    /// The first `limit` events of these spans: the spans in the order given, the events of each by seq, ascending.
+    async fn events(&self, spans: &[Span], limit: usize) -> StoreResult<Vec<Event>>;
+    /// The first or last `limit` messages (no other kinds of event) of a span, ascending by seq.
+    async fn messages(&self, span: Span, end: End, limit: usize) -> StoreResult<Vec<Event>>;
+    /// The message with this sender's clientMessageId.
+    async fn message_by_client_id(
+        &self,
+        conversation: ConversationId,
+        sender: UserId,
+        client_message_id: &ClientMessageId,
+    ) -> StoreResult<Option<Event>>;
+
+    /// Moves cursors forward. Moves for memberships that do not exist are ignored. The caller has clamped them to
+    /// seqs that exist.
+    async fn move_cursors(&self, moves: &[CursorMove]) -> StoreResult<()>;
+}
+
+/// A room as it is made: its facts and first members.
+impl NewRoom {
+    /// A room of this creator (its owner) and these other users, each a plain member once.
+    #[must_use]
+    pub fn new(
+        id: crate::domain::RoomId,
+        name: RoomName,
+        creator: UserId,
+        others: &[UserId],
+        at: Timestamp,
+    ) -> Self {
+        use crate::domain::Role;
+        let conversation_id = ConversationId::Room(id);
+        let first = Seq::new(1);
+        let mut others: Vec<UserId> = others
+            .iter()
+            .copied()
+            .filter(|user| *user != creator)
+            .collect();
+        others.sort_unstable();
+        others.dedup();
+        let members = std::iter::once(Member::joining(
+            conversation_id,
+            creator,
+            Role::Owner,
+            first,
+        ))
+        .chain(
+            others
+                .into_iter()
+                .map(|user| Member::joining(conversation_id, user, Role::Member, first)),
+        )
+        .collect();
+        let conversation = Conversation {
+            id: conversation_id,
+            name: Some(name),
+            creator: Some(creator),
+            created_at: at,
+            deleted_seq: None,
+        };
+        Self {
+            conversation,
+            members,
+        }
+    }
+}

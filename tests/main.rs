@@ -1,0 +1,4 @@
+//! The integration tests: one binary, so that servers are started once and shared.
+
+mod contract;
+mod support;
