@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::{CommitError, Pending, Shared, Work};
 use crate::domain::{
-    Body, Change, ConversationId, Event, Member, Message, Reactions, Refusal, Seq, UserId,
+    Body, Change, ConversationId, Event, Member, Message, Reactions, Refusal, Seq,
 };
 use crate::store::frontier::Standing;
-use crate::store::{Changed, NewMessage, Run, Span, Stop, StoreResult};
+use crate::store::{Changed, NewMessage, Run, Span, Stop, StoreError, StoreResult};
 
 /// How many events are read at once after a conflict; when more are new, only the head is read.
 const CATCH_UP: usize = 200;
@@ -38,8 +38,18 @@ impl Shared {
         }
     }
 
+    /// Makes a change; one whose outcome is unknown is made again under the same event id until it is known (D5).
     async fn make_change(&self, mut pending: Box<Pending<Change, Changed>>) {
-        let result = self.store.change(&pending.subject).await;
+        let mut backoff = Backoff::new();
+        let result = loop {
+            match self.store.change(&pending.subject).await {
+                Err(StoreError::Unavailable(cause)) => {
+                    tracing::warn!(cause, "unknown outcome of a change, trying again");
+                    backoff.wait(&self.entropy).await;
+                }
+                result => break result,
+            }
+        };
         if let Ok(Changed::Applied(event)) = &result {
             self.committed(&Arc::new((**event).clone()), pending.origin);
         }
@@ -154,29 +164,28 @@ impl Shared {
         standing: &Standing,
         pending: &mut VecDeque<PendingMessage>,
     ) -> StoreResult<Progress> {
-        let mut kept = VecDeque::new();
-        let mut in_doubt = false;
-        while let Some(waiting) = pending.front() {
+        let mut found = Vec::with_capacity(pending.len());
+        for waiting in pending.iter() {
             let is_refused = standing.refused.contains(&waiting.subject.sender);
-            let stored = if is_refused {
-                self.stored(conversation, &waiting.subject).await?
-            } else {
-                None
+            let stored = match is_refused {
+                true => self.stored(conversation, &waiting.subject).await?,
+                false => None,
             };
-            let Some(mut waiting) = pending.pop_front() else {
-                break;
-            };
+            found.push((is_refused, stored));
+        }
+        let mut in_doubt = false;
+        let all = std::mem::take(pending);
+        for (mut waiting, (is_refused, stored)) in all.into_iter().zip(found) {
             match stored {
                 Some(event) => self.settle_retry(&mut waiting, event),
-                None if !is_refused => kept.push_back(waiting),
+                None if !is_refused => pending.push_back(waiting),
                 None if waiting.attempted.is_some_and(|place| place > standing.head) => {
                     in_doubt = true;
-                    kept.push_back(waiting);
+                    pending.push_back(waiting);
                 }
                 None => waiting.settle(Err(CommitError::Refused(Refusal::NotAMember))),
             }
         }
-        *pending = kept;
         if in_doubt {
             self.catch_up(conversation, pending).await
         } else {
