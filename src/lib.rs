@@ -8,3 +8,4 @@ pub mod chat;
 pub mod domain;
 pub mod presence;
 pub mod store;
+pub mod wire;
