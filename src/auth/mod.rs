@@ -134,11 +134,7 @@ impl Auth {
         clock: Arc<dyn Clock>,
         entropy: Arc<Entropy>,
     ) -> Result<Self, AuthError> {
-        let passwords = Passwords::start(
-            config.password_threads,
-            config.password_queue,
-            Arc::clone(&entropy),
-        )?;
+        let passwords = Passwords::start(config.password_threads, config.password_queue, &entropy)?;
         let tokens = Tokens::new(config, clock, entropy)?;
         Ok(Self { passwords, tokens })
     }

@@ -64,11 +64,11 @@ impl Passwords {
     ///
     /// # Errors
     /// When a thread cannot be started.
-    pub fn start(threads: usize, queue: usize, entropy: Arc<Entropy>) -> Result<Self, AuthError> {
+    pub fn start(threads: usize, queue: usize, entropy: &Arc<Entropy>) -> Result<Self, AuthError> {
         let (sender, receiver) = sync_channel(queue);
         let receiver = Arc::new(Mutex::new(receiver));
         for number in 0..threads.max(1) {
-            let (receiver, entropy) = (Arc::clone(&receiver), Arc::clone(&entropy));
+            let (receiver, entropy) = (Arc::clone(&receiver), Arc::clone(entropy));
             thread::Builder::new()
                 .name(format!("password-{number}"))
                 .spawn(move || work(&receiver, &entropy))
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     fn passwords(queue: usize) -> Passwords {
-        Passwords::start(1, queue, Arc::new(Entropy::seeded(1))).unwrap()
+        Passwords::start(1, queue, &Arc::new(Entropy::seeded(1))).unwrap()
     }
 
     fn typed(text: &str) -> Password {
