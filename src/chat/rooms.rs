@@ -1,7 +1,10 @@
 //! Rooms and their members. Knows who is asked and what they may see; what a change does is the domain's to decide.
 
+use std::collections::HashMap;
+
 use crate::domain::{
-    ChangeKind, Conversation, ConversationId, Member, Role, RoomId, RoomName, SessionId, UserId,
+    ChangeKind, Conversation, ConversationId, Member, Role, RoomId, RoomName, SessionId, User,
+    UserId,
 };
 use crate::store::NewRoom;
 
@@ -104,7 +107,7 @@ impl Chat {
         Ok(views.collect())
     }
 
-    /// The members of a room with a user id greater than `after`, by user id.
+    /// The members of a room with a user id greater than `after`, by user id, with who they are.
     ///
     /// # Errors
     /// `not_a_member`.
@@ -114,10 +117,19 @@ impl Chat {
         room: RoomId,
         after: Option<UserId>,
         limit: Option<usize>,
-    ) -> Result<Vec<Member>, ChatError> {
+    ) -> Result<Vec<(Member, Option<User>)>, ChatError> {
         self.membership(room.into(), caller).await?;
         let limit = self.limits.page(limit);
-        Ok(self.store.members(room.into(), after, limit).await?)
+        let members = self.store.members(room.into(), after, limit).await?;
+        let ids: Vec<UserId> = members.iter().map(|member| member.user).collect();
+        let users = self.store.users(&ids).await?;
+        let mut users: HashMap<UserId, User> =
+            users.into_iter().map(|user| (user.id, user)).collect();
+        let named = members.into_iter().map(|member| {
+            let user = users.remove(&member.user);
+            (member, user)
+        });
+        Ok(named.collect())
     }
 
     /// Adds a user to a room.
