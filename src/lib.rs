@@ -3,6 +3,8 @@
 //! ARCHITECTURE.md has the bird's eye view. Dependencies point one way:
 //! `main → app → {api, gateway, adapters} → chat → {ports, auth} → domain`.
 
+pub mod api;
+pub mod auth;
 pub mod bus;
 pub mod chat;
 pub mod domain;

@@ -1,9 +1,150 @@
 //! The use cases. Knows the ports and the domain; knows no protocol, no HTTP and no adapter.
+//!
+//! One [`Chat`] serves both edges; each file here adds the use cases of one noun to it. Whoever does not belong to a
+//! conversation, and whoever asks for one that does not exist, gets the same refusal: `not_a_member`.
 
+mod accounts;
 mod announce;
+mod conversations;
 mod cursors;
 mod error;
+mod history;
+mod known;
+mod limits;
+mod messages;
+mod people;
+mod rooms;
 
+pub use accounts::{Credentials, Session};
 pub use announce::Announce;
+pub use conversations::Listed;
 pub use cursors::Cursors;
 pub use error::ChatError;
+pub use history::{HistoryPage, Range};
+pub use limits::Limits;
+pub use messages::{Draft, Sending};
+pub use people::{PresenceOf, Profile};
+pub use rooms::{NewRoomRequest, RoomView};
+
+use std::sync::Arc;
+
+use crate::auth::Auth;
+use crate::domain::{
+    Change, ChangeKind, Clock, ConversationId, Entropy, Event, EventId, Member, Refusal, SessionId,
+    UserId,
+};
+use crate::presence::Presence;
+use crate::store::committer::Committer;
+use crate::store::{Changed, Store};
+use known::KnownConversations;
+
+/// What the use cases need of the world.
+pub struct Ports {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// The only way into a log.
+    pub committer: Arc<Committer>,
+    /// Who is online.
+    pub presence: Arc<dyn Presence>,
+    /// Tells sessions what has been committed.
+    pub announce: Arc<dyn Announce>,
+    /// Passwords and tokens.
+    pub auth: Arc<Auth>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for ids.
+    pub entropy: Arc<Entropy>,
+}
+
+/// The use cases over their ports.
+pub struct Chat {
+    store: Arc<dyn Store>,
+    committer: Arc<Committer>,
+    presence: Arc<dyn Presence>,
+    announce: Arc<dyn Announce>,
+    auth: Arc<Auth>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<Entropy>,
+    limits: Limits,
+    known_direct: KnownConversations,
+}
+
+impl Chat {
+    /// The use cases over these ports, within these limits.
+    #[must_use]
+    pub fn new(ports: Ports, limits: Limits) -> Self {
+        Self {
+            store: ports.store,
+            committer: ports.committer,
+            presence: ports.presence,
+            announce: ports.announce,
+            auth: ports.auth,
+            clock: ports.clock,
+            entropy: ports.entropy,
+            limits,
+            known_direct: KnownConversations::new(),
+        }
+    }
+
+    /// The limits it works within.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether a user belongs to a conversation now.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn is_member(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Result<bool, ChatError> {
+        let member = self.store.member(conversation, user).await?;
+        Ok(member.as_ref().is_some_and(Member::is_active))
+    }
+
+    /// A user's active membership.
+    async fn membership(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Result<Member, ChatError> {
+        let member = self.store.member(conversation, user).await?;
+        member
+            .filter(Member::is_active)
+            .ok_or(ChatError::Refused(Refusal::NotAMember))
+    }
+
+    /// Makes a change in a conversation; `None` when it is as wanted already. The committer announces it.
+    async fn change(
+        &self,
+        conversation: ConversationId,
+        actor: UserId,
+        kind: ChangeKind,
+        origin: Option<SessionId>,
+    ) -> Result<Option<Arc<Event>>, ChatError> {
+        let at = self.clock.now();
+        let change = Change {
+            id: EventId::generate(at, &self.entropy),
+            conversation,
+            actor,
+            at,
+            kind,
+        };
+        match self.committer.change(change, origin).await? {
+            Changed::Applied(event) => Ok(Some(Arc::new(*event))),
+            Changed::Nothing => Ok(None),
+            Changed::Refused(refusal) => Err(refusal.into()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Chat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chat")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

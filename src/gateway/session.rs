@@ -232,6 +232,11 @@ impl Session {
         self.state.lock().places.get(&conversation).copied()
     }
 
+    /// Whether it has to do with a conversation.
+    pub(super) fn knows(&self, conversation: ConversationId) -> bool {
+        self.place(conversation).is_some()
+    }
+
     /// Notes a conversation as one to catch up with; false when it is known already.
     pub(super) fn begin(&self, conversation: ConversationId) -> bool {
         let mut state = self.state.lock();

@@ -1,0 +1,66 @@
+//! The id of a request: from the proxy before us or made here, on the answer and on every log line between. Knows
+//! nothing of routes.
+
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::domain::Entropy;
+
+/// The header that carries it, both ways.
+pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest id taken over from a request, in bytes; a longer one is replaced.
+const LONGEST: usize = 64;
+
+/// Makes ids.
+#[derive(Debug)]
+pub(super) struct Ids(Entropy);
+
+impl Ids {
+    /// Apart from the entropy of users' and events' ids: a request's id need not be reproducible, and must not wait.
+    pub(super) fn new() -> Self {
+        Self(Entropy::from_os())
+    }
+
+    fn of(&self, request: &Request) -> HeaderValue {
+        let given = request.headers().get(HEADER);
+        let usable = |value: &&HeaderValue| {
+            (1..=LONGEST).contains(&value.len())
+                && value.as_bytes().iter().all(u8::is_ascii_graphic)
+        };
+        given.filter(usable).cloned().unwrap_or_else(|| {
+            let id = format!("{:016x}", self.0.next_u64());
+            HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+        })
+    }
+}
+
+/// Gives the request its id, and logs its end.
+pub(super) async fn identify(
+    State(ids): State<Arc<Ids>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let id = ids.of(&request);
+    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+    answer(id, request, next).instrument(span).await
+}
+
+async fn answer(id: HeaderValue, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
+    // The route, not the path: a path has ids in it, and a stranger's may have anything.
+    let matched = request.extensions().get::<MatchedPath>();
+    let route = matched.map_or_else(|| "unknown".to_owned(), |path| path.as_str().to_owned());
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(HEADER, id);
+    let milliseconds = began.elapsed().as_millis();
+    let status = response.status().as_u16();
+    tracing::debug!(%method, route, status, milliseconds, "answered");
+    response
+}

@@ -1,0 +1,245 @@
+//! Access tokens (JWT, RFC 7519, signed with HS256) and refresh tokens (random, stored only as a hash). Knows no
+//! store: whoever keeps the hashes does.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::crypto::aws_lc;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{AuthConfig, AuthError, Secret};
+use crate::domain::{Clock, Entropy, Timestamp, UserId};
+
+/// The longest access token that is looked at, in bytes. Ours have about 330.
+const LONGEST_TOKEN: usize = 2048;
+/// What clocks of gateways may differ by, in seconds.
+const LEEWAY: i64 = 5;
+/// Bytes of randomness in a refresh token.
+const REFRESH_BYTES: usize = 32;
+
+/// Whom an access token speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// The user.
+    pub user: UserId,
+    /// When the token stops being accepted (its `exp`; the leeway comes on top).
+    pub expires_at: Timestamp,
+}
+
+/// What somebody gets who has proved who they are. Its tokens are never printed.
+#[derive(Clone)]
+pub struct Grant {
+    /// The access token.
+    pub access_token: String,
+    /// How long it is valid.
+    pub expires_in: Duration,
+    /// The refresh token.
+    pub refresh_token: String,
+    /// Under which to store it.
+    pub refresh_hash: [u8; 32],
+    /// When it ends.
+    pub refresh_expires_at: Timestamp,
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Grant(redacted)")
+    }
+}
+
+#[derive(Serialize)]
+struct NewClaims<'a> {
+    sub: String,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+    jti: String,
+    iss: &'a str,
+    aud: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+    exp: i64,
+    nbf: Option<i64>,
+}
+
+struct Key {
+    kid: String,
+    decoding: DecodingKey,
+}
+
+/// Makes and verifies tokens.
+pub struct Tokens {
+    header: Header,
+    signing: EncodingKey,
+    verifying: Vec<Key>,
+    validation: Validation,
+    issuer: String,
+    audience: String,
+    access_lifetime: Duration,
+    refresh_lifetime: Duration,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<Entropy>,
+}
+
+impl Tokens {
+    /// Reads the secrets.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn new(
+        config: &AuthConfig,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<Entropy>,
+    ) -> Result<Self, AuthError> {
+        // Refused when it is installed already, by another instance in this process: that is as good.
+        let _ = aws_lc::DEFAULT_PROVIDER.install_default();
+        let first = config.secrets.first().ok_or(AuthError::SecretMissing)?;
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = Some(key_id(first));
+        let keys = config.secrets.iter().map(|secret| Key {
+            kid: key_id(secret),
+            decoding: DecodingKey::from_secret(secret.as_bytes()),
+        });
+        Ok(Self {
+            header,
+            signing: EncodingKey::from_secret(first.as_bytes()),
+            verifying: keys.collect(),
+            validation: validation(config),
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+            access_lifetime: config.access_lifetime,
+            refresh_lifetime: config.refresh_lifetime,
+            clock,
+            entropy,
+        })
+    }
+
+    /// A new pair of tokens. The caller stores the hash of the refresh token.
+    ///
+    /// # Errors
+    /// [`AuthError::Broken`] when signing fails.
+    pub fn grant(&self, user: UserId) -> Result<Grant, AuthError> {
+        let mut secret = [0; REFRESH_BYTES];
+        self.entropy.fill(&mut secret);
+        Ok(Grant {
+            access_token: self.sign(user)?,
+            expires_in: self.access_lifetime,
+            refresh_token: URL_SAFE_NO_PAD.encode(secret),
+            refresh_hash: Sha256::digest(secret).into(),
+            refresh_expires_at: self.clock.now().after(self.refresh_lifetime),
+        })
+    }
+
+    /// Whom an access token speaks for. Cheap (a few microseconds): no look-up.
+    ///
+    /// # Errors
+    /// [`AuthError::TokenExpired`] when it was valid, [`AuthError::TokenInvalid`] in every other case.
+    pub fn verify(&self, token: &str) -> Result<Caller, AuthError> {
+        if token.len() > LONGEST_TOKEN {
+            return Err(AuthError::TokenInvalid);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(invalid)?;
+        let key = self
+            .verifying
+            .iter()
+            .find(|key| Some(&key.kid) == header.kid.as_ref())
+            .ok_or(AuthError::TokenInvalid)?;
+        let decoded = jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation);
+        self.check(&decoded.map_err(invalid)?.claims)
+    }
+
+    /// The hash under which a refresh token would be stored.
+    ///
+    /// # Errors
+    /// [`AuthError::TokenInvalid`] when it is none of ours by its form.
+    pub fn refresh_hash(&self, token: &str) -> Result<[u8; 32], AuthError> {
+        let mut secret = [0; REFRESH_BYTES];
+        match URL_SAFE_NO_PAD.decode_slice(token, &mut secret) {
+            Ok(REFRESH_BYTES) => Ok(Sha256::digest(secret).into()),
+            _ => Err(AuthError::TokenInvalid),
+        }
+    }
+
+    fn sign(&self, user: UserId) -> Result<String, AuthError> {
+        let now = self.clock.now();
+        let mut number = [0; 16];
+        self.entropy.fill(&mut number);
+        let issued = seconds(now);
+        let claims = NewClaims {
+            sub: user.to_string(),
+            iat: issued,
+            nbf: issued,
+            exp: seconds(now.after(self.access_lifetime)),
+            jti: URL_SAFE_NO_PAD.encode(number),
+            iss: &self.issuer,
+            aud: &self.audience,
+        };
+        jsonwebtoken::encode(&self.header, &claims, &self.signing)
+            .map_err(|error| AuthError::Broken(error.to_string()))
+    }
+
+    /// Checks the times by the clock that was passed in; the signature has been checked.
+    fn check(&self, claims: &Claims) -> Result<Caller, AuthError> {
+        let now = seconds(self.clock.now());
+        if claims
+            .nbf
+            .is_some_and(|begin| begin.saturating_sub(LEEWAY) > now)
+        {
+            return Err(AuthError::TokenInvalid);
+        }
+        if claims.exp.saturating_add(LEEWAY) <= now {
+            return Err(AuthError::TokenExpired);
+        }
+        let user = claims.sub.parse().map_err(|_| AuthError::TokenInvalid)?;
+        let expires_at = Timestamp::from_millis(claims.exp.saturating_mul(1000));
+        Ok(Caller { user, expires_at })
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kids: Vec<&str> = self.verifying.iter().map(|key| key.kid.as_str()).collect();
+        f.debug_struct("Tokens")
+            .field("kids", &kids)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything but the times, which [`Tokens::check`] compares with the clock that was passed in.
+fn validation(config: &AuthConfig) -> Validation {
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.set_required_spec_claims(&["sub", "exp", "iss", "aud"]);
+    validation.set_issuer(&[&config.issuer]);
+    validation.set_audience(&[&config.audience]);
+    validation.validate_exp = false;
+    validation
+}
+
+/// Names a secret in the tokens it signs: the first 32 bits of its SHA-256, which tell nothing about a secret of
+/// 256 bits.
+fn key_id(secret: &Secret) -> String {
+    let digest = Sha256::digest(secret.as_bytes());
+    digest[..4]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn seconds(moment: Timestamp) -> i64 {
+    moment.millis().div_euclid(1000)
+}
+
+fn invalid(_: jsonwebtoken::errors::Error) -> AuthError {
+    AuthError::TokenInvalid
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Registering, logging in and out, refreshing, and whom a token speaks for. Knows no protocol.
+
+use crate::auth::{AuthError, Caller, Grant, Password};
+use crate::domain::{User, UserId, Username};
+use crate::store::{Inserted, NewUser, RefreshToken};
+
+use super::{Chat, ChatError};
+
+/// What somebody types to register or log in. Its password is never printed.
+#[derive(Debug)]
+pub struct Credentials<'a> {
+    username: &'a str,
+    password: Redacted<'a>,
+}
+
+struct Redacted<'a>(&'a str);
+
+impl std::fmt::Debug for Redacted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("redacted")
+    }
+}
+
+impl<'a> Credentials<'a> {
+    /// As typed; what is wrong with them is said by the use case.
+    #[must_use]
+    pub const fn new(username: &'a str, password: &'a str) -> Self {
+        Self {
+            username,
+            password: Redacted(password),
+        }
+    }
+}
+
+/// Somebody who has proved who they are, with what they need to prove it again.
+#[derive(Debug)]
+pub struct Session {
+    /// Who.
+    pub user: User,
+    /// Their tokens.
+    pub grant: Grant,
+}
+
+impl Chat {
+    /// Registers a user.
+    ///
+    /// # Errors
+    /// `invalid_username`, `invalid_password`, `username_taken`; `busy` when too many passwords wait.
+    pub async fn register(&self, typed: Credentials<'_>) -> Result<Session, ChatError> {
+        let username =
+            Username::parse(typed.username).map_err(|error| ChatError::text("username", error))?;
+        let password = Password::parse(typed.password.0)?;
+        // Asked before the expensive part; the unique index decides in the end.
+        if self.store.user_by_name(&username.folded()).await?.is_some() {
+            return Err(ChatError::UsernameTaken);
+        }
+        let password_hash = self.auth.passwords.hash(password).await?;
+        let now = self.clock.now();
+        let user = User {
+            id: UserId::generate(now, &self.entropy),
+            username,
+            created_at: now,
+            last_seen_at: None,
+        };
+        let new = NewUser {
+            user: user.clone(),
+            password_hash,
+        };
+        match self.store.create_user(new).await? {
+            Inserted::Yes => self.session(user).await,
+            Inserted::Taken => Err(ChatError::UsernameTaken),
+        }
+    }
+
+    /// Logs a user in.
+    ///
+    /// # Errors
+    /// `invalid_credentials`, the same and after the same work whether the name or the password is wrong.
+    pub async fn login(&self, typed: Credentials<'_>) -> Result<Session, ChatError> {
+        // What could not have been registered is not looked up: that it is refused sooner tells nobody anything.
+        let (Ok(username), Ok(password)) = (
+            Username::parse(typed.username),
+            Password::parse(typed.password.0),
+        ) else {
+            return Err(ChatError::InvalidCredentials);
+        };
+        let found = self.store.user_by_name(&username.folded()).await?;
+        let (user, hash) = found.unzip();
+        let right = self.auth.passwords.verify(password, hash).await?;
+        match user.filter(|_| right) {
+            Some(user) => self.session(user).await,
+            None => Err(ChatError::InvalidCredentials),
+        }
+    }
+
+    /// Exchanges a refresh token, once, for a new pair.
+    ///
+    /// # Errors
+    /// `token_invalid` when it is unknown or was used, `token_expired`.
+    pub async fn refresh(&self, refresh_token: &str) -> Result<Session, ChatError> {
+        let hash = self.auth.tokens.refresh_hash(refresh_token)?;
+        let taken = self.store.take_refresh_token(&hash).await?;
+        let taken = taken.ok_or(ChatError::TokenInvalid)?;
+        if taken.expires_at <= self.clock.now() {
+            return Err(ChatError::TokenExpired);
+        }
+        let user = self.store.users(&[taken.user]).await?.pop();
+        self.session(user.ok_or(ChatError::TokenInvalid)?).await
+    }
+
+    /// Ends a refresh token. One that is unknown has ended already.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn logout(&self, refresh_token: &str) -> Result<(), ChatError> {
+        if let Ok(hash) = self.auth.tokens.refresh_hash(refresh_token) {
+            self.store.take_refresh_token(&hash).await?;
+        }
+        Ok(())
+    }
+
+    /// Whom an access token speaks for. Asks nobody, so it is cheap enough for every request and connect.
+    ///
+    /// # Errors
+    /// `token_expired`, `token_invalid`.
+    pub fn authenticate(&self, access_token: &str) -> Result<Caller, ChatError> {
+        Ok(self.auth.tokens.verify(access_token)?)
+    }
+
+    async fn session(&self, user: User) -> Result<Session, ChatError> {
+        let grant = self.auth.tokens.grant(user.id)?;
+        let refresh_token = RefreshToken {
+            hash: grant.refresh_hash,
+            user: user.id,
+            expires_at: grant.refresh_expires_at,
+        };
+        self.store.put_refresh_token(refresh_token).await?;
+        Ok(Session { user, grant })
+    }
+}
+
+impl From<AuthError> for ChatError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::InvalidPassword => Self::InvalidPassword,
+            AuthError::Busy => Self::Busy,
+            AuthError::TokenInvalid => Self::TokenInvalid,
+            AuthError::TokenExpired => Self::TokenExpired,
+            AuthError::SecretMissing | AuthError::SecretTooShort { .. } | AuthError::Broken(_) => {
+                tracing::error!(%error, "authentication failed");
+                Self::Internal
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Sending, editing, deleting and reacting. Knows what a message needs before it may enter a log, and who announces
+//! it afterwards: the committer.
+
+use std::sync::Arc;
+
+use crate::domain::{
+    ChangeKind, ClientMessageId, Content, ConversationId, Emoji, Event, EventId, Fingerprint,
+    RoomId, Seq, SessionId, UserId,
+};
+use crate::store::NewMessage;
+use crate::store::committer::{CommitError, Ticket};
+
+use super::{Chat, ChatError};
+
+/// A message somebody wants to send.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    content: Content,
+    client_message_id: Option<ClientMessageId>,
+}
+
+/// A message on its way into its log.
+#[must_use]
+pub struct Sending(Ticket<Arc<Event>>);
+
+impl Sending {
+    /// The event, once it is stored.
+    ///
+    /// # Errors
+    /// See [`Chat::send_direct`].
+    pub async fn stored(self) -> Result<Arc<Event>, ChatError> {
+        Ok(self.0.outcome().await?)
+    }
+}
+
+impl Chat {
+    /// Reads a message as a client sends it.
+    ///
+    /// # Errors
+    /// `content_empty`, `content_too_long`, `invalid_client_message_id`.
+    pub fn draft(
+        &self,
+        content: &str,
+        client_message_id: Option<&str>,
+    ) -> Result<Draft, ChatError> {
+        let client_message_id = client_message_id
+            .map(ClientMessageId::parse)
+            .transpose()
+            .map_err(|error| ChatError::text("clientMessageId", error))?;
+        Ok(Draft {
+            content: self.content(content)?,
+            client_message_id,
+        })
+    }
+
+    /// Sends a direct message. A retry with the same clientMessageId returns the original event (P3).
+    ///
+    /// # Errors
+    /// `user_not_found`, `client_message_id_reused`; `busy` and `unavailable` may be retried with the same
+    /// clientMessageId.
+    pub async fn send_direct(
+        &self,
+        caller: UserId,
+        receiver: UserId,
+        draft: Draft,
+        origin: Option<SessionId>,
+    ) -> Result<Arc<Event>, ChatError> {
+        let sending = self.submit_direct(caller, receiver, draft, origin).await?;
+        sending.stored().await
+    }
+
+    /// Sends a message to a room. A retry with the same clientMessageId returns the original event (P3), even to
+    /// somebody who was removed since (D4).
+    ///
+    /// # Errors
+    /// `not_a_member`, and those of [`Chat::send_direct`].
+    pub async fn send_room(
+        &self,
+        caller: UserId,
+        room: RoomId,
+        draft: Draft,
+        origin: Option<SessionId>,
+    ) -> Result<Arc<Event>, ChatError> {
+        self.submit_room(caller, room, draft, origin)?
+            .stored()
+            .await
+    }
+
+    /// The first half of [`Chat::send_direct`]: when it returns, the message has its place behind the sender's earlier
+    /// ones, and a client's next request may be taken up.
+    ///
+    /// # Errors
+    /// `user_not_found`, `busy`, `unavailable`.
+    pub async fn submit_direct(
+        &self,
+        caller: UserId,
+        receiver: UserId,
+        draft: Draft,
+        origin: Option<SessionId>,
+    ) -> Result<Sending, ChatError> {
+        let conversation = self.open_direct(caller, receiver).await?;
+        self.submit(caller, conversation, draft, origin)
+    }
+
+    /// The first half of [`Chat::send_room`], likewise.
+    ///
+    /// # Errors
+    /// `busy`.
+    pub fn submit_room(
+        &self,
+        caller: UserId,
+        room: RoomId,
+        draft: Draft,
+        origin: Option<SessionId>,
+    ) -> Result<Sending, ChatError> {
+        // The committer authorises, after it has looked for a retry.
+        self.submit(caller, room.into(), draft, origin)
+    }
+
+    /// The direct conversation with another user (or oneself), which exists from now on with its members (D6).
+    ///
+    /// # Errors
+    /// `user_not_found`; `token_invalid` when the caller's own account is gone.
+    pub async fn open_direct(
+        &self,
+        caller: UserId,
+        other: UserId,
+    ) -> Result<ConversationId, ChatError> {
+        let conversation = ConversationId::direct(caller, other);
+        if self.known_direct.contains(conversation) {
+            return Ok(conversation);
+        }
+        let users: Vec<UserId> = conversation.direct_users().collect();
+        let found = self.store.users(&users).await?;
+        let exists = |user| found.iter().any(|known| known.id == user);
+        if !exists(caller) {
+            return Err(ChatError::TokenInvalid);
+        }
+        if !exists(other) {
+            return Err(ChatError::UserNotFound);
+        }
+        if self
+            .store
+            .ensure_direct(conversation, self.clock.now())
+            .await?
+        {
+            self.announce.joined(conversation, &users);
+        }
+        self.known_direct.insert(conversation);
+        Ok(conversation)
+    }
+
+    /// Replaces what a message of the caller's says; `None` when it says that already.
+    ///
+    /// # Errors
+    /// `not_a_member`, `not_allowed`, `no_such_message`, `message_deleted`, and those of the content.
+    pub async fn edit_message(
+        &self,
+        caller: UserId,
+        conversation: ConversationId,
+        target: Seq,
+        content: &str,
+        origin: Option<SessionId>,
+    ) -> Result<Option<Arc<Event>>, ChatError> {
+        let content = self.content(content)?;
+        let kind = ChangeKind::Edit { target, content };
+        self.change(conversation, caller, kind, origin).await
+    }
+
+    /// Removes what a message says; `None` when it was removed already.
+    ///
+    /// # Errors
+    /// `not_a_member`, `not_allowed`, `no_such_message`.
+    pub async fn delete_message(
+        &self,
+        caller: UserId,
+        conversation: ConversationId,
+        target: Seq,
+        origin: Option<SessionId>,
+    ) -> Result<Option<Arc<Event>>, ChatError> {
+        let kind = ChangeKind::Delete { target };
+        self.change(conversation, caller, kind, origin).await
+    }
+
+    /// Puts a reaction on a message or takes one's own off; `None` when it is so already.
+    ///
+    /// # Errors
+    /// `not_a_member`, `no_such_message`, `message_deleted`, `too_many_reactions`, `invalid_emoji`.
+    pub async fn react(
+        &self,
+        caller: UserId,
+        conversation: ConversationId,
+        target: Seq,
+        reaction: (&str, bool),
+        origin: Option<SessionId>,
+    ) -> Result<Option<Arc<Event>>, ChatError> {
+        let (emoji, added) = reaction;
+        let emoji = Emoji::parse(emoji).map_err(|error| ChatError::text("emoji", error))?;
+        let kind = ChangeKind::React {
+            target,
+            emoji,
+            added,
+        };
+        self.change(conversation, caller, kind, origin).await
+    }
+
+    fn content(&self, text: &str) -> Result<Content, ChatError> {
+        Content::parse(text, self.limits.content_bytes)
+            .map_err(|error| ChatError::text("content", error))
+    }
+
+    fn submit(
+        &self,
+        sender: UserId,
+        conversation: ConversationId,
+        draft: Draft,
+        origin: Option<SessionId>,
+    ) -> Result<Sending, ChatError> {
+        let at = self.clock.now();
+        let id = EventId::generate(at, &self.entropy);
+        let client_message_id = match draft.client_message_id {
+            Some(chosen) => chosen,
+            None => ClientMessageId::parse(&id.to_string())
+                .map_err(|error| ChatError::text("clientMessageId", error))?,
+        };
+        let message = NewMessage {
+            id,
+            sender,
+            at,
+            client_message_id,
+            fingerprint: Fingerprint::of(&draft.content),
+            content: draft.content,
+        };
+        Ok(Sending(self.committer.submit(conversation, message, origin)?))
+    }
+}
+
+impl From<CommitError> for ChatError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Refused(refusal) => Self::Refused(refusal),
+            CommitError::ClientMessageIdReused => Self::ClientMessageIdReused,
+            CommitError::Busy => Self::Busy,
+            CommitError::Unavailable => Self::Unavailable,
+            CommitError::Internal => Self::Internal,
+        }
+    }
+}

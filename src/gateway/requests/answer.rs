@@ -1,0 +1,95 @@
+//! What clients are answered: one documented shape per request, the same on both protocols.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+
+use crate::chat::ChatError;
+use crate::domain::{Event, RoomId, UserId};
+use crate::wire::{self, ErrorJson, EventJson, MessageJson};
+
+/// `{"ok": true}`; others extend it.
+#[derive(Debug, Serialize)]
+pub(super) struct Ok {
+    ok: bool,
+}
+
+impl Default for Ok {
+    fn default() -> Self {
+        Self { ok: true }
+    }
+}
+
+/// To `join`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct JoinedJson {
+    #[serde(flatten)]
+    ok: Ok,
+    user_id: String,
+    rooms: Vec<String>,
+}
+
+impl JoinedJson {
+    pub(super) fn new(user: UserId, rooms: &[RoomId]) -> Self {
+        let rooms = rooms.iter().map(ToString::to_string).collect();
+        Self { ok: Ok::default(), user_id: user.to_string(), rooms }
+    }
+}
+
+/// To a send.
+#[derive(Debug, Serialize)]
+pub(super) struct Stored<'a> {
+    ok: bool,
+    message: Option<MessageJson<'a>>,
+}
+
+impl<'a> Stored<'a> {
+    pub(super) fn new(event: &'a Event) -> Self {
+        Self { ok: true, message: MessageJson::live(event) }
+    }
+}
+
+/// To an edit, a deletion or a reaction: the event, or none when it was so already.
+#[derive(Debug, Serialize)]
+pub(super) struct Changed<'a> {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<EventJson<'a>>,
+}
+
+impl<'a> Changed<'a> {
+    pub(super) fn new(event: Option<&'a Event>) -> Self {
+        Self { ok: true, event: event.map(EventJson::live) }
+    }
+}
+
+/// To `watch_presence`.
+#[derive(Debug, Serialize)]
+pub(super) struct PresenceList {
+    ok: bool,
+    presence: BTreeMap<String, Online>,
+}
+
+#[derive(Debug, Serialize)]
+struct Online {
+    online: bool,
+}
+
+impl PresenceList {
+    pub(super) fn new(online: HashMap<UserId, bool>) -> Self {
+        let presence = online.into_iter().map(|(user, online)| (user.to_string(), Online { online }));
+        Self { ok: true, presence: presence.collect() }
+    }
+}
+
+/// The JSON text of an answer.
+pub fn ok_json(answer: &impl Serialize) -> Vec<u8> {
+    wire::encode(answer)
+}
+
+/// The JSON text of a refusal.
+pub fn error_json(error: &ChatError) -> Vec<u8> {
+    let text = error.to_string();
+    wire::encode(&ErrorJson::new(error.code(), &text))
+}

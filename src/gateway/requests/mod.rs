@@ -1,0 +1,238 @@
+//! What clients ask over a socket, and what they are answered: the same operations and objects on both protocols.
+//! Knows the use cases and the hub; knows no frames. A protocol hands over a name and JSON, and writes the answer.
+
+mod answer;
+mod params;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::hub::{Hub, Since};
+use super::session::Session;
+use crate::chat::{Chat, ChatError, Sending};
+use crate::domain::{ConversationId, Refusal, RoomId, Seq, UserId};
+
+pub use answer::{error_json, ok_json};
+use answer::{Changed, JoinedJson, Ok, PresenceList, Stored};
+use params::{
+    Authenticate, Delete, Edit, JoinOptions, Position, React, SendDirect, SendRoom, Typing, id, read,
+};
+
+/// The JSON text of an answer: `{"ok": true, …}`, or `{"error": {…}}`.
+pub type Answer = Vec<u8>;
+
+/// A request taken up, in its order; the answer may come later than that of the next one.
+pub enum Reply {
+    /// Answered.
+    Now(Answer),
+    /// To be answered when it is done. Spawn it.
+    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
+    /// The answer to a send: once it is written, `own_answered` must be called with the place it names (D29).
+    Sent(Pin<Box<dyn Future<Output = (Answer, Option<Place>)> + Send>>),
+}
+
+/// Where a send was stored.
+pub type Place = (ConversationId, Seq);
+
+/// Takes up requests of sessions.
+#[derive(Debug, Clone)]
+pub struct Requests {
+    chat: Arc<Chat>,
+    hub: Arc<Hub>,
+}
+
+impl Requests {
+    /// On these use cases and this hub.
+    #[must_use]
+    pub fn new(chat: Arc<Chat>, hub: Arc<Hub>) -> Self {
+        Self { chat, hub }
+    }
+
+    /// The use cases.
+    #[must_use]
+    pub fn chat(&self) -> &Arc<Chat> {
+        &self.chat
+    }
+
+    /// The hub.
+    #[must_use]
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Takes up a request; `None` when there is none of this name. Returns when the session's next request may be taken
+    /// up: a send has its place behind the earlier ones then.
+    pub async fn take(&self, session: &Arc<Session>, name: &str, payload: &RawValue) -> Option<Reply> {
+        let reply = match name {
+            "send_message" => self.send_message(session, payload).await,
+            "send_group_message" => self.send_group_message(session, payload),
+            "message_ack" => self.acknowledge(session, payload, false),
+            "message_read" => self.acknowledge(session, payload, true),
+            "typing" => self.typing(session, payload).await,
+            "edit_message" => self.edit(session, payload),
+            "delete_message" => self.delete(session, payload),
+            "react" => self.react(session, payload),
+            "watch_presence" => self.watch(session, payload).await,
+            "unwatch_presence" => self.unwatch(session, payload),
+            "authenticate" => self.authenticate(session, payload),
+            _ => return None,
+        };
+        Some(reply.unwrap_or_else(|error| Reply::Now(error_json(&error))))
+    }
+
+    /// Starts delivery. `user` is the id a client claims, if it does; `options` the second argument of `join`.
+    pub async fn join(&self, session: &Arc<Session>, user: Option<&str>, options: Option<&RawValue>) -> Answer {
+        let joined = async {
+            self.claim(session, "userId", user)?;
+            let options: JoinOptions = options.map(read).transpose()?.unwrap_or_default();
+            let since = resume_points(options.since)?;
+            if let Some(is_auto) = options.ack.map(|mode| mode.is_auto()) {
+                session.set_auto(is_auto);
+            }
+            self.hub.join(session, since).await
+        };
+        match joined.await {
+            Result::Ok(joined) => ok_json(&JoinedJson::new(session.user(), &joined.rooms)),
+            Err(error) => error_json(&error),
+        }
+    }
+
+    /// Whether the session's user belongs to a room; delivery is by membership, so there is nothing else to do.
+    pub async fn join_room(&self, session: &Session, room: &str) -> Answer {
+        let checked = async {
+            let room: RoomId = id("roomId", room)?;
+            self.require_member(session, room.into()).await
+        };
+        match checked.await {
+            Result::Ok(()) => ok_json(&Ok::default()),
+            Err(error) => error_json(&error),
+        }
+    }
+
+    async fn send_message(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+        let params: SendDirect = read(payload)?;
+        self.claim(session, "senderId", params.sender_id.as_deref())?;
+        let receiver: UserId = id("receiverId", &params.receiver_id)?;
+        let draft = self.chat.draft(&params.content, params.client_message_id.as_deref())?;
+        let sending = self.chat.submit_direct(session.user(), receiver, draft, Some(session.id())).await?;
+        Ok(answer_send(sending))
+    }
+
+    fn send_group_message(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+        let params: SendRoom = read(payload)?;
+        self.claim(session, "senderId", params.sender_id.as_deref())?;
+        let room: RoomId = id("roomId", &params.room_id)?;
+        let draft = self.chat.draft(&params.content, params.client_message_id.as_deref())?;
+        let sending = self.chat.submit_room(session.user(), room, draft, Some(session.id()))?;
+        Ok(answer_send(sending))
+    }
+
+    fn acknowledge(&self, session: &Arc<Session>, payload: &RawValue, is_read: bool) -> Result<Reply, ChatError> {
+        let (conversation, seq) = read::<Position>(payload)?.parse()?;
+        let (hub, session) = (Arc::clone(&self.hub), Arc::clone(session));
+        Ok(later(async move {
+            hub.acknowledge(&session, conversation, seq, is_read).await?;
+            Ok(ok_json(&Ok::default()))
+        }))
+    }
+
+    async fn typing(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+        let params: Typing = read(payload)?;
+        let conversation = params.conversation(session.user())?;
+        self.require_member(session, conversation).await?;
+        self.hub.typing(conversation, session.user(), params.typing);
+        Ok(Reply::Now(ok_json(&Ok::default())))
+    }
+
+    fn edit(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+        let params: Edit = read(payload)?;
+        let (conversation, seq) = params.at.parse()?;
+        let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
+        Ok(later(async move {
+            let event = chat.edit_message(user, conversation, seq, &params.content, Some(origin)).await?;
+            Ok(ok_json(&Changed::new(event.as_deref())))
+        }))
+    }
+
+    fn delete(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+        let params: Delete = read(payload)?;
+        let (conversation, seq) = params.at.parse()?;
+        let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
+        Ok(later(async move {
+            let event = chat.delete_message(user, conversation, seq, Some(origin)).await?;
+            Ok(ok_json(&Changed::new(event.as_deref())))
+        }))
+    }
+
+    fn react(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+        let params: React = read(payload)?;
+        let (conversation, seq) = params.at.parse()?;
+        let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
+        Ok(later(async move {
+            let reaction = (params.emoji.as_str(), params.added);
+            let event = chat.react(user, conversation, seq, reaction, Some(origin)).await?;
+            Ok(ok_json(&Changed::new(event.as_deref())))
+        }))
+    }
+
+    async fn watch(&self, session: &Arc<Session>, payload: &RawValue) -> Result<Reply, ChatError> {
+        let users = params::user_ids(payload)?;
+        let online = self.hub.watch(session, &users).await?;
+        Ok(Reply::Now(ok_json(&PresenceList::new(online))))
+    }
+
+    fn unwatch(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+        self.hub.unwatch(session, &params::user_ids(payload)?);
+        Ok(Reply::Now(ok_json(&PresenceList::new(HashMap::new()))))
+    }
+
+    fn authenticate(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+        let params: Authenticate = read(payload)?;
+        let caller = self.chat.authenticate(&params.token)?;
+        if caller.user != session.user() {
+            return Err(ChatError::WrongUser { field: "token" });
+        }
+        session.extend(caller.expires_at);
+        Ok(Reply::Now(ok_json(&Ok::default())))
+    }
+
+    async fn require_member(&self, session: &Session, conversation: ConversationId) -> Result<(), ChatError> {
+        let is_member = match conversation {
+            ConversationId::Direct(..) => conversation.peer_of(session.user()).is_some(),
+            ConversationId::Room(_) if session.knows(conversation) => true,
+            ConversationId::Room(_) => self.chat.is_member(conversation, session.user()).await?,
+        };
+        if is_member { Result::Ok(()) } else { Err(ChatError::Refused(Refusal::NotAMember)) }
+    }
+
+    /// A user id in a request, for compatibility with the seed, must be the token's.
+    fn claim(&self, session: &Session, field: &'static str, claimed: Option<&str>) -> Result<(), ChatError> {
+        match claimed {
+            None => Result::Ok(()),
+            Some(text) if id::<UserId>(field, text)? == session.user() => Result::Ok(()),
+            Some(_) => Err(ChatError::WrongUser { field }),
+        }
+    }
+}
+
+fn later(work: impl Future<Output = Result<Answer, ChatError>> + Send + 'static) -> Reply {
+    Reply::Later(Box::pin(async move { work.await.unwrap_or_else(|error| error_json(&error)) }))
+}
+
+fn answer_send(sending: Sending) -> Reply {
+    Reply::Sent(Box::pin(async move {
+        match sending.stored().await {
+            Result::Ok(event) => (ok_json(&Stored::new(&event)), Some((event.conversation, event.seq))),
+            Err(error) => (error_json(&error), None),
+        }
+    }))
+}
+
+fn resume_points(since: HashMap<String, u64>) -> Result<Since, ChatError> {
+    let points = since.into_iter().map(|(conversation, seq)| Result::Ok((id("since", &conversation)?, Seq::new(seq))));
+    points.collect()
+}
