@@ -8,6 +8,7 @@ pub mod auth;
 pub mod bus;
 pub mod chat;
 pub mod domain;
+pub mod gateway;
 pub mod presence;
 pub mod store;
 pub mod wire;

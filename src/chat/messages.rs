@@ -231,7 +231,11 @@ impl Chat {
             fingerprint: Fingerprint::of(&draft.content),
             content: draft.content,
         };
-        Ok(Sending(self.committer.submit(conversation, message, origin)?))
+        Ok(Sending(self.committer.submit(
+            conversation,
+            message,
+            origin,
+        )?))
     }
 }
 

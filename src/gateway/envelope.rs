@@ -143,17 +143,29 @@ fn decode_event(mut bytes: Bytes) -> Option<Offer> {
     let name = take_name(&mut bytes)?;
     let conversation = take_conversation(&mut bytes)?;
     let seq = Seq::new(bytes.try_get_u64().ok()?);
-    let origin = Some(bytes.try_get_u64().ok()?).filter(|id| *id != 0).map(SessionId::from_u64);
+    let origin = Some(bytes.try_get_u64().ok()?)
+        .filter(|id| *id != 0)
+        .map(SessionId::from_u64);
     let effect = take_effect(&mut bytes)?;
     let encoded = Encoded::new(name, bytes);
-    Some(Offer { conversation, seq, effect, origin, encoded })
+    Some(Offer {
+        conversation,
+        seq,
+        effect,
+        origin,
+        encoded,
+    })
 }
 
 fn decode_passing(mut bytes: Bytes) -> Option<Passing> {
     let name = take_name(&mut bytes)?;
     let conversation = take_conversation(&mut bytes)?;
     let from = take_user(&mut bytes)?;
-    Some(Passing { conversation, from, encoded: Encoded::new(name, bytes) })
+    Some(Passing {
+        conversation,
+        from,
+        encoded: Encoded::new(name, bytes),
+    })
 }
 
 fn decode_presence(mut bytes: Bytes) -> Option<PresenceChange> {
@@ -170,7 +182,10 @@ fn decode_head(mut bytes: Bytes) -> Option<Envelope> {
 }
 
 fn put_name(out: &mut BytesMut, name: &'static str) {
-    let index = NAMES.iter().position(|known| *known == name).unwrap_or(usize::from(u8::MAX));
+    let index = NAMES
+        .iter()
+        .position(|known| *known == name)
+        .unwrap_or(usize::from(u8::MAX));
     out.put_u8(u8::try_from(index).unwrap_or(u8::MAX));
 }
 
@@ -212,7 +227,8 @@ fn put_effect(out: &mut BytesMut, effect: Effect) {
         Effect::Closed => (4, None),
     };
     out.put_u8(tag);
-    user.into_iter().for_each(|user| out.put_slice(&user.to_bytes()));
+    user.into_iter()
+        .for_each(|user| out.put_slice(&user.to_bytes()));
 }
 
 fn take_effect(bytes: &mut Bytes) -> Option<Effect> {
@@ -248,20 +264,42 @@ mod tests {
     fn offer(conversation: ConversationId, effect: Effect) -> Offer {
         let encoded = Encoded::new("room_updated", Bytes::from_static(b"{\"a\":1}"));
         let origin = Some(SessionId::from_u64(7));
-        Offer { conversation, seq: Seq::new(42), effect, origin, encoded }
+        Offer {
+            conversation,
+            seq: Seq::new(42),
+            effect,
+            origin,
+            encoded,
+        }
     }
 
     #[test]
     fn an_event_survives_the_bus() {
         let room = ConversationId::Room(RoomId::from_bytes([3; 12]));
         let direct = ConversationId::direct(user(1), user(2));
-        let effects =
-            [Effect::None, Effect::Roles, Effect::Added(user(4)), Effect::Removed(user(4)), Effect::Closed];
-        for (conversation, effect) in effects.into_iter().flat_map(|effect| [(room, effect), (direct, effect)]) {
+        let effects = [
+            Effect::None,
+            Effect::Roles,
+            Effect::Added(user(4)),
+            Effect::Removed(user(4)),
+            Effect::Closed,
+        ];
+        for (conversation, effect) in effects
+            .into_iter()
+            .flat_map(|effect| [(room, effect), (direct, effect)])
+        {
             let sent = offer(conversation, effect);
-            let Some(Envelope::Event(got)) = Envelope::decode(encode_event(&sent)) else { panic!("no event") };
-            assert_eq!((got.conversation, got.seq, got.effect), (conversation, sent.seq, effect));
-            assert_eq!((got.origin, got.encoded.name), (sent.origin, "room_updated"));
+            let Some(Envelope::Event(got)) = Envelope::decode(encode_event(&sent)) else {
+                panic!("no event")
+            };
+            assert_eq!(
+                (got.conversation, got.seq, got.effect),
+                (conversation, sent.seq, effect)
+            );
+            assert_eq!(
+                (got.origin, got.encoded.name),
+                (sent.origin, "room_updated")
+            );
             assert_eq!(got.encoded.json, sent.encoded.json);
         }
     }
@@ -272,18 +310,31 @@ mod tests {
         let joined = Envelope::decode(encode_joined(direct));
         assert!(matches!(joined, Some(Envelope::Joined(id)) if id == direct));
         let head = Envelope::decode(encode_head(direct, Seq::new(8)));
-        assert!(matches!(head, Some(Envelope::Head(id, seq)) if id == direct && seq == Seq::new(8)));
-        let change = PresenceChange { user: user(5), online: true, at: Timestamp::from_millis(9) };
+        assert!(
+            matches!(head, Some(Envelope::Head(id, seq)) if id == direct && seq == Seq::new(8))
+        );
+        let change = PresenceChange {
+            user: user(5),
+            online: true,
+            at: Timestamp::from_millis(9),
+        };
         let presence = Envelope::decode(encode_presence(change));
         assert!(matches!(presence, Some(Envelope::Presence(got)) if got == change));
         let encoded = Encoded::new("typing", Bytes::from_static(b"{}"));
-        let passing = encode_passing(&Passing { conversation: direct, from: user(1), encoded });
-        assert!(matches!(Envelope::decode(passing), Some(Envelope::Passing(got)) if got.from == user(1)));
+        let passing = encode_passing(&Passing {
+            conversation: direct,
+            from: user(1),
+            encoded,
+        });
+        assert!(
+            matches!(Envelope::decode(passing), Some(Envelope::Passing(got)) if got.from == user(1))
+        );
     }
 
     #[test]
     fn another_version_is_skipped() {
-        let mut bytes = BytesMut::from(&encode_joined(ConversationId::direct(user(1), user(2)))[..]);
+        let mut bytes =
+            BytesMut::from(&encode_joined(ConversationId::direct(user(1), user(2)))[..]);
         bytes[0] = 2;
         assert!(Envelope::decode(bytes.freeze()).is_none());
     }

@@ -75,12 +75,18 @@ impl Encoded {
     /// A named object.
     #[must_use]
     pub fn new(name: &'static str, json: Bytes) -> Self {
-        Self { name, json, frames: Default::default() }
+        Self {
+            name,
+            json,
+            frames: Default::default(),
+        }
     }
 
     /// The frame of one protocol; all sessions of it share the bytes.
     pub fn frame(&self, encoding: &Encoding) -> Frame {
-        self.frames[encoding.slot].get_or_init(|| (encoding.encode)(self.name, &self.json)).clone()
+        self.frames[encoding.slot]
+            .get_or_init(|| (encoding.encode)(self.name, &self.json))
+            .clone()
     }
 }
 

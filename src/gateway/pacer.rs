@@ -30,7 +30,9 @@ impl Pacer {
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let waiting = std::mem::take(&mut *self.0.lock());
             let now = Instant::now();
-            let left = waiting.into_iter().filter(|session| session.mark_if_due(now) && !session.is_closed());
+            let left = waiting
+                .into_iter()
+                .filter(|session| session.mark_if_due(now) && !session.is_closed());
             let left: Vec<_> = left.collect();
             self.0.lock().extend(left);
         }

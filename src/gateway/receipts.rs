@@ -9,11 +9,11 @@ use crate::domain::{ConversationId, Seq};
 const MARKS: usize = 4;
 
 /// Seqs by conversation.
-pub type Heads = HashMap<ConversationId, Seq>;
+pub(super) type Heads = HashMap<ConversationId, Seq>;
 
 /// Book-keeping of one session. `Mark` is the outbox's: marks of one outbox are ordered.
 #[derive(Debug)]
-pub struct Receipts<Mark> {
+pub(super) struct Receipts<Mark> {
     /// Given since the last mark: the highest seq per conversation.
     given: Heads,
     /// Given before a mark whose proof has not arrived.
@@ -24,7 +24,11 @@ pub struct Receipts<Mark> {
 
 impl<Mark> Default for Receipts<Mark> {
     fn default() -> Self {
-        Self { given: Heads::new(), marked: VecDeque::new(), own: BTreeMap::new() }
+        Self {
+            given: Heads::new(),
+            marked: VecDeque::new(),
+            own: BTreeMap::new(),
+        }
     }
 }
 
@@ -37,7 +41,7 @@ struct Own {
 impl<Mark: Ord> Receipts<Mark> {
     /// An event was put into the outbox, or passed because its answer shows it. True when nothing was waiting for a
     /// mark before.
-    pub fn give(&mut self, conversation: ConversationId, seq: Seq) -> bool {
+    pub(super) fn give(&mut self, conversation: ConversationId, seq: Seq) -> bool {
         let was_empty = self.given.is_empty();
         self.given.insert(conversation, seq);
         was_empty
@@ -45,22 +49,24 @@ impl<Mark: Ord> Receipts<Mark> {
 
     /// Whether there is something a mark would prove, and room for one.
     #[must_use]
-    pub fn wants_mark(&self) -> bool {
+    pub(super) fn wants_mark(&self) -> bool {
         !self.given.is_empty() && self.marked.len() < MARKS
     }
 
     /// Whether something given is not marked yet.
     #[must_use]
-    pub fn has_unmarked(&self) -> bool {
+    pub(super) fn has_unmarked(&self) -> bool {
         !self.given.is_empty()
     }
 
     /// Everything given so far comes before this mark.
-    pub fn mark(&mut self, mark: Mark) {
+    pub(super) fn mark(&mut self, mark: Mark) {
         let mut given = std::mem::take(&mut self.given);
         let mut held_back = Heads::new();
         for (conversation, seq) in &mut given {
-            let unanswered = self.first_unanswered(*conversation).filter(|first| first <= seq);
+            let unanswered = self
+                .first_unanswered(*conversation)
+                .filter(|first| first <= seq);
             if let Some(first) = unanswered {
                 held_back.insert(*conversation, *seq);
                 *seq = first.previous();
@@ -72,10 +78,19 @@ impl<Mark: Ord> Receipts<Mark> {
 
     /// Everything before this mark was received: the cursors to move.
     #[must_use]
-    pub fn prove(&mut self, mark: &Mark) -> Heads {
+    pub(super) fn prove(&mut self, mark: &Mark) -> Heads {
         let mut proved = Heads::new();
-        while self.marked.front().is_some_and(|(earlier, _)| earlier <= mark) {
-            proved.extend(self.marked.pop_front().into_iter().flat_map(|(_, heads)| heads));
+        while self
+            .marked
+            .front()
+            .is_some_and(|(earlier, _)| earlier <= mark)
+        {
+            proved.extend(
+                self.marked
+                    .pop_front()
+                    .into_iter()
+                    .flat_map(|(_, heads)| heads),
+            );
         }
         proved.retain(|_, seq| *seq > Seq::ZERO);
         proved
@@ -83,27 +98,34 @@ impl<Mark: Ord> Receipts<Mark> {
 
     /// Whether everything given is proved.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         self.given.is_empty() && self.marked.is_empty()
     }
 
     /// A send of this session was committed; its answer is not written yet.
-    pub fn own_committed(&mut self, conversation: ConversationId, seq: Seq) {
+    pub(super) fn own_committed(&mut self, conversation: ConversationId, seq: Seq) {
         self.own.entry((conversation, seq)).or_default();
     }
 
     /// Its answer was written, or nobody wants one.
-    pub fn own_answered(&mut self, conversation: ConversationId, seq: Seq) {
+    pub(super) fn own_answered(&mut self, conversation: ConversationId, seq: Seq) {
         self.update_own(conversation, seq, |own| own.answered = true);
     }
 
     /// The session's position passes this event: whether it was the session's own, and need not be written.
-    pub fn own_passes(&mut self, conversation: ConversationId, seq: Seq) -> bool {
+    pub(super) fn own_passes(&mut self, conversation: ConversationId, seq: Seq) -> bool {
         self.update_own(conversation, seq, |own| own.passed = true)
     }
 
-    fn update_own(&mut self, conversation: ConversationId, seq: Seq, update: impl FnOnce(&mut Own)) -> bool {
-        let Some(own) = self.own.get_mut(&(conversation, seq)) else { return false };
+    fn update_own(
+        &mut self,
+        conversation: ConversationId,
+        seq: Seq,
+        update: impl FnOnce(&mut Own),
+    ) -> bool {
+        let Some(own) = self.own.get_mut(&(conversation, seq)) else {
+            return false;
+        };
         update(own);
         if own.answered && own.passed {
             self.own.remove(&(conversation, seq));

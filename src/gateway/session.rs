@@ -106,7 +106,8 @@ impl Session {
 
     /// A new token replaces the old one.
     pub fn extend(&self, expires_at: Timestamp) {
-        self.expires_at.store(expires_at.millis(), Ordering::Relaxed);
+        self.expires_at
+            .store(expires_at.millis(), Ordering::Relaxed);
     }
 
     /// Who moves the cursors: proof of receipt, or the client's word.
@@ -181,7 +182,9 @@ impl Session {
     /// Marks what was given, unless it did so less than a second ago. True when there is something left to mark.
     pub(super) fn mark_if_due(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
-        let is_due = state.last_mark.is_none_or(|last| now.duration_since(last) >= MARK_EVERY);
+        let is_due = state
+            .last_mark
+            .is_none_or(|last| now.duration_since(last) >= MARK_EVERY);
         if is_due && state.receipts.wants_mark() && !self.is_closed() {
             state.last_mark = Some(now);
             let mark = self.outbox.mark();
@@ -271,7 +274,11 @@ impl Session {
     /// Notes users whose presence it shows, at most `limit` in all; those that are new. `None` when they are too many.
     pub(super) fn watch(&self, users: &[UserId], limit: usize) -> Option<Vec<UserId>> {
         let mut state = self.state.lock();
-        let mut new: Vec<UserId> = users.iter().copied().filter(|user| !state.watching.contains(user)).collect();
+        let mut new: Vec<UserId> = users
+            .iter()
+            .copied()
+            .filter(|user| !state.watching.contains(user))
+            .collect();
         new.sort_unstable();
         new.dedup();
         if state.watching.len() + new.len() > limit {
@@ -284,7 +291,11 @@ impl Session {
     /// Forgets users whose presence it showed; those it did show.
     pub(super) fn unwatch(&self, users: &[UserId]) -> Vec<UserId> {
         let mut state = self.state.lock();
-        users.iter().copied().filter(|user| state.watching.remove(user)).collect()
+        users
+            .iter()
+            .copied()
+            .filter(|user| state.watching.remove(user))
+            .collect()
     }
 
     /// Forgets all of them.

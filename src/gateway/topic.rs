@@ -87,7 +87,8 @@ impl Topic {
         while let Some(next) = self.held.remove(&self.position.next()) {
             self.deliver(&next, is_repair, &mut consequences);
         }
-        consequences.needs_repair = self.has_gap() && !std::mem::replace(&mut self.is_repairing, self.has_gap());
+        consequences.needs_repair =
+            self.has_gap() && !std::mem::replace(&mut self.is_repairing, true);
         consequences
     }
 
@@ -110,7 +111,9 @@ impl Topic {
             }
             let session = &attachment.session;
             if is_repair && !session.has_room() {
-                consequences.detached.push((Arc::clone(session), before.max(attachment.from)));
+                consequences
+                    .detached
+                    .push((Arc::clone(session), before.max(attachment.from)));
                 return false;
             }
             session.give(offer);
@@ -138,10 +141,16 @@ impl Topic {
 
     /// Attaches a session that has been given everything up to `from` (D12).
     pub(super) fn attach(&mut self, session: &Arc<Session>, from: Seq) -> Attach {
-        let goal = if self.attached.is_empty() { self.heard } else { self.position };
+        let goal = if self.attached.is_empty() {
+            self.heard
+        } else {
+            self.position
+        };
         let mut place = from;
         while place < goal {
-            let Some(offer) = self.recent.get(&place.next()) else { return Attach::Behind };
+            let Some(offer) = self.recent.get(&place.next()) else {
+                return Attach::Behind;
+            };
             session.give(offer);
             place = place.next();
             session.advance(offer.conversation, place);
@@ -153,14 +162,18 @@ impl Topic {
             self.position = place;
             self.heard = self.heard.max(place);
         }
-        self.attached.push(Attachment { session: Arc::clone(session), from: place });
+        self.attached.push(Attachment {
+            session: Arc::clone(session),
+            from: place,
+        });
         Attach::Attached
     }
 
     /// Takes a session off; true when it was attached.
     pub(super) fn detach(&mut self, session: SessionId) -> bool {
         let before = self.attached.len();
-        self.attached.retain(|attachment| attachment.session.id() != session);
+        self.attached
+            .retain(|attachment| attachment.session.id() != session);
         if self.attached.is_empty() {
             self.held.clear();
         }
@@ -178,12 +191,16 @@ impl Topic {
     /// Notes that the log reaches to here; true when that shows a gap that nobody fills yet.
     pub(super) fn hear(&mut self, head: Seq) -> bool {
         self.heard = self.heard.max(head);
-        self.has_gap() && !std::mem::replace(&mut self.is_repairing, self.has_gap())
+        self.has_gap() && !std::mem::replace(&mut self.is_repairing, true)
     }
 
     /// The gap to be filled: after this seq, up to that one. `None` when there is none (left).
     pub(super) fn gap(&self) -> Option<(Seq, Seq)> {
-        let up_to = self.held.keys().next().map_or(self.heard, |first| first.previous());
+        let up_to = self
+            .held
+            .keys()
+            .next()
+            .map_or(self.heard, |first| first.previous());
         self.has_gap().then_some((self.position, up_to))
     }
 
@@ -203,6 +220,9 @@ impl Topic {
 
     /// The attached sessions of everybody but one user.
     pub(super) fn sessions_except(&self, user: UserId) -> impl Iterator<Item = &Arc<Session>> {
-        self.attached.iter().map(|attachment| &attachment.session).filter(move |session| session.user() != user)
+        self.attached
+            .iter()
+            .map(|attachment| &attachment.session)
+            .filter(move |session| session.user() != user)
     }
 }

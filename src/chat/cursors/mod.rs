@@ -68,7 +68,14 @@ impl Cursors {
         let mut state = self.state.lock();
         let is_known = state.moves.contains_key(&(conversation, user));
         if is_known || state.moves.len() < WAITING {
-            state.advance(conversation, user, Places { delivered: seq, read: Seq::ZERO });
+            state.advance(
+                conversation,
+                user,
+                Places {
+                    delivered: seq,
+                    read: Seq::ZERO,
+                },
+            );
         }
     }
 
@@ -90,7 +97,14 @@ impl Cursors {
                 return Err(ChatError::Busy);
             }
             let read = if read { seq } else { Seq::ZERO };
-            state.advance(conversation, user, Places { delivered: seq, read });
+            state.advance(
+                conversation,
+                user,
+                Places {
+                    delivered: seq,
+                    read,
+                },
+            );
             state.waiters.push(answer);
         }
         self.wake.notify_one();
@@ -134,9 +148,15 @@ impl Cursors {
         let (moves, waiters) = {
             let mut state = self.state.lock();
             state.in_flight = !state.moves.is_empty();
-            (std::mem::take(&mut state.moves), std::mem::take(&mut state.waiters))
+            (
+                std::mem::take(&mut state.moves),
+                std::mem::take(&mut state.waiters),
+            )
         };
-        let moves: Vec<CursorMove> = moves.into_iter().map(|(key, places)| cursor_move(key, places)).collect();
+        let moves: Vec<CursorMove> = moves
+            .into_iter()
+            .map(|(key, places)| cursor_move(key, places))
+            .collect();
         let mut result = Ok(());
         for batch in moves.chunks(BATCH) {
             match self.store.move_cursors(batch).await {
@@ -159,15 +179,31 @@ impl Cursors {
 
     fn put_back(&self, moves: &[CursorMove]) {
         let mut state = self.state.lock();
-        for CursorMove { conversation, user, delivered, read } in moves {
-            state.advance(*conversation, *user, Places { delivered: *delivered, read: *read });
+        for CursorMove {
+            conversation,
+            user,
+            delivered,
+            read,
+        } in moves
+        {
+            state.advance(
+                *conversation,
+                *user,
+                Places {
+                    delivered: *delivered,
+                    read: *read,
+                },
+            );
         }
     }
 }
 
 impl State {
     fn advance(&mut self, conversation: ConversationId, user: UserId, places: Places) {
-        self.moves.entry((conversation, user)).or_default().advance(places);
+        self.moves
+            .entry((conversation, user))
+            .or_default()
+            .advance(places);
     }
 }
 
@@ -179,11 +215,18 @@ impl Places {
 }
 
 fn cursor_move((conversation, user): (ConversationId, UserId), places: Places) -> CursorMove {
-    CursorMove { conversation, user, delivered: places.delivered, read: places.read }
+    CursorMove {
+        conversation,
+        user,
+        delivered: places.delivered,
+        read: places.read,
+    }
 }
 
 impl std::fmt::Debug for Cursors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cursors").field("waiting", &self.state.lock().moves.len()).finish_non_exhaustive()
+        f.debug_struct("Cursors")
+            .field("waiting", &self.state.lock().moves.len())
+            .finish_non_exhaustive()
     }
 }

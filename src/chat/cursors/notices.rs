@@ -35,16 +35,30 @@ pub(super) struct Notices {
 
 impl Notices {
     pub(super) fn new(store: Arc<dyn Store>, announce: Arc<dyn Announce>) -> Self {
-        Self { store, announce, waiting: Mutex::default(), small: Mutex::default() }
+        Self {
+            store,
+            announce,
+            waiting: Mutex::default(),
+            small: Mutex::default(),
+        }
     }
 
     /// These moves are stored.
     pub(super) fn stored(&self, moves: &[CursorMove]) {
         let mut waiting = self.waiting.lock();
-        for CursorMove { conversation, user, delivered, read } in moves {
+        for CursorMove {
+            conversation,
+            user,
+            delivered,
+            read,
+        } in moves
+        {
             let key = (*conversation, *user);
             if waiting.len() < WAITING || waiting.contains_key(&key) {
-                waiting.entry(key).or_default().advance(Places { delivered: *delivered, read: *read });
+                waiting.entry(key).or_default().advance(Places {
+                    delivered: *delivered,
+                    read: *read,
+                });
             }
         }
     }
@@ -64,10 +78,12 @@ impl Notices {
 
     fn announce(&self, conversation: ConversationId, user: UserId, places: Places) {
         if places.delivered > Seq::ZERO {
-            self.announce.cursor_moved(conversation, user, places.delivered, false);
+            self.announce
+                .cursor_moved(conversation, user, places.delivered, false);
         }
         if places.read > Seq::ZERO {
-            self.announce.cursor_moved(conversation, user, places.read, true);
+            self.announce
+                .cursor_moved(conversation, user, places.read, true);
         }
     }
 
@@ -79,7 +95,10 @@ impl Notices {
         if let Some((is_small, _)) = known.filter(|(_, at)| at.elapsed() < SIZE_LIFETIME) {
             return is_small;
         }
-        let members = self.store.members(conversation, None, ROOM_MEMBERS + 1).await;
+        let members = self
+            .store
+            .members(conversation, None, ROOM_MEMBERS + 1)
+            .await;
         let is_small = members.is_ok_and(|members| members.len() <= ROOM_MEMBERS);
         let mut small = self.small.lock();
         if small.len() >= SIZES {

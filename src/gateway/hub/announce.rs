@@ -46,7 +46,9 @@ impl Announce for HubAnnouncer {
         let payload = envelope::encode_joined(conversation);
         for user in users {
             self.0.discover(conversation, *user);
-            self.0.bus.publish(Channel::User(*user), lane(conversation), payload.clone());
+            self.0
+                .bus
+                .publish(Channel::User(*user), lane(conversation), payload.clone());
         }
     }
 
@@ -57,8 +59,8 @@ impl Announce for HubAnnouncer {
 
 impl Hub {
     /// Passes something on to whoever is there in a conversation, on every gateway, except its author's sessions.
-    pub(super) fn pass(self: &Arc<Self>, passing: Passing) {
-        let payload = envelope::encode_passing(&passing);
+    pub(super) fn pass(self: &Arc<Self>, passing: &Passing) {
+        let payload = envelope::encode_passing(passing);
         let lane = lane(passing.conversation);
         let author = Channel::User(passing.from);
         for channel in channels_of(passing.conversation).filter(|channel| *channel != author) {
@@ -68,16 +70,42 @@ impl Hub {
 
     /// Tells the others in a conversation that somebody is typing, or no longer. Not stored, not replayed.
     pub fn typing(self: &Arc<Self>, conversation: ConversationId, from: UserId, typing: bool) {
-        let shape = Typing { conversation_id: conversation.to_string(), user_id: from.to_string(), typing };
+        let shape = Typing {
+            conversation_id: conversation.to_string(),
+            user_id: from.to_string(),
+            typing,
+        };
         let encoded = Encoded::new("typing", Bytes::from(wire::encode(&shape)));
-        self.pass(Passing { conversation, from, encoded });
+        self.pass(&Passing {
+            conversation,
+            from,
+            encoded,
+        });
     }
 
-    pub(super) fn receipt(self: &Arc<Self>, conversation: ConversationId, from: UserId, seq: Seq, read: bool) {
-        let shape = Receipt { conversation_id: conversation.to_string(), user_id: from.to_string(), seq: seq.get() };
-        let name = if read { "message_read" } else { "message_delivered" };
+    pub(super) fn receipt(
+        self: &Arc<Self>,
+        conversation: ConversationId,
+        from: UserId,
+        seq: Seq,
+        read: bool,
+    ) {
+        let shape = Receipt {
+            conversation_id: conversation.to_string(),
+            user_id: from.to_string(),
+            seq: seq.get(),
+        };
+        let name = if read {
+            "message_read"
+        } else {
+            "message_delivered"
+        };
         let encoded = Encoded::new(name, Bytes::from(wire::encode(&shape)));
-        self.pass(Passing { conversation, from, encoded });
+        self.pass(&Passing {
+            conversation,
+            from,
+            encoded,
+        });
     }
 }
 

@@ -49,7 +49,11 @@ impl Hub {
     ///
     /// # Errors
     /// [`ChatError::Unavailable`] when the store is away; the session may try again.
-    pub async fn join(self: &Arc<Self>, session: &Arc<Session>, since: Since) -> Result<Joined, ChatError> {
+    pub async fn join(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        since: Since,
+    ) -> Result<Joined, ChatError> {
         let is_first_join = session.join();
         if is_first_join {
             let resume = self.clamp(since).await.inspect_err(|_| session.unjoin())?;
@@ -90,7 +94,10 @@ impl Hub {
         let wanted: Vec<ConversationId> = since.keys().copied().collect();
         let heads = self.store.heads(&wanted).await?;
         let clamp = |(conversation, seq): (ConversationId, Seq)| {
-            (conversation, seq.min(heads.get(&conversation).copied().unwrap_or_default()))
+            (
+                conversation,
+                seq.min(heads.get(&conversation).copied().unwrap_or_default()),
+            )
         };
         Ok(since.into_iter().map(clamp).collect())
     }
@@ -108,21 +115,32 @@ impl Hub {
 
     /// One of a user's sessions may not know this conversation yet: each that does not reads its membership and
     /// catches up (D13).
-    pub(super) fn discover(self: &Arc<Self>, conversation: ConversationId, user: crate::domain::UserId) {
-        self.users.for_each(user, |session| self.discover_session(conversation, session));
+    pub(super) fn discover(
+        self: &Arc<Self>,
+        conversation: ConversationId,
+        user: crate::domain::UserId,
+    ) {
+        self.users
+            .for_each(user, |session| self.discover_session(conversation, session));
     }
 
-    pub(super) fn discover_session(self: &Arc<Self>, conversation: ConversationId, session: &Arc<Session>) {
+    pub(super) fn discover_session(
+        self: &Arc<Self>,
+        conversation: ConversationId,
+        session: &Arc<Session>,
+    ) {
         if !self.pursue(session, conversation) {
             return;
         }
         let (hub, session) = (Arc::clone(self), Arc::clone(session));
         self.tracker.spawn(async move {
             let user = session.user();
-            let member = hub.persist(&session, || hub.store.member(conversation, user)).await;
-            let pursuit = member.flatten().map(|member| {
-                Pursuit::of(&member, session.take_resume(conversation))
-            });
+            let member = hub
+                .persist(&session, || hub.store.member(conversation, user))
+                .await;
+            let pursuit = member
+                .flatten()
+                .map(|member| Pursuit::of(&member, session.take_resume(conversation)));
             match pursuit.filter(|pursuit| pursuit.position < pursuit.last) {
                 Some(pursuit) => hub.catch_up(&session, vec![pursuit]).await,
                 None => hub.abandon(&session, conversation),
@@ -138,22 +156,32 @@ impl Hub {
         position: Seq,
     ) {
         session.advance(conversation, position);
-        self.topics.open(conversation, |topic| topic.catching_up += 1);
-        self.spawn_catch_up(session, vec![Pursuit { conversation, position, last: Seq::MAX }]);
+        self.topics
+            .open(conversation, |topic| topic.catching_up += 1);
+        self.spawn_catch_up(
+            session,
+            vec![Pursuit {
+                conversation,
+                position,
+                last: Seq::MAX,
+            }],
+        );
     }
 
     /// Notes that a session is after a conversation; false when it is already.
     fn pursue(&self, session: &Session, conversation: ConversationId) -> bool {
         let is_new = session.begin(conversation);
         if is_new {
-            self.topics.open(conversation, |topic| topic.catching_up += 1);
+            self.topics
+                .open(conversation, |topic| topic.catching_up += 1);
         }
         is_new
     }
 
     fn spawn_catch_up(self: &Arc<Self>, session: &Arc<Session>, pursuits: Vec<Pursuit>) {
         let (hub, session) = (Arc::clone(self), Arc::clone(session));
-        self.tracker.spawn(async move { hub.catch_up(&session, pursuits).await });
+        self.tracker
+            .spawn(async move { hub.catch_up(&session, pursuits).await });
     }
 
     async fn catch_up(self: &Arc<Self>, session: &Arc<Session>, pursuits: Vec<Pursuit>) {
@@ -168,7 +196,9 @@ impl Hub {
         while !waiting.is_empty() && !session.is_closed() {
             session.room().await;
             let spans: Vec<Span> = waiting.iter().take(SPANS).map(Pursuit::span).collect();
-            let page = self.persist(session, || self.store.events(&spans, PAGE)).await;
+            let page = self
+                .persist(session, || self.store.events(&spans, PAGE))
+                .await;
             let Some(page) = page else { break };
             self.give_page(session, &mut waiting, spans.len(), &page);
         }
@@ -186,12 +216,19 @@ impl Hub {
         page: &[Event],
     ) {
         let is_whole = page.len() < PAGE;
-        let unfinished = page.last().filter(|_| !is_whole).map(|event| event.conversation);
+        let unfinished = page
+            .last()
+            .filter(|_| !is_whole)
+            .map(|event| event.conversation);
         let mut events = page.iter().peekable();
         for _ in 0..asked {
-            let Some(mut pursuit) = waiting.pop_front() else { return };
+            let Some(mut pursuit) = waiting.pop_front() else {
+                return;
+            };
             let mut has_ended = false;
-            while let Some(event) = events.next_if(|event| event.conversation == pursuit.conversation) {
+            while let Some(event) =
+                events.next_if(|event| event.conversation == pursuit.conversation)
+            {
                 has_ended = has_ended || self.give_event(session, &mut pursuit, event);
             }
             if has_ended || pursuit.position >= pursuit.last {
@@ -232,7 +269,8 @@ impl Hub {
                 }
                 // A session that ended meanwhile was not attached when its topics were left.
                 if session.is_closed() {
-                    self.topics.with(conversation, |topic| topic.detach(session.id()));
+                    self.topics
+                        .with(conversation, |topic| topic.detach(session.id()));
                 }
                 true
             }
@@ -252,7 +290,9 @@ impl Hub {
 
     fn abandon(&self, session: &Session, conversation: ConversationId) {
         session.forget(conversation);
-        self.topics.with(conversation, |topic| topic.catching_up = topic.catching_up.saturating_sub(1));
+        self.topics.with(conversation, |topic| {
+            topic.catching_up = topic.catching_up.saturating_sub(1)
+        });
     }
 
     /// Reads until it succeeds, the session ends, or patience does: then the session is closed, to resume (D15).
@@ -267,7 +307,9 @@ impl Hub {
             }
             match read().await {
                 Ok(found) => return Some(found),
-                Err(error) => tracing::warn!(%error, session = %session.id(), "catching up, reading again"),
+                Err(error) => {
+                    tracing::warn!(%error, session = %session.id(), "catching up, reading again")
+                }
             }
             tokio::time::sleep(pause + self.entropy.jitter(pause)).await;
             pause = (pause * 2).min(RETRY.1);
@@ -281,12 +323,22 @@ impl Pursuit {
     /// From where this device wants to resume, clamped to the member's log, or else from the user's cursor.
     fn of(member: &Member, resume: Option<Seq>) -> Self {
         let last = member.last_seq();
-        let position = resume.map_or(member.resume_after(), |seq| seq.min(last).max(member.joined_seq.previous()));
-        Self { conversation: member.conversation, position, last }
+        let position = resume.map_or(member.resume_after(), |seq| {
+            seq.min(last).max(member.joined_seq.previous())
+        });
+        Self {
+            conversation: member.conversation,
+            position,
+            last,
+        }
     }
 
     fn span(&self) -> Span {
-        Span { conversation: self.conversation, after: self.position, up_to: self.last }
+        Span {
+            conversation: self.conversation,
+            after: self.position,
+            up_to: self.last,
+        }
     }
 
     fn channel(&self) -> Option<Channel> {
@@ -299,10 +351,13 @@ impl Pursuit {
 }
 
 fn rooms_of(members: &[Member]) -> Vec<RoomId> {
-    let rooms = members.iter().filter(|member| member.is_active()).filter_map(|member| match member.conversation {
-        ConversationId::Room(room) => Some(room),
-        ConversationId::Direct(..) => None,
-    });
+    let rooms = members
+        .iter()
+        .filter(|member| member.is_active())
+        .filter_map(|member| match member.conversation {
+            ConversationId::Room(room) => Some(room),
+            ConversationId::Direct(..) => None,
+        });
     let mut rooms: Vec<RoomId> = rooms.collect();
     rooms.sort_unstable();
     rooms

@@ -36,7 +36,11 @@ impl Heads {
     }
 
     fn all(&self) -> Vec<(ConversationId, Seq)> {
-        self.0.lock().iter().map(|(conversation, (seq, _))| (*conversation, *seq)).collect()
+        self.0
+            .lock()
+            .iter()
+            .map(|(conversation, (seq, _))| (*conversation, *seq))
+            .collect()
     }
 }
 
@@ -53,7 +57,8 @@ impl Hub {
         for (conversation, seq) in self.heads.all() {
             let payload = envelope::encode_head(conversation, seq);
             for channel in channels_of(conversation) {
-                self.bus.publish(channel, announce::lane(conversation), payload.clone());
+                self.bus
+                    .publish(channel, announce::lane(conversation), payload.clone());
             }
         }
     }

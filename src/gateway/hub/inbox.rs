@@ -15,7 +15,9 @@ use crate::bus::{Channel, Signal};
 impl Hub {
     /// Takes signals until `stop`.
     pub(super) async fn listen(self: &Arc<Self>, stop: CancellationToken) {
-        let Some(mut signals) = self.bus.signals() else { return };
+        let Some(mut signals) = self.bus.signals() else {
+            return;
+        };
         while let Some(Some(signal)) = stop.run_until_cancelled(signals.recv()).await {
             match signal {
                 Signal::Payload { channel, payload } => self.take(channel, payload),
@@ -32,7 +34,9 @@ impl Hub {
                 self.hear(offer);
             }
             (_, Some(Envelope::Event(offer))) => self.hear(offer),
-            (Channel::User(user), Some(Envelope::Joined(conversation))) => self.discover(conversation, user),
+            (Channel::User(user), Some(Envelope::Joined(conversation))) => {
+                self.discover(conversation, user)
+            }
             (channel, Some(Envelope::Head(conversation, seq))) => {
                 if let Channel::User(user) = channel {
                     self.discover(conversation, user);
@@ -46,7 +50,11 @@ impl Hub {
     }
 
     fn hear(self: &Arc<Self>, offer: Offer) {
-        self.frontier.note(offer.conversation, offer.seq, offer.effect.changes_membership());
+        self.frontier.note(
+            offer.conversation,
+            offer.seq,
+            offer.effect.changes_membership(),
+        );
         self.offer(Arc::new(offer));
     }
 

@@ -35,7 +35,6 @@ use presence::{Stripes, Watchers};
 use topics::Topics;
 use users::Users;
 
-
 /// How often unused topics are dropped and expired tokens looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -50,7 +49,10 @@ pub struct HubConfig {
 
 impl Default for HubConfig {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(5), watched: 500 }
+        Self {
+            grace: Duration::from_secs(5),
+            watched: 500,
+        }
     }
 }
 
@@ -143,7 +145,9 @@ impl Hub {
     /// A connection was authenticated. Requests are valid from now on; delivery starts with [`Hub::join`] (D32).
     pub fn open(self: &Arc<Self>, new: NewSession) -> Arc<Session> {
         let session = Session::new(new, Arc::clone(&self.pacer));
-        self.sessions.lock().insert(session.id(), Arc::clone(&session));
+        self.sessions
+            .lock()
+            .insert(session.id(), Arc::clone(&session));
         session
     }
 
@@ -153,7 +157,8 @@ impl Hub {
         session.close(Reason::TransportClosed);
         self.sessions.lock().remove(&session.id());
         for conversation in session.conversations() {
-            self.topics.with(conversation, |topic| topic.detach(session.id()));
+            self.topics
+                .with(conversation, |topic| topic.detach(session.id()));
             session.forget(conversation);
         }
         self.unwatch_all(session);
@@ -197,7 +202,9 @@ impl Hub {
         let seq = seq.min(offered);
         match self.cursors.get() {
             Some(cursors) if seq > Seq::ZERO => {
-                cursors.acknowledge(conversation, session.user(), seq, read).await
+                cursors
+                    .acknowledge(conversation, session.user(), seq, read)
+                    .await
             }
             _ => Ok(()),
         }
@@ -208,7 +215,9 @@ impl Hub {
         match session.place(conversation)? {
             Place::CatchingUp(position) => Some(position.unwrap_or_default()),
             Place::Attached => {
-                let attached = self.topics.with(conversation, |topic| topic.position_of(session.id()));
+                let attached = self
+                    .topics
+                    .with(conversation, |topic| topic.position_of(session.id()));
                 Some(attached.flatten().unwrap_or_default())
             }
         }
@@ -218,7 +227,11 @@ impl Hub {
         let member = self.store.member(conversation, user).await?;
         let member = member.ok_or(ChatError::Refused(crate::domain::Refusal::NotAMember))?;
         let heads = self.store.heads(&[conversation]).await?;
-        Ok(heads.get(&conversation).copied().unwrap_or_default().min(member.last_seq()))
+        Ok(heads
+            .get(&conversation)
+            .copied()
+            .unwrap_or_default()
+            .min(member.last_seq()))
     }
 
     /// How many sessions there are.
@@ -238,7 +251,11 @@ impl Hub {
     }
 
     async fn sweep(self: Arc<Self>, stop: CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(SWEEP_EVERY)).await.is_some() {
+        while stop
+            .run_until_cancelled(tokio::time::sleep(SWEEP_EVERY))
+            .await
+            .is_some()
+        {
             let now = self.clock.now();
             for session in self.sessions() {
                 if session.expires_at() < now {
@@ -259,11 +276,14 @@ pub(super) fn channels_of(conversation: ConversationId) -> impl Iterator<Item = 
         ConversationId::Room(room) => Some(Channel::Room(room)),
         ConversationId::Direct(..) => None,
     };
-    room.into_iter().chain(conversation.direct_users().map(Channel::User))
+    room.into_iter()
+        .chain(conversation.direct_users().map(Channel::User))
 }
 
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hub").field("sessions", &self.session_count()).finish_non_exhaustive()
+        f.debug_struct("Hub")
+            .field("sessions", &self.session_count())
+            .finish_non_exhaustive()
     }
 }

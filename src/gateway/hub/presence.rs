@@ -25,14 +25,20 @@ pub(super) struct Stripes(Vec<tokio::sync::Mutex<()>>);
 
 impl Default for Stripes {
     fn default() -> Self {
-        Self((0..STRIPES).map(|_| tokio::sync::Mutex::default()).collect())
+        Self(
+            (0..STRIPES)
+                .map(|_| tokio::sync::Mutex::default())
+                .collect(),
+        )
     }
 }
 
 impl Stripes {
     async fn lock(&self, user: UserId) -> tokio::sync::MutexGuard<'_, ()> {
         let bytes = user.to_bytes();
-        self.0[usize::from(bytes[bytes.len() - 1]) % STRIPES].lock().await
+        self.0[usize::from(bytes[bytes.len() - 1]) % STRIPES]
+            .lock()
+            .await
     }
 }
 
@@ -42,7 +48,11 @@ pub(super) struct Watchers(Mutex<HashMap<UserId, Vec<Arc<Session>>>>);
 
 impl Watchers {
     fn add(&self, user: UserId, session: &Arc<Session>) {
-        self.0.lock().entry(user).or_default().push(Arc::clone(session));
+        self.0
+            .lock()
+            .entry(user)
+            .or_default()
+            .push(Arc::clone(session));
     }
 
     fn remove(&self, user: UserId, session: SessionId) {
@@ -55,11 +65,6 @@ impl Watchers {
         for session in self.0.lock().get(&user).into_iter().flatten() {
             session.write_encoded(encoded);
         }
-    }
-
-    /// The users somebody here watches.
-    pub(super) fn watched(&self) -> Vec<UserId> {
-        self.0.lock().keys().copied().collect()
     }
 
     /// Drops users nobody watches, and hands over their channels under the lock.
@@ -95,7 +100,12 @@ impl Hub {
         let hub = Arc::clone(self);
         self.tracker.spawn(async move {
             // A draining gateway leaves the rest to its lease's heir.
-            if hub.stop.run_until_cancelled(tokio::time::sleep(hub.config.grace)).await.is_some() {
+            if hub
+                .stop
+                .run_until_cancelled(tokio::time::sleep(hub.config.grace))
+                .await
+                .is_some()
+            {
                 hub.settle(user).await;
             }
         });
@@ -105,7 +115,11 @@ impl Hub {
     async fn settle(&self, user: UserId) {
         let _turn = self.stripes.lock(user).await;
         let is_here = self.users.is_here(user);
-        let told = if is_here { self.presence.enter(user).await } else { self.presence.exit(user).await };
+        let told = if is_here {
+            self.presence.enter(user).await
+        } else {
+            self.presence.exit(user).await
+        };
         match told {
             Ok(Transition::Changed) => self.announce_presence(user, is_here).await,
             Ok(Transition::Unchanged) => {}
@@ -115,9 +129,7 @@ impl Hub {
 
     pub(super) async fn announce_presence(&self, user: UserId, online: bool) {
         let at = self.clock.now();
-        if !online
-            && let Err(error) = self.store.touch_last_seen(&[user], at).await
-        {
+        if !online && let Err(error) = self.store.touch_last_seen(&[user], at).await {
             tracing::warn!(%error, "last seen not stored");
         }
         let payload = envelope::encode_presence(PresenceChange { user, online, at });
@@ -128,9 +140,16 @@ impl Hub {
     ///
     /// # Errors
     /// [`ChatError::LimitExceeded`]; [`ChatError::Unavailable`] while presence is away.
-    pub async fn watch(&self, session: &Arc<Session>, users: &[UserId]) -> Result<HashMap<UserId, bool>, ChatError> {
+    pub async fn watch(
+        &self,
+        session: &Arc<Session>,
+        users: &[UserId],
+    ) -> Result<HashMap<UserId, bool>, ChatError> {
         let limit = self.config.watched;
-        let too_many = ChatError::LimitExceeded { what: "the number of watched users", limit };
+        let too_many = ChatError::LimitExceeded {
+            what: "the number of watched users",
+            limit,
+        };
         let new = session.watch(users, limit).ok_or(too_many)?;
         for user in &new {
             self.watchers.add(*user, session);
@@ -161,7 +180,11 @@ impl Hub {
 
     pub(super) fn show_presence(&self, change: PresenceChange) {
         let last_seen_at = (!change.online).then(|| change.at.to_rfc3339());
-        let shape = PresenceJson { user_id: change.user.to_string(), online: change.online, last_seen_at };
+        let shape = PresenceJson {
+            user_id: change.user.to_string(),
+            online: change.online,
+            last_seen_at,
+        };
         let encoded = Encoded::new("presence", Bytes::from(wire::encode(&shape)));
         self.watchers.write(change.user, &encoded);
     }

@@ -33,7 +33,11 @@ impl Hub {
     async fn fill(self: &Arc<Self>, conversation: ConversationId) {
         let mut pause = PATIENCE;
         while let Some((after, up_to)) = self.gap(conversation) {
-            let span = Span { conversation, after, up_to };
+            let span = Span {
+                conversation,
+                after,
+                up_to,
+            };
             let events = match self.store.events(&[span], PAGE).await {
                 Ok(events) => events,
                 Err(error) => {
@@ -44,17 +48,25 @@ impl Hub {
             if events.is_empty() {
                 // It was published, so it is there: read again, never skip (D14).
                 let pause_now = pause + self.entropy.jitter(pause);
-                if self.stop.run_until_cancelled(tokio::time::sleep(pause_now)).await.is_none() {
+                if self
+                    .stop
+                    .run_until_cancelled(tokio::time::sleep(pause_now))
+                    .await
+                    .is_none()
+                {
                     return;
                 }
                 pause = (pause * 2).min(RETRY_MAX);
                 continue;
             }
             for event in events {
-                self.frontier.note(conversation, event.seq, event.body.changes_membership());
+                self.frontier
+                    .note(conversation, event.seq, event.body.changes_membership());
                 let offer = Offer::of(&event, None);
                 let consequences = self.topics.with(conversation, |topic| topic.repair(offer));
-                consequences.into_iter().for_each(|consequences| self.follow(conversation, consequences));
+                consequences
+                    .into_iter()
+                    .for_each(|consequences| self.follow(conversation, consequences));
             }
         }
     }
@@ -118,7 +130,9 @@ impl Hub {
                 Err(error) => tracing::warn!(%error, "resync, reading again"),
             }
             let pause_now = pause + self.entropy.jitter(pause);
-            self.stop.run_until_cancelled(tokio::time::sleep(pause_now)).await?;
+            self.stop
+                .run_until_cancelled(tokio::time::sleep(pause_now))
+                .await?;
             pause = (pause * 2).min(RETRY_MAX);
         }
     }

@@ -30,18 +30,32 @@ pub(super) struct Topics {
 impl Default for Topics {
     fn default() -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, hasher: RandomState::new() }
+        Self {
+            shards,
+            hasher: RandomState::new(),
+        }
     }
 }
 
 impl Topics {
     /// Works with a topic under its lock, if there is one.
-    pub(super) fn with<T>(&self, conversation: ConversationId, work: impl FnOnce(&mut Topic) -> T) -> Option<T> {
-        self.shard(conversation).lock().get_mut(&conversation).map(|slot| work(&mut slot.topic))
+    pub(super) fn with<T>(
+        &self,
+        conversation: ConversationId,
+        work: impl FnOnce(&mut Topic) -> T,
+    ) -> Option<T> {
+        self.shard(conversation)
+            .lock()
+            .get_mut(&conversation)
+            .map(|slot| work(&mut slot.topic))
     }
 
     /// Works with a topic under its lock, and makes it first if there is none.
-    pub(super) fn open<T>(&self, conversation: ConversationId, work: impl FnOnce(&mut Topic) -> T) -> T {
+    pub(super) fn open<T>(
+        &self,
+        conversation: ConversationId,
+        work: impl FnOnce(&mut Topic) -> T,
+    ) -> T {
         let mut shard = self.shard(conversation).lock();
         let slot = shard.entry(conversation).or_default();
         slot.is_stale = false;
@@ -54,7 +68,9 @@ impl Topics {
         let active = shards.flat_map(|shard| {
             let shard = shard.lock();
             let active = shard.iter().filter(|(_, slot)| slot.topic.is_active());
-            active.map(|(conversation, _)| *conversation).collect::<Vec<_>>()
+            active
+                .map(|(conversation, _)| *conversation)
+                .collect::<Vec<_>>()
         });
         active.collect()
     }

@@ -32,15 +32,12 @@ impl Users {
     /// A session leaves; true when it was its user's last.
     pub(super) fn remove(&self, user: UserId, session: SessionId) -> bool {
         let mut users = self.0.write();
-        let Some(here) = users.get_mut(&user) else { return false };
+        let Some(here) = users.get_mut(&user) else {
+            return false;
+        };
         let before = here.sessions.len();
         here.sessions.retain(|other| other.id() != session);
         before > 0 && here.sessions.is_empty()
-    }
-
-    /// A user's sessions.
-    pub(super) fn sessions(&self, user: UserId) -> Vec<Arc<Session>> {
-        self.0.read().get(&user).map(|here| here.sessions.clone()).unwrap_or_default()
     }
 
     /// Works on each of a user's sessions.
@@ -52,13 +49,20 @@ impl Users {
 
     /// Whether a user has sessions here.
     pub(super) fn is_here(&self, user: UserId) -> bool {
-        self.0.read().get(&user).is_some_and(|here| !here.sessions.is_empty())
+        self.0
+            .read()
+            .get(&user)
+            .is_some_and(|here| !here.sessions.is_empty())
     }
 
     /// The users with sessions here.
     pub(super) fn here(&self) -> Vec<UserId> {
         let users = self.0.read();
-        users.iter().filter(|(_, here)| !here.sessions.is_empty()).map(|(user, _)| *user).collect()
+        users
+            .iter()
+            .filter(|(_, here)| !here.sessions.is_empty())
+            .map(|(user, _)| *user)
+            .collect()
     }
 
     /// Drops users who were gone at the last sweep too, and hands over their channels under the lock.

@@ -33,7 +33,11 @@ pub(super) struct JoinedJson {
 impl JoinedJson {
     pub(super) fn new(user: UserId, rooms: &[RoomId]) -> Self {
         let rooms = rooms.iter().map(ToString::to_string).collect();
-        Self { ok: Ok::default(), user_id: user.to_string(), rooms }
+        Self {
+            ok: Ok::default(),
+            user_id: user.to_string(),
+            rooms,
+        }
     }
 }
 
@@ -46,7 +50,10 @@ pub(super) struct Stored<'a> {
 
 impl<'a> Stored<'a> {
     pub(super) fn new(event: &'a Event) -> Self {
-        Self { ok: true, message: MessageJson::live(event) }
+        Self {
+            ok: true,
+            message: MessageJson::live(event),
+        }
     }
 }
 
@@ -60,7 +67,10 @@ pub(super) struct Changed<'a> {
 
 impl<'a> Changed<'a> {
     pub(super) fn new(event: Option<&'a Event>) -> Self {
-        Self { ok: true, event: event.map(EventJson::live) }
+        Self {
+            ok: true,
+            event: event.map(EventJson::live),
+        }
     }
 }
 
@@ -78,8 +88,13 @@ struct Online {
 
 impl PresenceList {
     pub(super) fn new(online: HashMap<UserId, bool>) -> Self {
-        let presence = online.into_iter().map(|(user, online)| (user.to_string(), Online { online }));
-        Self { ok: true, presence: presence.collect() }
+        let presence = online
+            .into_iter()
+            .map(|(user, online)| (user.to_string(), Online { online }));
+        Self {
+            ok: true,
+            presence: presence.collect(),
+        }
     }
 }
 

@@ -16,10 +16,11 @@ use super::session::Session;
 use crate::chat::{Chat, ChatError, Sending};
 use crate::domain::{ConversationId, Refusal, RoomId, Seq, UserId};
 
-pub use answer::{error_json, ok_json};
 use answer::{Changed, JoinedJson, Ok, PresenceList, Stored};
+pub use answer::{error_json, ok_json};
 use params::{
-    Authenticate, Delete, Edit, JoinOptions, Position, React, SendDirect, SendRoom, Typing, id, read,
+    Authenticate, Delete, Edit, JoinOptions, Position, React, SendDirect, SendRoom, Typing, id,
+    read,
 };
 
 /// The JSON text of an answer: `{"ok": true, …}`, or `{"error": {…}}`.
@@ -66,7 +67,12 @@ impl Requests {
 
     /// Takes up a request; `None` when there is none of this name. Returns when the session's next request may be taken
     /// up: a send has its place behind the earlier ones then.
-    pub async fn take(&self, session: &Arc<Session>, name: &str, payload: &RawValue) -> Option<Reply> {
+    pub async fn take(
+        &self,
+        session: &Arc<Session>,
+        name: &str,
+        payload: &RawValue,
+    ) -> Option<Reply> {
         let reply = match name {
             "send_message" => self.send_message(session, payload).await,
             "send_group_message" => self.send_group_message(session, payload),
@@ -85,7 +91,12 @@ impl Requests {
     }
 
     /// Starts delivery. `user` is the id a client claims, if it does; `options` the second argument of `join`.
-    pub async fn join(&self, session: &Arc<Session>, user: Option<&str>, options: Option<&RawValue>) -> Answer {
+    pub async fn join(
+        &self,
+        session: &Arc<Session>,
+        user: Option<&str>,
+        options: Option<&RawValue>,
+    ) -> Answer {
         let joined = async {
             self.claim(session, "userId", user)?;
             let options: JoinOptions = options.map(read).transpose()?.unwrap_or_default();
@@ -113,29 +124,52 @@ impl Requests {
         }
     }
 
-    async fn send_message(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+    async fn send_message(
+        &self,
+        session: &Session,
+        payload: &RawValue,
+    ) -> Result<Reply, ChatError> {
         let params: SendDirect = read(payload)?;
         self.claim(session, "senderId", params.sender_id.as_deref())?;
         let receiver: UserId = id("receiverId", &params.receiver_id)?;
-        let draft = self.chat.draft(&params.content, params.client_message_id.as_deref())?;
-        let sending = self.chat.submit_direct(session.user(), receiver, draft, Some(session.id())).await?;
+        let draft = self
+            .chat
+            .draft(&params.content, params.client_message_id.as_deref())?;
+        let sending = self
+            .chat
+            .submit_direct(session.user(), receiver, draft, Some(session.id()))
+            .await?;
         Ok(answer_send(sending))
     }
 
-    fn send_group_message(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+    fn send_group_message(
+        &self,
+        session: &Session,
+        payload: &RawValue,
+    ) -> Result<Reply, ChatError> {
         let params: SendRoom = read(payload)?;
         self.claim(session, "senderId", params.sender_id.as_deref())?;
         let room: RoomId = id("roomId", &params.room_id)?;
-        let draft = self.chat.draft(&params.content, params.client_message_id.as_deref())?;
-        let sending = self.chat.submit_room(session.user(), room, draft, Some(session.id()))?;
+        let draft = self
+            .chat
+            .draft(&params.content, params.client_message_id.as_deref())?;
+        let sending = self
+            .chat
+            .submit_room(session.user(), room, draft, Some(session.id()))?;
         Ok(answer_send(sending))
     }
 
-    fn acknowledge(&self, session: &Arc<Session>, payload: &RawValue, is_read: bool) -> Result<Reply, ChatError> {
+    fn acknowledge(
+        &self,
+        session: &Arc<Session>,
+        payload: &RawValue,
+        is_read: bool,
+    ) -> Result<Reply, ChatError> {
         let (conversation, seq) = read::<Position>(payload)?.parse()?;
         let (hub, session) = (Arc::clone(&self.hub), Arc::clone(session));
         Ok(later(async move {
-            hub.acknowledge(&session, conversation, seq, is_read).await?;
+            hub.acknowledge(&session, conversation, seq, is_read)
+                .await?;
             Ok(ok_json(&Ok::default()))
         }))
     }
@@ -153,7 +187,9 @@ impl Requests {
         let (conversation, seq) = params.at.parse()?;
         let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
         Ok(later(async move {
-            let event = chat.edit_message(user, conversation, seq, &params.content, Some(origin)).await?;
+            let event = chat
+                .edit_message(user, conversation, seq, &params.content, Some(origin))
+                .await?;
             Ok(ok_json(&Changed::new(event.as_deref())))
         }))
     }
@@ -163,7 +199,9 @@ impl Requests {
         let (conversation, seq) = params.at.parse()?;
         let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
         Ok(later(async move {
-            let event = chat.delete_message(user, conversation, seq, Some(origin)).await?;
+            let event = chat
+                .delete_message(user, conversation, seq, Some(origin))
+                .await?;
             Ok(ok_json(&Changed::new(event.as_deref())))
         }))
     }
@@ -174,7 +212,9 @@ impl Requests {
         let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
         Ok(later(async move {
             let reaction = (params.emoji.as_str(), params.added);
-            let event = chat.react(user, conversation, seq, reaction, Some(origin)).await?;
+            let event = chat
+                .react(user, conversation, seq, reaction, Some(origin))
+                .await?;
             Ok(ok_json(&Changed::new(event.as_deref())))
         }))
     }
@@ -200,17 +240,30 @@ impl Requests {
         Ok(Reply::Now(ok_json(&Ok::default())))
     }
 
-    async fn require_member(&self, session: &Session, conversation: ConversationId) -> Result<(), ChatError> {
+    async fn require_member(
+        &self,
+        session: &Session,
+        conversation: ConversationId,
+    ) -> Result<(), ChatError> {
         let is_member = match conversation {
             ConversationId::Direct(..) => conversation.peer_of(session.user()).is_some(),
             ConversationId::Room(_) if session.knows(conversation) => true,
             ConversationId::Room(_) => self.chat.is_member(conversation, session.user()).await?,
         };
-        if is_member { Result::Ok(()) } else { Err(ChatError::Refused(Refusal::NotAMember)) }
+        if is_member {
+            Result::Ok(())
+        } else {
+            Err(ChatError::Refused(Refusal::NotAMember))
+        }
     }
 
     /// A user id in a request, for compatibility with the seed, must be the token's.
-    fn claim(&self, session: &Session, field: &'static str, claimed: Option<&str>) -> Result<(), ChatError> {
+    fn claim(
+        &self,
+        session: &Session,
+        field: &'static str,
+        claimed: Option<&str>,
+    ) -> Result<(), ChatError> {
         match claimed {
             None => Result::Ok(()),
             Some(text) if id::<UserId>(field, text)? == session.user() => Result::Ok(()),
@@ -220,19 +273,26 @@ impl Requests {
 }
 
 fn later(work: impl Future<Output = Result<Answer, ChatError>> + Send + 'static) -> Reply {
-    Reply::Later(Box::pin(async move { work.await.unwrap_or_else(|error| error_json(&error)) }))
+    Reply::Later(Box::pin(async move {
+        work.await.unwrap_or_else(|error| error_json(&error))
+    }))
 }
 
 fn answer_send(sending: Sending) -> Reply {
     Reply::Sent(Box::pin(async move {
         match sending.stored().await {
-            Result::Ok(event) => (ok_json(&Stored::new(&event)), Some((event.conversation, event.seq))),
+            Result::Ok(event) => (
+                ok_json(&Stored::new(&event)),
+                Some((event.conversation, event.seq)),
+            ),
             Err(error) => (error_json(&error), None),
         }
     }))
 }
 
 fn resume_points(since: HashMap<String, u64>) -> Result<Since, ChatError> {
-    let points = since.into_iter().map(|(conversation, seq)| Result::Ok((id("since", &conversation)?, Seq::new(seq))));
+    let points = since
+        .into_iter()
+        .map(|(conversation, seq)| Result::Ok((id("since", &conversation)?, Seq::new(seq))));
     points.collect()
 }

@@ -45,7 +45,10 @@ pub(super) struct Position {
 
 impl Position {
     pub(super) fn parse(&self) -> Result<(ConversationId, Seq), ChatError> {
-        Ok((id("conversationId", &self.conversation_id)?, Seq::new(self.seq)))
+        Ok((
+            id("conversationId", &self.conversation_id)?,
+            Seq::new(self.seq),
+        ))
     }
 }
 
@@ -91,9 +94,13 @@ pub(super) struct Typing {
 impl Typing {
     pub(super) fn conversation(&self, caller: UserId) -> Result<ConversationId, ChatError> {
         match (&self.receiver_id, &self.room_id) {
-            (Some(receiver), None) => Ok(ConversationId::direct(caller, id("receiverId", receiver)?)),
+            (Some(receiver), None) => {
+                Ok(ConversationId::direct(caller, id("receiverId", receiver)?))
+            }
             (None, Some(room)) => Ok(ConversationId::Room(id::<RoomId>("roomId", room)?)),
-            _ => Err(ChatError::InvalidRequest("either receiverId or roomId is needed".to_owned())),
+            _ => Err(ChatError::InvalidRequest(
+                "either receiverId or roomId is needed".to_owned(),
+            )),
         }
     }
 }
@@ -134,7 +141,9 @@ impl AckMode {
 enum UserIds {
     List(Vec<String>),
     #[serde(rename_all = "camelCase")]
-    Object { user_ids: Vec<String> },
+    Object {
+        user_ids: Vec<String>,
+    },
 }
 
 pub(super) fn user_ids(payload: &RawValue) -> Result<Vec<UserId>, ChatError> {
@@ -142,7 +151,10 @@ pub(super) fn user_ids(payload: &RawValue) -> Result<Vec<UserId>, ChatError> {
         .map_err(|_| ChatError::InvalidRequest("a list of user ids is needed".to_owned()))?;
     let (UserIds::List(ids) | UserIds::Object { user_ids: ids }) = ids;
     if ids.len() > USERS {
-        return Err(ChatError::LimitExceeded { what: "the number of user ids", limit: USERS });
+        return Err(ChatError::LimitExceeded {
+            what: "the number of user ids",
+            limit: USERS,
+        });
     }
     ids.iter().map(|text| id("userId", text)).collect()
 }
@@ -153,7 +165,10 @@ pub(super) fn read<T: DeserializeOwned>(payload: &RawValue) -> Result<T, ChatErr
 }
 
 /// Reads an id.
-pub(super) fn id<T: FromStr<Err = InvalidId>>(field: &'static str, text: &str) -> Result<T, ChatError> {
+pub(super) fn id<T: FromStr<Err = InvalidId>>(
+    field: &'static str,
+    text: &str,
+) -> Result<T, ChatError> {
     text.parse().map_err(ChatError::id(field))
 }
 
@@ -161,9 +176,11 @@ pub(super) fn id<T: FromStr<Err = InvalidId>>(field: &'static str, text: &str) -
 fn describe(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.split_once('`') {
-        Some((start, rest)) if start.starts_with("missing field") => {
-            format!("{start}`{}` is missing", rest.split('`').next().unwrap_or_default()).replace("missing field ", "")
-        }
+        Some((start, rest)) if start.starts_with("missing field") => format!(
+            "{start}`{}` is missing",
+            rest.split('`').next().unwrap_or_default()
+        )
+        .replace("missing field ", ""),
         _ => "the request is not of the documented form".to_owned(),
     }
 }
