@@ -1,1 +1,3 @@
 //! One suite per port, run over every adapter.
+
+mod store;
