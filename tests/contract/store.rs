@@ -7,7 +7,11 @@
 //! after their end.
 
 mod append;
+mod conversations;
+mod embedded;
+mod reading;
 mod scene;
+mod tokens;
 mod users;
 
 /// Makes every case a test of its own over the stores that `$open` opens.
@@ -23,9 +27,43 @@ macro_rules! store_contract {
                     a_prefix_is_literal_text,
                     a_search_is_ordered_and_limited,
                     last_seen_never_moves_back;
+                tokens:
+                    a_refresh_token_is_taken_once,
+                    an_expired_refresh_token_is_returned,
+                    putting_a_refresh_token_again_is_putting_it_once,
+                    migrating_again_keeps_everything;
+                conversations:
+                    a_direct_conversation_is_made_once,
+                    of_many_who_make_a_direct_conversation_one_does,
+                    ensuring_again_does_not_reset_the_members,
+                    a_conversation_with_oneself_has_one_member,
+                    a_room_is_made_as_given,
+                    a_room_is_made_all_or_nothing,
+                    repeating_the_making_of_a_room_changes_nothing,
+                    members_are_paged_by_user_id,
+                    memberships_include_former_ones,
+                    cursors_never_move_back,
+                    many_cursors_move_at_once_and_unknown_ones_are_ignored,
+                    racing_cursors_end_at_the_furthest;
                 append:
                     a_run_is_stored_as_it_was_sent,
-                    a_taken_seq_stops_a_run_and_stores_nothing;
+                    a_taken_seq_stops_a_run_and_stores_nothing,
+                    a_client_message_id_is_taken_once_per_sender_and_conversation,
+                    the_prefix_before_a_duplicate_is_committed,
+                    when_both_keys_are_taken_either_is_named,
+                    runs_have_their_outcomes_in_order,
+                    a_run_may_be_as_long_as_its_limit,
+                    of_runs_for_one_place_one_is_stored,
+                    racing_writers_make_one_dense_log_in_each_sender_s_order,
+                    of_racing_retries_one_is_stored,
+                    a_message_is_found_by_its_sender_s_id;
+                reading:
+                    heads_are_of_logs_that_have_events,
+                    a_span_excludes_its_beginning_and_includes_its_end,
+                    spans_come_in_the_order_given_and_share_the_limit,
+                    a_page_of_history_has_messages_only,
+                    history_pages_join_without_gap,
+                    a_message_in_history_is_as_it_stands_now;
             }
         }
     };
@@ -41,4 +79,4 @@ macro_rules! store_contract {
     };
 }
 
-store_contract!(sqlite, crate::contract::store::open_sqlite);
+store_contract!(sqlite, crate::contract::store::embedded::open);

@@ -14,20 +14,20 @@ use hobnob::store::{
 };
 
 /// The most members of a room in the stores under test.
-pub const ROOM_LIMIT: usize = 6;
+pub(crate) const ROOM_LIMIT: usize = 6;
 
 /// More than any case writes into one log.
-pub const ENOUGH: usize = 10_000;
+pub(crate) const ENOUGH: usize = 10_000;
 
 /// A store, and what makes new things for it.
-pub struct Scene {
-    pub store: Arc<dyn Store>,
+pub(crate) struct Scene {
+    pub(crate) store: Arc<dyn Store>,
     entropy: Entropy,
     now: AtomicI64,
 }
 
 impl Scene {
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
             entropy: Entropy::from_os(),
@@ -36,28 +36,28 @@ impl Scene {
     }
 
     /// A moment later than all before.
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.now.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.entropy.next_u64()
     }
 
-    pub fn user_id(&self) -> UserId {
+    pub(crate) fn user_id(&self) -> UserId {
         UserId::generate(self.now(), &self.entropy)
     }
 
-    pub fn room_id(&self) -> RoomId {
+    pub(crate) fn room_id(&self) -> RoomId {
         RoomId::generate(self.now(), &self.entropy)
     }
 
-    pub fn event_id(&self) -> EventId {
+    pub(crate) fn event_id(&self) -> EventId {
         EventId::generate(self.now(), &self.entropy)
     }
 
     /// A user to be, with this name.
-    pub fn named(&self, name: &str) -> NewUser {
+    pub(crate) fn named(&self, name: &str) -> NewUser {
         let user = User {
             id: self.user_id(),
             username: Username::parse(name).unwrap(),
@@ -71,14 +71,14 @@ impl Scene {
     }
 
     /// Registers a user with a name that nobody else has.
-    pub async fn user(&self) -> UserId {
+    pub(crate) async fn user(&self) -> UserId {
         let new = self.named(&format!("u{:x}", self.number()));
         let id = new.user.id;
         assert_eq!(self.store.create_user(new).await.unwrap(), Inserted::Yes);
         id
     }
 
-    pub async fn users(&self, count: usize) -> Vec<UserId> {
+    pub(crate) async fn users(&self, count: usize) -> Vec<UserId> {
         let mut users = Vec::new();
         for _ in 0..count {
             users.push(self.user().await);
@@ -87,25 +87,25 @@ impl Scene {
     }
 
     /// Makes a room of these, the first its owner.
-    pub async fn room_of(&self, users: &[UserId]) -> ConversationId {
+    pub(crate) async fn room_of(&self, users: &[UserId]) -> ConversationId {
         let room = self.new_room(users);
         let id = room.conversation.id;
         self.store.create_room(room).await.unwrap();
         id
     }
 
-    pub fn new_room(&self, users: &[UserId]) -> NewRoom {
+    pub(crate) fn new_room(&self, users: &[UserId]) -> NewRoom {
         let name = RoomName::parse("A room").unwrap();
         NewRoom::new(self.room_id(), name, users[0], &users[1..], self.now())
     }
 
     /// Makes a room of one new user.
-    pub async fn room(&self) -> (ConversationId, UserId) {
+    pub(crate) async fn room(&self) -> (ConversationId, UserId) {
         let owner = self.user().await;
         (self.room_of(&[owner]).await, owner)
     }
 
-    pub fn message(&self, sender: UserId, text: &str) -> NewMessage {
+    pub(crate) fn message(&self, sender: UserId, text: &str) -> NewMessage {
         let id = self.event_id();
         let content = Content::stored(text.to_owned());
         NewMessage {
@@ -118,14 +118,14 @@ impl Scene {
         }
     }
 
-    pub fn messages(&self, sender: UserId, count: usize) -> Vec<NewMessage> {
+    pub(crate) fn messages(&self, sender: UserId, count: usize) -> Vec<NewMessage> {
         (0..count)
             .map(|index| self.message(sender, &format!("message {index}")))
             .collect()
     }
 
     /// Appends one run.
-    pub async fn append(
+    pub(crate) async fn append(
         &self,
         conversation: ConversationId,
         first: u64,
@@ -142,13 +142,18 @@ impl Scene {
     }
 
     /// Appends one message at the head, and says where it is.
-    pub async fn say(&self, conversation: ConversationId, sender: UserId, text: &str) -> Seq {
+    pub(crate) async fn say(
+        &self,
+        conversation: ConversationId,
+        sender: UserId,
+        text: &str,
+    ) -> Seq {
         self.say_all(conversation, vec![self.message(sender, text)])
             .await
     }
 
     /// Appends messages behind each other, however many others do, and says where the last one is.
-    pub async fn say_all(
+    pub(crate) async fn say_all(
         &self,
         conversation: ConversationId,
         mut messages: Vec<NewMessage>,
@@ -167,19 +172,19 @@ impl Scene {
         }
     }
 
-    pub async fn head(&self, conversation: ConversationId) -> Seq {
+    pub(crate) async fn head(&self, conversation: ConversationId) -> Seq {
         let heads = self.store.heads(&[conversation]).await.unwrap();
         heads.get(&conversation).copied().unwrap_or(Seq::ZERO)
     }
 
     /// A conversation's whole log.
-    pub async fn log(&self, conversation: ConversationId) -> Vec<Event> {
+    pub(crate) async fn log(&self, conversation: ConversationId) -> Vec<Event> {
         let all = whole(conversation);
         self.store.events(&[all], ENOUGH).await.unwrap()
     }
 
     /// The event at a place that is taken.
-    pub async fn event(&self, conversation: ConversationId, seq: Seq) -> Event {
+    pub(crate) async fn event(&self, conversation: ConversationId, seq: Seq) -> Event {
         let span = Span {
             conversation,
             after: seq.previous(),
@@ -190,11 +195,20 @@ impl Scene {
         events.remove(0)
     }
 
-    pub async fn member(&self, conversation: ConversationId, user: UserId) -> Option<Member> {
+    pub(crate) async fn member(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Option<Member> {
         self.store.member(conversation, user).await.unwrap()
     }
 
-    pub fn a_change(&self, conversation: ConversationId, actor: UserId, kind: ChangeKind) -> Change {
+    pub(crate) fn a_change(
+        &self,
+        conversation: ConversationId,
+        actor: UserId,
+        kind: ChangeKind,
+    ) -> Change {
         Change {
             id: self.event_id(),
             conversation,
@@ -204,7 +218,7 @@ impl Scene {
         }
     }
 
-    pub async fn change(
+    pub(crate) async fn change(
         &self,
         conversation: ConversationId,
         actor: UserId,
@@ -215,7 +229,7 @@ impl Scene {
     }
 
     /// Makes a change that must be made, and returns its event.
-    pub async fn apply(
+    pub(crate) async fn apply(
         &self,
         conversation: ConversationId,
         actor: UserId,
@@ -229,7 +243,7 @@ impl Scene {
 }
 
 /// All of a log.
-pub fn whole(conversation: ConversationId) -> Span {
+pub(crate) fn whole(conversation: ConversationId) -> Span {
     Span {
         conversation,
         after: Seq::ZERO,
@@ -237,18 +251,18 @@ pub fn whole(conversation: ConversationId) -> Span {
     }
 }
 
-pub fn seqs(events: &[Event]) -> Vec<u64> {
+pub(crate) fn seqs(events: &[Event]) -> Vec<u64> {
     events.iter().map(|event| event.seq.get()).collect()
 }
 
 /// 1, 2, 3 … without holes.
-pub fn assert_dense(log: &[Event]) {
+pub(crate) fn assert_dense(log: &[Event]) {
     let expected: Vec<u64> = (1..=log.len() as u64).collect();
     assert_eq!(seqs(log), expected);
 }
 
 /// The message that an event must be.
-pub fn message_of(event: &Event) -> &Message {
+pub(crate) fn message_of(event: &Event) -> &Message {
     match &event.body {
         Body::Message(message) => message,
         other => panic!("not a message: {other:?}"),
@@ -256,16 +270,16 @@ pub fn message_of(event: &Event) -> &Message {
 }
 
 /// What the event, a message, says; none once deleted.
-pub fn text_of(event: &Event) -> Option<&str> {
+pub(crate) fn text_of(event: &Event) -> Option<&str> {
     message_of(event).content.as_ref().map(Content::as_str)
 }
 
-pub fn texts(events: &[Event]) -> Vec<&str> {
+pub(crate) fn texts(events: &[Event]) -> Vec<&str> {
     events.iter().filter_map(text_of).collect()
 }
 
 /// The outcome of a run that is stored as a whole.
-pub fn all(committed: usize) -> RunOutcome {
+pub(crate) fn all(committed: usize) -> RunOutcome {
     RunOutcome {
         committed,
         stopped: None,
@@ -273,7 +287,7 @@ pub fn all(committed: usize) -> RunOutcome {
 }
 
 /// The outcome of a run of which this many are stored.
-pub fn stopped(committed: usize, stop: Stop) -> RunOutcome {
+pub(crate) fn stopped(committed: usize, stop: Stop) -> RunOutcome {
     RunOutcome {
         committed,
         stopped: Some(stop),

@@ -9,7 +9,7 @@ use hobnob::store::Inserted;
 
 use super::scene::Scene;
 
-pub async fn a_user_is_found_by_folded_name_and_by_id(scene: &Scene) {
+pub(crate) async fn a_user_is_found_by_folded_name_and_by_id(scene: &Scene) {
     let new = scene.named(&format!("Ärger {:x}", scene.number() >> 8));
     let (user, hash) = (new.user.clone(), new.password_hash.clone());
     assert_eq!(scene.store.create_user(new).await.unwrap(), Inserted::Yes);
@@ -31,7 +31,7 @@ pub async fn a_user_is_found_by_folded_name_and_by_id(scene: &Scene) {
     assert_eq!(nobody, None);
 }
 
-pub async fn a_folded_name_is_taken_once(scene: &Scene) {
+pub(crate) async fn a_folded_name_is_taken_once(scene: &Scene) {
     let tail = format!("{:x}", scene.number() >> 8);
     let first = scene.named(&format!("Éva {tail}"));
     let look_alike = scene.named(&format!("e\u{301}VA {}", tail.to_uppercase()));
@@ -46,7 +46,7 @@ pub async fn a_folded_name_is_taken_once(scene: &Scene) {
     assert_eq!(owner.map(|(user, _)| user.id), Some(id));
 }
 
-pub async fn of_many_who_want_a_name_one_gets_it(scene: &Scene) {
+pub(crate) async fn of_many_who_want_a_name_one_gets_it(scene: &Scene) {
     let name = format!("wanted{:x}", scene.number());
     let attempts = (0..8).map(|_| scene.store.create_user(scene.named(&name)));
     let answers = join_all(attempts).await;
@@ -56,7 +56,7 @@ pub async fn of_many_who_want_a_name_one_gets_it(scene: &Scene) {
     assert_eq!(winners.count(), 1);
 }
 
-pub async fn repeating_a_registration_is_not_a_conflict(scene: &Scene) {
+pub(crate) async fn repeating_a_registration_is_not_a_conflict(scene: &Scene) {
     let new = scene.named(&format!("twice{:x}", scene.number()));
     let again = new.clone();
     assert_eq!(scene.store.create_user(new).await.unwrap(), Inserted::Yes);
@@ -65,7 +65,7 @@ pub async fn repeating_a_registration_is_not_a_conflict(scene: &Scene) {
     assert_eq!(scene.store.users(&[id]).await.unwrap().len(), 1);
 }
 
-pub async fn a_prefix_is_literal_text(scene: &Scene) {
+pub(crate) async fn a_prefix_is_literal_text(scene: &Scene) {
     let tail = format!("{:x}", scene.number());
     let mut ids = Vec::new();
     for special in ["%", "_", ".*", "[a]", "^", "$", "\\", "x"] {
@@ -80,7 +80,7 @@ pub async fn a_prefix_is_literal_text(scene: &Scene) {
     }
 }
 
-pub async fn a_search_is_ordered_and_limited(scene: &Scene) {
+pub(crate) async fn a_search_is_ordered_and_limited(scene: &Scene) {
     let prefix = format!("p{:x}", scene.number());
     for end in ["Ö", "c", "a", "B", "\u{10FFFF}", "aa", ""] {
         let new = scene.named(&format!("{prefix}{end}"));
@@ -99,7 +99,7 @@ pub async fn a_search_is_ordered_and_limited(scene: &Scene) {
     assert_eq!(nobody.unwrap(), []);
 }
 
-pub async fn last_seen_never_moves_back(scene: &Scene) {
+pub(crate) async fn last_seen_never_moves_back(scene: &Scene) {
     let users = scene.users(2).await;
     let (now, unknown) = (scene.now(), scene.user_id());
     let touch = async |at: Timestamp| {
