@@ -9,7 +9,10 @@
 mod append;
 mod conversations;
 mod embedded;
+mod message_changes;
+mod overviews;
 mod reading;
+mod room_changes;
 mod scene;
 mod tokens;
 mod users;
@@ -64,6 +67,42 @@ macro_rules! store_contract {
                     a_page_of_history_has_messages_only,
                     history_pages_join_without_gap,
                     a_message_in_history_is_as_it_stands_now;
+                room_changes:
+                    a_member_who_is_added_begins_there,
+                    what_is_refused_leaves_no_event,
+                    a_room_is_full_at_its_limit_whoever_races,
+                    a_member_who_leaves_keeps_their_past,
+                    a_member_who_is_added_again_begins_anew,
+                    a_role_is_changed_and_the_cursors_stay,
+                    a_room_is_renamed,
+                    a_deleted_room_is_a_tombstone_for_every_member,
+                    an_only_owner_who_leaves_has_an_heir,
+                    of_equal_heirs_the_lowest_id_inherits,
+                    a_former_member_does_not_inherit,
+                    a_change_that_is_repeated_is_made_once,
+                    a_leaving_that_is_repeated_is_not_refused,
+                    racing_repetitions_make_one_event,
+                    changes_race_with_messages_and_the_log_stays_dense;
+                message_changes:
+                    an_edit_is_an_event_and_shows_on_the_message,
+                    a_deletion_clears_the_message_and_its_edits,
+                    a_deleted_message_still_recognises_its_retry,
+                    reactions_are_put_on_and_taken_off,
+                    racing_reactions_all_stay,
+                    racing_edits_leave_the_last_one_in_the_log,
+                    what_is_no_message_of_theirs_cannot_be_changed,
+                    messages_of_a_direct_conversation_change_likewise,
+                    an_edit_that_is_repeated_after_the_deletion_shows_nothing;
+                overviews:
+                    an_overview_shows_the_newest_message_and_the_head,
+                    the_newest_message_comes_first_and_silence_counts_by_creation,
+                    pages_join_even_where_times_are_equal,
+                    a_page_goes_on_after_a_conversation_that_was_left,
+                    former_and_deleted_rooms_are_not_listed,
+                    unread_are_the_messages_of_others_after_the_read_cursor,
+                    a_late_member_sees_their_own_part_only,
+                    a_deleted_message_stays_the_last_one,
+                    unread_is_counted_up_to_its_limit;
             }
         }
     };
