@@ -11,6 +11,7 @@
 //! - Pages are bounded by the `limit` given; lists without one are bounded by the limits on what they list.
 
 pub mod committer;
+pub mod mongo;
 
 use std::collections::HashMap;
 
