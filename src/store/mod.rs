@@ -14,6 +14,7 @@ mod batcher;
 pub mod committer;
 pub mod frontier;
 pub mod sqlite;
+pub mod mongo;
 
 use std::collections::HashMap;
 

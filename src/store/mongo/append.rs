@@ -1,0 +1,138 @@
+//! Appending messages: optimistic inserts, decided by the unique keys (DESIGN.md section 3). Does not authorise and
+//! does not retry; the committer does.
+
+use futures_util::future::{join, join_all};
+use mongodb::error::{Error, ErrorKind, IndexedWriteError};
+use tokio::time::timeout;
+
+use super::MongoStore;
+use super::event_document::EventDocument;
+use super::failure::{DUPLICATE_KEY, describe};
+use super::schema::CONVERSATION_SEQ;
+use crate::store::{Run, RunOutcome, Stop};
+
+impl MongoStore {
+    /// Runs of one message share an unordered insert; each longer one is an ordered insert of its own, which stores a
+    /// prefix. All at once, each within the call's limit of time.
+    pub(super) async fn append_runs(&self, runs: &[Run]) -> Vec<RunOutcome> {
+        let (single, longer): (Vec<_>, Vec<_>) =
+            (0..runs.len()).partition(|index| runs[*index].messages.len() == 1);
+        let together = async {
+            let runs: Vec<&Run> = single.iter().map(|index| &runs[*index]).collect();
+            self.append_singles(&runs).await
+        };
+        let apart = join_all(longer.iter().map(|index| self.append_run(&runs[*index])));
+        let (together, apart) = join(together, apart).await;
+        let mut outcomes: Vec<(usize, RunOutcome)> = single
+            .into_iter()
+            .zip(together)
+            .chain(longer.into_iter().zip(apart))
+            .collect();
+        outcomes.sort_unstable_by_key(|(index, _)| *index);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    async fn append_singles(&self, runs: &[&Run]) -> Vec<RunOutcome> {
+        if runs.is_empty() {
+            return Vec::new();
+        }
+        let documents = runs.iter().flat_map(|run| documents(run)).collect();
+        let mut outcomes = vec![stored(1); runs.len()];
+        match self.insert(documents, false).await {
+            Ok(()) => {}
+            Err(Refused::Keys(errors)) => {
+                for error in errors {
+                    if let Some(outcome) = outcomes.get_mut(error.index) {
+                        *outcome = stopped(0, key_taken(&error));
+                    }
+                }
+            }
+            Err(Refused::Unknown(reason)) => outcomes.fill(stopped(0, Stop::Unknown(reason))),
+        }
+        outcomes
+    }
+
+    async fn append_run(&self, run: &Run) -> RunOutcome {
+        match self.insert(documents(run), true).await {
+            Ok(()) => stored(run.messages.len()),
+            Err(Refused::Keys(errors)) => match errors.first() {
+                Some(error) => stopped(error.index, key_taken(error)),
+                None => stopped(0, Stop::Unknown("no error named".to_owned())),
+            },
+            Err(Refused::Unknown(reason)) => stopped(0, Stop::Unknown(reason)),
+        }
+    }
+
+    /// The driver repeats an insert once after a step-down or a lost connection, under a number by which the server
+    /// knows it again; the limit of time holds for both attempts (D5).
+    async fn insert(&self, documents: Vec<EventDocument>, ordered: bool) -> Result<(), Refused> {
+        let insert = async { self.events.insert_many(documents).ordered(ordered).await };
+        match timeout(self.limit, insert).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Refused::by(error)),
+            Err(_) => Err(Refused::Unknown(format!("no answer in {:?}", self.limit))),
+        }
+    }
+}
+
+/// Why an insert was not stored as a whole.
+enum Refused {
+    /// Unique keys refused these documents, and that is all: the others are stored durably (of an ordered insert,
+    /// those before it).
+    Keys(Vec<IndexedWriteError>),
+    /// Nobody knows.
+    Unknown(String),
+}
+
+impl Refused {
+    /// D5: anything beside refused keys (a write concern's error, a step-down amid the batch) makes it all unknown.
+    fn by(error: Error) -> Self {
+        let reason = describe(&error);
+        match *error.kind {
+            ErrorKind::InsertMany(error) if error.write_concern_error.is_none() => {
+                let errors = error.write_errors.unwrap_or_default();
+                let keys_only = errors.iter().all(|error| error.code == DUPLICATE_KEY);
+                if keys_only && !errors.is_empty() {
+                    return Self::Keys(errors);
+                }
+                Self::Unknown(reason)
+            }
+            _ => Self::Unknown(reason),
+        }
+    }
+}
+
+fn documents(run: &Run) -> Vec<EventDocument> {
+    let conversation = run.conversation.to_string();
+    let places = std::iter::successors(Some(run.first), |seq| Some(seq.next()));
+    places
+        .zip(&run.messages)
+        .map(|(seq, message)| EventDocument::of_message(&conversation, seq, message))
+        .collect()
+}
+
+/// Which key it was. The error has no field for the index: its name is in the text (`… index: NAME dup key: …`). A
+/// taken event id (`_id_`) is a retry, like a taken clientMessageId.
+fn key_taken(error: &IndexedWriteError) -> Stop {
+    let after = error.message.split_once(" index: ").map(|(_, after)| after);
+    let index = after.and_then(|after| after.split(' ').next());
+    if index == Some(CONVERSATION_SEQ) {
+        Stop::SeqTaken
+    } else {
+        Stop::ClientMessageIdTaken
+    }
+}
+
+const fn stored(committed: usize) -> RunOutcome {
+    RunOutcome {
+        committed,
+        stopped: None,
+    }
+}
+
+const fn stopped(committed: usize, stop: Stop) -> RunOutcome {
+    RunOutcome {
+        committed,
+        stopped: Some(stop),
+    }
+}

@@ -1,0 +1,299 @@
+//! The store over MongoDB: always a replica set (or sharded over such), always committed reads and writes (D1).
+//! Knows nothing of hubs, Redis or HTTP; the only folder that names the driver.
+//!
+//! Each file holds the calls about one noun; this one holds what they share: the collections, the limits of time
+//! (D5), and the port.
+//!
+//! **Limits of time.** Every call ends within `operation_timeout`: the client gives up then, whatever the driver does
+//! (which has no socket timeout). The server gets nine tenths of it, as `maxTimeMS` for reads and commits and as the
+//! write concern's `wtimeout` for writes, to which the driver cannot give a `maxTimeMS`. A dropped call closes its
+//! connection, so a late answer cannot be taken for another's.
+
+mod append;
+mod change;
+mod config;
+mod conversations;
+mod cursors;
+mod documents;
+mod event_document;
+mod facts;
+mod failure;
+mod log;
+mod migrate;
+mod overviews;
+mod primary;
+mod projections;
+mod schema;
+mod transaction;
+mod users;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mongodb::bson::{Document, doc};
+use mongodb::{Client, Collection, Database};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+pub use config::{ConfigError, MongoConfig, SETTING};
+use documents::{ConversationDocument, MemberDocument, TokenDocument, UserDocument};
+use event_document::EventDocument;
+
+use super::{
+    Changed, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Run, RunOutcome,
+    Span, Store, StoreError, StoreResult,
+};
+use crate::domain::{
+    Change, ClientMessageId, Conversation, ConversationId, Entropy, Event, Member, Seq, Timestamp,
+    User, UserId,
+};
+
+/// The store over MongoDB.
+pub struct MongoStore {
+    client: Client,
+    database: Database,
+    users: Collection<UserDocument>,
+    refresh_tokens: Collection<TokenDocument>,
+    conversations: Collection<ConversationDocument>,
+    members: Collection<MemberDocument>,
+    events: Collection<EventDocument>,
+    /// For the client's side of a call, and the server's.
+    limit: Duration,
+    server_limit: Duration,
+    migration_limit: Duration,
+    room_limit: usize,
+    entropy: Arc<Entropy>,
+    primary_changes: watch::Receiver<u64>,
+}
+
+impl MongoStore {
+    /// A store that connects when it is first used; must be called within a tokio runtime. Looks up DNS only for
+    /// `mongodb+srv://`. `entropy` spreads retries.
+    ///
+    /// # Errors
+    /// When the connection string cannot be read, names no database, or contradicts a promise.
+    pub async fn connect(config: MongoConfig, entropy: Arc<Entropy>) -> Result<Self, ConfigError> {
+        let database = config.database()?;
+        let mut options = config.client_options().await?;
+        let (handler, primary_changes) = primary::watcher();
+        options.sdam_event_handler = Some(handler);
+        let client = Client::with_options(options).map_err(|error| ConfigError::Unreadable {
+            reason: error.kind.to_string(),
+        })?;
+        let database = client.database(&database);
+        Ok(Self {
+            users: database.collection("users"),
+            refresh_tokens: database.collection("refresh_tokens"),
+            conversations: database.collection("conversations"),
+            members: database.collection("members"),
+            events: database.collection("events"),
+            client,
+            database,
+            limit: config.operation_timeout,
+            server_limit: config.server_limit(),
+            migration_limit: config.migration_timeout,
+            room_limit: config.room_limit,
+            entropy,
+            primary_changes,
+        })
+    }
+
+    /// Counts primaries: it grows whenever one is found after there was none or another, the first included (D16).
+    /// Call [`Store::ping`] until it succeeds before reading what the new primary has.
+    #[must_use]
+    pub fn primary_changes(&self) -> watch::Receiver<u64> {
+        self.primary_changes.clone()
+    }
+
+    /// Gives up on work that takes longer than one call may (D5).
+    async fn within<T>(&self, work: impl Future<Output = StoreResult<T>> + Send) -> StoreResult<T> {
+        timeout(self.limit, work).await.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable(format!(
+                "no answer within {:?}",
+                self.limit
+            )))
+        })
+    }
+
+    /// Waits a little before an attempt is repeated; longer each time, up to 50 ms, and never twice the same.
+    async fn back_off(&self, attempt: u32) {
+        let most = Duration::from_millis(2 << attempt.min(5)).min(Duration::from_millis(50));
+        tokio::time::sleep(most / 4 + self.entropy.jitter(most)).await;
+    }
+
+    /// Runs a command that writes, with the guarantees that commands do not inherit (D1), and looks for what they
+    /// report beside success.
+    async fn write_command(&self, mut command: Document) -> StoreResult<()> {
+        let limit = i64::try_from(self.server_limit.as_millis()).unwrap_or(i64::MAX);
+        let concern = doc! { "w": "majority", "j": true, "wtimeout": limit };
+        command.insert("writeConcern", concern);
+        command.insert("maxTimeMS", limit);
+        let reply = self.database.run_command(command).await?;
+        if let Ok(concern) = reply.get_document("writeConcernError") {
+            return Err(StoreError::Unavailable(format!("write concern: {concern}")));
+        }
+        let Some(error) = reply
+            .get_array("writeErrors")
+            .ok()
+            .and_then(|errors| errors.first()?.as_document().cloned())
+        else {
+            return Ok(());
+        };
+        if failure::is_not_now_code(error.get_i32("code").unwrap_or_default()) {
+            Err(StoreError::Unavailable(error.to_string()))
+        } else {
+            Err(StoreError::Broken(error.to_string()))
+        }
+    }
+
+    /// Changes nothing, but waits as a write does: the primary answers once a majority has all it has (the entry of
+    /// its own election included), so a deposed one cannot.
+    async fn prove_majority(&self) -> StoreResult<()> {
+        let nothing = doc! { "q": { "_id": "ping" }, "u": { "$set": { "ping": true } } };
+        self.write_command(doc! { "update": "conversations", "updates": [nothing] })
+            .await
+    }
+}
+
+impl fmt::Debug for MongoStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MongoStore")
+            .field("database", &self.database.name())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    async fn migrate(&self) -> StoreResult<()> {
+        timeout(self.migration_limit, self.migrate_under_lock())
+            .await
+            .unwrap_or_else(|_| {
+                Err(StoreError::Unavailable(
+                    "the migration takes too long".into(),
+                ))
+            })
+    }
+
+    async fn ping(&self) -> StoreResult<()> {
+        self.within(self.prove_majority()).await
+    }
+
+    async fn create_user(&self, new: NewUser) -> StoreResult<Inserted> {
+        self.within(self.insert_user(&new)).await
+    }
+
+    async fn user_by_name(&self, folded: &str) -> StoreResult<Option<(User, String)>> {
+        self.within(self.find_user_by_name(folded)).await
+    }
+
+    async fn users(&self, ids: &[UserId]) -> StoreResult<Vec<User>> {
+        self.within(self.find_users(ids)).await
+    }
+
+    async fn search_users(&self, folded_prefix: &str, limit: usize) -> StoreResult<Vec<User>> {
+        self.within(self.find_users_by_prefix(folded_prefix, limit))
+            .await
+    }
+
+    async fn touch_last_seen(&self, users: &[UserId], at: Timestamp) -> StoreResult<()> {
+        self.within(self.move_last_seen(users, at)).await
+    }
+
+    async fn put_refresh_token(&self, token: RefreshToken) -> StoreResult<()> {
+        self.within(self.insert_token(&token)).await
+    }
+
+    async fn take_refresh_token(&self, hash: &[u8; 32]) -> StoreResult<Option<RefreshToken>> {
+        self.within(self.remove_token(hash)).await
+    }
+
+    async fn ensure_direct(
+        &self,
+        conversation: ConversationId,
+        at: Timestamp,
+    ) -> StoreResult<bool> {
+        self.within(self.ensure_direct_exists(conversation, at))
+            .await
+    }
+
+    async fn create_room(&self, room: NewRoom) -> StoreResult<()> {
+        self.within(self.insert_room(&room)).await
+    }
+
+    async fn conversations(&self, ids: &[ConversationId]) -> StoreResult<Vec<Conversation>> {
+        self.within(self.find_conversations(ids)).await
+    }
+
+    async fn member(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> StoreResult<Option<Member>> {
+        self.within(self.find_member(conversation, user)).await
+    }
+
+    async fn members(
+        &self,
+        conversation: ConversationId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Member>> {
+        self.within(self.find_members(conversation, after, limit))
+            .await
+    }
+
+    async fn memberships(&self, user: UserId) -> StoreResult<Vec<Member>> {
+        self.within(self.find_memberships(user)).await
+    }
+
+    async fn overviews(
+        &self,
+        user: UserId,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Overview>> {
+        self.within(self.find_overviews(user, after, limit)).await
+    }
+
+    async fn append(&self, runs: Vec<Run>) -> Vec<RunOutcome> {
+        self.append_runs(&runs).await
+    }
+
+    async fn change(&self, change: &Change) -> StoreResult<Changed> {
+        self.within(self.make_change(change)).await
+    }
+
+    async fn heads(
+        &self,
+        conversations: &[ConversationId],
+    ) -> StoreResult<HashMap<ConversationId, Seq>> {
+        self.within(self.find_heads(conversations)).await
+    }
+
+    async fn events(&self, spans: &[Span], limit: usize) -> StoreResult<Vec<Event>> {
+        self.within(self.find_events(spans, limit)).await
+    }
+
+    async fn messages(&self, span: Span, end: End, limit: usize) -> StoreResult<Vec<Event>> {
+        self.within(self.find_messages(span, end, limit)).await
+    }
+
+    async fn message_by_client_id(
+        &self,
+        conversation: ConversationId,
+        sender: UserId,
+        client_message_id: &ClientMessageId,
+    ) -> StoreResult<Option<Event>> {
+        self.within(self.find_message(conversation, sender, client_message_id))
+            .await
+    }
+
+    async fn move_cursors(&self, moves: &[CursorMove]) -> StoreResult<()> {
+        self.within(self.push_cursors(moves)).await
+    }
+}

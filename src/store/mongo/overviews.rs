@@ -1,0 +1,222 @@
+//! A user's list of conversations. Three steps: when each had its last message; the order and the page; then, for the
+//! page alone, everything else.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use futures_util::{TryStreamExt, try_join};
+use mongodb::bson::{DateTime, Document, doc};
+use serde::Deserialize;
+
+use super::MongoStore;
+use super::documents::{MemberDocument, conversation_id, seq, timestamp, user_key};
+use crate::domain::{Conversation, ConversationId, Event, Member, Seq, Timestamp, UserId};
+use crate::store::{Overview, Span, StoreResult};
+
+/// A membership with the last message of its log.
+#[derive(Deserialize)]
+struct ListedDocument {
+    #[serde(flatten)]
+    member: MemberDocument,
+    last: Vec<LastDocument>,
+}
+
+/// Where and when the last message is.
+#[derive(Deserialize)]
+struct LastDocument {
+    seq: i64,
+    at: DateTime,
+}
+
+/// How many messages of a conversation are unread; no document when there are none.
+#[derive(Deserialize)]
+struct UnreadDocument {
+    conversation: String,
+    unread: Vec<CountDocument>,
+}
+
+#[derive(Deserialize)]
+struct CountDocument {
+    count: i64,
+}
+
+/// A line of the list before it is filled in.
+struct Line {
+    member: Member,
+    last: Option<(Seq, Timestamp)>,
+}
+
+impl MongoStore {
+    pub(super) async fn find_overviews(
+        &self,
+        user: UserId,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Overview>> {
+        let lines = self.list_lines(user, after).await?;
+        let quiet = lines.iter().filter(|line| line.last.is_none());
+        let quiet: Vec<_> = quiet.map(|line| line.member.conversation).collect();
+        let created = self.find_conversations(&quiet).await?;
+        let created: HashMap<_, _> = created
+            .into_iter()
+            .map(|conversation| (conversation.id, conversation.created_at))
+            .collect();
+        let page = page(lines, &created, after, limit);
+        self.fill_in(user, page).await
+    }
+
+    /// The active memberships, and that of the page before even if it ended, so that its place is known.
+    async fn list_lines(
+        &self,
+        user: UserId,
+        after: Option<ConversationId>,
+    ) -> StoreResult<Vec<Line>> {
+        let mut listed = vec![doc! { "leftSeq": null }];
+        listed.extend(after.map(|after| doc! { "conversation": after.to_string() }));
+        let last = [
+            doc! { "$match": { "kind": "message", "$expr": { "$gte": ["$seq", "$$joined"] } } },
+            doc! { "$sort": { "seq": -1 } },
+            doc! { "$limit": 1 },
+            doc! { "$project": { "_id": 0, "seq": 1, "at": 1 } },
+        ];
+        let pipeline = [
+            doc! { "$match": { "user": user_key(user), "$or": listed } },
+            of_each("last", doc! { "joined": "$joinedSeq" }, last.to_vec()),
+        ];
+        let found = self
+            .members
+            .aggregate(pipeline)
+            .max_time(self.server_limit)
+            .with_type::<ListedDocument>();
+        let found: Vec<ListedDocument> = found.await?.try_collect().await?;
+        found.into_iter().map(Line::try_from).collect()
+    }
+
+    async fn fill_in(&self, user: UserId, page: Vec<Line>) -> StoreResult<Vec<Overview>> {
+        let ids: Vec<_> = page.iter().map(|line| line.member.conversation).collect();
+        let last = page.iter().filter_map(|line| {
+            let (seq, _) = line.last?;
+            let span = Span {
+                conversation: line.member.conversation,
+                after: seq.previous(),
+                up_to: seq,
+            };
+            Some(span)
+        });
+        let last: Vec<Span> = last.collect();
+        let (conversations, heads, messages, unread) = try_join!(
+            self.find_conversations(&ids),
+            self.find_heads(&ids),
+            self.find_events(&last, last.len()),
+            self.count_unread(user, &ids),
+        )?;
+        let mut conversations = by_id(conversations, |conversation: &Conversation| conversation.id);
+        let mut messages = by_id(messages, |event: &Event| event.conversation);
+        let filled = page.into_iter().filter_map(|line| {
+            let id = line.member.conversation;
+            Some(Overview {
+                // A direct conversation is listed once it is made as a whole (D6).
+                conversation: conversations.remove(&id)?,
+                member: line.member,
+                head: heads.get(&id).copied().unwrap_or(Seq::ZERO),
+                last_message: messages.remove(&id),
+                unread: unread.get(&id).copied().unwrap_or(0),
+            })
+        });
+        Ok(filled.collect())
+    }
+
+    async fn count_unread(
+        &self,
+        user: UserId,
+        conversations: &[ConversationId],
+    ) -> StoreResult<HashMap<ConversationId, u64>> {
+        let keys: Vec<String> = conversations.iter().map(ToString::to_string).collect();
+        let others = doc! {
+            "kind": "message",
+            "sender": { "$ne": user_key(user) },
+            "$expr": { "$and": [
+                { "$gt": ["$seq", "$$read"] },
+                { "$gte": ["$seq", "$$joined"] },
+            ]},
+        };
+        let limit = i64::try_from(Overview::UNREAD_LIMIT).unwrap_or(i64::MAX);
+        let count = vec![
+            doc! { "$match": others },
+            doc! { "$limit": limit },
+            doc! { "$count": "count" },
+            doc! { "$project": { "count": { "$toLong": "$count" } } },
+        ];
+        let from = doc! { "read": "$readSeq", "joined": "$joinedSeq" };
+        let pipeline = [
+            doc! { "$match": { "user": user_key(user), "conversation": { "$in": keys } } },
+            of_each("unread", from, count),
+            doc! { "$project": { "_id": 0, "conversation": 1, "unread": 1 } },
+        ];
+        let found = self
+            .members
+            .aggregate(pipeline)
+            .max_time(self.server_limit)
+            .with_type::<UnreadDocument>();
+        let found: Vec<UnreadDocument> = found.await?.try_collect().await?;
+        let counts = found.into_iter().map(|document| {
+            let count = document.unread.first().map_or(0, |counted| counted.count);
+            let id = conversation_id(&document.conversation)?;
+            Ok((id, u64::try_from(count).unwrap_or(0)))
+        });
+        counts.collect()
+    }
+}
+
+impl TryFrom<ListedDocument> for Line {
+    type Error = crate::store::StoreError;
+
+    fn try_from(document: ListedDocument) -> StoreResult<Self> {
+        let last = match document.last.first() {
+            Some(last) => Some((seq(last.seq)?, timestamp(last.at))),
+            None => None,
+        };
+        Ok(Self {
+            member: document.member.try_into()?,
+            last,
+        })
+    }
+}
+
+/// A stage that runs a pipeline over the log of each membership.
+fn of_each(name: &str, variables: Document, pipeline: Vec<Document>) -> Document {
+    doc! { "$lookup": {
+        "from": "events",
+        "localField": "conversation",
+        "foreignField": "conversation",
+        "let": variables,
+        "pipeline": pipeline,
+        "as": name,
+    }}
+}
+
+/// The newest first, by the last message or else by creation; conversations of the same moment by id.
+fn page(
+    mut lines: Vec<Line>,
+    created: &HashMap<ConversationId, Timestamp>,
+    after: Option<ConversationId>,
+    limit: usize,
+) -> Vec<Line> {
+    let moment = |line: &Line| {
+        let made = created.get(&line.member.conversation).copied();
+        line.last.map(|(_, at)| at).or(made)
+    };
+    lines.sort_by_cached_key(|line| Reverse((moment(line), line.member.conversation)));
+    let before = after.and_then(|after| {
+        let place = |line: &Line| line.member.conversation == after;
+        lines.iter().position(place)
+    });
+    let rest = lines.into_iter().skip(before.map_or(0, |place| place + 1));
+    rest.filter(|line| line.member.is_active())
+        .take(limit)
+        .collect()
+}
+
+fn by_id<T>(found: Vec<T>, id: impl Fn(&T) -> ConversationId) -> HashMap<ConversationId, T> {
+    found.into_iter().map(|one| (id(&one), one)).collect()
+}

@@ -1,0 +1,126 @@
+//! The schema: indexes and validators, as documents. Applies nothing; `migrate.rs` does.
+
+use mongodb::bson::{Document, bson, doc};
+
+use super::event_document::Kind;
+
+/// The authority on order, and the way to read a log.
+pub(super) const CONVERSATION_SEQ: &str = "conversation_seq";
+
+/// A collection with its indexes and its validator.
+pub(super) struct CollectionSchema {
+    pub(super) name: &'static str,
+    pub(super) indexes: Vec<Document>,
+    pub(super) validator: Document,
+}
+
+/// All of them.
+pub(super) fn collections() -> [CollectionSchema; 5] {
+    [
+        users(),
+        refresh_tokens(),
+        conversations(),
+        members(),
+        events(),
+    ]
+}
+
+fn users() -> CollectionSchema {
+    CollectionSchema {
+        name: "users",
+        indexes: vec![unique("usernameFolded", doc! { "usernameFolded": 1 })],
+        validator: validator(doc! {
+            "_id": { "bsonType": "objectId" },
+            "username": { "bsonType": "string", "minLength": 1 },
+            "usernameFolded": { "bsonType": "string", "minLength": 1 },
+            "passwordHash": { "bsonType": "string" },
+            "createdAt": { "bsonType": "date" },
+        }),
+    }
+}
+
+fn refresh_tokens() -> CollectionSchema {
+    // The server sweeps once a minute; who takes a token looks at its end themselves.
+    let end = doc! { "key": { "expiresAt": 1 }, "name": "expiresAt", "expireAfterSeconds": 60 };
+    CollectionSchema {
+        name: "refresh_tokens",
+        indexes: vec![end],
+        validator: validator(doc! {
+            "_id": { "bsonType": "binData" },
+            "user": { "bsonType": "objectId" },
+            "expiresAt": { "bsonType": "date" },
+        }),
+    }
+}
+
+fn conversations() -> CollectionSchema {
+    CollectionSchema {
+        name: "conversations",
+        indexes: Vec::new(),
+        validator: validator(doc! {
+            "_id": { "bsonType": "string" },
+            "kind": { "enum": ["direct", "room"] },
+            "createdAt": { "bsonType": "date" },
+        }),
+    }
+}
+
+fn members() -> CollectionSchema {
+    CollectionSchema {
+        name: "members",
+        indexes: vec![
+            unique("conversation_user", doc! { "conversation": 1, "user": 1 }),
+            doc! { "key": { "user": 1, "conversation": 1 }, "name": "user_conversation" },
+        ],
+        validator: validator(doc! {
+            "conversation": { "bsonType": "string" },
+            "user": { "bsonType": "objectId" },
+            "role": { "enum": ["member", "admin", "owner"] },
+            "joinedSeq": { "bsonType": "long", "minimum": 1 },
+            "deliveredSeq": { "bsonType": "long", "minimum": 0 },
+            "readSeq": { "bsonType": "long", "minimum": 0 },
+        }),
+    }
+}
+
+fn events() -> CollectionSchema {
+    // Checked in this order by an insert that both refuse: that it is a retry says more than that its place is taken.
+    let mut retries = unique(
+        "conversation_sender_clientMessageId",
+        doc! { "conversation": 1, "sender": 1, "clientMessageId": 1 },
+    );
+    retries.insert(
+        "partialFilterExpression",
+        doc! { "clientMessageId": { "$exists": true } },
+    );
+    let places = unique(CONVERSATION_SEQ, doc! { "conversation": 1, "seq": 1 });
+    // Finds the edits that a delete clears; holds nothing else, so that sends do not pay for it.
+    let edits = doc! {
+        "key": { "conversation": 1, "body.target": 1 },
+        "name": "conversation_edited",
+        "partialFilterExpression": { "kind": "edited" },
+    };
+    CollectionSchema {
+        name: "events",
+        indexes: vec![retries, places, edits],
+        validator: validator(doc! {
+            "_id": { "bsonType": "objectId" },
+            "conversation": { "bsonType": "string" },
+            "seq": { "bsonType": "long", "minimum": 1 },
+            "kind": { "enum": bson!(Kind::NAMES.to_vec()) },
+            "sender": { "bsonType": "objectId" },
+            "at": { "bsonType": "date" },
+            "body": { "bsonType": "object" },
+        }),
+    }
+}
+
+fn unique(name: &str, key: Document) -> Document {
+    doc! { "key": key, "name": name, "unique": true }
+}
+
+/// Every property given is required; others are free, for later versions.
+fn validator(properties: Document) -> Document {
+    let required: Vec<String> = properties.keys().cloned().collect();
+    doc! { "$jsonSchema": { "required": required, "properties": properties } }
+}
