@@ -7,4 +7,5 @@ pub mod bus;
 pub mod chat;
 pub mod domain;
 pub mod presence;
+pub mod redis;
 pub mod store;
