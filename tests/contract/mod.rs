@@ -1,1 +1,4 @@
 //! One suite per port, run over every adapter.
+
+mod bus;
+mod bus_faults;
