@@ -10,5 +10,6 @@ pub mod chat;
 pub mod domain;
 pub mod gateway;
 pub mod presence;
+pub mod redis;
 pub mod store;
 pub mod wire;

@@ -8,6 +8,13 @@
 //!   reported as [`Signal::PublishDoubt`] (D10).
 //! - **Confirmed**: when [`Bus::subscribe`] returns Ok, everything published from then on by anybody arrives (D12).
 
+mod local;
+mod outlet;
+mod redis;
+
+pub use local::{LocalBus, LocalBusHub};
+pub use redis::RedisBus;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::mpsc;

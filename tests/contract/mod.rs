@@ -3,3 +3,5 @@
 // `cfg(test)` holds for all of this binary; said here, it tells clippy that `unwrap` is at home in the suite.
 #[cfg(test)]
 mod store;
+mod bus;
+mod bus_faults;

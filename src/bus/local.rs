@@ -1,0 +1,156 @@
+//! The bus inside one process: for a single node, and for tests of several gateways in one process. Knows no network;
+//! can be told to lose payloads.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use super::outlet::Outlet;
+use super::{Bus, BusError, Channel, Doubt, Signal};
+use crate::domain::GatewayId;
+
+/// What the gateways of one process share.
+#[derive(Debug, Clone, Default)]
+pub struct LocalBusHub(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    outlets: HashMap<GatewayId, Arc<Outlet>>,
+    subscribers: HashMap<Channel, HashSet<GatewayId>>,
+    to_drop: usize,
+}
+
+impl LocalBusHub {
+    /// The bus of one more gateway.
+    #[must_use]
+    pub fn connect(&self, gateway: GatewayId) -> LocalBus {
+        self.connect_with(gateway, Outlet::new())
+    }
+
+    /// The same, with room for only so many signals, so that a test overflows it soon.
+    #[must_use]
+    pub fn connect_with_capacity(&self, gateway: GatewayId, signals: usize) -> LocalBus {
+        self.connect_with(gateway, Outlet::with_capacity(signals))
+    }
+
+    fn connect_with(&self, gateway: GatewayId, outlet: Outlet) -> LocalBus {
+        let outlet = Arc::new(outlet);
+        self.0.lock().outlets.insert(gateway, Arc::clone(&outlet));
+        LocalBus {
+            hub: self.clone(),
+            gateway,
+            outlet,
+        }
+    }
+
+    /// Loses the next payloads published by anybody, without a word: as a network may.
+    pub fn drop_next(&self, payloads: usize) {
+        self.0.lock().to_drop = payloads;
+    }
+
+    /// Tells every gateway that payloads may have been lost, as after a reconnect.
+    pub fn signal_gap(&self) {
+        for outlet in self.0.lock().outlets.values() {
+            outlet.gap(Doubt::Reconnected);
+        }
+    }
+
+    /// Tells every gateway that what it published may have been lost.
+    pub fn signal_publish_doubt(&self) {
+        for outlet in self.0.lock().outlets.values() {
+            outlet.publish_doubt();
+        }
+    }
+
+    fn disconnect(&self, gateway: GatewayId) {
+        let mut state = self.0.lock();
+        state.outlets.remove(&gateway);
+        state.subscribers.retain(|_, gateways| {
+            gateways.remove(&gateway);
+            !gateways.is_empty()
+        });
+    }
+}
+
+/// The bus of one gateway, inside one process.
+#[derive(Debug)]
+pub struct LocalBus {
+    hub: LocalBusHub,
+    gateway: GatewayId,
+    outlet: Arc<Outlet>,
+}
+
+impl LocalBus {
+    /// What gateways connect to.
+    #[must_use]
+    pub fn hub() -> LocalBusHub {
+        LocalBusHub::default()
+    }
+}
+
+#[async_trait]
+impl Bus for LocalBus {
+    fn publish(&self, channel: Channel, _lane: u64, payload: Bytes) {
+        let mut state = self.hub.0.lock();
+        if state.to_drop > 0 {
+            state.to_drop -= 1;
+            return;
+        }
+        // Handing over under the lock keeps one order for everybody.
+        for gateway in state.subscribers.get(&channel).into_iter().flatten() {
+            if let Some(outlet) = state.outlets.get(gateway) {
+                outlet.payload(channel, payload.clone());
+            }
+        }
+    }
+
+    async fn subscribe(&self, channels: &[Channel]) -> Result<(), BusError> {
+        let mut state = self.hub.0.lock();
+        if !state.outlets.contains_key(&self.gateway) {
+            return Err(BusError("the bus is closed".to_owned()));
+        }
+        for channel in channels {
+            let subscribers = state.subscribers.entry(*channel).or_default();
+            subscribers.insert(self.gateway);
+        }
+        Ok(())
+    }
+
+    fn unsubscribe(&self, channels: &[Channel]) {
+        let mut state = self.hub.0.lock();
+        for channel in channels {
+            if let Some(gateways) = state.subscribers.get_mut(channel) {
+                gateways.remove(&self.gateway);
+                if gateways.is_empty() {
+                    state.subscribers.remove(channel);
+                }
+            }
+        }
+    }
+
+    fn signals(&self) -> Option<mpsc::Receiver<Signal>> {
+        self.outlet.receiver()
+    }
+
+    fn health(&self) -> Result<(), String> {
+        if self.hub.0.lock().outlets.contains_key(&self.gateway) {
+            Ok(())
+        } else {
+            Err("the bus is closed".to_owned())
+        }
+    }
+
+    async fn close(&self) {
+        self.hub.disconnect(self.gateway);
+    }
+}
+
+impl Drop for LocalBus {
+    fn drop(&mut self) {
+        self.hub.disconnect(self.gateway);
+    }
+}

@@ -1,0 +1,243 @@
+//! One publishing connection: a bounded queue, and a task that sends what waits, in order. Knows neither subscriptions
+//! nor what is published.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fred::error::Error;
+use futures_util::future::{MaybeDone, maybe_done};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::super::outlet::Outlet;
+use super::wire::Wire;
+use crate::domain::Entropy;
+use crate::redis::{Backoff, Connection, Purpose, RedisConfig};
+
+/// Payloads waiting for one connection. Full: the payload is dropped and a `PublishDoubt` follows (D10).
+const QUEUE: usize = 16_384;
+
+/// Payloads on the wire at once. One batch is in flight at a time, so that a failure leaves nothing out of order (D9).
+const BATCH: usize = 512;
+
+/// What waited longer than this for a connection is not sent any more: typing and presence would be wrong, and events
+/// are announced again after the doubt.
+const STALE: Duration = Duration::from_secs(2);
+
+/// How long a closing lane may take to send what is queued.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// A payload on its way out.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// The channel's name.
+    pub(super) name: String,
+    /// What is published.
+    pub(super) payload: Bytes,
+    /// Told when the server has taken it; dropped when that is not known.
+    pub(super) receipt: Option<oneshot::Sender<()>>,
+}
+
+/// The sending half of a lane.
+#[derive(Debug)]
+pub(super) struct Lane {
+    queue: mpsc::Sender<Outgoing>,
+    doubt: Arc<AtomicBool>,
+}
+
+impl Lane {
+    /// A lane and the task that serves it, once it is spawned.
+    pub(super) fn new(shared: Shared) -> (Self, LaneTask) {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let doubt = Arc::new(AtomicBool::new(false));
+        let lane = Self {
+            queue,
+            doubt: Arc::clone(&doubt),
+        };
+        let task = LaneTask {
+            shared,
+            waiting,
+            doubt,
+            backoff: Backoff::new(),
+        };
+        (lane, task)
+    }
+
+    /// Queues a payload, or drops it; the doubt is signalled when publishing works again, since announcing everything
+    /// anew is of no use before.
+    pub(super) fn send(&self, outgoing: Outgoing) {
+        if self.queue.try_send(outgoing).is_err() {
+            self.doubt.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// What all tasks of one bus need.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) config: RedisConfig,
+    pub(super) wire: Wire,
+    pub(super) outlet: Arc<Outlet>,
+    pub(super) entropy: Arc<Entropy>,
+    pub(super) stop: CancellationToken,
+}
+
+impl Shared {
+    /// Connects, again and again; none when the bus is closed. Every failure is told to `failed`.
+    pub(super) async fn connect(
+        &self,
+        purpose: Purpose,
+        backoff: &mut Backoff,
+        mut failed: impl FnMut(&Error) + Send,
+    ) -> Option<Connection> {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                opened = Connection::open(&self.config, purpose) => match opened {
+                    Ok(connection) => return Some(connection),
+                    Err(error) => failed(&error),
+                }
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                () = tokio::time::sleep(backoff.step(&self.entropy)) => {}
+            }
+        }
+    }
+}
+
+/// The task behind a lane.
+#[derive(Debug)]
+pub(super) struct LaneTask {
+    shared: Shared,
+    waiting: mpsc::Receiver<Outgoing>,
+    doubt: Arc<AtomicBool>,
+    backoff: Backoff,
+}
+
+impl LaneTask {
+    /// Publishes until the bus is closed.
+    pub(super) async fn run(mut self) {
+        let mut lost_at = Instant::now();
+        loop {
+            let failed = |error: &Error| tracing::debug!(%error, "publishing connection failed");
+            let connecting = self
+                .shared
+                .connect(Purpose::Commands, &mut self.backoff, failed);
+            let Some(mut connection) = connecting.await else {
+                return;
+            };
+            self.drop_stale(lost_at);
+            self.tell_doubt();
+            match self.serve(&mut connection).await {
+                None => return self.flush(&connection).await,
+                Some(error) => tracing::warn!(%error, "publishing connection lost"),
+            }
+            // D10: whatever was in flight may be lost.
+            self.doubt.store(true, Ordering::Release);
+            lost_at = Instant::now();
+            tokio::time::sleep(self.backoff.step(&self.shared.entropy)).await;
+        }
+    }
+
+    /// Publishes until trouble, which it returns, or until the bus is closed.
+    async fn serve(&mut self, connection: &mut Connection) -> Option<Error> {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shared.stop.cancelled() => return None,
+                error = connection.ended() => return Some(error),
+                _ = self.waiting.recv_many(&mut batch, BATCH) => {}
+            }
+            if let Err(error) = self.publish(connection, &mut batch).await {
+                return Some(error);
+            }
+            self.backoff.reset();
+            self.tell_doubt();
+        }
+    }
+
+    /// Publishes a batch in order. After an error it is unknown which of it arrived.
+    async fn publish(
+        &self,
+        connection: &Connection,
+        batch: &mut Vec<Outgoing>,
+    ) -> Result<(), Error> {
+        let mut receipts = Vec::new();
+        let mut answers: Vec<_> = batch
+            .drain(..)
+            .map(|outgoing| {
+                receipts.extend(outgoing.receipt);
+                let Outgoing { name, payload, .. } = outgoing;
+                let wire = &self.shared.wire;
+                Box::pin(maybe_done(wire.publish(
+                    connection.client(),
+                    name,
+                    payload,
+                )))
+            })
+            .collect();
+        start_in_order(&mut answers).await;
+        for answer in &mut answers {
+            answer.as_mut().await;
+            if let Some(Err(error)) = answer.as_mut().take_output() {
+                return Err(error);
+            }
+        }
+        for receipt in receipts {
+            // The probe may have stopped waiting.
+            let _ = receipt.send(());
+        }
+        Ok(())
+    }
+
+    fn drop_stale(&mut self, lost_at: Instant) {
+        if lost_at.elapsed() < STALE {
+            return;
+        }
+        while self.waiting.try_recv().is_ok() {
+            self.doubt.store(true, Ordering::Release);
+        }
+    }
+
+    fn tell_doubt(&self) {
+        if self.doubt.swap(false, Ordering::AcqRel) {
+            self.shared.outlet.publish_doubt();
+        }
+    }
+
+    async fn flush(&mut self, connection: &Connection) {
+        let rest = async {
+            let mut batch = Vec::with_capacity(BATCH);
+            self.waiting.close();
+            while self.waiting.recv_many(&mut batch, BATCH).await > 0 {
+                self.publish(connection, &mut batch).await?;
+            }
+            Ok::<(), Error>(())
+        };
+        match tokio::time::timeout(FLUSH_LIMIT, rest).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "payloads were not published at the end"),
+            Err(_) => tracing::warn!("payloads were not published in time at the end"),
+        }
+    }
+}
+
+/// Polls every future once, in order: a future hands its command to the connection when it is first polled, and it is
+/// this order that the server sees (D9).
+async fn start_in_order<F: Future>(futures: &mut [Pin<Box<MaybeDone<F>>>]) {
+    std::future::poll_fn(|context| {
+        for future in &mut *futures {
+            let _ = future.as_mut().poll(context);
+        }
+        Poll::Ready(())
+    })
+    .await;
+}

@@ -1,0 +1,176 @@
+//! The bus over Redis pub/sub: a few publishing connections, one subscriber connection, and a probe. Knows nothing of
+//! what is published. How fred loses messages, and what is done about each way, is numbered in DEPENDENCIES.md
+//! ("trap 4").
+
+mod interest;
+mod lane;
+mod probe;
+mod standing;
+mod subscriber;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::interest::Interest;
+use self::lane::{Lane, LaneTask, Outgoing, Shared};
+use self::probe::{Hearing, Probe};
+use self::standing::Standing;
+use self::subscriber::Subscriber;
+use self::wire::Wire;
+use super::outlet::Outlet;
+use super::{Bus, BusError, Channel, Signal};
+use crate::domain::{Entropy, GatewayId};
+use crate::redis::RedisConfig;
+
+/// How long [`Bus::subscribe`] waits for its confirmation.
+const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(1);
+
+/// The bus of one gateway over Redis.
+#[derive(Debug)]
+pub struct RedisBus {
+    wire: Wire,
+    lanes: Arc<[Lane]>,
+    interest: Arc<Interest>,
+    standing: Arc<Standing>,
+    outlet: Arc<Outlet>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    unstarted: Mutex<Option<Unstarted>>,
+}
+
+/// The tasks, until they are spawned.
+#[derive(Debug)]
+struct Unstarted {
+    lanes: Vec<LaneTask>,
+    subscriber: Subscriber,
+    probe: Probe,
+}
+
+impl RedisBus {
+    /// A bus that does nothing before [`Self::start`].
+    #[must_use]
+    pub fn new(config: RedisConfig, gateway: GatewayId, entropy: Arc<Entropy>) -> Self {
+        let shared = Shared {
+            wire: Wire::new(&config),
+            outlet: Arc::new(Outlet::new()),
+            stop: CancellationToken::new(),
+            entropy,
+            config,
+        };
+        let (lanes, lane_tasks): (Vec<_>, Vec<_>) = (0..shared.config.publishers())
+            .map(|_| Lane::new(shared.clone()))
+            .unzip();
+        let lanes: Arc<[Lane]> = lanes.into();
+        let interest = Arc::new(Interest::default());
+        let standing = Arc::new(Standing::new());
+        let hearing = Arc::new(Hearing::new(shared.wire.probe_names(gateway)));
+        let unstarted = Unstarted {
+            lanes: lane_tasks,
+            subscriber: Subscriber {
+                shared: shared.clone(),
+                interest: Arc::clone(&interest),
+                standing: Arc::clone(&standing),
+                hearing: Arc::clone(&hearing),
+            },
+            probe: Probe {
+                shared: shared.clone(),
+                lanes: Arc::clone(&lanes),
+                standing: Arc::clone(&standing),
+                hearing,
+            },
+        };
+        Self {
+            wire: shared.wire,
+            lanes,
+            interest,
+            standing,
+            outlet: shared.outlet,
+            stop: shared.stop,
+            tasks: TaskTracker::new(),
+            unstarted: Mutex::new(Some(unstarted)),
+        }
+    }
+
+    /// Begins to connect, and tries for ever. Returns at once; a second call does nothing.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(&self) {
+        let Some(unstarted) = self.unstarted.lock().take() else {
+            return;
+        };
+        for lane in unstarted.lanes {
+            self.tasks.spawn(lane.run());
+        }
+        self.tasks.spawn(unstarted.subscriber.run());
+        self.tasks.spawn(unstarted.probe.run());
+        self.tasks.close();
+    }
+
+    /// The same lane always uses the same connection (D9). Multiplying spreads lanes that differ in any of their bits.
+    fn lane(&self, lane: u64) -> &Lane {
+        let mixed = lane.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let index = usize::try_from(mixed).unwrap_or_default();
+        &self.lanes[index % self.lanes.len()]
+    }
+}
+
+#[async_trait]
+impl Bus for RedisBus {
+    fn publish(&self, channel: Channel, lane: u64, payload: Bytes) {
+        self.lane(lane).send(Outgoing {
+            name: self.wire.name(channel),
+            payload,
+            receipt: None,
+        });
+    }
+
+    async fn subscribe(&self, channels: &[Channel]) -> Result<(), BusError> {
+        let Some(confirmed) = self.interest.want(channels) else {
+            return Ok(());
+        };
+        if let Ok(Ok(())) = tokio::time::timeout(SUBSCRIBE_LIMIT, confirmed).await {
+            return Ok(());
+        }
+        self.interest.give_up();
+        let reason = self.health().err();
+        Err(BusError(reason.unwrap_or_else(|| {
+            "a subscription was not confirmed in time".to_owned()
+        })))
+    }
+
+    fn unsubscribe(&self, channels: &[Channel]) {
+        self.interest.forget(channels);
+    }
+
+    fn signals(&self) -> Option<mpsc::Receiver<Signal>> {
+        self.outlet.receiver()
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.standing.health()
+    }
+
+    async fn close(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let reason = "the bus is closed".to_owned();
+        self.standing.set_subscriber(Some(reason));
+    }
+}
+
+impl Drop for RedisBus {
+    /// The tasks hold everything else, and would go on for ever.
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -1,0 +1,212 @@
+//! The one subscriber connection: subscribes, confirms, hands over, and is replaced at its first trouble. Knows neither
+//! publishing nor what payloads say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fred::error::Error;
+use fred::interfaces::ClientLike;
+use fred::types::{Message, Value};
+use tokio::sync::broadcast;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::super::outlet::Outlet;
+use super::super::{Channel, Doubt};
+use super::interest::Interest;
+use super::lane::Shared;
+use super::probe::Hearing;
+use super::standing::Standing;
+use super::wire::Wire;
+use crate::redis::{Backoff, Connection, Purpose};
+
+/// How often the server must answer a PING (trap 7: fred never notices that a subscriber's server is frozen), and how
+/// long an unsubscription waits for others at most.
+const WATCHDOG: Duration = Duration::from_secs(1);
+
+/// The task behind the subscriptions.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    pub(super) shared: Shared,
+    pub(super) interest: Arc<Interest>,
+    pub(super) standing: Arc<Standing>,
+    pub(super) hearing: Arc<Hearing>,
+}
+
+/// Why a connection is no longer served.
+enum End {
+    Closed,
+    Trouble(Error),
+}
+
+impl Subscriber {
+    /// Keeps the subscriptions alive until the bus is closed.
+    pub(super) async fn run(self) {
+        let mut backoff = Backoff::new();
+        // The very first connection owes no gap, unless somebody had to give up waiting for it.
+        let mut gap = false;
+        loop {
+            let failed = |error: &Error| {
+                self.standing
+                    .set_subscriber(Some(format!("the subscriber cannot connect: {error}")));
+            };
+            let connecting = self
+                .shared
+                .connect(Purpose::Subscriptions, &mut backoff, failed);
+            let Some(connection) = connecting.await else {
+                return;
+            };
+            match self.serve(connection, gap, &mut backoff).await {
+                End::Closed => return,
+                End::Trouble(error) => {
+                    tracing::warn!(%error, "subscriber connection lost");
+                    self.standing
+                        .set_subscriber(Some(format!("the subscriber lost Redis: {error}")));
+                }
+            }
+            gap = true;
+            tokio::time::sleep(backoff.step(&self.shared.entropy)).await;
+        }
+    }
+
+    async fn serve(&self, mut connection: Connection, gap: bool, backoff: &mut Backoff) -> End {
+        let reader = Reader {
+            wire: self.shared.wire.clone(),
+            outlet: Arc::clone(&self.shared.outlet),
+            hearing: Arc::clone(&self.hearing),
+        };
+        let Some(messages) = connection.take_messages() else {
+            return End::Closed;
+        };
+        // It ends with the connection, which holds the sending half.
+        let reading = tokio::spawn(reader.run(messages));
+        let end = tokio::select! {
+            () = self.shared.stop.cancelled() => End::Closed,
+            end = self.attend(&mut connection, gap, backoff) => end,
+        };
+        drop(connection);
+        reading.abort();
+        end
+    }
+
+    async fn attend(&self, connection: &mut Connection, gap: bool, backoff: &mut Backoff) -> End {
+        if let Err(error) = self.establish(connection, gap).await {
+            return End::Trouble(error);
+        }
+        backoff.reset();
+        let mut watchdog = interval(WATCHDOG);
+        watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let done = tokio::select! {
+                error = connection.ended() => Err(error),
+                () = self.standing.deafness() => Err(deaf()),
+                () = self.interest.changed() => self.keep_up(connection).await,
+                _ = watchdog.tick() => self.watch(connection).await,
+            };
+            if let Err(error) = done {
+                return End::Trouble(error);
+            }
+        }
+    }
+
+    /// Subscribes everything wanted on a new connection; only then is the gap told, so that a re-read after it leaves
+    /// no hole.
+    async fn establish(&self, connection: &Connection, gap: bool) -> Result<(), Error> {
+        let probes = self.hearing.names().to_vec();
+        self.shared
+            .wire
+            .subscribe(connection.client(), probes)
+            .await?;
+        self.interest.reset();
+        let gap = self.settle(connection).await? || gap;
+        self.standing.set_subscriber(None);
+        let doubt = self.standing.take_doubt();
+        if gap {
+            tracing::info!(?doubt, "subscriber is back");
+            self.shared.outlet.gap(doubt);
+        }
+        Ok(())
+    }
+
+    async fn watch(&self, connection: &Connection) -> Result<(), Error> {
+        connection.client().ping::<()>(None).await?;
+        self.keep_up(connection).await
+    }
+
+    async fn keep_up(&self, connection: &Connection) -> Result<(), Error> {
+        if self.settle(connection).await? {
+            self.shared.outlet.gap(Doubt::Reconnected);
+        }
+        Ok(())
+    }
+
+    /// Tells the server what has changed until nothing has. True when a call had given up on a channel that is now
+    /// confirmed.
+    async fn settle(&self, connection: &Connection) -> Result<bool, Error> {
+        let mut overdue = self.interest.confirm(&[]);
+        loop {
+            let round = self.interest.next_round();
+            if round.is_empty() {
+                return Ok(overdue);
+            }
+            let (wire, client) = (&self.shared.wire, connection.client());
+            wire.subscribe(client, self.names(&round.subscribe)).await?;
+            overdue |= self.interest.confirm(&round.subscribe);
+            wire.unsubscribe(client, self.names(&round.unsubscribe))
+                .await?;
+        }
+    }
+
+    fn names(&self, channels: &[Channel]) -> Vec<String> {
+        let wire = &self.shared.wire;
+        channels.iter().map(|channel| wire.name(*channel)).collect()
+    }
+}
+
+fn deaf() -> Error {
+    Error::new(
+        fred::error::ErrorKind::IO,
+        "connected, but it did not hear its own probe",
+    )
+}
+
+/// Takes payloads from one connection and hands them over; it does nothing else, so that Redis never has to cut the
+/// connection for its pending output (trap 8).
+struct Reader {
+    wire: Wire,
+    outlet: Arc<Outlet>,
+    hearing: Arc<Hearing>,
+}
+
+impl Reader {
+    async fn run(self, mut messages: broadcast::Receiver<Message>) {
+        loop {
+            match messages.recv().await {
+                Ok(message) => self.take(message),
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    // Much is heard: a probe may have been among it.
+                    self.hearing.heard_something();
+                    self.outlet.gap(Doubt::Lagged);
+                }
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn take(&self, message: Message) {
+        let payload = bytes_of(message.value);
+        match self.wire.channel(&message.channel) {
+            Some(channel) => self.outlet.payload(channel, payload),
+            None => self.hearing.heard(&message.channel, &payload),
+        }
+    }
+}
+
+fn bytes_of(value: Value) -> Bytes {
+    match value {
+        Value::Bytes(bytes) => bytes,
+        Value::String(text) => text.into_inner(),
+        // A payload is a blob; anything else was not published by hobnob.
+        _ => Bytes::new(),
+    }
+}

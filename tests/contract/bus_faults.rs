@@ -1,0 +1,274 @@
+//! What Redis can do to a gateway: die, freeze, forget, cut, and stop delivering. After each, a gap is signalled, and
+//! what is published afterwards arrives (P5).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hobnob::bus::{Bus, Doubt, RedisBus, Signal};
+use hobnob::domain::Entropy;
+use hobnob::redis::RedisConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::bus::{Gateway, eventually, gateway_id, room, user};
+use crate::support::leash::free_port;
+use crate::support::servers::{Redis, Reply};
+
+fn bus(url: &str, gateway: u64) -> Arc<RedisBus> {
+    let config = RedisConfig::parse(url).unwrap();
+    let bus = RedisBus::new(config, gateway_id(gateway), Arc::new(Entropy::from_os()));
+    bus.start();
+    Arc::new(bus)
+}
+
+async fn connect(redis: &Redis, gateway: u64) -> Gateway {
+    Gateway::on(bus(&redis.url(), gateway)).await
+}
+
+/// Two gateways, of which the first hears.
+async fn pair(redis: &Redis) -> (Gateway, Gateway) {
+    let one = connect(redis, 1).await;
+    one.hear(&[user(1), room(1)]).await;
+    (one, connect(redis, 2).await)
+}
+
+async fn hears_again(one: &mut Gateway, other: &Gateway) {
+    other.healthy().await;
+    other.say(user(1), "later");
+    while one.payload().await.1 != "later" {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_redis_that_comes_back() {
+    let mut redis = Redis::start();
+    let (mut one, mut other) = pair(&redis).await;
+    redis.kill9();
+    eventually("the loss is known", || one.bus.health().is_err()).await;
+    // The call ends in time, and the channel is subscribed later all the same.
+    assert!(one.bus.subscribe(&[user(2)]).await.is_err());
+    redis.restart();
+    one.until(&Signal::Gap(Doubt::Reconnected)).await;
+    assert!(one.bus.health().is_ok());
+    // D10: the publishing connections were new as well.
+    other.until(&Signal::PublishDoubt).await;
+    hears_again(&mut one, &other).await;
+    other.say(user(2), "subscribed while it was away");
+    while one.payload().await.0 != user(2) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_is_not_there_yet() {
+    let port = free_port();
+    let waiting = bus(&format!("redis://127.0.0.1:{port}"), 1);
+    assert!(waiting.subscribe(&[user(1)]).await.is_err());
+    assert!(waiting.health().is_err());
+    waiting.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_redis_that_wakes() {
+    let redis = Redis::start();
+    let (mut one, mut other) = pair(&redis).await;
+    redis.stop();
+    // Both the subscriber and a publisher notice although no connection is closed.
+    other.say(user(1), "perhaps lost");
+    for gateway in [&one, &other] {
+        eventually("the frozen server is noticed", || {
+            gateway.bus.health().is_err()
+        })
+        .await;
+    }
+    redis.cont();
+    one.until(&Signal::Gap(Doubt::Reconnected)).await;
+    other.until(&Signal::PublishDoubt).await;
+    hears_again(&mut one, &other).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_frozen_while_much_is_published() {
+    let redis = Redis::start();
+    let (mut one, mut other) = pair(&redis).await;
+    redis.stop();
+    // More than the sockets' buffers hold: fred's own task is stuck in a write.
+    for _ in 0..2_000 {
+        other.say(user(1), vec![0; 16 * 1024]);
+    }
+    eventually("noticed", || other.bus.health().is_err()).await;
+    redis.cont();
+    other.until(&Signal::PublishDoubt).await;
+    hears_again(&mut one, &other).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flushing_everything_costs_the_bus_nothing() {
+    let redis = Redis::start();
+    let (mut one, other) = pair(&redis).await;
+    redis.command(&["FLUSHALL"]);
+    other.say(user(1), "after the flush");
+    let (_, payload) = one.payload().await;
+    assert_eq!(payload, "after the flush");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscribers_that_are_cut() {
+    let redis = Redis::start();
+    let (mut one, other) = pair(&redis).await;
+    for _ in 0..3 {
+        let killed = redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+        assert_eq!(killed, Reply::Integer(2));
+        one.until(&Signal::Gap(Doubt::Reconnected)).await;
+        hears_again(&mut one, &other).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn publishers_that_are_cut() {
+    let redis = Redis::start();
+    let (mut one, mut other) = pair(&redis).await;
+    redis.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+    other.until(&Signal::PublishDoubt).await;
+    hears_again(&mut one, &other).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_channels_are_back_after_one_gap() {
+    let redis = Redis::start();
+    let (mut one, other) = pair(&redis).await;
+    let channels: Vec<_> = (0..2_500_u64)
+        .map(|number| hobnob::bus::Channel::Gateway(gateway_id(number)))
+        .collect();
+    one.hear(&channels).await;
+    redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    one.until(&Signal::Gap(Doubt::Reconnected)).await;
+    other.healthy().await;
+    for channel in &channels {
+        other.say(*channel, "x");
+    }
+    for channel in &channels {
+        assert_eq!(one.payload().await.0, *channel);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscriber_that_is_connected_but_deaf() {
+    let redis = Redis::start();
+    let proxy = DeafProxy::before(&redis).await;
+    let mut one = Gateway::on(bus(&proxy.url(), 1)).await;
+    let other = connect(&redis, 2).await;
+    one.hear(&[user(1)]).await;
+    proxy.deafen();
+    other.say(user(1), "lost without a word");
+    eventually("the probe fails", || one.bus.health().is_err()).await;
+    proxy.heal();
+    one.until(&Signal::Gap(Doubt::Deaf)).await;
+    hears_again(&mut one, &other).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn probes_are_not_signals() {
+    let redis = Redis::start();
+    let (mut one, _other) = pair(&redis).await;
+    let watched = Redis::command;
+    let published = || match watched(&redis, &["INFO", "commandstats"]) {
+        Reply::Text(stats) => stats
+            .lines()
+            .find_map(|line| line.strip_prefix("cmdstat_publish:calls="))
+            .and_then(|rest| rest.split(',').next()?.parse::<u64>().ok())
+            .unwrap_or_default(),
+        other => panic!("{other:?}"),
+    };
+    eventually("some probes", || published() >= 3).await;
+    one.say(user(1), "the only payload");
+    assert!(matches!(
+        one.next().await,
+        Signal::Payload { payload, .. } if payload == "the only payload"
+    ));
+}
+
+/// Passes bytes both ways, and when deafened swallows what the server pushes.
+struct DeafProxy {
+    address: SocketAddr,
+    deaf: Arc<AtomicBool>,
+}
+
+impl DeafProxy {
+    async fn before(redis: &Redis) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let deaf = Arc::new(AtomicBool::new(false));
+        let (port, state) = (redis.port(), Arc::clone(&deaf));
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                tokio::spawn(Self::pass(client, server, Arc::clone(&state)));
+            }
+        });
+        Self { address, deaf }
+    }
+
+    fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    fn deafen(&self) {
+        self.deaf.store(true, Ordering::Release);
+    }
+
+    fn heal(&self) {
+        self.deaf.store(false, Ordering::Release);
+    }
+
+    async fn pass(client: TcpStream, server: TcpStream, deaf: Arc<AtomicBool>) {
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_server, mut to_server) = server.into_split();
+        let up = async { tokio::io::copy(&mut from_client, &mut to_server).await };
+        let down = async {
+            let mut buffer = vec![0; 64 * 1024];
+            loop {
+                let length = from_server.read(&mut buffer).await?;
+                if length == 0 {
+                    return Ok::<(), std::io::Error>(());
+                }
+                let pushed = buffer.starts_with(b">3\r\n$7\r\nmessage");
+                if !(pushed && deaf.load(Ordering::Acquire)) {
+                    to_client.write_all(&buffer[..length]).await?;
+                }
+            }
+        };
+        tokio::select! { _ = up => {}, _ = down => {} }
+    }
+}
+
+/// Not a test of behaviour: prints what publishing costs. `cargo test --release -- --ignored --nocapture publishing`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn publishing_costs() {
+    const COUNT: usize = 400_000;
+    let redis = Redis::start();
+    let one = connect(&redis, 1).await;
+    let mut marker = connect(&redis, 2).await;
+    marker.hear(&[user(9)]).await;
+    let cpu = || {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Duration::from_millis(ticks * 10)
+    };
+    let (begun, cpu_before) = (std::time::Instant::now(), cpu());
+    for number in 0..COUNT {
+        one.bus.publish(user(1), 1, vec![7; 300].into());
+        if number % 4_000 == 3_999 {
+            one.bus.publish(user(9), 1, "so far".into());
+            while marker.payload().await.1 != "so far" {}
+        }
+    }
+    let (wall, spent) = (begun.elapsed(), cpu() - cpu_before);
+    println!(
+        "{:.0} publishes/s on one lane, {:.2} us of CPU each",
+        COUNT as f64 / wall.as_secs_f64(),
+        spent.as_secs_f64() * 1e6 / COUNT as f64
+    );
+    assert!(one.bus.health().is_ok());
+}
