@@ -5,6 +5,7 @@
 
 pub mod bus;
 pub mod chat;
+pub mod config;
 pub mod domain;
 pub mod presence;
 pub mod store;
