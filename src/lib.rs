@@ -7,5 +7,6 @@ pub mod bus;
 pub mod chat;
 pub mod config;
 pub mod domain;
+pub mod metrics;
 pub mod presence;
 pub mod store;
