@@ -1,0 +1,295 @@
+//! The sections of the configuration: what each part of the gateway is given, already checked. Knows nothing of files,
+//! variables and flags.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::reader::{Reader, not_a};
+use super::{Environment, Secret, ServerUrl, StartError, urls};
+
+/// Where and how clients are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// The public address.
+    pub listen: SocketAddr,
+    /// The operators' address.
+    pub admin_listen: SocketAddr,
+    /// The most client connections at once.
+    pub connection_limit: usize,
+    /// Origins allowed to call the API from a browser; `*` for all, empty for none but our own page.
+    pub cors_origins: Vec<String>,
+    /// How long a drain may take.
+    pub drain_grace: Duration,
+}
+
+/// What holds the truth and carries the hints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Backends {
+    /// One gateway, with a store of its own.
+    Embedded {
+        /// Where the store, and the generated secret, are kept.
+        data_dir: PathBuf,
+    },
+    /// Many gateways over Redis and MongoDB.
+    Clustered {
+        /// Carries hints and presence.
+        redis_url: ServerUrl,
+        /// Holds the truth; names the database.
+        mongodb_uri: ServerUrl,
+        /// The most connections to each MongoDB server.
+        mongodb_pool_size: u32,
+    },
+}
+
+/// Passwords and tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// The first signs, all verify. Empty in embedded mode when none is configured: then see
+    /// [`super::generated_secret`].
+    pub jwt_secrets: Vec<Secret>,
+    /// How long an access token is valid.
+    pub access_token_lifetime: Duration,
+    /// How long a refresh token is valid.
+    pub refresh_token_lifetime: Duration,
+    /// Threads that hash passwords.
+    pub password_threads: usize,
+    /// The most requests that wait for them.
+    pub password_queue: usize,
+}
+
+/// What one request may ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest message, in bytes of UTF-8.
+    pub content_bytes: usize,
+    /// The most members of a room.
+    pub room_members: usize,
+    /// The most users one session may watch.
+    pub watched_users: usize,
+}
+
+/// Client connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sessions {
+    /// How many bytes may wait to be written to one session.
+    pub outbox_bytes: usize,
+    /// The largest frame or polling payload taken, in bytes.
+    pub frame_bytes: usize,
+    /// Between two pings.
+    pub ping_interval: Duration,
+    /// For the answer to one.
+    pub ping_timeout: Duration,
+}
+
+/// Who counts as online, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// Of a gateway's lease.
+    pub lease_ttl: Duration,
+    /// Between two renewals of the lease.
+    pub lease_heartbeat: Duration,
+    /// Of a user's entry, without renewal.
+    pub presence_ttl: Duration,
+    /// Between a user's last session and their being shown offline.
+    pub offline_grace: Duration,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logging {
+    /// A filter in tracing-subscriber's syntax, checked.
+    pub filter: String,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object.
+    Json,
+    /// For people.
+    Text,
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+}
+
+const fn seconds(least: u64, most: u64) -> RangeInclusive<Duration> {
+    Duration::from_secs(least)..=Duration::from_secs(most)
+}
+
+const DAY: u64 = 86_400;
+const MIB: usize = 1024 * 1024;
+
+impl Server {
+    pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
+        Ok(Self {
+            listen: reader.required("listen", parse_address)?,
+            admin_listen: reader.required("admin_listen", parse_address)?,
+            connection_limit: reader.number("connection_limit", 1..=10_000_000)?,
+            cors_origins: reader.list("cors_origins", parse_origin)?,
+            drain_grace: reader.duration("drain_grace", seconds(0, 3600))?,
+        })
+    }
+}
+
+impl Backends {
+    pub(super) fn read(reader: &Reader<'_>, environment: &Environment) -> Result<Self, StartError> {
+        let redis_url = reader.optional("redis_url", urls::redis)?;
+        let mongodb_uri = reader.optional("mongodb_uri", urls::mongodb)?;
+        let pool_size = reader.number("mongodb_pool_size", 2..=1000)?;
+        match (redis_url, mongodb_uri) {
+            (Some(redis_url), Some(mongodb_uri)) => Ok(Self::Clustered {
+                redis_url,
+                mongodb_uri,
+                mongodb_pool_size: u32::try_from(pool_size).unwrap_or(u32::MAX),
+            }),
+            (None, None) => Ok(Self::Embedded {
+                data_dir: data_dir(reader, environment)?,
+            }),
+            (None, Some(_)) => Err(partner_missing("redis_url", "mongodb_uri")),
+            (Some(_), None) => Err(partner_missing("mongodb_uri", "redis_url")),
+        }
+    }
+}
+
+fn partner_missing(missing: &'static str, present: &str) -> StartError {
+    let message =
+        format!("missing, although {present} is set; the two are set together or not at all");
+    StartError::of(missing, message)
+}
+
+fn data_dir(reader: &Reader<'_>, environment: &Environment) -> Result<PathBuf, StartError> {
+    let home = || {
+        let message = "HOME is not set, so there is no default: set the directory";
+        let home = environment.get("HOME").map(PathBuf::from);
+        home.ok_or_else(|| reader.error("data_dir", message))
+    };
+    match (reader.text("data_dir"), environment.get("XDG_DATA_HOME")) {
+        (Some(path), _) => match path.strip_prefix("~/") {
+            Some(rest) => Ok(home()?.join(rest)),
+            None => Ok(PathBuf::from(path)),
+        },
+        // The XDG base directory specification has relative paths ignored.
+        (None, Some(data)) if data.starts_with('/') => Ok(PathBuf::from(data).join("hobnob")),
+        (None, _) => Ok(home()?.join(".local/share/hobnob")),
+    }
+}
+
+impl Auth {
+    pub(super) fn read(reader: &Reader<'_>, backends: &Backends) -> Result<Self, StartError> {
+        let jwt_secrets = reader.list("jwt_secret", Secret::parse)?;
+        if jwt_secrets.is_empty() && matches!(backends, Backends::Clustered { .. }) {
+            let message =
+                "missing: with Redis and MongoDB, all gateways must be given the same secret";
+            return Err(StartError::of("jwt_secret", message));
+        }
+        Ok(Self {
+            jwt_secrets,
+            access_token_lifetime: reader.duration("access_token_lifetime", seconds(10, DAY))?,
+            refresh_token_lifetime: reader
+                .duration("refresh_token_lifetime", seconds(60, 400 * DAY))?,
+            password_threads: reader.number("password_threads", 1..=64)?,
+            password_queue: reader.number("password_queue", 1..=100_000)?,
+        })
+    }
+}
+
+impl Limits {
+    pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
+        Ok(Self {
+            content_bytes: reader.number("content_limit", 1..=MIB)?,
+            room_members: reader.number("room_member_limit", 2..=100_000)?,
+            watched_users: reader.number("watch_limit", 1..=10_000)?,
+        })
+    }
+}
+
+impl Sessions {
+    pub(super) fn read(reader: &Reader<'_>, limits: &Limits) -> Result<Self, StartError> {
+        // A message's frame holds the content and a little more; JSON escapes may need more than this, which the
+        // default leaves room for.
+        let least_frame = limits.content_bytes + 1024;
+        Ok(Self {
+            outbox_bytes: reader.number("outbox_bytes", 64 * 1024..=256 * MIB)?,
+            frame_bytes: reader.number("frame_limit", least_frame..=16 * MIB)?,
+            ping_interval: reader.duration("ping_interval", seconds(1, 300))?,
+            ping_timeout: reader.duration("ping_timeout", seconds(1, 300))?,
+        })
+    }
+}
+
+impl Presence {
+    pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
+        let lease_ttl = reader.duration("lease_ttl", seconds(2, 300))?;
+        let least = Duration::from_millis(100);
+        Ok(Self {
+            lease_ttl,
+            lease_heartbeat: reader.duration("lease_heartbeat", least..=lease_ttl / 2)?,
+            presence_ttl: reader.duration("presence_ttl", lease_ttl..=Duration::from_secs(DAY))?,
+            offline_grace: reader.duration("offline_grace", seconds(0, 300))?,
+        })
+    }
+}
+
+impl Logging {
+    pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
+        Ok(Self {
+            filter: reader.required("log", parse_filter)?,
+            format: reader.required("log_format", parse_format)?,
+        })
+    }
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        not_a(
+            text,
+            "IP address and port, such as 127.0.0.1:3000 or [::]:3000",
+        )
+    })
+}
+
+fn parse_origin(text: &str) -> Result<String, String> {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let plain = |host: &str| {
+        !host.is_empty()
+            && host
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-._:[]".contains(c))
+    };
+    if text == "*" || host.is_some_and(plain) {
+        return Ok(text.to_owned());
+    }
+    Err(not_a(
+        text,
+        "web origin, such as https://chat.example.org (without a path)",
+    ))
+}
+
+/// A bare word that is no level would be taken for the name of a part, and silence everything else.
+fn parse_filter(text: &str) -> Result<String, String> {
+    let expected = "log filter, such as info or info,hobnob::bus=debug";
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    let known = |directive: &str| {
+        directive.contains('=') || levels.contains(&directive.trim().to_ascii_lowercase().as_str())
+    };
+    let filter = tracing_subscriber::EnvFilter::try_new(text);
+    if filter.is_err() || !text.split(',').all(known) {
+        return Err(not_a(text, expected));
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        "auto" => Ok(LogFormat::Auto),
+        _ => Err(not_a(text, "log format: json, text or auto")),
+    }
+}

@@ -1,0 +1,195 @@
+//! The table of settings: the one place that knows the name, the variable, the flag, the default and the meaning of
+//! each. Files, variables, flags, `--help` and `config --default` are all read from it; it knows no values.
+//!
+//! The rule of names: a setting `name` is `name` in its section of the file, `HOBNOB_NAME` in the environment and
+//! `--name` (with hyphens) on the command line. The flag and the variable are written out so that they can be found.
+
+/// What a setting holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A string.
+    Text,
+    /// A whole number, bare in a file; byte counts may be strings with a unit.
+    Number,
+    /// An array of strings in a file, separated by commas elsewhere.
+    List,
+    /// The path of a file that holds another setting, which is a secret.
+    FileOf(&'static str),
+}
+
+/// One setting.
+#[derive(Debug)]
+pub(super) struct Setting {
+    /// Its table in the file.
+    pub(super) section: &'static str,
+    /// Its key there; unique over all sections.
+    pub(super) name: &'static str,
+    /// Its environment variable.
+    pub(super) env: &'static str,
+    /// Its long flag, without the hyphens before it.
+    pub(super) flag: &'static str,
+    /// What it holds.
+    pub(super) kind: Kind,
+    /// What a value looks like, for `--help`.
+    pub(super) placeholder: &'static str,
+    /// The value when none is given.
+    pub(super) default: Option<&'static str>,
+    /// What it means, in one sentence, with unit and limits.
+    pub(super) help: &'static str,
+}
+
+macro_rules! setting {
+    ($section:literal, $name:literal, $env:literal, $flag:literal, $kind:expr, $placeholder:literal, $default:expr,
+     $help:literal) => {
+        Setting {
+            section: $section,
+            name: $name,
+            env: $env,
+            flag: $flag,
+            kind: $kind,
+            placeholder: $placeholder,
+            default: $default,
+            help: $help,
+        }
+    };
+}
+
+use Kind::{FileOf, List, Number, Text};
+
+/// Every setting, in the order of `config --default`.
+#[rustfmt::skip]
+pub(super) const SETTINGS: &[Setting] = &[
+    setting!("server", "listen", "HOBNOB_LISTEN", "listen", Text, "ADDRESS", Some("127.0.0.1:3000"),
+        "Where clients connect: IP address and port. Port 0 takes a free one."),
+    setting!("server", "admin_listen", "HOBNOB_ADMIN_LISTEN", "admin-listen", Text, "ADDRESS", Some("127.0.0.1:9090"),
+        "Where /livez, /readyz, /metrics and /version are served. Not for the public."),
+    setting!("server", "connection_limit", "HOBNOB_CONNECTION_LIMIT", "connection-limit", Number, "COUNT", Some("10000"),
+        "The most client connections at once; further ones are closed at once, and the gateway is unready meanwhile."),
+    setting!("server", "cors_origins", "HOBNOB_CORS_ORIGINS", "cors-origins", List, "ORIGINS", Some(""),
+        "Web origins whose pages may call the API, such as https://chat.example.org; * for every one."),
+    setting!("server", "drain_grace", "HOBNOB_DRAIN_GRACE", "drain-grace", Text, "DURATION", Some("25s"),
+        "How long a stopping gateway takes to hand its clients over, at most (up to 1h)."),
+
+    setting!("backends", "redis_url", "HOBNOB_REDIS_URL", "redis-url", Text, "URL", None,
+        "Redis, for more than one gateway: redis://, rediss://, redis-cluster:// or redis-sentinel://. Needs mongodb_uri."),
+    setting!("backends", "redis_url_file", "HOBNOB_REDIS_URL_FILE", "redis-url-file", FileOf("redis_url"), "PATH", None,
+        "A file that holds redis_url."),
+    setting!("backends", "mongodb_uri", "HOBNOB_MONGODB_URI", "mongodb-uri", Text, "URI", None,
+        "MongoDB, with the database's name: mongodb://host/name or mongodb+srv://host/name. Needs redis_url."),
+    setting!("backends", "mongodb_uri_file", "HOBNOB_MONGODB_URI_FILE", "mongodb-uri-file", FileOf("mongodb_uri"), "PATH", None,
+        "A file that holds mongodb_uri."),
+    setting!("backends", "mongodb_pool_size", "HOBNOB_MONGODB_POOL_SIZE", "mongodb-pool-size", Number, "COUNT", Some("20"),
+        "The most connections to each MongoDB server, 2 to 1000. Batches make a few enough."),
+    setting!("backends", "data_dir", "HOBNOB_DATA_DIR", "data-dir", Text, "PATH", None,
+        "Where the embedded store keeps its data when neither Redis nor MongoDB is set. A leading ~/ is the home \
+         directory. Unset: $XDG_DATA_HOME/hobnob, else ~/.local/share/hobnob."),
+
+    setting!("auth", "jwt_secret", "HOBNOB_JWT_SECRET", "jwt-secret", List, "SECRETS", None,
+        "Secrets that sign access tokens, of at least 32 bytes each: the first signs, all verify, so that they can be \
+         rotated. Needed with Redis and MongoDB; else one is generated and kept in the data directory. A flag shows in \
+         the process list: prefer a file."),
+    setting!("auth", "jwt_secret_file", "HOBNOB_JWT_SECRET_FILE", "jwt-secret-file", FileOf("jwt_secret"), "PATH", None,
+        "A file that holds jwt_secret, one secret a line."),
+    setting!("auth", "access_token_lifetime", "HOBNOB_ACCESS_TOKEN_LIFETIME", "access-token-lifetime", Text, "DURATION", Some("15m"),
+        "How long an access token is valid (10s to 1d)."),
+    setting!("auth", "refresh_token_lifetime", "HOBNOB_REFRESH_TOKEN_LIFETIME", "refresh-token-lifetime", Text, "DURATION", Some("30d"),
+        "How long a refresh token is valid (1m to 400d)."),
+    setting!("auth", "password_threads", "HOBNOB_PASSWORD_THREADS", "password-threads", Number, "COUNT", Some("2"),
+        "Threads that hash passwords, 1 to 64; each takes 20 MB and does about 70 hashes a second."),
+    setting!("auth", "password_queue", "HOBNOB_PASSWORD_QUEUE", "password-queue", Number, "COUNT", Some("256"),
+        "The most log-ins and registrations that wait for such a thread; further ones are told to try again."),
+
+    setting!("limits", "content_limit", "HOBNOB_CONTENT_LIMIT", "content-limit", Number, "BYTES", Some("16384"),
+        "The longest message, in bytes of UTF-8 (1 to 1 MiB)."),
+    setting!("limits", "room_member_limit", "HOBNOB_ROOM_MEMBER_LIMIT", "room-member-limit", Number, "COUNT", Some("1000"),
+        "The most members of a room (2 to 100000)."),
+    setting!("limits", "watch_limit", "HOBNOB_WATCH_LIMIT", "watch-limit", Number, "COUNT", Some("500"),
+        "The most users whose presence one session may watch (1 to 10000)."),
+
+    setting!("sessions", "outbox_bytes", "HOBNOB_OUTBOX_BYTES", "outbox-bytes", Number, "BYTES", Some("1048576"),
+        "How much may wait to be written to one session (64 KiB to 256 MiB); a client that reads too slowly is closed."),
+    setting!("sessions", "frame_limit", "HOBNOB_FRAME_LIMIT", "frame-limit", Number, "BYTES", Some("131072"),
+        "The largest frame or polling payload a client may send; at least content_limit + 1 KiB, at most 16 MiB."),
+    setting!("sessions", "ping_interval", "HOBNOB_PING_INTERVAL", "ping-interval", Text, "DURATION", Some("25s"),
+        "How often a client is pinged (1s to 5m)."),
+    setting!("sessions", "ping_timeout", "HOBNOB_PING_TIMEOUT", "ping-timeout", Text, "DURATION", Some("20s"),
+        "How long its answer may take before the connection counts as dead (1s to 5m)."),
+
+    setting!("presence", "lease_ttl", "HOBNOB_LEASE_TTL", "lease-ttl", Text, "DURATION", Some("15s"),
+        "How long a gateway that stopped counts as alive (2s to 5m)."),
+    setting!("presence", "lease_heartbeat", "HOBNOB_LEASE_HEARTBEAT", "lease-heartbeat", Text, "DURATION", Some("5s"),
+        "How often a gateway renews its lease; at most half of lease_ttl."),
+    setting!("presence", "presence_ttl", "HOBNOB_PRESENCE_TTL", "presence-ttl", Text, "DURATION", Some("10m"),
+        "How long a user's presence entry lasts in Redis without renewal, a backstop; longer than lease_ttl."),
+    setting!("presence", "offline_grace", "HOBNOB_OFFLINE_GRACE", "offline-grace", Text, "DURATION", Some("5s"),
+        "How long after their last session a user is shown offline (0s to 5m), so that a reconnect does not flap."),
+
+    setting!("logging", "log", "HOBNOB_LOG", "log", Text, "FILTER", Some("info"),
+        "What is logged: a level (off, error, warn, info, debug, trace), or per part: info,hobnob::bus=debug."),
+    setting!("logging", "log_format", "HOBNOB_LOG_FORMAT", "log-format", Text, "FORMAT", Some("auto"),
+        "json, text, or auto: text on a terminal, json otherwise."),
+];
+
+/// The variable that names the configuration file; not a setting, since a file cannot name itself.
+pub(super) const FILE_ENV: &str = "HOBNOB_CONFIG";
+
+/// What every variable of ours begins with.
+pub(super) const PREFIX: &str = "HOBNOB_";
+
+/// The setting of this name. The names come from the table, so an unknown one is a fault of ours; the first setting
+/// stands in for it, and a test looks every name up.
+pub(super) fn setting(name: &str) -> &'static Setting {
+    SETTINGS
+        .iter()
+        .find(|setting| setting.name == name)
+        .unwrap_or(&SETTINGS[0])
+}
+
+impl Setting {
+    /// Whether its value must not be printed as it is: the URLs may hold credentials.
+    pub(super) fn is_secret(&self) -> bool {
+        SETTINGS.iter().any(|other| other.kind == FileOf(self.name))
+    }
+
+    /// How messages name it: by its variable, and its place in the file.
+    pub(super) fn title(&self) -> String {
+        format!("{} ({}.{})", self.env, self.section, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_and_flags_follow_from_the_name_and_are_unique() {
+        let mut names: Vec<&str> = Vec::new();
+        for setting in SETTINGS {
+            assert_eq!(
+                setting.env,
+                format!("{PREFIX}{}", setting.name.to_uppercase())
+            );
+            assert_eq!(setting.flag, setting.name.replace('_', "-"));
+            names.push(setting.name);
+        }
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn what_a_file_may_hold_is_secret() {
+        let secrets: Vec<&str> = SETTINGS
+            .iter()
+            .filter(|setting| setting.is_secret())
+            .map(|setting| setting.name)
+            .collect();
+        assert_eq!(secrets, ["redis_url", "mongodb_uri", "jwt_secret"]);
+        for setting in SETTINGS {
+            if let FileOf(name) = setting.kind {
+                assert_eq!(super::setting(name).name, name);
+            }
+        }
+    }
+}
