@@ -68,6 +68,7 @@ const fn chat_status(error: &ChatError) -> StatusCode {
         ChatError::InvalidRequest(_)
         | ChatError::InvalidId { .. }
         | ChatError::InvalidText { .. }
+        | ChatError::UnknownEvent
         | ChatError::InvalidPassword
         | ChatError::LimitExceeded { .. } => StatusCode::BAD_REQUEST,
         ChatError::TokenMissing

@@ -65,6 +65,9 @@ pub enum ChatError {
         /// The limit.
         limit: usize,
     },
+    /// A socket event or frame that does not exist.
+    #[error("there is no such event")]
+    UnknownEvent,
     /// This gateway has more to do than it takes on; try again, or elsewhere.
     #[error("the server is busy, try again")]
     Busy,
@@ -95,6 +98,7 @@ impl ChatError {
             Self::Refused(refusal) => refusal_code(*refusal),
             Self::ClientMessageIdReused => "client_message_id_reused",
             Self::LimitExceeded { .. } => "limit_exceeded",
+            Self::UnknownEvent => "unknown_event",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",

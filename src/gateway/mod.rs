@@ -1,10 +1,14 @@
 //! The gateway: connections of clients, and what is sent to them. Protocol layers below know nothing of chat.
 
+pub mod closing;
 pub mod envelope;
+pub mod heartbeat;
 pub mod hub;
+pub mod native;
 pub mod offer;
 pub mod outbox;
 mod pacer;
+mod proof;
 mod receipts;
 pub mod requests;
 pub mod session;

@@ -26,7 +26,7 @@ pub struct Session {
     id: SessionId,
     user: UserId,
     encoding: &'static Encoding,
-    outbox: Arc<Outbox>,
+    outbox: Outbox,
     pacer: Arc<Pacer>,
     /// Cursors move by proof of receipt (`ack: "auto"`) rather than by the client's word.
     is_auto: AtomicBool,
@@ -67,7 +67,7 @@ pub struct NewSession {
     /// How its protocol writes.
     pub encoding: &'static Encoding,
     /// Its protocol's queue.
-    pub outbox: Arc<Outbox>,
+    pub outbox: Outbox,
     /// Whether cursors move by proof of receipt.
     pub is_auto: bool,
 }
@@ -140,7 +140,8 @@ impl Session {
 
     /// Waits until it can, or has closed.
     pub async fn room(&self) {
-        self.outbox.room().await;
+        // Closed: there is nothing to wait for.
+        let _ = self.outbox.room().await;
     }
 
     /// Writes a frame of the session's own protocol. A full outbox closes the session; then there is nobody to tell.

@@ -13,8 +13,8 @@
 mod batcher;
 pub mod committer;
 pub mod frontier;
-pub mod sqlite;
 pub mod mongo;
+pub mod sqlite;
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! One suite per port, run over every adapter.
 
 // `cfg(test)` holds for all of this binary; said here, it tells clippy that `unwrap` is at home in the suite.
-#[cfg(test)]
-mod store;
 mod bus;
 mod bus_faults;
+#[cfg(test)]
+mod store;

@@ -96,11 +96,7 @@ impl Wire {
     }
 
     /// Subscribes, and returns when the server has confirmed it: fred returns before, so a PING follows (trap 4).
-    pub(super) async fn subscribe(
-        &self,
-        client: &Client,
-        names: Vec<String>,
-    ) -> Result<(), Error> {
+    pub(super) async fn subscribe(&self, client: &Client, names: Vec<String>) -> Result<(), Error> {
         if self.sharded {
             // One channel per command: several may live on several nodes, and stray replies shift others (trap 3).
             for name in names {

@@ -314,7 +314,7 @@ impl Hub {
             tokio::time::sleep(pause + self.entropy.jitter(pause)).await;
             pause = (pause * 2).min(RETRY.1);
         }
-        session.close(Reason::TryAgain);
+        session.close(Reason::ServerClosed);
         None
     }
 }

@@ -259,7 +259,7 @@ impl Hub {
             let now = self.clock.now();
             for session in self.sessions() {
                 if session.expires_at() < now {
-                    session.close(Reason::TokenExpired);
+                    session.close(Reason::Unauthorized);
                 }
             }
             self.heads.sweep();

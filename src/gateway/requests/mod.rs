@@ -9,8 +9,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
 use super::hub::{Hub, Since};
 use super::session::Session;
 use crate::chat::{Chat, ChatError, Sending};
@@ -67,12 +65,7 @@ impl Requests {
 
     /// Takes up a request; `None` when there is none of this name. Returns when the session's next request may be taken
     /// up: a send has its place behind the earlier ones then.
-    pub async fn take(
-        &self,
-        session: &Arc<Session>,
-        name: &str,
-        payload: &RawValue,
-    ) -> Option<Reply> {
+    pub async fn take(&self, session: &Arc<Session>, name: &str, payload: &str) -> Option<Reply> {
         let reply = match name {
             "send_message" => self.send_message(session, payload).await,
             "send_group_message" => self.send_group_message(session, payload),
@@ -95,7 +88,7 @@ impl Requests {
         &self,
         session: &Arc<Session>,
         user: Option<&str>,
-        options: Option<&RawValue>,
+        options: Option<&str>,
     ) -> Answer {
         let joined = async {
             self.claim(session, "userId", user)?;
@@ -124,11 +117,7 @@ impl Requests {
         }
     }
 
-    async fn send_message(
-        &self,
-        session: &Session,
-        payload: &RawValue,
-    ) -> Result<Reply, ChatError> {
+    async fn send_message(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
         let params: SendDirect = read(payload)?;
         self.claim(session, "senderId", params.sender_id.as_deref())?;
         let receiver: UserId = id("receiverId", &params.receiver_id)?;
@@ -142,11 +131,7 @@ impl Requests {
         Ok(answer_send(sending))
     }
 
-    fn send_group_message(
-        &self,
-        session: &Session,
-        payload: &RawValue,
-    ) -> Result<Reply, ChatError> {
+    fn send_group_message(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
         let params: SendRoom = read(payload)?;
         self.claim(session, "senderId", params.sender_id.as_deref())?;
         let room: RoomId = id("roomId", &params.room_id)?;
@@ -162,7 +147,7 @@ impl Requests {
     fn acknowledge(
         &self,
         session: &Arc<Session>,
-        payload: &RawValue,
+        payload: &str,
         is_read: bool,
     ) -> Result<Reply, ChatError> {
         let (conversation, seq) = read::<Position>(payload)?.parse()?;
@@ -174,7 +159,7 @@ impl Requests {
         }))
     }
 
-    async fn typing(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+    async fn typing(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
         let params: Typing = read(payload)?;
         let conversation = params.conversation(session.user())?;
         self.require_member(session, conversation).await?;
@@ -182,7 +167,7 @@ impl Requests {
         Ok(Reply::Now(ok_json(&Ok::default())))
     }
 
-    fn edit(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+    fn edit(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
         let params: Edit = read(payload)?;
         let (conversation, seq) = params.at.parse()?;
         let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
@@ -194,7 +179,7 @@ impl Requests {
         }))
     }
 
-    fn delete(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+    fn delete(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
         let params: Delete = read(payload)?;
         let (conversation, seq) = params.at.parse()?;
         let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
@@ -206,7 +191,7 @@ impl Requests {
         }))
     }
 
-    fn react(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+    fn react(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
         let params: React = read(payload)?;
         let (conversation, seq) = params.at.parse()?;
         let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
@@ -219,18 +204,18 @@ impl Requests {
         }))
     }
 
-    async fn watch(&self, session: &Arc<Session>, payload: &RawValue) -> Result<Reply, ChatError> {
+    async fn watch(&self, session: &Arc<Session>, payload: &str) -> Result<Reply, ChatError> {
         let users = params::user_ids(payload)?;
         let online = self.hub.watch(session, &users).await?;
         Ok(Reply::Now(ok_json(&PresenceList::new(online))))
     }
 
-    fn unwatch(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+    fn unwatch(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
         self.hub.unwatch(session, &params::user_ids(payload)?);
         Ok(Reply::Now(ok_json(&PresenceList::new(HashMap::new()))))
     }
 
-    fn authenticate(&self, session: &Session, payload: &RawValue) -> Result<Reply, ChatError> {
+    fn authenticate(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
         let params: Authenticate = read(payload)?;
         let caller = self.chat.authenticate(&params.token)?;
         if caller.user != session.user() {

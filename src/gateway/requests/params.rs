@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
 use crate::chat::ChatError;
 use crate::domain::{ConversationId, InvalidId, RoomId, Seq, UserId};
@@ -146,8 +145,8 @@ enum UserIds {
     },
 }
 
-pub(super) fn user_ids(payload: &RawValue) -> Result<Vec<UserId>, ChatError> {
-    let ids = serde_json::from_str(payload.get())
+pub(super) fn user_ids(payload: &str) -> Result<Vec<UserId>, ChatError> {
+    let ids = serde_json::from_str(payload)
         .map_err(|_| ChatError::InvalidRequest("a list of user ids is needed".to_owned()))?;
     let (UserIds::List(ids) | UserIds::Object { user_ids: ids }) = ids;
     if ids.len() > USERS {
@@ -160,8 +159,8 @@ pub(super) fn user_ids(payload: &RawValue) -> Result<Vec<UserId>, ChatError> {
 }
 
 /// Reads a request's payload.
-pub(super) fn read<T: DeserializeOwned>(payload: &RawValue) -> Result<T, ChatError> {
-    serde_json::from_str(payload.get()).map_err(|error| ChatError::InvalidRequest(describe(&error)))
+pub(super) fn read<T: DeserializeOwned>(payload: &str) -> Result<T, ChatError> {
+    serde_json::from_str(payload).map_err(|error| ChatError::InvalidRequest(describe(&error)))
 }
 
 /// Reads an id.

@@ -1,0 +1,209 @@
+//! The frames of `/ws`: how requests are read, and answers and events written.
+
+use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::super::offer::Encoding;
+use super::super::outbox::Frame;
+use crate::chat::ChatError;
+
+/// The longest `ref`, in bytes of JSON.
+const REF_LIMIT: usize = 128;
+
+/// How `/ws` writes events: `{"type": name, …}`, a message under `message` since it has a `type` of its own.
+pub(super) static ENCODING: Encoding = Encoding {
+    slot: 1,
+    encode: event,
+};
+
+fn event(name: &str, json: &[u8]) -> Frame {
+    let text = std::str::from_utf8(json).unwrap_or("{}");
+    let is_message = matches!(name, "receive_message" | "receive_group_message");
+    let frame = if is_message {
+        format!(r#"{{"type":"{name}","message":{text}}}"#)
+    } else {
+        format!(r#"{{"type":"{name}"{}"#, rest_of(text))
+    };
+    Frame::from(frame)
+}
+
+/// An answer, with the request's `ref`.
+pub(super) fn answer(kind: &str, reference: Option<&str>, json: &[u8]) -> Frame {
+    let text = std::str::from_utf8(json).unwrap_or("{}");
+    let reference = reference
+        .map(|reference| format!(r#","ref":{reference}"#))
+        .unwrap_or_default();
+    Frame::from(format!(r#"{{"type":"{kind}"{reference}{}"#, rest_of(text)))
+}
+
+/// An object's text after its opening brace, to be written behind other fields.
+fn rest_of(object: &str) -> Cow<'_, str> {
+    match object.strip_prefix('{') {
+        None | Some("}") => Cow::Borrowed("}"),
+        Some(rest) => Cow::Owned(format!(",{rest}")),
+    }
+}
+
+/// The answer's kind: `ok` or `error`.
+pub(super) fn kind_of(answer: &[u8]) -> &'static str {
+    if answer.starts_with(br#"{"error""#) {
+        "error"
+    } else {
+        "ok"
+    }
+}
+
+/// What every request has.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// Which request.
+    pub(super) name: String,
+    /// What its answer carries, as JSON text.
+    pub(super) reference: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawHead<'a> {
+    #[serde(rename = "type", borrow)]
+    name: Cow<'a, str>,
+    #[serde(rename = "ref", borrow)]
+    reference: Option<&'a RawValue>,
+}
+
+/// `hello`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Hello {
+    pub(super) token: Option<String>,
+    #[serde(default)]
+    since: HashMap<String, u64>,
+    ack: Option<String>,
+}
+
+impl Hello {
+    /// The options as `join` takes them; the default here is `ack: "client"` (D32).
+    pub(super) fn options(&self) -> String {
+        let ack = self.ack.as_deref().unwrap_or("client");
+        serde_json::json!({"since": self.since, "ack": ack}).to_string()
+    }
+}
+
+/// Reads what every request has.
+pub(super) fn head(text: &str) -> Result<Head, ChatError> {
+    let wrong = |what: &str| ChatError::InvalidRequest(what.to_owned());
+    let head: RawHead<'_> =
+        serde_json::from_str(text).map_err(|_| wrong("a frame is one JSON object with a type"))?;
+    let reference = head.reference.map(RawValue::get);
+    if reference.is_some_and(|text| text.starts_with(['{', '[']) || text.len() > REF_LIMIT) {
+        return Err(wrong(
+            "ref must be a string or a number of at most 128 bytes",
+        ));
+    }
+    Ok(Head {
+        name: head.name.into_owned(),
+        reference: reference.map(str::to_owned),
+    })
+}
+
+/// Reads a `hello`.
+pub(super) fn hello(text: &str) -> Result<Hello, ChatError> {
+    serde_json::from_str(text)
+        .map_err(|_| ChatError::InvalidRequest("hello is not of the documented form".to_owned()))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Room {
+    room_id: String,
+}
+
+/// Reads a `join_room`.
+pub(super) fn room(text: &str) -> Result<String, ChatError> {
+    let room: Result<Room, _> = serde_json::from_str(text);
+    room.map(|room| room.room_id)
+        .map_err(|_| ChatError::InvalidRequest("roomId is missing".to_owned()))
+}
+
+/// What the writer sends for a frame.
+pub(super) fn message(frame: Frame) -> axum::extract::ws::Message {
+    match frame {
+        Frame::Text(text) => axum::extract::ws::Message::Text(text),
+        Frame::Binary(bytes) => axum::extract::ws::Message::Binary(bytes),
+    }
+}
+
+/// A WebSocket ping without payload: pongs come in the order of the pings.
+pub(super) fn ping() -> axum::extract::ws::Message {
+    axum::extract::ws::Message::Ping(Bytes::new())
+}
+
+/// A closing frame.
+pub(super) fn close(code: u16, reason: &'static str) -> axum::extract::ws::Message {
+    let frame = axum::extract::ws::CloseFrame {
+        code,
+        reason: Utf8Bytes::from_static(reason),
+    };
+    axum::extract::ws::Message::Close(Some(frame))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(frame: &Frame) -> serde_json::Value {
+        let Frame::Text(text) = frame else {
+            panic!("binary")
+        };
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_message_keeps_its_own_type() {
+        let frame = event("receive_message", br#"{"_id":"1","type":"private"}"#);
+        assert_eq!(
+            text(&frame),
+            serde_json::json!({"type": "receive_message", "message": {"_id": "1", "type": "private"}})
+        );
+    }
+
+    #[test]
+    fn other_events_and_answers_are_flat() {
+        assert_eq!(
+            text(&event("typing", br#"{"a":1}"#)),
+            serde_json::json!({"type": "typing", "a": 1})
+        );
+        let frame = answer("ok", Some("7"), br#"{"ok":true}"#);
+        assert_eq!(
+            text(&frame),
+            serde_json::json!({"type": "ok", "ref": 7, "ok": true})
+        );
+        assert_eq!(
+            text(&answer("ok", None, b"{}")),
+            serde_json::json!({"type": "ok"})
+        );
+    }
+
+    #[test]
+    fn a_ref_is_short_and_flat() {
+        assert_eq!(
+            head(r#"{"type":"x","ref":"a"}"#)
+                .unwrap()
+                .reference
+                .as_deref(),
+            Some(r#""a""#)
+        );
+        for bad in [
+            r#"{"type":"x","ref":{}}"#,
+            r#"{"ref":1}"#,
+            "[]",
+            "7",
+            r#"{"type":7}"#,
+        ] {
+            assert!(head(bad).is_err(), "{bad}");
+        }
+        assert!(head(&format!(r#"{{"type":"x","ref":"{}"}}"#, "a".repeat(200))).is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! The plain JSON WebSocket at `/ws` (DESIGN.md section 7.3): one JSON object per text frame. Knows frames and the
+//! handshake; what is asked and answered is the same as on Socket.IO.
+
+mod frames;
+mod socket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Query, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Deserialize;
+
+use super::heartbeat::Wheel;
+use super::requests::{Requests, error_json};
+use crate::auth::Caller;
+use crate::chat::ChatError;
+use crate::domain::Entropy;
+use socket::Socket;
+
+/// tungstenite's default of 128 KiB per connection is the largest part of an idle one (measured).
+const READ_BUFFER: usize = 1024;
+
+/// Bounds and pace of `/ws`.
+#[derive(Debug, Clone, Copy)]
+pub struct NativeConfig {
+    /// The largest frame or message taken, in bytes.
+    pub frame_bytes: usize,
+    /// What may wait to be written, in bytes.
+    pub outbox_bytes: usize,
+    /// Between two pings.
+    pub ping_interval: Duration,
+    /// For the answer to one.
+    pub ping_timeout: Duration,
+    /// For the first frame, when the handshake carried no token.
+    pub hello_within: Duration,
+}
+
+/// What every connection shares.
+pub(super) struct Shared {
+    config: NativeConfig,
+    requests: Requests,
+    entropy: Arc<Entropy>,
+    wheel: Wheel,
+}
+
+/// The route `/ws`.
+pub fn router(config: NativeConfig, requests: Requests, entropy: Arc<Entropy>) -> Router {
+    let shared = Shared {
+        config,
+        requests,
+        entropy,
+        wheel: Wheel::default(),
+    };
+    Router::new()
+        .route("/ws", get(upgrade))
+        .with_state(Arc::new(shared))
+}
+
+#[derive(Deserialize)]
+struct Handshake {
+    token: Option<String>,
+}
+
+async fn upgrade(
+    State(shared): State<Arc<Shared>>,
+    Query(handshake): Query<Handshake>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let token = bearer(&headers).map(str::to_owned).or(handshake.token);
+    let caller = match token
+        .map(|token| shared.requests.chat().authenticate(&token))
+        .transpose()
+    {
+        Ok(caller) => caller,
+        Err(error) => return refuse(&error),
+    };
+    let limit = shared.config.frame_bytes;
+    upgrade
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(limit)
+        .max_frame_size(limit)
+        .on_upgrade(move |socket| Socket::serve(shared, socket, caller))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
+}
+
+fn refuse(error: &ChatError) -> Response {
+    (
+        StatusCode::UNAUTHORIZED,
+        [(CONTENT_TYPE, "application/json")],
+        error_json(error),
+    )
+        .into_response()
+}
+
+/// Whose connection it is, once that is known.
+type Known = Option<Caller>;

@@ -1,0 +1,281 @@
+//! One connection of `/ws`: a reader that takes requests in order, a writer that takes all that waits and flushes once.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::sync::Semaphore;
+
+use super::super::closing::closing;
+use super::super::outbox::{Batch, Outbox, Pings, Reason};
+use super::super::requests::{Answer, Reply, error_json};
+use super::super::session::{NewSession, Session};
+use super::frames::{self, ENCODING, Head};
+use super::{Known, Shared};
+use crate::auth::Caller;
+use crate::chat::ChatError;
+use crate::domain::SessionId;
+
+/// How much is written before a flush, in bytes.
+const WRITE: usize = 64 * 1024;
+/// How many requests of one connection may wait for their answers; the next is not read until one is answered.
+const IN_FLIGHT: usize = 256;
+/// How long the last frames of a session may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+pub(super) struct Socket {
+    shared: Arc<Shared>,
+    outbox: Outbox,
+    session: Option<Arc<Session>>,
+    in_flight: Arc<Semaphore>,
+}
+
+impl Socket {
+    /// Serves a connection until it ends.
+    pub(super) async fn serve(shared: Arc<Shared>, socket: WebSocket, caller: Known) {
+        let config = shared.config;
+        let outbox = Outbox::new(config.outbox_bytes);
+        let hello_within = caller.is_none().then_some(config.hello_within);
+        outbox.start_heartbeat(
+            &shared.wheel,
+            config.ping_interval,
+            config.ping_timeout,
+            hello_within,
+        );
+        let (sink, stream) = socket.split();
+        let writer = tokio::spawn(write(outbox.clone(), sink));
+        let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
+        let mut connection = Self {
+            shared,
+            outbox,
+            session: None,
+            in_flight,
+        };
+        if let Some(caller) = caller {
+            connection.open(caller);
+        }
+        connection.read(stream).await;
+        if let Some(session) = connection.session.take() {
+            connection.shared.requests.hub().leave(&session);
+        }
+        // The writer ends by itself; a panic in it is its own.
+        let _ = writer.await;
+    }
+
+    async fn read(&mut self, mut stream: SplitStream<WebSocket>) {
+        let outbox = self.outbox.clone();
+        loop {
+            let signal = outbox.session_signal();
+            tokio::pin!(signal);
+            signal.as_mut().enable();
+            self.report();
+            if self.outbox.is_closed() {
+                return;
+            }
+            let message = tokio::select! {
+                message = stream.next() => message,
+                () = signal => continue,
+            };
+            match message {
+                Some(Ok(Message::Text(text))) => self.request(text.as_str()).await,
+                Some(Ok(Message::Pong(_))) => self.outbox.pong(),
+                Some(Ok(Message::Ping(_))) => {}
+                Some(Ok(Message::Binary(_))) => self.outbox.close(Reason::ProtocolError),
+                Some(Ok(Message::Close(_))) | None => self.outbox.close(Reason::TransportClosed),
+                Some(Err(error)) => self.outbox.close(reason_of(&error)),
+            }
+        }
+    }
+
+    /// Hands proofs of receipt on.
+    fn report(&self) {
+        while let Some(mark) = self.outbox.take_report() {
+            if let Some(session) = &self.session {
+                self.shared.requests.hub().proved(session, mark);
+            }
+        }
+    }
+
+    async fn request(&mut self, text: &str) {
+        let head = match frames::head(text) {
+            Ok(head) => head,
+            Err(error) => return self.refuse(None, &error),
+        };
+        let reply = match (head.name.as_str(), self.session.clone()) {
+            ("hello", _) => self.hello(text).await,
+            (_, None) => Err(ChatError::TokenMissing),
+            ("join_room", Some(session)) => self.join_room(&session, text).await,
+            (name, Some(session)) => self.take(&session, name, text).await,
+        };
+        match reply {
+            Ok(reply) => self.reply(head, reply).await,
+            Err(error) => self.refuse(head.reference.as_deref(), &error),
+        }
+        if self.session.is_none() {
+            // A connection without a user has one try: its client must not wait for the time limit.
+            self.outbox.close(Reason::Unauthorized);
+        }
+    }
+
+    async fn take(
+        &self,
+        session: &Arc<Session>,
+        name: &str,
+        text: &str,
+    ) -> Result<Reply, ChatError> {
+        self.outbox.set_busy(true);
+        let reply = self.shared.requests.take(session, name, text).await;
+        self.outbox.set_busy(false);
+        reply.ok_or(ChatError::UnknownEvent)
+    }
+
+    /// Authenticates, unless the handshake did, and starts delivery (D32).
+    async fn hello(&mut self, text: &str) -> Result<Reply, ChatError> {
+        let hello = frames::hello(text)?;
+        let session = match (&hello.token, &self.session) {
+            (Some(token), None) => {
+                let caller = self.shared.requests.chat().authenticate(token)?;
+                self.open(caller)
+            }
+            (Some(token), Some(session)) => {
+                let caller = self.shared.requests.chat().authenticate(token)?;
+                if caller.user != session.user() {
+                    return Err(ChatError::WrongUser { field: "token" });
+                }
+                session.extend(caller.expires_at);
+                Arc::clone(session)
+            }
+            (None, Some(session)) => Arc::clone(session),
+            (None, None) => return Err(ChatError::TokenMissing),
+        };
+        let options = hello.options();
+        Ok(Reply::Now(
+            self.shared
+                .requests
+                .join(&session, None, Some(&options))
+                .await,
+        ))
+    }
+
+    async fn join_room(&self, session: &Session, text: &str) -> Result<Reply, ChatError> {
+        Ok(Reply::Now(
+            self.shared
+                .requests
+                .join_room(session, &frames::room(text)?)
+                .await,
+        ))
+    }
+
+    fn open(&mut self, caller: Caller) -> Arc<Session> {
+        let session = self.shared.requests.hub().open(NewSession {
+            id: SessionId::generate(&self.shared.entropy),
+            user: caller.user,
+            expires_at: caller.expires_at,
+            encoding: &ENCODING,
+            outbox: self.outbox.clone(),
+            is_auto: false,
+        });
+        self.outbox.settle();
+        self.session = Some(Arc::clone(&session));
+        session
+    }
+
+    async fn reply(&self, head: Head, reply: Reply) {
+        let outbox = self.outbox.clone();
+        let session = self.session.clone();
+        match reply {
+            Reply::Now(text) => answer(&outbox, &head, &text),
+            Reply::Later(work) => {
+                self.spawn(async move { answer(&outbox, &head, &work.await) })
+                    .await
+            }
+            Reply::Sent(work) => {
+                let send = async move {
+                    let (text, place) = work.await;
+                    answer(&outbox, &head, &text);
+                    if let (Some(session), Some((conversation, seq))) = (session, place) {
+                        session.own_answered(conversation, seq);
+                    }
+                };
+                self.spawn(send).await;
+            }
+        }
+    }
+
+    /// Runs what answers later; waits first while too many do.
+    async fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.outbox.set_busy(true);
+        let permit = Arc::clone(&self.in_flight).acquire_owned().await;
+        self.outbox.set_busy(false);
+        tokio::spawn(async move {
+            work.await;
+            drop(permit);
+        });
+    }
+
+    fn refuse(&self, reference: Option<&str>, error: &ChatError) {
+        // Whoever has gone needs no answer.
+        let _ = self
+            .outbox
+            .push(frames::answer("error", reference, &error_json(error)));
+    }
+}
+
+fn answer(outbox: &Outbox, head: &Head, answer: &Answer) {
+    let kind = match (head.name.as_str(), frames::kind_of(answer)) {
+        ("hello", "ok") => "hello",
+        (_, kind) => kind,
+    };
+    let _ = outbox.push(frames::answer(kind, head.reference.as_deref(), answer));
+}
+
+/// Writes until the end of the session, then says why it ended, where the transport still carries it (D20).
+async fn write(outbox: Outbox, mut sink: SplitSink<WebSocket, Message>) {
+    while let Some(batch) = outbox.take(WRITE, Pings::ForProof).await {
+        let written = tokio::select! {
+            written = write_batch(&mut sink, batch) => written,
+            () = cut(&outbox) => break,
+        };
+        if written.is_err() {
+            outbox.close(Reason::TransportError);
+        }
+    }
+    let closing = closing(outbox.closed().await);
+    let farewell = async {
+        let _ = sink.send(frames::close(closing.code, closing.reason)).await;
+        let _ = sink.close().await;
+    };
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
+}
+
+async fn write_batch(
+    sink: &mut SplitSink<WebSocket, Message>,
+    batch: Batch,
+) -> Result<(), axum::Error> {
+    for frame in batch.frames {
+        sink.feed(frames::message(frame)).await?;
+    }
+    if batch.ping {
+        sink.feed(frames::ping()).await?;
+    }
+    sink.flush().await
+}
+
+/// Resolves when a write is not worth waiting for any more.
+async fn cut(outbox: &Outbox) {
+    if outbox.closed().await.is_graceful() {
+        tokio::time::sleep(FAREWELL).await;
+    }
+}
+
+fn reason_of(error: &axum::Error) -> Reason {
+    // axum hides the cause's type; its text is stable enough to tell the client's size fault from a lost connection.
+    match std::error::Error::source(error).map(ToString::to_string) {
+        Some(text) if text.contains("too long") || text.contains("too big") => Reason::TooLarge,
+        Some(text) if text.contains("protocol") || text.contains("UTF-8") => Reason::ProtocolError,
+        _ => Reason::TransportError,
+    }
+}
