@@ -3,10 +3,16 @@
 //! ARCHITECTURE.md has the bird's eye view. Dependencies point one way:
 //! `main → app → {api, gateway, adapters} → chat → {ports, auth} → domain`.
 
+pub mod admin;
+pub mod app;
 pub mod bus;
 pub mod chat;
+pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod healthcheck;
+pub mod lifecycle;
+pub mod logging;
 pub mod metrics;
 pub mod presence;
 pub mod store;
