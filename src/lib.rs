@@ -5,11 +5,17 @@
 
 pub mod api;
 pub mod auth;
+pub mod admin;
+pub mod app;
 pub mod bus;
 pub mod chat;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod gateway;
+pub mod healthcheck;
+pub mod lifecycle;
+pub mod logging;
 pub mod metrics;
 pub mod presence;
 pub mod redis;

@@ -1,2 +1,89 @@
-//! x
-fn main() {}
+//! The program: parse, configure, log, listen, serve until a signal, drain, exit. Everything else is in the library.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hobnob::admin::Readiness;
+use hobnob::app::{self, App};
+use hobnob::cli::{self, Command, Invocation};
+use hobnob::config::{self, Config, Environment};
+use hobnob::healthcheck;
+use hobnob::lifecycle::{self, Failure, Listeners, Signals};
+use hobnob::logging;
+use hobnob::metrics::Metrics;
+
+/// For blocking work that is still running when everything has been stored.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os()).and_then(perform) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("hobnob: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn perform(Invocation { command, flags }: Invocation) -> Result<(), Failure> {
+    let environment = Environment::of_process();
+    let load = || Config::load(&flags, &environment);
+    match command {
+        Command::Serve => on_runtime(serve(load()?)),
+        Command::Migrate => on_runtime(migrate(load()?)),
+        Command::CheckConfig => print(&Config::explain(&flags, &environment)?.1),
+        Command::PrintDefaults => print(&config::default_file()),
+        Command::Healthcheck(path) => {
+            healthcheck::ask(load()?.server.admin_listen, path).map_err(Failure::Runtime)
+        }
+        Command::Version => print(concat!("hobnob ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Help(text) => print(&text),
+    }
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    logging::start(&config.logging)?;
+    let mut signals = Signals::listen()?;
+    let (metrics, exporter) =
+        Metrics::exported().map_err(|error| Failure::Runtime(error.to_string()))?;
+    let readiness = Arc::new(Readiness::new(metrics.clone()));
+    let listeners = Listeners::bind(&config.server, &metrics)?;
+    let socket = listeners.serve_admin(&readiness, &exporter);
+    let app = tokio::select! {
+        app = App::start(&config, metrics, Arc::clone(&readiness)) => app?,
+        _ = signals.next() => return Ok(()),
+    };
+    lifecycle::run(
+        &app,
+        socket,
+        &readiness,
+        &mut signals,
+        config.server.drain_grace,
+    )
+    .await
+}
+
+async fn migrate(config: Config) -> Result<(), Failure> {
+    logging::start(&config.logging)?;
+    app::migrate(&config).await
+}
+
+fn on_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|error| Failure::Runtime(error.to_string()))?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(FAREWELL);
+    result
+}
+
+/// Prints on standard output; a reader that has seen enough (`| head`) is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::Runtime(error.to_string()))
+        }
+        _ => Ok(()),
+    }
+}

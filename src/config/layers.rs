@@ -75,6 +75,16 @@ pub(super) struct Value {
     pub(super) source: Source,
 }
 
+impl Value {
+    /// A default that depends on the environment.
+    pub(super) fn of_default(text: String) -> Self {
+        Self {
+            items: vec![text],
+            source: Source::Default,
+        }
+    }
+}
+
 /// The values of all settings that have one, the highest layer's each.
 pub(super) type Values = BTreeMap<&'static str, Value>;
 

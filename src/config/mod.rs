@@ -54,8 +54,13 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong.
     pub fn explain(flags: &Flags, environment: &Environment) -> Result<(Self, String), StartError> {
-        let values = layers::collect(flags, environment)?;
+        let mut values = layers::collect(flags, environment)?;
         let config = Self::read(&values, environment)?;
+        if let Backends::Embedded { data_dir } = &config.backends {
+            values
+                .entry("data_dir")
+                .or_insert_with(|| layers::Value::of_default(data_dir.display().to_string()));
+        }
         let text = print::effective(&values);
         Ok((config, text))
     }

@@ -81,7 +81,7 @@ pub(super) fn effective(values: &Values) -> String {
             None => line_into(text, format_args!("# {} is not set", setting.name)),
         }
     });
-    text
+    text.trim_start().to_owned()
 }
 
 fn for_each_section(text: &mut String, mut write: impl FnMut(&mut String, &'static Setting)) {

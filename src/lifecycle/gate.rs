@@ -1,0 +1,160 @@
+//! The gate before the public server: counts client connections, and closes those over the limit at once, so that a
+//! client tries another gateway instead of waiting in a queue nobody sees. Knows TCP, not HTTP.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::serve::Listener;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::metrics::Metrics;
+
+/// How long to wait after `accept` failed for want of files or memory; there is nothing else to do about it.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many connections there are, and may be.
+#[derive(Debug)]
+pub(super) struct Connections {
+    open: AtomicUsize,
+    limit: usize,
+    metrics: Metrics,
+}
+
+impl Connections {
+    pub(super) fn new(limit: usize, metrics: Metrics) -> Arc<Self> {
+        let open = AtomicUsize::new(0);
+        Arc::new(Self {
+            open,
+            limit,
+            metrics,
+        })
+    }
+
+    /// Whether there is no room for another.
+    pub(super) fn is_full(&self) -> bool {
+        self.open.load(Ordering::Relaxed) >= self.limit
+    }
+
+    fn enter(self: &Arc<Self>) -> Option<Place> {
+        if self.open.fetch_add(1, Ordering::Relaxed) >= self.limit {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            self.metrics.connections_refused.increment(1);
+            return None;
+        }
+        self.metrics.connections_open.increment(1.0);
+        Some(Place(Arc::clone(self)))
+    }
+}
+
+/// One connection's place among the open ones; free again when dropped.
+#[derive(Debug)]
+struct Place(Arc<Connections>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.metrics.connections_open.decrement(1.0);
+    }
+}
+
+/// The public listener.
+#[derive(Debug)]
+pub(super) struct Gate {
+    pub(super) listener: TcpListener,
+    pub(super) connections: Arc<Connections>,
+}
+
+impl Listener for Gate {
+    type Io = Admitted;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Admitted, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    if let Some(place) = self.connections.enter() {
+                        // Small frames must not wait for each other's acknowledgement.
+                        let _ = stream.set_nodelay(true);
+                        return (
+                            Admitted {
+                                stream,
+                                _place: place,
+                            },
+                            peer,
+                        );
+                    }
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept connections");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}
+
+/// A connection that was let in.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    stream: TcpStream,
+    _place: Place,
+}
+
+impl AsyncRead for Admitted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Admitted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,223 @@
+//! The life of the process: listen, serve, drain on a signal, stop. Knows sockets and signals; what is served is a
+//! [`Service`], and how it drains is its own business.
+
+mod gate;
+mod signals;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::serve::ListenerExt;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{self, Health, Readiness};
+use crate::config::Server;
+pub use crate::config::StartError;
+use crate::metrics::{Exporter, Metrics, open_file_limit};
+use gate::{Connections, Gate};
+pub use signals::Signals;
+
+/// Connections that wait to be accepted: all clients of a lost gateway arrive at once.
+const BACKLOG: u32 = 4096;
+
+/// Beyond the grace: for a drain that is just finishing, and for requests in flight.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// Files a gateway needs besides its client connections: databases, the store, logs.
+const OTHER_FILES: u64 = 128;
+
+/// What is served.
+#[async_trait]
+pub trait Service: Send + Sync + 'static {
+    /// The public routes.
+    fn router(&self) -> Router;
+
+    /// Hands the clients over to other gateways and stores what is in memory; done at the deadline at the latest.
+    /// Readiness has failed already; the listener stays open meanwhile.
+    async fn drain(&self, deadline: Instant);
+}
+
+/// Why the process ends with another status than 0.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It cannot start as it is configured: status 2.
+    #[error("{0}")]
+    Start(#[from] StartError),
+    /// The command line is wrong: status 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Something went wrong while it ran: status 1.
+    #[error("{0}")]
+    Runtime(String),
+}
+
+impl Failure {
+    /// The status of the process.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Start(_) | Self::Usage(_) => ExitCode::from(2),
+            Self::Runtime(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// The two sockets, bound but not served.
+#[derive(Debug)]
+pub struct Listeners {
+    public: Gate,
+    admin: TcpListener,
+}
+
+impl Listeners {
+    /// Binds both addresses.
+    ///
+    /// # Errors
+    /// When one cannot be had: taken, or not this machine's.
+    pub fn bind(server: &Server, metrics: &Metrics) -> Result<Self, StartError> {
+        let connections = Connections::new(server.connection_limit, metrics.clone());
+        let listener = bind("listen", server.listen)?;
+        let admin = bind("admin_listen", server.admin_listen)?;
+        warn_of_file_limit(server.connection_limit);
+        let public = Gate {
+            listener,
+            connections,
+        };
+        Ok(Self { public, admin })
+    }
+
+    /// Serves the admin port, from the start on: readiness is asked for while the rest is still starting.
+    pub fn serve_admin(self, readiness: &Arc<Readiness>, exporter: &Exporter) -> PublicSocket {
+        let connections = Arc::clone(&self.public.connections);
+        readiness.check("connections", move || match connections.is_full() {
+            true => Health::Failed("at the connection limit".to_owned()),
+            false => Health::Well,
+        });
+        let address = self.admin.local_addr().ok();
+        tracing::info!(
+            address = address.map(tracing::field::display),
+            "serving operators"
+        );
+        let router = admin::router(Arc::clone(readiness), exporter.clone());
+        tokio::spawn(exporter.clone().upkeep());
+        tokio::spawn(axum::serve(self.admin, router).into_future());
+        PublicSocket { gate: self.public }
+    }
+}
+
+/// The public socket, bound but not served.
+#[derive(Debug)]
+pub struct PublicSocket {
+    gate: Gate,
+}
+
+fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let open = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // Connections of the process before this one may linger in TIME_WAIT.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|error: std::io::Error| {
+        StartError::of(setting, format!("cannot listen on {address}: {error}"))
+    })
+}
+
+fn warn_of_file_limit(connection_limit: usize) {
+    let files = open_file_limit();
+    let needed = connection_limit as u64 + OTHER_FILES;
+    if files.is_some_and(|files| files < needed) {
+        tracing::warn!(
+            files,
+            needed,
+            "the limit of open files is too low for connection_limit; raise it (ulimit -n)"
+        );
+    }
+}
+
+/// Serves clients until the first signal, then drains for at most `grace`.
+///
+/// # Errors
+/// When a second signal cut the drain short, or the public server ended by itself.
+pub async fn run(
+    service: &impl Service,
+    socket: PublicSocket,
+    readiness: &Readiness,
+    signals: &mut Signals,
+    grace: Duration,
+) -> Result<(), Failure> {
+    let mut server = PublicServer::start(service.router(), socket);
+    readiness.set_started();
+    tokio::select! {
+        signal = signals.next() => tracing::info!(signal, grace = ?grace, "draining"),
+        _ = &mut server.task => return Err(Failure::Runtime("the public server ended by itself".to_owned())),
+    }
+    readiness.set_draining();
+    tokio::select! {
+        () = drain(service, server, Instant::now() + grace) => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        signal = signals.next() => Err(Failure::Runtime(format!("cut short by a second {signal}"))),
+    }
+}
+
+async fn drain(service: &impl Service, server: PublicServer, deadline: Instant) {
+    let last_call = deadline + LAST_CALL;
+    if timeout_at(last_call, service.drain(deadline))
+        .await
+        .is_err()
+    {
+        tracing::warn!("the drain did not end in time");
+    }
+    server.stop(last_call.max(Instant::now() + LAST_CALL)).await;
+}
+
+struct PublicServer {
+    task: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl PublicServer {
+    fn start(router: Router, socket: PublicSocket) -> Self {
+        let stop = CancellationToken::new();
+        let address = axum::serve::Listener::local_addr(&socket.gate).ok();
+        tracing::info!(
+            address = address.map(tracing::field::display),
+            "serving clients"
+        );
+        // Tapping the listener is what makes axum tell handlers the peer's address (ConnectInfo<SocketAddr>).
+        let listener = socket.gate.tap_io(|_| {});
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let server =
+            axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let task = tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the public server failed");
+            }
+        });
+        Self { task, stop }
+    }
+
+    /// Accepts no more, and waits for requests in flight until the deadline.
+    async fn stop(mut self, deadline: Instant) {
+        self.stop.cancel();
+        if timeout_at(deadline, &mut self.task).await.is_err() {
+            tracing::warn!("some requests did not end in time");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

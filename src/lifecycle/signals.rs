@@ -1,0 +1,63 @@
+//! The signals that stop the process: SIGTERM from whoever runs it, SIGINT from a terminal. Both mean the same.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::Failure;
+
+/// The first signal drains, the second cuts; further ones say nothing new and are dropped.
+const KEPT: usize = 2;
+
+/// The signals, listened for from when this is made; one that comes during the start is not lost.
+#[derive(Debug)]
+pub struct Signals(mpsc::Receiver<&'static str>);
+
+impl Signals {
+    /// Starts listening for the process's signals.
+    ///
+    /// # Errors
+    /// When the system does not allow it.
+    pub fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            let failed = |error| Failure::Runtime(format!("cannot listen for signals: {error}"));
+            signal(kind).map_err(failed)
+        };
+        let terminate = listen(SignalKind::terminate())?;
+        let interrupt = listen(SignalKind::interrupt())?;
+        let (sender, signals) = Self::by_hand();
+        tokio::spawn(forward(terminate, interrupt, sender));
+        Ok(signals)
+    }
+
+    /// Signals that come from the sender returned, for tests.
+    #[must_use]
+    pub fn by_hand() -> (mpsc::Sender<&'static str>, Self) {
+        let (sender, receiver) = mpsc::channel(KEPT);
+        (sender, Self(receiver))
+    }
+
+    /// Waits for the next one; returns its name.
+    pub async fn next(&mut self) -> &'static str {
+        match self.0.recv().await {
+            Some(signal) => signal,
+            // Nobody can send any more: there will be none.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn forward(
+    mut terminate: Signal,
+    mut interrupt: Signal,
+    signals: mpsc::Sender<&'static str>,
+) {
+    loop {
+        let signal = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        if signals.try_send(signal).is_err() && signals.is_closed() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The gate's limit, and what a drain waits for. Signals are tested on the real process (tests/cli).
+
+use std::net::Ipv4Addr;
+
+use axum::routing::get;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use super::*;
+
+fn server(connection_limit: usize) -> Server {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Server {
+        listen: any,
+        admin_listen: any,
+        connection_limit,
+        cors_origins: Vec::new(),
+        drain_grace: Duration::from_secs(5),
+    }
+}
+
+fn listeners(connection_limit: usize) -> (Listeners, SocketAddr) {
+    let listeners = Listeners::bind(&server(connection_limit), &Metrics::none()).unwrap();
+    let address = listeners.public.listener.local_addr().unwrap();
+    (listeners, address)
+}
+
+async fn ask(address: SocketAddr, path: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    // A refused connection may be closed before the request is written; then the answer is empty.
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut buffer = [0; 1024];
+    let read = stream.read(&mut buffer).await.unwrap_or(0);
+    (
+        stream,
+        String::from_utf8_lossy(&buffer[..read]).into_owned(),
+    )
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_are_closed_and_make_the_gateway_unready() {
+    let (listeners, address) = listeners(1);
+    let (metrics, exporter) = Metrics::exported().unwrap();
+    let readiness = Arc::new(Readiness::new(metrics));
+    readiness.set_started();
+    let socket = listeners.serve_admin(&readiness, &exporter);
+    let peer =
+        get(|peer: axum::extract::ConnectInfo<SocketAddr>| async move { peer.0.ip().to_string() });
+    let server = PublicServer::start(Router::new().route("/", peer), socket);
+
+    let (first, answer) = ask(address, "/").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.ends_with("127.0.0.1"),
+        "{answer}"
+    );
+    assert!(!readiness.report().is_ready());
+    assert_eq!(ask(address, "/").await.1, "");
+    drop(first);
+    while !readiness.report().is_ready() {
+        tokio::task::yield_now().await;
+    }
+    let (_third, answer) = ask(address, "/").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    server.stop.cancel();
+}
+
+#[tokio::test]
+async fn a_taken_port_is_blamed_on_its_setting() {
+    let (_listeners, address) = listeners(1);
+    let taken = Server {
+        admin_listen: address,
+        ..server(1)
+    };
+    let error = Listeners::bind(&taken, &Metrics::none()).unwrap_err();
+    assert!(error.setting.starts_with("HOBNOB_ADMIN_LISTEN "), "{error}");
+    assert!(error.message.contains(&address.to_string()), "{error}");
+}
+
+struct SlowAnswer {
+    asked: Arc<Semaphore>,
+    answer: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl Service for SlowAnswer {
+    fn router(&self) -> Router {
+        let (asked, answer) = (Arc::clone(&self.asked), Arc::clone(&self.answer));
+        Router::new().route(
+            "/",
+            get(async move || {
+                asked.add_permits(1);
+                drop(answer.acquire().await);
+                "late"
+            }),
+        )
+    }
+
+    async fn drain(&self, _deadline: Instant) {
+        self.answer.add_permits(1);
+    }
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_answered_before_the_end() {
+    let (listeners, address) = listeners(10);
+    let (metrics, exporter) = Metrics::exported().unwrap();
+    let readiness = Arc::new(Readiness::new(metrics));
+    let socket = listeners.serve_admin(&readiness, &exporter);
+    let service = SlowAnswer {
+        asked: Arc::new(Semaphore::new(0)),
+        answer: Arc::new(Semaphore::new(0)),
+    };
+    let server = PublicServer::start(service.router(), socket);
+    let client = tokio::spawn(ask(address, "/"));
+    drop(service.asked.acquire().await.unwrap());
+    drain(&service, server, Instant::now() + Duration::from_secs(60)).await;
+    assert!(client.await.unwrap().1.ends_with("late"));
+}
+
+/// A service whose drain never ends; it says when it was asked to.
+struct Stubborn(tokio::sync::mpsc::Sender<&'static str>);
+
+#[async_trait]
+impl Service for Stubborn {
+    fn router(&self) -> Router {
+        Router::new()
+    }
+
+    async fn drain(&self, _deadline: Instant) {
+        self.0.send("SIGINT").await.unwrap();
+        std::future::pending().await
+    }
+}
+
+fn started(readiness: &Arc<Readiness>, exporter: &Exporter) -> PublicSocket {
+    listeners(10).0.serve_admin(readiness, exporter)
+}
+
+#[tokio::test]
+async fn a_second_signal_cuts_the_drain_short() {
+    let (metrics, exporter) = Metrics::exported().unwrap();
+    let readiness = Arc::new(Readiness::new(metrics));
+    let socket = started(&readiness, &exporter);
+    let (signal, mut signals) = Signals::by_hand();
+    signal.send("SIGTERM").await.unwrap();
+    let grace = Duration::from_secs(3600);
+    let failure = run(&Stubborn(signal), socket, &readiness, &mut signals, grace)
+        .await
+        .unwrap_err();
+    assert_eq!(failure.to_string(), "cut short by a second SIGINT");
+    assert!(readiness.is_draining());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_does_not_end_is_left_behind_after_the_grace() {
+    let (metrics, exporter) = Metrics::exported().unwrap();
+    let readiness = Arc::new(Readiness::new(metrics));
+    let socket = started(&readiness, &exporter);
+    let (signal, mut signals) = Signals::by_hand();
+    let (elsewhere, _kept) = Signals::by_hand();
+    signal.send("SIGTERM").await.unwrap();
+    let begun = Instant::now();
+    let grace = Duration::from_secs(25);
+    run(
+        &Stubborn(elsewhere),
+        socket,
+        &readiness,
+        &mut signals,
+        grace,
+    )
+    .await
+    .unwrap();
+    assert!(begun.elapsed() >= grace && begun.elapsed() <= grace + 3 * LAST_CALL);
+}
