@@ -11,6 +11,9 @@ pub trait Announce: Send + Sync + 'static {
     /// gateway's own commits. `origin` is the session whose request it was (D19).
     fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>);
 
+    /// Another gateway's event was found in the log, perhaps before the bus brought it.
+    fn found(&self, event: &Arc<Event>);
+
     /// These users became members of a conversation without an event: a room or direct conversation was made.
     fn joined(&self, conversation: ConversationId, users: &[UserId]);
 

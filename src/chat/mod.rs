@@ -6,6 +6,7 @@
 mod accounts;
 mod announce;
 mod conversations;
+mod cursors;
 mod error;
 mod history;
 mod known;
@@ -17,6 +18,7 @@ mod rooms;
 pub use accounts::{Credentials, Session};
 pub use announce::Announce;
 pub use conversations::Listed;
+pub use cursors::Cursors;
 pub use error::ChatError;
 pub use history::{HistoryPage, Range};
 pub use limits::Limits;

@@ -10,7 +10,9 @@
 //! - **Bounded**: every call ends within the adapter's time limit, with [`StoreError::Unavailable`] at the latest.
 //! - Pages are bounded by the `limit` given; lists without one are bounded by the limits on what they list.
 
+mod batcher;
 pub mod committer;
+pub mod frontier;
 
 use std::collections::HashMap;
 

@@ -1,1 +1,4 @@
 //! What the tests need to start, drive and break real servers.
+
+pub(crate) mod leash;
+pub(crate) mod servers;

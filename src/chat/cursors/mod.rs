@@ -1,0 +1,189 @@
+//! Moves members' cursors forward: coalesced, flushed about once a second, and at once for whoever waits (D31). Knows
+//! the store and the announcer; the caller has clamped what it says (D27).
+
+mod notices;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{Announce, ChatError};
+use crate::domain::{ConversationId, Seq, UserId};
+use crate::store::{CursorMove, Store};
+use notices::Notices;
+
+/// How long moves that nobody waits for are collected.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// The most moves in one command.
+const BATCH: usize = 1000;
+/// The most (conversation, user) pairs that wait for a flush; beyond it a proof of receipt is dropped, and what it
+/// proved comes again after a reconnect.
+const WAITING: usize = 200_000;
+/// The most callers that wait for a flush; beyond it they are refused as busy.
+const CALLERS: usize = 10_000;
+
+type Waiter = oneshot::Sender<Result<(), ChatError>>;
+
+/// See the module's documentation.
+pub struct Cursors {
+    store: Arc<dyn Store>,
+    notices: Notices,
+    state: Mutex<State>,
+    wake: Notify,
+    flushed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    moves: HashMap<(ConversationId, UserId), Places>,
+    waiters: Vec<Waiter>,
+    in_flight: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Places {
+    delivered: Seq,
+    read: Seq,
+}
+
+impl Cursors {
+    /// Cursors kept in this store; moves are announced once stored.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, announce: Arc<dyn Announce>) -> Self {
+        Self {
+            notices: Notices::new(Arc::clone(&store), announce),
+            store,
+            state: Mutex::default(),
+            wake: Notify::new(),
+            flushed: Notify::new(),
+        }
+    }
+
+    /// A user was proved to have received everything up to here. Stored within about a second.
+    pub fn delivered(&self, conversation: ConversationId, user: UserId, seq: Seq) {
+        let mut state = self.state.lock();
+        let is_known = state.moves.contains_key(&(conversation, user));
+        if is_known || state.moves.len() < WAITING {
+            state.advance(conversation, user, Places { delivered: seq, read: Seq::ZERO });
+        }
+    }
+
+    /// A user acknowledged (or, `read`, has read) everything up to here. Returns once it is stored.
+    ///
+    /// # Errors
+    /// [`ChatError::Unavailable`] when the store is away; the move is tried again all the same.
+    pub async fn acknowledge(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+        seq: Seq,
+        read: bool,
+    ) -> Result<(), ChatError> {
+        let (answer, stored) = oneshot::channel();
+        {
+            let mut state = self.state.lock();
+            if state.waiters.len() >= CALLERS {
+                return Err(ChatError::Busy);
+            }
+            let read = if read { seq } else { Seq::ZERO };
+            state.advance(conversation, user, Places { delivered: seq, read });
+            state.waiters.push(answer);
+        }
+        self.wake.notify_one();
+        stored.await.unwrap_or(Err(ChatError::Unavailable))
+    }
+
+    /// Stores soon what is known now, without waiting: a session has ended.
+    pub fn hurry(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Resolves when everything known at the call is stored, or the store refused it once.
+    pub async fn settle(&self) {
+        loop {
+            let flushed = self.flushed.notified();
+            {
+                let state = self.state.lock();
+                if state.moves.is_empty() && !state.in_flight {
+                    return;
+                }
+            }
+            self.wake.notify_one();
+            flushed.await;
+        }
+    }
+
+    /// Flushes until `stop`, and once more then.
+    pub async fn run(&self, stop: CancellationToken) {
+        tokio::join!(self.flush_until(stop.clone()), self.notices.run(stop));
+    }
+
+    async fn flush_until(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let woken = tokio::time::timeout(FLUSH_EVERY, self.wake.notified());
+            let _ = stop.run_until_cancelled(woken).await;
+            self.flush().await;
+        }
+    }
+
+    async fn flush(&self) {
+        let (moves, waiters) = {
+            let mut state = self.state.lock();
+            state.in_flight = !state.moves.is_empty();
+            (std::mem::take(&mut state.moves), std::mem::take(&mut state.waiters))
+        };
+        let moves: Vec<CursorMove> = moves.into_iter().map(|(key, places)| cursor_move(key, places)).collect();
+        let mut result = Ok(());
+        for batch in moves.chunks(BATCH) {
+            match self.store.move_cursors(batch).await {
+                Ok(()) => self.notices.stored(batch),
+                Err(error) => {
+                    self.put_back(batch);
+                    result = Err(ChatError::from(error));
+                }
+            }
+        }
+        self.state.lock().in_flight = false;
+        for waiter in waiters {
+            let _ = waiter.send(result.clone());
+        }
+        self.flushed.notify_waiters();
+        if result.is_err() {
+            tokio::time::sleep(FLUSH_EVERY).await;
+        }
+    }
+
+    fn put_back(&self, moves: &[CursorMove]) {
+        let mut state = self.state.lock();
+        for CursorMove { conversation, user, delivered, read } in moves {
+            state.advance(*conversation, *user, Places { delivered: *delivered, read: *read });
+        }
+    }
+}
+
+impl State {
+    fn advance(&mut self, conversation: ConversationId, user: UserId, places: Places) {
+        self.moves.entry((conversation, user)).or_default().advance(places);
+    }
+}
+
+impl Places {
+    fn advance(&mut self, places: Self) {
+        self.delivered = self.delivered.max(places.delivered);
+        self.read = self.read.max(places.read);
+    }
+}
+
+fn cursor_move((conversation, user): (ConversationId, UserId), places: Places) -> CursorMove {
+    CursorMove { conversation, user, delivered: places.delivered, read: places.read }
+}
+
+impl std::fmt::Debug for Cursors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cursors").field("waiting", &self.state.lock().moves.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,91 @@
+//! Tells the others in a conversation that a member's cursor moved (D34): coalesced to one notice a second per member
+//! and conversation, and only in direct conversations and small rooms, lest receipts outnumber messages a hundred to
+//! one. Not replayed. Knows the store only to ask how large a room is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::Places;
+use crate::chat::Announce;
+use crate::domain::{ConversationId, Seq, UserId};
+use crate::store::{CursorMove, Store};
+
+/// How often notices go out.
+const EVERY: Duration = Duration::from_secs(1);
+/// Rooms with more members get none.
+const ROOM_MEMBERS: usize = 50;
+/// How long a room's size is believed.
+const SIZE_LIFETIME: Duration = Duration::from_secs(60);
+/// How many rooms' sizes are remembered; beyond it all are asked again.
+const SIZES: usize = 20_000;
+/// The most notices that wait; beyond it later ones are dropped, since nothing depends on them.
+const WAITING: usize = 50_000;
+
+pub(super) struct Notices {
+    store: Arc<dyn Store>,
+    announce: Arc<dyn Announce>,
+    waiting: Mutex<HashMap<(ConversationId, UserId), Places>>,
+    small: Mutex<HashMap<ConversationId, (bool, Instant)>>,
+}
+
+impl Notices {
+    pub(super) fn new(store: Arc<dyn Store>, announce: Arc<dyn Announce>) -> Self {
+        Self { store, announce, waiting: Mutex::default(), small: Mutex::default() }
+    }
+
+    /// These moves are stored.
+    pub(super) fn stored(&self, moves: &[CursorMove]) {
+        let mut waiting = self.waiting.lock();
+        for CursorMove { conversation, user, delivered, read } in moves {
+            let key = (*conversation, *user);
+            if waiting.len() < WAITING || waiting.contains_key(&key) {
+                waiting.entry(key).or_default().advance(Places { delivered: *delivered, read: *read });
+            }
+        }
+    }
+
+    pub(super) async fn run(&self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let waiting = std::mem::take(&mut *self.waiting.lock());
+            for ((conversation, user), places) in waiting {
+                if self.is_small(conversation).await {
+                    self.announce(conversation, user, places);
+                }
+            }
+        }
+    }
+
+    fn announce(&self, conversation: ConversationId, user: UserId, places: Places) {
+        if places.delivered > Seq::ZERO {
+            self.announce.cursor_moved(conversation, user, places.delivered, false);
+        }
+        if places.read > Seq::ZERO {
+            self.announce.cursor_moved(conversation, user, places.read, true);
+        }
+    }
+
+    async fn is_small(&self, conversation: ConversationId) -> bool {
+        if matches!(conversation, ConversationId::Direct(..)) {
+            return true;
+        }
+        let known = self.small.lock().get(&conversation).copied();
+        if let Some((is_small, _)) = known.filter(|(_, at)| at.elapsed() < SIZE_LIFETIME) {
+            return is_small;
+        }
+        let members = self.store.members(conversation, None, ROOM_MEMBERS + 1).await;
+        let is_small = members.is_ok_and(|members| members.len() <= ROOM_MEMBERS);
+        let mut small = self.small.lock();
+        if small.len() >= SIZES {
+            small.clear();
+        }
+        small.insert(conversation, (is_small, Instant::now()));
+        is_small
+    }
+}

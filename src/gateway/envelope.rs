@@ -1,0 +1,299 @@
+//! What gateways send each other: a small binary header before JSON that is ready for the wire, so that a receiving
+//! gateway forwards bytes without parsing JSON. Knows no bus.
+//!
+//! Layout, integers big endian: version (1 byte), kind (1 byte), then by kind. An id is its 12 bytes; a conversation is
+//! a tag (0 room, 1 direct) and one or two ids. Another version or kind is skipped: gateways of two releases run side by
+//! side during a rolling upgrade.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::offer::{Effect, Encoded, Offer};
+use crate::domain::{ConversationId, RoomId, Seq, SessionId, Timestamp, UserId};
+
+const VERSION: u8 = 1;
+
+/// The names a payload may carry; a payload holds the index. Only ever append.
+const NAMES: [&str; 9] = [
+    "receive_message",
+    "receive_group_message",
+    "message_edited",
+    "message_deleted",
+    "reaction",
+    "room_updated",
+    "typing",
+    "message_delivered",
+    "message_read",
+];
+
+/// One payload.
+#[derive(Debug)]
+pub enum Envelope {
+    /// An event of a log.
+    Event(Offer),
+    /// The channel's user became a member of this conversation.
+    Joined(ConversationId),
+    /// Something for whoever is there, neither stored nor replayed.
+    Passing(Passing),
+    /// The channel's user came or went.
+    Presence(PresenceChange),
+    /// A log reaches at least to here (D10).
+    Head(ConversationId, Seq),
+}
+
+/// Something for those sessions of a conversation that are there: typing, receipts.
+#[derive(Debug)]
+pub struct Passing {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Whose doing it is; their own sessions do not get it.
+    pub from: UserId,
+    /// What is written.
+    pub encoded: Encoded,
+}
+
+/// A user came or went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PresenceChange {
+    /// Who.
+    pub user: UserId,
+    /// Online from now on, or offline.
+    pub online: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Envelope {
+    /// Reads a payload; `None` when it is of another version or damaged.
+    #[must_use]
+    pub fn decode(mut bytes: Bytes) -> Option<Self> {
+        if bytes.try_get_u8().ok()? != VERSION {
+            return None;
+        }
+        let kind = bytes.try_get_u8().ok()?;
+        match kind {
+            1 => decode_event(bytes).map(Self::Event),
+            2 => take_conversation(&mut bytes).map(Self::Joined),
+            3 => decode_passing(bytes).map(Self::Passing),
+            4 => decode_presence(bytes).map(Self::Presence),
+            5 => decode_head(bytes),
+            _ => None,
+        }
+    }
+}
+
+/// An event's payload.
+#[must_use]
+pub fn encode_event(offer: &Offer) -> Bytes {
+    let mut out = header(1, 64 + offer.encoded.json.len());
+    put_name(&mut out, offer.encoded.name);
+    put_conversation(&mut out, offer.conversation);
+    out.put_u64(offer.seq.get());
+    out.put_u64(offer.origin.map_or(0, SessionId::to_u64));
+    put_effect(&mut out, offer.effect);
+    out.put_slice(&offer.encoded.json);
+    out.freeze()
+}
+
+/// The payload that tells a user's gateways of a new membership.
+#[must_use]
+pub fn encode_joined(conversation: ConversationId) -> Bytes {
+    let mut out = header(2, 32);
+    put_conversation(&mut out, conversation);
+    out.freeze()
+}
+
+/// A passing object's payload.
+#[must_use]
+pub fn encode_passing(passing: &Passing) -> Bytes {
+    let mut out = header(3, 48 + passing.encoded.json.len());
+    put_name(&mut out, passing.encoded.name);
+    put_conversation(&mut out, passing.conversation);
+    out.put_slice(&passing.from.to_bytes());
+    out.put_slice(&passing.encoded.json);
+    out.freeze()
+}
+
+/// The payload that tells watchers of a user's coming or going.
+#[must_use]
+pub fn encode_presence(change: PresenceChange) -> Bytes {
+    let mut out = header(4, 32);
+    out.put_slice(&change.user.to_bytes());
+    out.put_u8(u8::from(change.online));
+    out.put_i64(change.at.millis());
+    out.freeze()
+}
+
+/// The payload that says how far a log reaches.
+#[must_use]
+pub fn encode_head(conversation: ConversationId, seq: Seq) -> Bytes {
+    let mut out = header(5, 40);
+    put_conversation(&mut out, conversation);
+    out.put_u64(seq.get());
+    out.freeze()
+}
+
+fn header(kind: u8, capacity: usize) -> BytesMut {
+    let mut out = BytesMut::with_capacity(2 + capacity);
+    out.put_u8(VERSION);
+    out.put_u8(kind);
+    out
+}
+
+fn decode_event(mut bytes: Bytes) -> Option<Offer> {
+    let name = take_name(&mut bytes)?;
+    let conversation = take_conversation(&mut bytes)?;
+    let seq = Seq::new(bytes.try_get_u64().ok()?);
+    let origin = Some(bytes.try_get_u64().ok()?).filter(|id| *id != 0).map(SessionId::from_u64);
+    let effect = take_effect(&mut bytes)?;
+    let encoded = Encoded::new(name, bytes);
+    Some(Offer { conversation, seq, effect, origin, encoded })
+}
+
+fn decode_passing(mut bytes: Bytes) -> Option<Passing> {
+    let name = take_name(&mut bytes)?;
+    let conversation = take_conversation(&mut bytes)?;
+    let from = take_user(&mut bytes)?;
+    Some(Passing { conversation, from, encoded: Encoded::new(name, bytes) })
+}
+
+fn decode_presence(mut bytes: Bytes) -> Option<PresenceChange> {
+    let user = take_user(&mut bytes)?;
+    let online = bytes.try_get_u8().ok()? != 0;
+    let at = Timestamp::from_millis(bytes.try_get_i64().ok()?);
+    Some(PresenceChange { user, online, at })
+}
+
+fn decode_head(mut bytes: Bytes) -> Option<Envelope> {
+    let conversation = take_conversation(&mut bytes)?;
+    let seq = Seq::new(bytes.try_get_u64().ok()?);
+    Some(Envelope::Head(conversation, seq))
+}
+
+fn put_name(out: &mut BytesMut, name: &'static str) {
+    let index = NAMES.iter().position(|known| *known == name).unwrap_or(usize::from(u8::MAX));
+    out.put_u8(u8::try_from(index).unwrap_or(u8::MAX));
+}
+
+fn take_name(bytes: &mut Bytes) -> Option<&'static str> {
+    NAMES.get(usize::from(bytes.try_get_u8().ok()?)).copied()
+}
+
+fn put_conversation(out: &mut BytesMut, conversation: ConversationId) {
+    match conversation {
+        ConversationId::Room(room) => {
+            out.put_u8(0);
+            out.put_slice(&room.to_bytes());
+        }
+        ConversationId::Direct(low, high) => {
+            out.put_u8(1);
+            out.put_slice(&low.to_bytes());
+            out.put_slice(&high.to_bytes());
+        }
+    }
+}
+
+fn take_conversation(bytes: &mut Bytes) -> Option<ConversationId> {
+    match bytes.try_get_u8().ok()? {
+        0 => Some(ConversationId::Room(RoomId::from_bytes(take_id(bytes)?))),
+        1 => {
+            let (low, high) = (take_user(bytes)?, take_user(bytes)?);
+            (low <= high).then(|| ConversationId::direct(low, high))
+        }
+        _ => None,
+    }
+}
+
+fn put_effect(out: &mut BytesMut, effect: Effect) {
+    let (tag, user) = match effect {
+        Effect::None => (0, None),
+        Effect::Roles => (1, None),
+        Effect::Added(user) => (2, Some(user)),
+        Effect::Removed(user) => (3, Some(user)),
+        Effect::Closed => (4, None),
+    };
+    out.put_u8(tag);
+    user.into_iter().for_each(|user| out.put_slice(&user.to_bytes()));
+}
+
+fn take_effect(bytes: &mut Bytes) -> Option<Effect> {
+    match bytes.try_get_u8().ok()? {
+        0 => Some(Effect::None),
+        1 => Some(Effect::Roles),
+        2 => take_user(bytes).map(Effect::Added),
+        3 => take_user(bytes).map(Effect::Removed),
+        4 => Some(Effect::Closed),
+        _ => None,
+    }
+}
+
+fn take_user(bytes: &mut Bytes) -> Option<UserId> {
+    take_id(bytes).map(UserId::from_bytes)
+}
+
+fn take_id(bytes: &mut Bytes) -> Option<[u8; 12]> {
+    let mut id = [0; 12];
+    bytes.try_copy_to_slice(&mut id).ok()?;
+    Some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn user(byte: u8) -> UserId {
+        UserId::from_bytes([byte; 12])
+    }
+
+    fn offer(conversation: ConversationId, effect: Effect) -> Offer {
+        let encoded = Encoded::new("room_updated", Bytes::from_static(b"{\"a\":1}"));
+        let origin = Some(SessionId::from_u64(7));
+        Offer { conversation, seq: Seq::new(42), effect, origin, encoded }
+    }
+
+    #[test]
+    fn an_event_survives_the_bus() {
+        let room = ConversationId::Room(RoomId::from_bytes([3; 12]));
+        let direct = ConversationId::direct(user(1), user(2));
+        let effects =
+            [Effect::None, Effect::Roles, Effect::Added(user(4)), Effect::Removed(user(4)), Effect::Closed];
+        for (conversation, effect) in effects.into_iter().flat_map(|effect| [(room, effect), (direct, effect)]) {
+            let sent = offer(conversation, effect);
+            let Some(Envelope::Event(got)) = Envelope::decode(encode_event(&sent)) else { panic!("no event") };
+            assert_eq!((got.conversation, got.seq, got.effect), (conversation, sent.seq, effect));
+            assert_eq!((got.origin, got.encoded.name), (sent.origin, "room_updated"));
+            assert_eq!(got.encoded.json, sent.encoded.json);
+        }
+    }
+
+    #[test]
+    fn the_other_kinds_survive_the_bus() {
+        let direct = ConversationId::direct(user(1), user(2));
+        let joined = Envelope::decode(encode_joined(direct));
+        assert!(matches!(joined, Some(Envelope::Joined(id)) if id == direct));
+        let head = Envelope::decode(encode_head(direct, Seq::new(8)));
+        assert!(matches!(head, Some(Envelope::Head(id, seq)) if id == direct && seq == Seq::new(8)));
+        let change = PresenceChange { user: user(5), online: true, at: Timestamp::from_millis(9) };
+        let presence = Envelope::decode(encode_presence(change));
+        assert!(matches!(presence, Some(Envelope::Presence(got)) if got == change));
+        let encoded = Encoded::new("typing", Bytes::from_static(b"{}"));
+        let passing = encode_passing(&Passing { conversation: direct, from: user(1), encoded });
+        assert!(matches!(Envelope::decode(passing), Some(Envelope::Passing(got)) if got.from == user(1)));
+    }
+
+    #[test]
+    fn another_version_is_skipped() {
+        let mut bytes = BytesMut::from(&encode_joined(ConversationId::direct(user(1), user(2)))[..]);
+        bytes[0] = 2;
+        assert!(Envelope::decode(bytes.freeze()).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn no_payload_breaks_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0_u8..6) {
+            let mut framed = vec![VERSION, kind];
+            framed.extend(bytes);
+            let _ = Envelope::decode(Bytes::from(framed));
+        }
+    }
+}

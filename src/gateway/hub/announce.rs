@@ -1,0 +1,105 @@
+//! What the use cases announce: offered here at once, published to everybody else.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::super::envelope::{self, Passing};
+use super::super::offer::{Effect, Encoded, Offer};
+use super::{Hub, channels_of};
+use crate::bus::Channel;
+use crate::chat::Announce;
+use crate::domain::{ConversationId, Event, Seq, SessionId, UserId};
+use crate::wire;
+
+/// Hands announcements to a hub; a type of its own, since offering needs the hub's `Arc`.
+#[derive(Debug, Clone)]
+pub struct HubAnnouncer(pub Arc<Hub>);
+
+impl Announce for HubAnnouncer {
+    fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>) {
+        let offer = Offer::of(event, origin);
+        if let Some(session) = origin.and_then(|origin| self.0.session(origin))
+            && matches!(event.conversation, ConversationId::Direct(..))
+        {
+            session.own_committed(event.conversation, event.seq);
+        }
+        self.0.heads.note(event.conversation, event.seq);
+        let payload = envelope::encode_event(&offer);
+        let lane = lane(event.conversation);
+        for channel in channels_of(event.conversation) {
+            self.0.bus.publish(channel, lane, payload.clone());
+        }
+        if let Effect::Added(user) = offer.effect {
+            self.joined(event.conversation, &[user]);
+        }
+        self.0.offer(offer);
+    }
+
+    fn found(&self, event: &Arc<Event>) {
+        self.0.offer(Offer::of(event, None));
+    }
+
+    fn joined(&self, conversation: ConversationId, users: &[UserId]) {
+        let payload = envelope::encode_joined(conversation);
+        for user in users {
+            self.0.discover(conversation, *user);
+            self.0.bus.publish(Channel::User(*user), lane(conversation), payload.clone());
+        }
+    }
+
+    fn cursor_moved(&self, conversation: ConversationId, user: UserId, seq: Seq, read: bool) {
+        self.0.receipt(conversation, user, seq, read);
+    }
+}
+
+impl Hub {
+    /// Passes something on to whoever is there in a conversation, on every gateway, except its author's sessions.
+    pub(super) fn pass(self: &Arc<Self>, passing: Passing) {
+        let payload = envelope::encode_passing(&passing);
+        let lane = lane(passing.conversation);
+        let author = Channel::User(passing.from);
+        for channel in channels_of(passing.conversation).filter(|channel| *channel != author) {
+            self.bus.publish(channel, lane, payload.clone());
+        }
+    }
+
+    /// Tells the others in a conversation that somebody is typing, or no longer. Not stored, not replayed.
+    pub fn typing(self: &Arc<Self>, conversation: ConversationId, from: UserId, typing: bool) {
+        let shape = Typing { conversation_id: conversation.to_string(), user_id: from.to_string(), typing };
+        let encoded = Encoded::new("typing", Bytes::from(wire::encode(&shape)));
+        self.pass(Passing { conversation, from, encoded });
+    }
+
+    pub(super) fn receipt(self: &Arc<Self>, conversation: ConversationId, from: UserId, seq: Seq, read: bool) {
+        let shape = Receipt { conversation_id: conversation.to_string(), user_id: from.to_string(), seq: seq.get() };
+        let name = if read { "message_read" } else { "message_delivered" };
+        let encoded = Encoded::new(name, Bytes::from(wire::encode(&shape)));
+        self.pass(Passing { conversation, from, encoded });
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Typing {
+    conversation_id: String,
+    user_id: String,
+    typing: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Receipt {
+    conversation_id: String,
+    user_id: String,
+    seq: u64,
+}
+
+/// One conversation always takes one publishing connection (D9).
+pub(super) fn lane(conversation: ConversationId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    conversation.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,88 @@
+//! What comes over the bus. The signals are taken one by one, in order; everything slow is a task of its own, so that
+//! the bus is never kept waiting.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::super::envelope::{Envelope, Passing};
+use super::super::offer::Offer;
+use super::super::topic::Consequences;
+use super::Hub;
+use crate::bus::{Channel, Signal};
+
+impl Hub {
+    /// Takes signals until `stop`.
+    pub(super) async fn listen(self: &Arc<Self>, stop: CancellationToken) {
+        let Some(mut signals) = self.bus.signals() else { return };
+        while let Some(Some(signal)) = stop.run_until_cancelled(signals.recv()).await {
+            match signal {
+                Signal::Payload { channel, payload } => self.take(channel, payload),
+                Signal::Gap(doubt) => self.resync(doubt),
+                Signal::PublishDoubt => self.publish_heads(),
+            }
+        }
+    }
+
+    fn take(self: &Arc<Self>, channel: Channel, payload: Bytes) {
+        match (channel, Envelope::decode(payload)) {
+            (Channel::User(user), Some(Envelope::Event(offer))) => {
+                self.discover(offer.conversation, user);
+                self.hear(offer);
+            }
+            (_, Some(Envelope::Event(offer))) => self.hear(offer),
+            (Channel::User(user), Some(Envelope::Joined(conversation))) => self.discover(conversation, user),
+            (channel, Some(Envelope::Head(conversation, seq))) => {
+                if let Channel::User(user) = channel {
+                    self.discover(conversation, user);
+                }
+                self.hear_head(conversation, seq);
+            }
+            (_, Some(Envelope::Passing(passing))) => self.show(&passing),
+            (_, Some(Envelope::Presence(change))) => self.show_presence(change),
+            (channel, _) => tracing::debug!(?channel, "skipped a payload"),
+        }
+    }
+
+    fn hear(self: &Arc<Self>, offer: Offer) {
+        self.frontier.note(offer.conversation, offer.seq, offer.effect.changes_membership());
+        self.offer(Arc::new(offer));
+    }
+
+    /// Offers a live event to the sessions of its conversation.
+    pub(super) fn offer(self: &Arc<Self>, offer: Arc<Offer>) {
+        let conversation = offer.conversation;
+        let consequences = self.topics.with(conversation, |topic| topic.offer(offer));
+        if let Some(consequences) = consequences {
+            self.follow(conversation, consequences);
+        }
+    }
+
+    /// Does what an offer entails.
+    pub(super) fn follow(
+        self: &Arc<Self>,
+        conversation: crate::domain::ConversationId,
+        consequences: Consequences,
+    ) {
+        for session in consequences.ended {
+            session.forget(conversation);
+            // The user may have been added again meanwhile (D7).
+            self.discover_session(conversation, &session);
+        }
+        for (session, position) in consequences.detached {
+            self.catch_up_again(conversation, &session, position);
+        }
+        if consequences.needs_repair {
+            self.repair(conversation);
+        }
+    }
+
+    fn show(&self, passing: &Passing) {
+        self.topics.with(passing.conversation, |topic| {
+            for session in topic.sessions_except(passing.from) {
+                session.write_encoded(&passing.encoded);
+            }
+        });
+    }
+}

@@ -1,0 +1,269 @@
+//! The hub: topics, sessions, fan-out. It offers every event to the sessions of its conversation, in order, whether it
+//! was committed here, came over the bus or was read from the log. Knows neither axum nor a protocol.
+
+mod announce;
+mod catch_up;
+mod heads;
+mod inbox;
+mod presence;
+mod repair;
+mod topics;
+mod users;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::outbox::{Mark, Reason};
+use super::pacer::Pacer;
+use super::session::{NewSession, Place, Session};
+use crate::bus::{Bus, Channel};
+use crate::chat::{ChatError, Cursors};
+use crate::domain::{Clock, ConversationId, Entropy, Seq, SessionId, UserId};
+use crate::presence::Presence;
+use crate::store::Store;
+use crate::store::frontier::Frontier;
+
+pub use announce::HubAnnouncer;
+pub use catch_up::{Joined, Since};
+use heads::Heads;
+use presence::{Stripes, Watchers};
+use topics::Topics;
+use users::Users;
+
+
+/// How often unused topics are dropped and expired tokens looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// The hub's bounds and pace.
+#[derive(Debug, Clone, Copy)]
+pub struct HubConfig {
+    /// How long after a user's last session ends they are shown offline.
+    pub grace: Duration,
+    /// The most users whose presence one session shows.
+    pub watched: usize,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(5), watched: 500 }
+    }
+}
+
+/// What the hub needs of the world.
+pub struct HubPorts {
+    /// The log.
+    pub store: Arc<dyn Store>,
+    /// Hints between gateways.
+    pub bus: Arc<dyn Bus>,
+    /// Who is online.
+    pub presence: Arc<dyn Presence>,
+    /// What is known to be committed; the hub notes what it hears.
+    pub frontier: Arc<Frontier>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Jitter.
+    pub entropy: Arc<Entropy>,
+}
+
+/// See the module's documentation.
+pub struct Hub {
+    config: HubConfig,
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    presence: Arc<dyn Presence>,
+    frontier: Arc<Frontier>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<Entropy>,
+    topics: Topics,
+    users: Users,
+    watchers: Watchers,
+    stripes: Stripes,
+    heads: Heads,
+    sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
+    pacer: Arc<Pacer>,
+    cursors: std::sync::OnceLock<Arc<Cursors>>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Hub {
+    /// A hub without sessions. [`Hub::run`] makes it work; [`Hub::keep_cursors`] must have been called before.
+    #[must_use]
+    pub fn new(config: HubConfig, ports: HubPorts) -> Arc<Self> {
+        Arc::new(Self {
+            config,
+            store: ports.store,
+            bus: ports.bus,
+            presence: ports.presence,
+            frontier: ports.frontier,
+            clock: ports.clock,
+            entropy: ports.entropy,
+            topics: Topics::default(),
+            users: Users::default(),
+            watchers: Watchers::default(),
+            stripes: Stripes::default(),
+            heads: Heads::default(),
+            sessions: Mutex::default(),
+            pacer: Arc::default(),
+            cursors: std::sync::OnceLock::new(),
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        })
+    }
+
+    /// Where proofs of receipt go. Set once: cursors announce their moves through the hub, so neither can be made
+    /// with the other.
+    pub fn keep_cursors(&self, cursors: Arc<Cursors>) {
+        let _ = self.cursors.set(cursors);
+    }
+
+    /// Works until `stop`: takes the bus's signals, paces marks, sweeps.
+    pub async fn run(self: &Arc<Self>, stop: CancellationToken) {
+        let sweeper = Arc::clone(self);
+        let pacer = Arc::clone(&self.pacer);
+        self.tracker.spawn({
+            let stop = stop.clone();
+            async move { pacer.run(stop).await }
+        });
+        self.tracker.spawn({
+            let stop = stop.clone();
+            async move { sweeper.sweep(stop).await }
+        });
+        self.listen(stop).await;
+        self.stop.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    /// A connection was authenticated. Requests are valid from now on; delivery starts with [`Hub::join`] (D32).
+    pub fn open(self: &Arc<Self>, new: NewSession) -> Arc<Session> {
+        let session = Session::new(new, Arc::clone(&self.pacer));
+        self.sessions.lock().insert(session.id(), Arc::clone(&session));
+        session
+    }
+
+    /// A connection has ended.
+    pub fn leave(self: &Arc<Self>, session: &Arc<Session>) {
+        // First of all: whoever attaches it to a topic after this sees that it is closed.
+        session.close(Reason::TransportClosed);
+        self.sessions.lock().remove(&session.id());
+        for conversation in session.conversations() {
+            self.topics.with(conversation, |topic| topic.detach(session.id()));
+            session.forget(conversation);
+        }
+        self.unwatch_all(session);
+        if session.has_joined() {
+            self.part(session);
+        }
+        if let Some(cursors) = self.cursors.get() {
+            cursors.hurry();
+        }
+    }
+
+    /// Everything written to this session before the mark was received: moves its cursors (D28).
+    pub fn proved(&self, session: &Session, mark: Mark) {
+        let heads = session.prove(mark);
+        if !session.is_auto() {
+            return;
+        }
+        for (conversation, seq) in heads {
+            if let Some(cursors) = self.cursors.get() {
+                cursors.delivered(conversation, session.user(), seq);
+            }
+        }
+    }
+
+    /// Acknowledges (or reads) up to a seq; returns once that is stored (D31). Clamped to what the session was offered
+    /// (D27). A session that has not joined tells what an earlier one received: clamped to the log's head.
+    ///
+    /// # Errors
+    /// `not_a_member`, `unavailable`, `busy`.
+    pub async fn acknowledge(
+        &self,
+        session: &Session,
+        conversation: ConversationId,
+        seq: Seq,
+        read: bool,
+    ) -> Result<(), ChatError> {
+        let offered = match self.position(session, conversation) {
+            Some(position) => position,
+            None => self.head_for(session.user(), conversation).await?,
+        };
+        let seq = seq.min(offered);
+        match self.cursors.get() {
+            Some(cursors) if seq > Seq::ZERO => {
+                cursors.acknowledge(conversation, session.user(), seq, read).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The last seq offered to a session without a gap; none when it has nothing to do with the conversation.
+    fn position(&self, session: &Session, conversation: ConversationId) -> Option<Seq> {
+        match session.place(conversation)? {
+            Place::CatchingUp(position) => Some(position.unwrap_or_default()),
+            Place::Attached => {
+                let attached = self.topics.with(conversation, |topic| topic.position_of(session.id()));
+                Some(attached.flatten().unwrap_or_default())
+            }
+        }
+    }
+
+    async fn head_for(&self, user: UserId, conversation: ConversationId) -> Result<Seq, ChatError> {
+        let member = self.store.member(conversation, user).await?;
+        let member = member.ok_or(ChatError::Refused(crate::domain::Refusal::NotAMember))?;
+        let heads = self.store.heads(&[conversation]).await?;
+        Ok(heads.get(&conversation).copied().unwrap_or_default().min(member.last_seq()))
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions.lock().len()
+    }
+
+    /// All sessions, for draining.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<Arc<Session>> {
+        self.sessions.lock().values().cloned().collect()
+    }
+
+    pub(super) fn session(&self, id: SessionId) -> Option<Arc<Session>> {
+        self.sessions.lock().get(&id).cloned()
+    }
+
+    async fn sweep(self: Arc<Self>, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(SWEEP_EVERY)).await.is_some() {
+            let now = self.clock.now();
+            for session in self.sessions() {
+                if session.expires_at() < now {
+                    session.close(Reason::TokenExpired);
+                }
+            }
+            self.heads.sweep();
+            self.topics.sweep(|unused| self.bus.unsubscribe(unused));
+            self.users.sweep(|unused| self.bus.unsubscribe(unused));
+            self.watchers.sweep(|unused| self.bus.unsubscribe(unused));
+        }
+    }
+}
+
+/// The channel on which a room's events are published; direct ones go to their users'.
+pub(super) fn channels_of(conversation: ConversationId) -> impl Iterator<Item = Channel> {
+    let room = match conversation {
+        ConversationId::Room(room) => Some(Channel::Room(room)),
+        ConversationId::Direct(..) => None,
+    };
+    room.into_iter().chain(conversation.direct_users().map(Channel::User))
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").field("sessions", &self.session_count()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,125 @@
+//! Filling gaps from the log: once per topic, not once per session; and the resync after any doubt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::offer::Offer;
+use super::Hub;
+use crate::bus::Doubt;
+use crate::domain::{ConversationId, Member, Seq};
+use crate::store::Span;
+
+/// How long a gap waits for the missing event to arrive by itself (D14).
+const PATIENCE: Duration = Duration::from_millis(50);
+/// How many events are read at once.
+const PAGE: usize = 200;
+/// The longest wait between reads that do not show what must be there: during an election they may be stale.
+const RETRY_MAX: Duration = Duration::from_secs(1);
+/// How many conversations' heads are asked for at once in a resync, and how many users' memberships.
+const CHUNK: usize = 200;
+/// The longest random wait before a resync, so that all gateways do not ask at once.
+const JITTER: Duration = Duration::from_millis(300);
+
+impl Hub {
+    /// Fills a topic's gap. The topic has noted that somebody does.
+    pub(super) fn repair(self: &Arc<Self>, conversation: ConversationId) {
+        let hub = Arc::clone(self);
+        self.tracker.spawn(async move {
+            tokio::time::sleep(PATIENCE).await;
+            hub.fill(conversation).await;
+        });
+    }
+
+    async fn fill(self: &Arc<Self>, conversation: ConversationId) {
+        let mut pause = PATIENCE;
+        while let Some((after, up_to)) = self.gap(conversation) {
+            let span = Span { conversation, after, up_to };
+            let events = match self.store.events(&[span], PAGE).await {
+                Ok(events) => events,
+                Err(error) => {
+                    tracing::warn!(%error, "filling a gap, reading again");
+                    Vec::new()
+                }
+            };
+            if events.is_empty() {
+                // It was published, so it is there: read again, never skip (D14).
+                let pause_now = pause + self.entropy.jitter(pause);
+                if self.stop.run_until_cancelled(tokio::time::sleep(pause_now)).await.is_none() {
+                    return;
+                }
+                pause = (pause * 2).min(RETRY_MAX);
+                continue;
+            }
+            for event in events {
+                self.frontier.note(conversation, event.seq, event.body.changes_membership());
+                let offer = Offer::of(&event, None);
+                let consequences = self.topics.with(conversation, |topic| topic.repair(offer));
+                consequences.into_iter().for_each(|consequences| self.follow(conversation, consequences));
+            }
+        }
+    }
+
+    /// The gap to fill; when there is none (any more), the topic notes that nobody fills it.
+    fn gap(&self, conversation: ConversationId) -> Option<(Seq, Seq)> {
+        let gap = self.topics.with(conversation, |topic| {
+            let gap = topic.gap();
+            topic.is_repairing = gap.is_some();
+            gap
+        });
+        gap.flatten()
+    }
+
+    /// Something may have been lost: re-reads what the local sessions may have missed (D16).
+    pub(super) fn resync(self: &Arc<Self>, doubt: Doubt) {
+        tracing::info!(?doubt, "resync");
+        let hub = Arc::clone(self);
+        self.tracker.spawn(async move {
+            tokio::time::sleep(hub.entropy.jitter(JITTER)).await;
+            hub.compare_heads().await;
+            hub.find_memberships().await;
+        });
+    }
+
+    /// Finds topics behind the log.
+    async fn compare_heads(self: &Arc<Self>) {
+        for chunk in self.topics.active().chunks(CHUNK) {
+            let heads = self.until_read(|| self.store.heads(chunk)).await;
+            for (conversation, head) in heads.into_iter().flatten() {
+                self.hear_head(conversation, head);
+            }
+        }
+    }
+
+    /// A log reaches at least to here: fills the gap if that shows one.
+    pub(super) fn hear_head(self: &Arc<Self>, conversation: ConversationId, head: Seq) {
+        if self.topics.with(conversation, |topic| topic.hear(head)) == Some(true) {
+            self.repair(conversation);
+        }
+    }
+
+    /// Finds conversations that the local sessions do not know yet.
+    async fn find_memberships(self: &Arc<Self>) {
+        for user in self.users.here() {
+            let members = self.until_read(|| self.store.memberships(user)).await;
+            for member in members.into_iter().flatten().filter(Member::is_active) {
+                self.discover(member.conversation, user);
+            }
+        }
+    }
+
+    async fn until_read<T, F>(&self, mut read: impl FnMut() -> F) -> Option<T>
+    where
+        F: Future<Output = crate::store::StoreResult<T>>,
+    {
+        let mut pause = PATIENCE;
+        loop {
+            match read().await {
+                Ok(found) => return Some(found),
+                Err(error) => tracing::warn!(%error, "resync, reading again"),
+            }
+            let pause_now = pause + self.entropy.jitter(pause);
+            self.stop.run_until_cancelled(tokio::time::sleep(pause_now)).await?;
+            pause = (pause * 2).min(RETRY_MAX);
+        }
+    }
+}

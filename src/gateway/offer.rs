@@ -1,0 +1,122 @@
+//! An event on its way to sessions: encoded once, whoever receives it. Knows no protocol; each brings its own frame.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use super::outbox::Frame;
+use crate::domain::{Body, ConversationId, Event, Seq, SessionId, UserId};
+use crate::wire;
+
+/// How one protocol writes a named JSON object.
+#[derive(Debug)]
+pub struct Encoding {
+    /// Its place among [`Offer`]'s cached frames.
+    pub slot: usize,
+    /// Writes the name and the JSON text of an object as one frame.
+    pub encode: fn(&str, &[u8]) -> Frame,
+}
+
+/// How many encodings there are: Socket.IO and WebSocket.
+pub const ENCODINGS: usize = 2;
+
+/// What an event does to who receives later ones. Only what the hub acts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// Roles changed: what is known of the senders' standing is stale.
+    Roles,
+    /// This user became a member.
+    Added(UserId),
+    /// This user is no member after it.
+    Removed(UserId),
+    /// Nobody is a member after it.
+    Closed,
+}
+
+impl Effect {
+    /// Of this event.
+    #[must_use]
+    pub const fn of(body: &Body) -> Self {
+        match body {
+            Body::MemberAdded { user, .. } => Self::Added(*user),
+            Body::MemberRemoved { user, .. } => Self::Removed(*user),
+            Body::RoleChanged { .. } => Self::Roles,
+            Body::RoomDeleted => Self::Closed,
+            _ => Self::None,
+        }
+    }
+
+    /// Whether who may write, or in what role, changes with it.
+    #[must_use]
+    pub fn changes_membership(self) -> bool {
+        self != Self::None
+    }
+
+    /// Whether it is the last event of this user's log.
+    #[must_use]
+    pub fn ends_for(self, user: UserId) -> bool {
+        self == Self::Closed || self == Self::Removed(user)
+    }
+}
+
+/// A named JSON object, encoded at most once per protocol.
+#[derive(Debug)]
+pub struct Encoded {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// The object's JSON text.
+    pub json: Bytes,
+    frames: [OnceLock<Frame>; ENCODINGS],
+}
+
+impl Encoded {
+    /// A named object.
+    #[must_use]
+    pub fn new(name: &'static str, json: Bytes) -> Self {
+        Self { name, json, frames: Default::default() }
+    }
+
+    /// The frame of one protocol; all sessions of it share the bytes.
+    pub fn frame(&self, encoding: &Encoding) -> Frame {
+        self.frames[encoding.slot].get_or_init(|| (encoding.encode)(self.name, &self.json)).clone()
+    }
+}
+
+/// An event on its way to sessions.
+#[derive(Debug)]
+pub struct Offer {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Its place in the log.
+    pub seq: Seq,
+    /// What it does to who receives later ones.
+    pub effect: Effect,
+    /// The session whose request it was, when that is known (D19).
+    pub origin: Option<SessionId>,
+    /// What is written.
+    pub encoded: Encoded,
+}
+
+impl Offer {
+    /// Of an event.
+    #[must_use]
+    pub fn of(event: &Event, origin: Option<SessionId>) -> Arc<Self> {
+        let (name, json) = wire::event_json(event);
+        Arc::new(Self {
+            conversation: event.conversation,
+            seq: event.seq,
+            effect: Effect::of(&event.body),
+            origin,
+            encoded: Encoded::new(name, Bytes::from(json)),
+        })
+    }
+
+    /// Whether this session does not get it because the answer to its request shows it already: only in direct
+    /// conversations, as in the seed.
+    #[must_use]
+    pub fn is_answer_to(&self, session: SessionId) -> bool {
+        self.origin == Some(session) && matches!(self.conversation, ConversationId::Direct(..))
+    }
+}

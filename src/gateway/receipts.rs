@@ -1,0 +1,190 @@
+//! What one session was given and what of it is proved received (D28), and the sends of its own whose answer is the
+//! offer (D29). Knows neither the outbox nor the cursors; the session asks it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::domain::{ConversationId, Seq};
+
+/// How many marks may wait for their proof; the outbox has at most one ping on its way and coalesces the others.
+const MARKS: usize = 4;
+
+/// Seqs by conversation.
+pub type Heads = HashMap<ConversationId, Seq>;
+
+/// Book-keeping of one session. `Mark` is the outbox's: marks of one outbox are ordered.
+#[derive(Debug)]
+pub struct Receipts<Mark> {
+    /// Given since the last mark: the highest seq per conversation.
+    given: Heads,
+    /// Given before a mark whose proof has not arrived.
+    marked: VecDeque<(Mark, Heads)>,
+    /// Own sends in direct conversations that are committed but not yet both answered and passed.
+    own: BTreeMap<(ConversationId, Seq), Own>,
+}
+
+impl<Mark> Default for Receipts<Mark> {
+    fn default() -> Self {
+        Self { given: Heads::new(), marked: VecDeque::new(), own: BTreeMap::new() }
+    }
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Own {
+    answered: bool,
+    passed: bool,
+}
+
+impl<Mark: Ord> Receipts<Mark> {
+    /// An event was put into the outbox, or passed because its answer shows it. True when nothing was waiting for a
+    /// mark before.
+    pub fn give(&mut self, conversation: ConversationId, seq: Seq) -> bool {
+        let was_empty = self.given.is_empty();
+        self.given.insert(conversation, seq);
+        was_empty
+    }
+
+    /// Whether there is something a mark would prove, and room for one.
+    #[must_use]
+    pub fn wants_mark(&self) -> bool {
+        !self.given.is_empty() && self.marked.len() < MARKS
+    }
+
+    /// Whether something given is not marked yet.
+    #[must_use]
+    pub fn has_unmarked(&self) -> bool {
+        !self.given.is_empty()
+    }
+
+    /// Everything given so far comes before this mark.
+    pub fn mark(&mut self, mark: Mark) {
+        let mut given = std::mem::take(&mut self.given);
+        let mut held_back = Heads::new();
+        for (conversation, seq) in &mut given {
+            let unanswered = self.first_unanswered(*conversation).filter(|first| first <= seq);
+            if let Some(first) = unanswered {
+                held_back.insert(*conversation, *seq);
+                *seq = first.previous();
+            }
+        }
+        self.given = held_back;
+        self.marked.push_back((mark, given));
+    }
+
+    /// Everything before this mark was received: the cursors to move.
+    #[must_use]
+    pub fn prove(&mut self, mark: &Mark) -> Heads {
+        let mut proved = Heads::new();
+        while self.marked.front().is_some_and(|(earlier, _)| earlier <= mark) {
+            proved.extend(self.marked.pop_front().into_iter().flat_map(|(_, heads)| heads));
+        }
+        proved.retain(|_, seq| *seq > Seq::ZERO);
+        proved
+    }
+
+    /// Whether everything given is proved.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.given.is_empty() && self.marked.is_empty()
+    }
+
+    /// A send of this session was committed; its answer is not written yet.
+    pub fn own_committed(&mut self, conversation: ConversationId, seq: Seq) {
+        self.own.entry((conversation, seq)).or_default();
+    }
+
+    /// Its answer was written, or nobody wants one.
+    pub fn own_answered(&mut self, conversation: ConversationId, seq: Seq) {
+        self.update_own(conversation, seq, |own| own.answered = true);
+    }
+
+    /// The session's position passes this event: whether it was the session's own, and need not be written.
+    pub fn own_passes(&mut self, conversation: ConversationId, seq: Seq) -> bool {
+        self.update_own(conversation, seq, |own| own.passed = true)
+    }
+
+    fn update_own(&mut self, conversation: ConversationId, seq: Seq, update: impl FnOnce(&mut Own)) -> bool {
+        let Some(own) = self.own.get_mut(&(conversation, seq)) else { return false };
+        update(own);
+        if own.answered && own.passed {
+            self.own.remove(&(conversation, seq));
+        }
+        true
+    }
+
+    fn first_unanswered(&self, conversation: ConversationId) -> Option<Seq> {
+        self.own
+            .range((conversation, Seq::ZERO)..=(conversation, Seq::MAX))
+            .find(|(_, own)| !own.answered)
+            .map(|((_, seq), _)| *seq)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::UserId;
+
+    fn conversation(byte: u8) -> ConversationId {
+        ConversationId::direct(UserId::from_bytes([byte; 12]), UserId::from_bytes([0; 12]))
+    }
+
+    fn seqs(heads: &Heads) -> Vec<u64> {
+        let mut seqs: Vec<_> = heads.values().map(|seq| seq.get()).collect();
+        seqs.sort_unstable();
+        seqs
+    }
+
+    #[test]
+    fn d28_only_what_came_before_a_proved_mark_is_proved() {
+        let mut receipts = Receipts::<u64>::default();
+        assert!(receipts.give(conversation(1), Seq::new(1)));
+        assert!(!receipts.give(conversation(2), Seq::new(5)));
+        receipts.mark(1);
+        receipts.give(conversation(1), Seq::new(2));
+        assert_eq!(seqs(&receipts.prove(&1)), [1, 5]);
+        assert!(!receipts.is_settled());
+        receipts.mark(2);
+        assert_eq!(seqs(&receipts.prove(&2)), [2]);
+        assert!(receipts.is_settled());
+    }
+
+    #[test]
+    fn d28_a_later_proof_proves_the_earlier_marks_too() {
+        let mut receipts = Receipts::<u64>::default();
+        for seq in 1..=3 {
+            receipts.give(conversation(1), Seq::new(seq));
+            receipts.mark(seq);
+        }
+        assert_eq!(seqs(&receipts.prove(&2)), [2]);
+        assert_eq!(seqs(&receipts.prove(&3)), [3]);
+    }
+
+    #[test]
+    fn d29_a_send_counts_as_given_only_once_its_answer_is_written() {
+        let mut receipts = Receipts::<u64>::default();
+        receipts.own_committed(conversation(1), Seq::new(4));
+        assert!(receipts.own_passes(conversation(1), Seq::new(4)));
+        receipts.give(conversation(1), Seq::new(4));
+        receipts.mark(1);
+        assert_eq!(seqs(&receipts.prove(&1)), [3]);
+        receipts.own_answered(conversation(1), Seq::new(4));
+        receipts.mark(2);
+        assert_eq!(seqs(&receipts.prove(&2)), [4]);
+    }
+
+    #[test]
+    fn an_own_send_is_forgotten_when_answered_and_passed_in_either_order() {
+        let mut receipts = Receipts::<u64>::default();
+        for order in [true, false] {
+            receipts.own_committed(conversation(1), Seq::new(4));
+            for step in [order, !order] {
+                match step {
+                    true => receipts.own_answered(conversation(1), Seq::new(4)),
+                    false => assert!(receipts.own_passes(conversation(1), Seq::new(4))),
+                }
+            }
+            assert!(receipts.own.is_empty());
+        }
+        assert!(!receipts.own_passes(conversation(1), Seq::new(4)));
+    }
+}

@@ -1,0 +1,289 @@
+//! A session: one connection of one user, the same thing behind both protocols. Knows its outbox, what it was given and
+//! where it stands in each conversation; knows neither topics nor the protocol that drains the outbox.
+//!
+//! Lock order: a topic's lock before a session's, a session's before its outbox's.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::offer::{Encoded, Encoding, Offer};
+use super::outbox::{Frame, Mark, Outbox, Reason};
+use super::pacer::Pacer;
+use super::receipts::{Heads, Receipts};
+use crate::domain::{ConversationId, Seq, SessionId, Timestamp, UserId};
+
+/// The shortest time between two marks of one session (D28: at most one ping a second).
+const MARK_EVERY: Duration = Duration::from_secs(1);
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Session {
+    id: SessionId,
+    user: UserId,
+    encoding: &'static Encoding,
+    outbox: Arc<Outbox>,
+    pacer: Arc<Pacer>,
+    /// Cursors move by proof of receipt (`ack: "auto"`) rather than by the client's word.
+    is_auto: AtomicBool,
+    /// When its token expires, in milliseconds since the epoch.
+    expires_at: AtomicI64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    joined: bool,
+    places: HashMap<ConversationId, Place>,
+    /// Where this device wants to resume (D30), until it does.
+    resume: HashMap<ConversationId, Seq>,
+    receipts: Receipts<Mark>,
+    last_mark: Option<Instant>,
+    watching: HashSet<UserId>,
+}
+
+/// Where a session stands in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It reads the log, and was given everything up to here. None: where it begins is not known yet.
+    CatchingUp(Option<Seq>),
+    /// It is attached to the topic, which knows its position.
+    Attached,
+}
+
+/// What a new session is made of.
+#[derive(Debug)]
+pub struct NewSession {
+    /// Its id.
+    pub id: SessionId,
+    /// Whose it is: the token's user.
+    pub user: UserId,
+    /// When the token expires.
+    pub expires_at: Timestamp,
+    /// How its protocol writes.
+    pub encoding: &'static Encoding,
+    /// Its protocol's queue.
+    pub outbox: Arc<Outbox>,
+    /// Whether cursors move by proof of receipt.
+    pub is_auto: bool,
+}
+
+impl Session {
+    pub(super) fn new(new: NewSession, pacer: Arc<Pacer>) -> Arc<Self> {
+        Arc::new(Self {
+            id: new.id,
+            user: new.user,
+            encoding: new.encoding,
+            outbox: new.outbox,
+            pacer,
+            is_auto: AtomicBool::new(new.is_auto),
+            expires_at: AtomicI64::new(new.expires_at.millis()),
+            state: Mutex::default(),
+        })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn user(&self) -> UserId {
+        self.user
+    }
+
+    /// When its token expires.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.expires_at.load(Ordering::Relaxed))
+    }
+
+    /// A new token replaces the old one.
+    pub fn extend(&self, expires_at: Timestamp) {
+        self.expires_at.store(expires_at.millis(), Ordering::Relaxed);
+    }
+
+    /// Who moves the cursors: proof of receipt, or the client's word.
+    pub fn set_auto(&self, is_auto: bool) {
+        self.is_auto.store(is_auto, Ordering::Relaxed);
+    }
+
+    /// Whether cursors move by proof of receipt.
+    #[must_use]
+    pub fn is_auto(&self) -> bool {
+        self.is_auto.load(Ordering::Relaxed)
+    }
+
+    /// Ends the session, for this reason.
+    pub fn close(&self, reason: Reason) {
+        self.outbox.close(reason);
+    }
+
+    /// Whether it has ended, or is about to.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.outbox.is_closed()
+    }
+
+    /// Whether the outbox can take backlog or repair.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.outbox.has_room()
+    }
+
+    /// Waits until it can, or has closed.
+    pub async fn room(&self) {
+        self.outbox.room().await;
+    }
+
+    /// Writes a frame of the session's own protocol. A full outbox closes the session; then there is nobody to tell.
+    pub fn write(&self, frame: Frame) {
+        let _ = self.outbox.push(frame);
+    }
+
+    /// Writes something that is in no log.
+    pub fn write_encoded(&self, encoded: &Encoded) {
+        self.write(encoded.frame(self.encoding));
+    }
+
+    /// Gives an event: writes it, unless the answer to the session's own request shows it already (D19, D29).
+    pub(super) fn give(self: &Arc<Self>, offer: &Offer) {
+        let is_direct = matches!(offer.conversation, ConversationId::Direct(..));
+        let mut state = self.state.lock();
+        let is_own = is_direct && state.receipts.own_passes(offer.conversation, offer.seq);
+        if !is_own && !offer.is_answer_to(self.id) {
+            self.write_encoded(&offer.encoded);
+        }
+        if self.is_auto() && state.receipts.give(offer.conversation, offer.seq) {
+            self.pacer.wants_mark(self);
+        }
+    }
+
+    /// A send of this session was committed, and will be answered.
+    pub(super) fn own_committed(&self, conversation: ConversationId, seq: Seq) {
+        let mut state = self.state.lock();
+        if state.places.contains_key(&conversation) {
+            state.receipts.own_committed(conversation, seq);
+        }
+    }
+
+    /// The answer to a send was written (or the sender wants none).
+    pub fn own_answered(&self, conversation: ConversationId, seq: Seq) {
+        self.state.lock().receipts.own_answered(conversation, seq);
+    }
+
+    /// Marks what was given, unless it did so less than a second ago. True when there is something left to mark.
+    pub(super) fn mark_if_due(&self, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        let is_due = state.last_mark.is_none_or(|last| now.duration_since(last) >= MARK_EVERY);
+        if is_due && state.receipts.wants_mark() && !self.is_closed() {
+            state.last_mark = Some(now);
+            let mark = self.outbox.mark();
+            state.receipts.mark(mark);
+        }
+        state.receipts.has_unmarked()
+    }
+
+    /// Everything before this mark was received: the cursors that move.
+    pub(super) fn prove(&self, mark: Mark) -> Heads {
+        self.state.lock().receipts.prove(&mark)
+    }
+
+    /// Whether everything given is proved received (always, when the client acknowledges by itself).
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !self.is_auto() || self.state.lock().receipts.is_settled()
+    }
+
+    /// Marks the session as joined; false when it was already.
+    pub(super) fn join(&self) -> bool {
+        !std::mem::replace(&mut self.state.lock().joined, true)
+    }
+
+    /// Notes where this device wants to resume.
+    pub(super) fn resume_from(&self, places: HashMap<ConversationId, Seq>) {
+        self.state.lock().resume = places;
+    }
+
+    /// Where this device wants to resume in a conversation, if it said; told once.
+    pub(super) fn take_resume(&self, conversation: ConversationId) -> Option<Seq> {
+        self.state.lock().resume.remove(&conversation)
+    }
+
+    /// It could not join after all, and may try again.
+    pub(super) fn unjoin(&self) {
+        self.state.lock().joined = false;
+    }
+
+    /// Whether it has joined.
+    #[must_use]
+    pub fn has_joined(&self) -> bool {
+        self.state.lock().joined
+    }
+
+    /// Where it stands in a conversation; none when it has nothing to do with it.
+    pub(super) fn place(&self, conversation: ConversationId) -> Option<Place> {
+        self.state.lock().places.get(&conversation).copied()
+    }
+
+    /// Notes a conversation as one to catch up with; false when it is known already.
+    pub(super) fn begin(&self, conversation: ConversationId) -> bool {
+        let mut state = self.state.lock();
+        let is_new = !state.places.contains_key(&conversation);
+        if is_new {
+            state.places.insert(conversation, Place::CatchingUp(None));
+        }
+        is_new
+    }
+
+    /// Moves on in a conversation that it catches up with.
+    pub(super) fn advance(&self, conversation: ConversationId, position: Seq) {
+        self.set_place(conversation, Place::CatchingUp(Some(position)));
+    }
+
+    pub(super) fn set_place(&self, conversation: ConversationId, place: Place) {
+        if let Some(current) = self.state.lock().places.get_mut(&conversation) {
+            *current = place;
+        }
+    }
+
+    /// Forgets a conversation.
+    pub(super) fn forget(&self, conversation: ConversationId) {
+        self.state.lock().places.remove(&conversation);
+    }
+
+    /// The conversations it has to do with.
+    pub(super) fn conversations(&self) -> Vec<ConversationId> {
+        self.state.lock().places.keys().copied().collect()
+    }
+
+    /// Notes users whose presence it shows, at most `limit` in all; those that are new. `None` when they are too many.
+    pub(super) fn watch(&self, users: &[UserId], limit: usize) -> Option<Vec<UserId>> {
+        let mut state = self.state.lock();
+        let mut new: Vec<UserId> = users.iter().copied().filter(|user| !state.watching.contains(user)).collect();
+        new.sort_unstable();
+        new.dedup();
+        if state.watching.len() + new.len() > limit {
+            return None;
+        }
+        state.watching.extend(&new);
+        Some(new)
+    }
+
+    /// Forgets users whose presence it showed; those it did show.
+    pub(super) fn unwatch(&self, users: &[UserId]) -> Vec<UserId> {
+        let mut state = self.state.lock();
+        users.iter().copied().filter(|user| state.watching.remove(user)).collect()
+    }
+
+    /// Forgets all of them.
+    pub(super) fn unwatch_all(&self) -> Vec<UserId> {
+        self.state.lock().watching.drain().collect()
+    }
+}

@@ -1,0 +1,208 @@
+//! A conversation as this gateway's hub holds it: its position, what is held until a gap is filled, and the local
+//! sessions attached to it. A state machine without I/O, tasks or locks of its own; the hub calls it under its lock.
+//!
+//! Invariant: every attached session was offered every event up to the position (its own log's part of it), in order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::offer::Offer;
+use super::session::Session;
+use crate::domain::{Seq, SessionId, UserId};
+
+/// How many events are held behind a gap; beyond it only the highest seq is kept and the rest is read from the log.
+const HELD: usize = 512;
+/// How many events are remembered while sessions catch up, so that one in a busy conversation can attach.
+const RECENT: usize = 256;
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(super) struct Topic {
+    /// The last seq offered to the attached sessions; meaningless while there are none.
+    position: Seq,
+    /// The highest seq known to exist.
+    heard: Seq,
+    /// Events behind a gap.
+    held: BTreeMap<Seq, Arc<Offer>>,
+    /// The last events, kept only while sessions catch up.
+    recent: BTreeMap<Seq, Arc<Offer>>,
+    attached: Vec<Attachment>,
+    /// How many sessions are catching up.
+    pub(super) catching_up: usize,
+    /// A task is filling the gap.
+    pub(super) is_repairing: bool,
+}
+
+#[derive(Debug)]
+struct Attachment {
+    session: Arc<Session>,
+    /// The last seq it had been given when it was attached; it may have been ahead of the topic.
+    from: Seq,
+}
+
+/// What the hub must do after an event was offered.
+#[derive(Debug, Default)]
+pub(super) struct Consequences {
+    /// There is a gap, and nobody fills it yet.
+    pub(super) needs_repair: bool,
+    /// These sessions could not take a repair at once: they catch up from this position (D18).
+    pub(super) detached: Vec<(Arc<Session>, Seq)>,
+    /// The conversation is over for these sessions: their user was removed.
+    pub(super) ended: Vec<Arc<Session>>,
+}
+
+/// Whether a session is attached now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Attach {
+    /// It is, and gets what follows.
+    Attached,
+    /// There is more in the log than it has: read on.
+    Behind,
+    /// Its user was removed meanwhile.
+    Ended,
+}
+
+impl Topic {
+    /// Offers an event that is live: a session that has no room for it is closed as slow by its outbox.
+    pub(super) fn offer(&mut self, offer: Arc<Offer>) -> Consequences {
+        self.take(offer, false)
+    }
+
+    /// Offers an event read from the log to fill a gap: a session that has no room is detached (D18).
+    pub(super) fn repair(&mut self, offer: Arc<Offer>) -> Consequences {
+        self.take(offer, true)
+    }
+
+    fn take(&mut self, offer: Arc<Offer>, is_repair: bool) -> Consequences {
+        let mut consequences = Consequences::default();
+        self.heard = self.heard.max(offer.seq);
+        if self.attached.is_empty() {
+            self.remember(&offer);
+            return consequences;
+        }
+        if offer.seq <= self.position {
+            return consequences;
+        }
+        self.hold(offer);
+        while let Some(next) = self.held.remove(&self.position.next()) {
+            self.deliver(&next, is_repair, &mut consequences);
+        }
+        consequences.needs_repair = self.has_gap() && !std::mem::replace(&mut self.is_repairing, self.has_gap());
+        consequences
+    }
+
+    fn hold(&mut self, offer: Arc<Offer>) {
+        let is_next = offer.seq == self.position.next();
+        if self.held.len() >= HELD && !is_next {
+            self.held.clear();
+            return;
+        }
+        self.held.insert(offer.seq, offer);
+    }
+
+    fn deliver(&mut self, offer: &Arc<Offer>, is_repair: bool, consequences: &mut Consequences) {
+        let before = self.position;
+        self.position = offer.seq;
+        self.remember(offer);
+        self.attached.retain(|attachment| {
+            if attachment.from >= offer.seq {
+                return true;
+            }
+            let session = &attachment.session;
+            if is_repair && !session.has_room() {
+                consequences.detached.push((Arc::clone(session), before.max(attachment.from)));
+                return false;
+            }
+            session.give(offer);
+            let ends = offer.effect.ends_for(session.user());
+            if ends {
+                consequences.ended.push(Arc::clone(session));
+            }
+            !ends
+        });
+        if self.attached.is_empty() {
+            self.held.clear();
+        }
+    }
+
+    fn remember(&mut self, offer: &Arc<Offer>) {
+        if self.catching_up == 0 {
+            self.recent.clear();
+            return;
+        }
+        self.recent.insert(offer.seq, Arc::clone(offer));
+        if self.recent.len() > RECENT {
+            self.recent.pop_first();
+        }
+    }
+
+    /// Attaches a session that has been given everything up to `from` (D12).
+    pub(super) fn attach(&mut self, session: &Arc<Session>, from: Seq) -> Attach {
+        let goal = if self.attached.is_empty() { self.heard } else { self.position };
+        let mut place = from;
+        while place < goal {
+            let Some(offer) = self.recent.get(&place.next()) else { return Attach::Behind };
+            session.give(offer);
+            place = place.next();
+            session.advance(offer.conversation, place);
+            if offer.effect.ends_for(session.user()) {
+                return Attach::Ended;
+            }
+        }
+        if self.attached.is_empty() {
+            self.position = place;
+            self.heard = self.heard.max(place);
+        }
+        self.attached.push(Attachment { session: Arc::clone(session), from: place });
+        Attach::Attached
+    }
+
+    /// Takes a session off; true when it was attached.
+    pub(super) fn detach(&mut self, session: SessionId) -> bool {
+        let before = self.attached.len();
+        self.attached.retain(|attachment| attachment.session.id() != session);
+        if self.attached.is_empty() {
+            self.held.clear();
+        }
+        self.attached.len() < before
+    }
+
+    /// The last seq this session was offered without a gap, if it is attached.
+    pub(super) fn position_of(&self, session: SessionId) -> Option<Seq> {
+        self.attached
+            .iter()
+            .find(|attachment| attachment.session.id() == session)
+            .map(|attachment| attachment.from.max(self.position))
+    }
+
+    /// Notes that the log reaches to here; true when that shows a gap that nobody fills yet.
+    pub(super) fn hear(&mut self, head: Seq) -> bool {
+        self.heard = self.heard.max(head);
+        self.has_gap() && !std::mem::replace(&mut self.is_repairing, self.has_gap())
+    }
+
+    /// The gap to be filled: after this seq, up to that one. `None` when there is none (left).
+    pub(super) fn gap(&self) -> Option<(Seq, Seq)> {
+        let up_to = self.held.keys().next().map_or(self.heard, |first| first.previous());
+        self.has_gap().then_some((self.position, up_to))
+    }
+
+    fn has_gap(&self) -> bool {
+        !self.attached.is_empty() && self.heard > self.position
+    }
+
+    /// Whether no session needs it.
+    pub(super) fn is_unused(&self) -> bool {
+        self.attached.is_empty() && self.catching_up == 0
+    }
+
+    /// Whether sessions are attached.
+    pub(super) fn is_active(&self) -> bool {
+        !self.attached.is_empty()
+    }
+
+    /// The attached sessions of everybody but one user.
+    pub(super) fn sessions_except(&self, user: UserId) -> impl Iterator<Item = &Arc<Session>> {
+        self.attached.iter().map(|attachment| &attachment.session).filter(move |session| session.user() != user)
+    }
+}

@@ -1,0 +1,133 @@
+//! Child processes that cannot outlive the test process, not even when it is killed with -9.
+//!
+//! Knows how a process is started on `deploy/local/leash`, signalled and ended; refuses to know what it serves.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// How long a server may take to start or to answer before a test fails.
+pub(crate) const START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The repository's root directory.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file named `name` in `.tools/bin`, else on PATH.
+///
+/// # Panics
+/// When there is none: a test that needs a real server never skips.
+pub(crate) fn tool(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::iter::once(repository().join(".tools/bin"))
+        .chain(std::env::split_paths(&path))
+        .map(|directory| directory.join(name))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| panic!("`{name}` was not found: run `make tools`"))
+}
+
+/// A port of 127.0.0.1 that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Sends a signal (`KILL`, `TERM`, `STOP`, `CONT`) to one process.
+///
+/// Bash's own `kill` is used because the workspace forbids `unsafe`. A process that has gone is not an error.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let _gone_is_fine = Command::new("bash")
+        .args([
+            "-c",
+            "kill -s \"$0\" \"$1\" 2>/dev/null",
+            name,
+            &pid.to_string(),
+        ])
+        .status()
+        .expect("bash runs");
+}
+
+/// A directory for a server's data, removed when dropped.
+pub(crate) fn scratch(prefix: &str) -> TempDir {
+    tempfile::Builder::new()
+        .prefix(&format!("hobnob-{prefix}-"))
+        .tempdir()
+        .expect("a temporary directory")
+}
+
+/// One process on a leash. Dropping it kills the process and keeps its directory, which belongs to the caller.
+#[derive(Debug)]
+pub(crate) struct Leashed {
+    leash: Child,
+    pid: u32,
+}
+
+impl Leashed {
+    /// Starts `command` on a leash; its output goes to `output.log` in `directory`, which the leash removes if the
+    /// test process dies. Environment and working directory of `command` are kept.
+    pub(crate) fn start(directory: &Path, command: &Command) -> Self {
+        let mut leash = Command::new(repository().join("deploy/local/leash"));
+        leash
+            .arg(directory)
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => leash.env(name, value),
+                None => leash.env_remove(name),
+            };
+        }
+        if let Some(working_directory) = command.get_current_dir() {
+            leash.current_dir(working_directory);
+        }
+        let mut leash = leash
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("deploy/local/leash starts");
+        let mut line = String::new();
+        let output = leash.stdout.take().expect("a piped output");
+        BufReader::new(output)
+            .read_line(&mut line)
+            .expect("the leash prints a process id");
+        let pid = line.trim().parse().expect("a process id");
+        Self { leash, pid }
+    }
+
+    /// The process id of the command itself, not of its leash.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whether the command still runs (a zombie does not).
+    pub(crate) fn is_running(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        let state = stat
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.chars().next());
+        state.is_some_and(|state| state != 'Z' && state != 'X')
+    }
+
+    /// `kill -9`, and waits until the process is gone.
+    pub(crate) fn kill9(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let Some(mut order) = self.leash.stdin.take() {
+            let _already_gone = order.write_all(b"keep\n");
+        }
+        let _already_reaped = self.leash.wait();
+    }
+}
+
+impl Drop for Leashed {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

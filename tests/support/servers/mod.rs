@@ -1,0 +1,10 @@
+//! Real Redis and MongoDB servers on free loopback ports, each in its own temporary directory.
+//!
+//! Knows how servers are started, broken and brought back; refuses to know what the tests store in them. Tests that
+//! break a server start their own; the others share one of each kind and keep apart by database and by key prefix.
+
+mod mongo;
+mod redis;
+
+pub(crate) use mongo::{Mongo, shared_mongo};
+pub(crate) use redis::{Redis, Reply, shared_redis};

@@ -1,0 +1,351 @@
+//! A real MongoDB replica set of one or three members that a test may kill, freeze and depose.
+//!
+//! Knows elections and processes; refuses to know the product's collections.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use mongodb::options::{ClientOptions, ServerAddress};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use crate::support::leash::{Leashed, START_DEADLINE, free_port, scratch, signal, tool};
+
+/// A replica set that lives as long as this value, or as the test process.
+#[derive(Debug)]
+pub(crate) struct Mongo {
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    process: Option<Leashed>,
+    port: u16,
+    directory: TempDir,
+}
+
+/// The one-member replica set shared by all tests that do not break it. Use a database of your own in it.
+pub(crate) async fn shared_mongo() -> &'static Mongo {
+    static SHARED: OnceCell<Mongo> = OnceCell::const_new();
+    SHARED.get_or_init(|| Mongo::start_replica_set(1)).await
+}
+
+impl Mongo {
+    /// Starts 1 or 3 members with an election timeout of 2 s, and waits until a majority write succeeds.
+    pub(crate) async fn start_replica_set(members: usize) -> Self {
+        Self::start_with_election_timeout(members, Duration::from_secs(2)).await
+    }
+
+    /// The same with another election timeout: the time a silent primary is waited for.
+    pub(crate) async fn start_with_election_timeout(
+        members: usize,
+        election_timeout: Duration,
+    ) -> Self {
+        let mut started: Vec<Member> = (0..members)
+            .map(|_| Member::launch_on_a_free_port())
+            .collect();
+        for member in &mut started {
+            member.wait_ready().await;
+        }
+        let mongo = Self { members: started };
+        mongo.initiate(election_timeout).await;
+        mongo.wait_for_primary().await;
+        mongo
+    }
+
+    /// The connection string of the whole set with `database` as its default.
+    pub(crate) fn uri(&self, database: &str) -> String {
+        let hosts: Vec<String> = self.members.iter().map(Member::address).collect();
+        format!("mongodb://{}/{database}?replicaSet=rs0", hosts.join(","))
+    }
+
+    /// The number of members, dead ones included.
+    pub(crate) fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The process id of a member.
+    ///
+    /// # Panics
+    /// When it has been killed.
+    pub(crate) fn pid(&self, member: usize) -> u32 {
+        self.members[member].pid()
+    }
+
+    /// The port of a member, the same after a restart.
+    pub(crate) fn port(&self, member: usize) -> u16 {
+        self.members[member].port
+    }
+
+    /// `kill -9` of a member; returns when the process is gone.
+    pub(crate) fn kill9(&mut self, member: usize) {
+        if let Some(process) = self.members[member].process.take() {
+            process.kill9();
+        }
+    }
+
+    /// Freezes a member (SIGSTOP): connections stay open, nothing answers.
+    pub(crate) fn stop(&self, member: usize) {
+        signal(self.pid(member), "STOP");
+    }
+
+    /// Lets a frozen member go on (SIGCONT).
+    pub(crate) fn cont(&self, member: usize) {
+        signal(self.pid(member), "CONT");
+    }
+
+    /// Kills a member if it still runs, and starts it again with its data on the same port. Returns when it answers;
+    /// [`Mongo::wait_for_primary`] waits until the set can write.
+    pub(crate) async fn restart(&mut self, member: usize) {
+        self.kill9(member);
+        self.members[member].launch();
+        self.members[member].wait_ready().await;
+    }
+
+    /// Waits until a majority write succeeds, and returns the index of the primary that took it.
+    ///
+    /// # Panics
+    /// When there is none within the start deadline.
+    pub(crate) async fn wait_for_primary(&self) -> usize {
+        let deadline = Instant::now() + START_DEADLINE;
+        while Instant::now() < deadline {
+            if let Some(primary) = self.find_primary().await
+                && self.members[primary].majority_write().await.is_ok()
+            {
+                return primary;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!(
+            "no primary of {:?} took a majority write",
+            self.uri("admin")
+        );
+    }
+
+    /// Makes the primary step down for `seconds`, and returns the index it had. Another member, or after that time
+    /// the same one, is elected; `wait_for_primary` waits for it.
+    pub(crate) async fn step_down(&self, seconds: u32) -> usize {
+        let primary = self.wait_for_primary().await;
+        let command =
+            doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": 0, "force": true };
+        // The old primary may close the connection instead of answering; its role is what counts.
+        let _answer_or_closed = self.members[primary].admin(command).await;
+        primary
+    }
+
+    /// Runs an administrative command on one member, for example a fail point (test commands are enabled).
+    ///
+    /// # Panics
+    /// When the member refuses or does not answer.
+    pub(crate) async fn admin(&self, member: usize, command: Document) -> Document {
+        self.members[member]
+            .admin(command)
+            .await
+            .expect("the member answers")
+    }
+
+    async fn find_primary(&self) -> Option<usize> {
+        for (index, member) in self.members.iter().enumerate() {
+            if member.process.is_none() {
+                continue;
+            }
+            // A frozen member does not answer: the limit keeps it from hiding the others.
+            let hello =
+                tokio::time::timeout(Duration::from_secs(1), member.admin(doc! { "hello": 1 }))
+                    .await;
+            if let Ok(Ok(hello)) = hello
+                && hello.get_bool("isWritablePrimary").unwrap_or(false)
+            {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    async fn initiate(&self, election_timeout: Duration) {
+        let members: Vec<Document> = (0_i32..)
+            .zip(&self.members)
+            .map(|(id, member)| doc! { "_id": id, "host": member.address() })
+            .collect();
+        let settings = doc! {
+            "electionTimeoutMillis": i64::try_from(election_timeout.as_millis()).expect("a short time"),
+            "heartbeatIntervalMillis": 500,
+        };
+        let config = doc! { "_id": "rs0", "members": members, "settings": settings };
+        self.members[0]
+            .admin(doc! { "replSetInitiate": config })
+            .await
+            .expect("replSetInitiate");
+    }
+}
+
+impl Member {
+    fn launch_on_a_free_port() -> Self {
+        let mut member = Self {
+            process: None,
+            port: free_port(),
+            directory: scratch("mongo"),
+        };
+        member.launch();
+        member
+    }
+
+    fn launch(&mut self) {
+        let mut command = Command::new(tool("mongod"));
+        command
+            .args([
+                "--bind_ip",
+                "127.0.0.1",
+                "--port",
+                &self.port.to_string(),
+                "--nounixsocket",
+            ])
+            .args([
+                "--replSet",
+                "rs0",
+                "--oplogSize",
+                "64",
+                "--wiredTigerCacheSizeGB",
+                "0.25",
+                "--quiet",
+            ])
+            .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
+            .args(["--setParameter", "ttlMonitorSleepSecs=1"])
+            // Allows fail points (`configureFailPoint`), the only way to provoke some answers on demand.
+            .args(["--setParameter", "enableTestCommands=1"])
+            .arg("--dbpath")
+            .arg(self.directory.path());
+        self.process = Some(Leashed::start(self.directory.path(), &command));
+    }
+
+    /// Waits until our own process answers; a port taken by another in between is replaced.
+    async fn wait_ready(&mut self) {
+        let deadline = Instant::now() + START_DEADLINE;
+        let mut attempts = 0;
+        while Instant::now() < deadline {
+            if self.is_ours().await {
+                return;
+            }
+            if !self.process.as_ref().is_some_and(Leashed::is_running) {
+                attempts += 1;
+                assert!(attempts < 5, "mongod ends at once: {}", self.last_output());
+                // A set that has been initiated is known by its ports: only an empty one may move.
+                if !self.directory.path().join("WiredTiger").exists() {
+                    self.port = free_port();
+                }
+                self.launch();
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("mongod did not answer: {}", self.last_output());
+    }
+
+    async fn is_ours(&self) -> bool {
+        let status = tokio::time::timeout(
+            Duration::from_secs(2),
+            self.admin(doc! { "serverStatus": 1 }),
+        )
+        .await;
+        matches!(status, Ok(Ok(status)) if status.get_i64("pid").ok() == Some(i64::from(self.pid())))
+    }
+
+    async fn majority_write(&self) -> mongodb::error::Result<Document> {
+        let write = doc! {
+            "insert": "ready", "documents": [{}],
+            "writeConcern": { "w": "majority", "j": true, "wtimeout": 2_000 },
+        };
+        let answer = self
+            .client()
+            .await
+            .database("hobnob_ready")
+            .run_command(write)
+            .await?;
+        if answer.contains_key("writeConcernError") {
+            return Err(mongodb::error::Error::custom("no majority"));
+        }
+        Ok(answer)
+    }
+
+    async fn admin(&self, command: Document) -> mongodb::error::Result<Document> {
+        self.client()
+            .await
+            .database("admin")
+            .run_command(command)
+            .await
+    }
+
+    /// A client per call: a shared one would belong to the runtime of the test that made it.
+    async fn client(&self) -> Client {
+        let options = ClientOptions::builder()
+            .hosts(vec![ServerAddress::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port: Some(self.port),
+            }])
+            .direct_connection(true)
+            .server_selection_timeout(Duration::from_secs(1))
+            .build();
+        Client::with_options(options).expect("valid options")
+    }
+
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    fn pid(&self) -> u32 {
+        self.process.as_ref().expect("a running mongod").pid()
+    }
+
+    fn last_output(&self) -> String {
+        let output =
+            std::fs::read_to_string(self.directory.path().join("output.log")).unwrap_or_default();
+        let lines: Vec<&str> = output.lines().collect();
+        lines[lines.len().saturating_sub(5)..].join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn three_members_elect_another_primary_when_one_is_killed() {
+        let mut mongo = Mongo::start_replica_set(3).await;
+        let first = mongo.wait_for_primary().await;
+        mongo.kill9(first);
+        let second = mongo.wait_for_primary().await;
+        assert_ne!(first, second);
+        mongo.restart(first).await;
+        let deposed = mongo.step_down(10).await;
+        assert_ne!(mongo.wait_for_primary().await, deposed);
+    }
+
+    #[tokio::test]
+    async fn a_frozen_primary_is_replaced_and_comes_back_as_a_secondary() {
+        let mongo = Mongo::start_with_election_timeout(3, Duration::from_secs(1)).await;
+        let frozen = mongo.wait_for_primary().await;
+        mongo.stop(frozen);
+        assert_ne!(mongo.wait_for_primary().await, frozen);
+        mongo.cont(frozen);
+        let ports: Vec<String> = (0..mongo.member_count())
+            .map(|member| mongo.port(member).to_string())
+            .collect();
+        assert!(ports.iter().all(|port| mongo.uri("any").contains(port)));
+        let status = mongo.admin(frozen, doc! { "serverStatus": 1 }).await;
+        assert_eq!(status.get_i64("pid").unwrap(), i64::from(mongo.pid(frozen)));
+    }
+
+    #[tokio::test]
+    async fn the_shared_set_takes_majority_writes_through_its_uri() {
+        let client = Client::with_uri_str(shared_mongo().await.uri("own"))
+            .await
+            .unwrap();
+        let things = client
+            .default_database()
+            .unwrap()
+            .collection::<Document>("things");
+        things.insert_one(doc! { "_id": 1 }).await.unwrap();
+        assert_eq!(things.count_documents(doc! {}).await.unwrap(), 1);
+    }
+}
