@@ -13,6 +13,7 @@
 mod batcher;
 pub mod committer;
 pub mod frontier;
+pub mod sqlite;
 
 use std::collections::HashMap;
 

@@ -1,1 +1,5 @@
 //! One suite per port, run over every adapter.
+
+// `cfg(test)` holds for all of this binary; said here, it tells clippy that `unwrap` is at home in the suite.
+#[cfg(test)]
+mod store;

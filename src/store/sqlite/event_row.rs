@@ -1,0 +1,257 @@
+//! How an event is written into its row and read back. Knows no other table.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{CachedStatement, Connection, Row, params};
+
+use super::columns::{
+    Key, conversation_id, number, optional_seq, optional_time, optional_user_id, role, role_number,
+    seq, text, time, user_id,
+};
+use super::failure::unreadable;
+use crate::domain::{
+    Body, ClientMessageId, Content, Emoji, Event, EventId, Fingerprint, Message, Reactions,
+    RoomName, Seq, Timestamp, UserId,
+};
+
+type Read<T> = rusqlite::Result<T>;
+
+/// The numbers of the kinds of event. The schema's partial indexes name the first two.
+mod kind {
+    pub(super) const MESSAGE: i64 = 0;
+    pub(super) const EDITED: i64 = 1;
+    pub(super) const DELETED: i64 = 2;
+    pub(super) const REACTED: i64 = 3;
+    pub(super) const MEMBER_ADDED: i64 = 4;
+    pub(super) const MEMBER_REMOVED: i64 = 5;
+    pub(super) const ROLE_CHANGED: i64 = 6;
+    pub(super) const RENAMED: i64 = 7;
+    pub(super) const ROOM_DELETED: i64 = 8;
+}
+
+/// The columns that [`event`] reads, in the order in which [`insert`] writes them.
+pub(super) const EVENT: &str = "conversation, seq, id, kind, sender, at, content, client_message_id, fingerprint, \
+     edited_at, deleted_at, reactions, target, added, subject, role, heir";
+
+/// The columns that depend on the kind.
+#[derive(Default)]
+struct Columns<'a> {
+    kind: i64,
+    content: Option<&'a str>,
+    client_message_id: Option<&'a str>,
+    fingerprint: Option<[u8; 16]>,
+    edited_at: Option<i64>,
+    deleted_at: Option<i64>,
+    reactions: Option<String>,
+    target: Option<i64>,
+    added: Option<bool>,
+    subject: Option<[u8; 12]>,
+    role: Option<i64>,
+    heir: Option<[u8; 12]>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(body: &'a Body) -> Self {
+        match body {
+            Body::Message(message) => Self::of_message(message),
+            Body::Edited { target, content } => Self {
+                content: content.as_ref().map(Content::as_str),
+                ..Self::about(kind::EDITED, *target)
+            },
+            Body::Deleted { target } => Self::about(kind::DELETED, *target),
+            Body::Reacted {
+                target,
+                emoji,
+                added,
+            } => Self {
+                content: Some(emoji.as_str()),
+                added: Some(*added),
+                ..Self::about(kind::REACTED, *target)
+            },
+            Body::MemberAdded { user, role } => Self {
+                role: Some(role_number(*role)),
+                ..Self::concerning(kind::MEMBER_ADDED, *user)
+            },
+            Body::MemberRemoved { user, heir } => Self {
+                heir: heir.map(UserId::to_bytes),
+                ..Self::concerning(kind::MEMBER_REMOVED, *user)
+            },
+            Body::RoleChanged { user, role } => Self {
+                role: Some(role_number(*role)),
+                ..Self::concerning(kind::ROLE_CHANGED, *user)
+            },
+            Body::Renamed { name } => Self {
+                kind: kind::RENAMED,
+                content: Some(name.as_str()),
+                ..Self::default()
+            },
+            Body::RoomDeleted => Self {
+                kind: kind::ROOM_DELETED,
+                ..Self::default()
+            },
+        }
+    }
+
+    fn of_message(message: &'a Message) -> Self {
+        Self {
+            kind: kind::MESSAGE,
+            content: message.content.as_ref().map(Content::as_str),
+            client_message_id: Some(message.client_message_id.as_str()),
+            fingerprint: Some(message.fingerprint.to_bytes()),
+            edited_at: message.edited_at.map(Timestamp::millis),
+            deleted_at: message.deleted_at.map(Timestamp::millis),
+            reactions: reactions_text(&message.reactions),
+            ..Self::default()
+        }
+    }
+
+    fn about(kind: i64, target: Seq) -> Self {
+        Self {
+            kind,
+            target: Some(number(target)),
+            ..Self::default()
+        }
+    }
+
+    fn concerning(kind: i64, subject: UserId) -> Self {
+        Self {
+            kind,
+            subject: Some(subject.to_bytes()),
+            ..Self::default()
+        }
+    }
+}
+
+/// The statement for [`insert`].
+pub(super) fn insertion(connection: &Connection) -> Read<CachedStatement<'_>> {
+    connection.prepare_cached(&format!(
+        "INSERT INTO events ({EVENT})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+    ))
+}
+
+/// Inserts an event; the unique keys decide.
+pub(super) fn insert(insertion: &mut CachedStatement<'_>, event: &Event) -> Read<()> {
+    let columns = Columns::of(&event.body);
+    insertion.execute(params![
+        Key::of(event.conversation),
+        number(event.seq),
+        event.id.to_bytes(),
+        columns.kind,
+        event.sender.to_bytes(),
+        event.at.millis(),
+        columns.content,
+        columns.client_message_id,
+        columns.fingerprint,
+        columns.edited_at,
+        columns.deleted_at,
+        columns.reactions,
+        columns.target,
+        columns.added,
+        columns.subject,
+        columns.role,
+        columns.heir,
+    ])?;
+    Ok(())
+}
+
+/// Reads an event.
+pub(super) fn event(row: &Row<'_>) -> Read<Event> {
+    Ok(Event {
+        conversation: conversation_id(row, 0)?,
+        seq: seq(row, 1)?,
+        id: row.get(2).map(EventId::from_bytes)?,
+        sender: user_id(row, 4)?,
+        at: time(row, 5)?,
+        body: body(row)?,
+    })
+}
+
+fn body(row: &Row<'_>) -> Read<Body> {
+    Ok(match row.get(3)? {
+        kind::MESSAGE => Body::Message(message(row)?),
+        kind::EDITED => Body::Edited {
+            target: target(row)?,
+            content: content(row)?,
+        },
+        kind::DELETED => Body::Deleted {
+            target: target(row)?,
+        },
+        kind::REACTED => Body::Reacted {
+            target: target(row)?,
+            emoji: emoji(text(row, 6)?)?,
+            added: row.get(13)?,
+        },
+        kind::MEMBER_ADDED => Body::MemberAdded {
+            user: user_id(row, 14)?,
+            role: role(row, 15)?,
+        },
+        kind::MEMBER_REMOVED => Body::MemberRemoved {
+            user: user_id(row, 14)?,
+            heir: optional_user_id(row, 16)?,
+        },
+        kind::ROLE_CHANGED => Body::RoleChanged {
+            user: user_id(row, 14)?,
+            role: role(row, 15)?,
+        },
+        kind::RENAMED => Body::Renamed {
+            name: RoomName::parse(text(row, 6)?).map_err(|_| unreadable("content"))?,
+        },
+        kind::ROOM_DELETED => Body::RoomDeleted,
+        _ => return Err(unreadable("kind")),
+    })
+}
+
+fn message(row: &Row<'_>) -> Read<Message> {
+    let client_message_id =
+        ClientMessageId::parse(text(row, 7)?).map_err(|_| unreadable("client_message_id"))?;
+    Ok(Message {
+        content: content(row)?,
+        client_message_id,
+        fingerprint: row.get(8).map(Fingerprint::from_bytes)?,
+        edited_at: optional_time(row, 9)?,
+        deleted_at: optional_time(row, 10)?,
+        reactions: reactions(row)?,
+    })
+}
+
+fn content(row: &Row<'_>) -> Read<Option<Content>> {
+    Ok(row.get::<_, Option<String>>(6)?.map(Content::stored))
+}
+
+fn target(row: &Row<'_>) -> Read<Seq> {
+    optional_seq(row, 12)?.ok_or_else(|| unreadable("target"))
+}
+
+fn emoji(text: &str) -> Read<Emoji> {
+    Emoji::parse(text).map_err(|_| unreadable("emoji"))
+}
+
+/// A message's reactions as its column holds them; none for none.
+pub(super) fn reactions_text(reactions: &Reactions) -> Option<String> {
+    if reactions.0.is_empty() {
+        return None;
+    }
+    let object: serde_json::Map<String, serde_json::Value> = reactions
+        .0
+        .iter()
+        .map(|(emoji, users)| {
+            let users: Vec<String> = users.iter().map(UserId::to_string).collect();
+            (emoji.as_str().to_owned(), users.into())
+        })
+        .collect();
+    Some(serde_json::Value::Object(object).to_string())
+}
+
+fn reactions(row: &Row<'_>) -> Read<Reactions> {
+    let Some(text) = row.get_ref(11)?.as_str_or_null()? else {
+        return Ok(Reactions::default());
+    };
+    let broken = || unreadable("reactions");
+    let stored: BTreeMap<String, Vec<String>> = serde_json::from_str(text).map_err(|_| broken())?;
+    let reactions = stored.into_iter().map(|(reaction, users)| {
+        let users: Result<Vec<UserId>, _> = users.iter().map(|user| user.parse()).collect();
+        Ok((emoji(&reaction)?, users.map_err(|_| broken())?))
+    });
+    reactions.collect::<Read<_>>().map(Reactions)
+}

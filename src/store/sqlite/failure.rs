@@ -1,0 +1,60 @@
+//! What can go wrong inside the adapter, and which of the port's two errors it is. Knows no statement.
+
+use rusqlite::ErrorCode;
+
+use crate::store::StoreError;
+
+/// Why a piece of work failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// SQLite says so.
+    Sqlite(rusqlite::Error),
+    /// What is stored cannot be understood.
+    Broken(String),
+    /// SQLite has given up a transaction by itself (disk full, out of memory).
+    GivenUp,
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Sqlite(error) if is_condition(&error) => Self::Unavailable(error.to_string()),
+            Failure::Sqlite(error) => Self::Broken(error.to_string()),
+            Failure::Broken(what) => Self::Broken(what),
+            Failure::GivenUp => Self::Unavailable("the transaction was given up".to_owned()),
+        }
+    }
+}
+
+/// Whether an error is about the machine's state (a full disk, a lock), which may pass, and not about the statement.
+fn is_condition(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::OutOfMemory
+                | ErrorCode::ReadOnly
+                | ErrorCode::OperationInterrupted
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DiskFull
+                | ErrorCode::CannotOpen
+                | ErrorCode::FileLockingProtocolFailed
+        )
+    )
+}
+
+/// A stored value that is not what its column holds.
+pub(super) fn unreadable(column: &'static str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(
+        0,
+        rusqlite::types::Type::Null,
+        format!("{column} is not understood").into(),
+    )
+}

@@ -1,0 +1,168 @@
+//! The log: appending runs of messages, and reading pieces of it. Does not authorise.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension, ffi, params};
+
+use super::columns::{Key, limit, number, seq};
+use super::event_row::{self, EVENT, event};
+use super::failure::Failure;
+use crate::domain::{
+    Body, ClientMessageId, ConversationId, Event, Message, Reactions, Seq, UserId,
+};
+use crate::store::{End, NewMessage, Run, RunOutcome, Span, Stop};
+
+/// Appends a run: the prefix up to what stops it.
+pub(super) fn append(connection: &Connection, run: &Run) -> Result<RunOutcome, Failure> {
+    // With one writer the head is exact: a guess that is not the next seq is either taken, or would leave a hole.
+    if run.first != head(connection, run.conversation)?.next() {
+        return Ok(stopped(0, Stop::SeqTaken));
+    }
+    let mut insertion = event_row::insertion(connection)?;
+    for (place, message) in run.messages.iter().enumerate() {
+        let event = event_of(run.conversation, run.first.plus(place as u64), message);
+        match event_row::insert(&mut insertion, &event) {
+            Ok(()) => {}
+            Err(error) if is_duplicate_id(&error) => {
+                return Ok(stopped(place, Stop::ClientMessageIdTaken));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(RunOutcome {
+        committed: run.messages.len(),
+        stopped: None,
+    })
+}
+
+fn stopped(committed: usize, stop: Stop) -> RunOutcome {
+    RunOutcome {
+        committed,
+        stopped: Some(stop),
+    }
+}
+
+/// A refusal by the unique index on clientMessageIds; one by the log's own key would say "primary key".
+fn is_duplicate_id(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
+}
+
+fn event_of(conversation: ConversationId, seq: Seq, new: &NewMessage) -> Event {
+    Event {
+        id: new.id,
+        conversation,
+        seq,
+        sender: new.sender,
+        at: new.at,
+        body: Body::Message(Message {
+            content: Some(new.content.clone()),
+            client_message_id: new.client_message_id.clone(),
+            fingerprint: new.fingerprint,
+            edited_at: None,
+            deleted_at: None,
+            reactions: Reactions::default(),
+        }),
+    }
+}
+
+/// The newest seq of a log; zero for none.
+pub(super) fn head(connection: &Connection, conversation: ConversationId) -> Result<Seq, Failure> {
+    let mut newest = connection.prepare_cached(
+        "SELECT seq FROM events WHERE conversation = ?1 ORDER BY seq DESC LIMIT 1",
+    )?;
+    let newest = newest
+        .query_row([Key::of(conversation)], |row| seq(row, 0))
+        .optional()?;
+    Ok(newest.unwrap_or(Seq::ZERO))
+}
+
+/// The newest seqs of logs that have any.
+pub(super) fn heads(
+    connection: &Connection,
+    conversations: &[ConversationId],
+) -> Result<HashMap<ConversationId, Seq>, Failure> {
+    let mut heads = HashMap::with_capacity(conversations.len());
+    for conversation in conversations {
+        let head = head(connection, *conversation)?;
+        if head > Seq::ZERO {
+            heads.insert(*conversation, head);
+        }
+    }
+    Ok(heads)
+}
+
+/// The first events of these spans.
+pub(super) fn events(
+    connection: &Connection,
+    spans: &[Span],
+    most: usize,
+) -> Result<Vec<Event>, Failure> {
+    let mut page = connection.prepare_cached(&format!(
+        "SELECT {EVENT} FROM events WHERE conversation = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4"
+    ))?;
+    let mut events = Vec::new();
+    for span in spans {
+        let left = most - events.len();
+        if left == 0 {
+            break;
+        }
+        let rows = page.query_map(place_of(span, left), event)?;
+        for found in rows {
+            events.push(found?);
+        }
+    }
+    Ok(events)
+}
+
+fn place_of(span: &Span, most: usize) -> (Key, i64, i64, i64) {
+    (
+        Key::of(span.conversation),
+        number(span.after),
+        number(span.up_to),
+        limit(most),
+    )
+}
+
+/// The first or last messages of a span.
+pub(super) fn messages(
+    connection: &Connection,
+    span: &Span,
+    end: End,
+    most: usize,
+) -> Result<Vec<Event>, Failure> {
+    let order = match end {
+        End::Oldest => "ASC",
+        End::Newest => "DESC",
+    };
+    let mut page = connection.prepare_cached(&format!(
+        "SELECT {EVENT} FROM events WHERE conversation = ?1 AND seq > ?2 AND seq <= ?3 AND kind = 0
+         ORDER BY seq {order} LIMIT ?4"
+    ))?;
+    let rows = page.query_map(place_of(span, most), event)?;
+    let mut messages = rows.collect::<rusqlite::Result<Vec<Event>>>()?;
+    if end == End::Newest {
+        messages.reverse();
+    }
+    Ok(messages)
+}
+
+/// The message with a sender's own id.
+pub(super) fn message_by_client_id(
+    connection: &Connection,
+    conversation: ConversationId,
+    sender: UserId,
+    client_message_id: &ClientMessageId,
+) -> Result<Option<Event>, Failure> {
+    let mut find = connection.prepare_cached(&format!(
+        "SELECT {EVENT} FROM events
+         WHERE conversation = ?1 AND sender = ?2 AND client_message_id = ?3 AND kind = 0"
+    ))?;
+    let key = params![
+        Key::of(conversation),
+        sender.to_bytes(),
+        client_message_id.as_str()
+    ];
+    Ok(find.query_row(key, event).optional()?)
+}

@@ -1,0 +1,108 @@
+//! The connections that read, a few, each used by one call at a time. A call sees one snapshot of the database, and
+//! never waits for the writer. Knows nothing of what is read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::failure::Failure;
+use crate::store::{StoreError, StoreResult};
+
+/// Calls that may wait for a connection. When that many do, the next one is refused as unavailable.
+const QUEUE: usize = 1024;
+
+/// A bounded pool of reading connections.
+pub(super) struct Readers {
+    idle: Arc<Mutex<Vec<Connection>>>,
+    /// One permit per connection; who has one finds a connection in `idle`.
+    free: Arc<Semaphore>,
+    places: Semaphore,
+    time_limit: Duration,
+}
+
+impl Readers {
+    pub(super) fn new(connections: Vec<Connection>, time_limit: Duration) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(connections.len())),
+            idle: Arc::new(Mutex::new(connections)),
+            places: Semaphore::new(QUEUE),
+            time_limit,
+        }
+    }
+
+    /// Runs a piece of work on a snapshot.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> StoreResult<T> {
+        let _place = self
+            .places
+            .try_acquire()
+            .map_err(|_| unavailable("too many reads are waiting"))?;
+        tokio::time::timeout(self.time_limit, self.run_in_turn(work))
+            .await
+            .unwrap_or_else(|_| Err(unavailable("the disk did not answer in time")))
+    }
+
+    async fn run_in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> StoreResult<T> {
+        let free = Arc::clone(&self.free);
+        let permit = free
+            .acquire_owned()
+            .await
+            .map_err(|_| unavailable("closed"))?;
+        let idle = Arc::clone(&self.idle);
+        let reading = tokio::task::spawn_blocking(move || {
+            let lease = Lease::take(&idle).ok_or_else(|| unavailable("closed"))?;
+            let outcome = lease.read(work);
+            // The connection goes back before the permit does.
+            drop(lease);
+            drop(permit);
+            outcome
+        });
+        reading
+            .await
+            .unwrap_or_else(|_| Err(unavailable("the read was given up")))
+    }
+
+    /// Takes no more work and closes the idle connections; the others end with the store.
+    pub(super) fn close(&self) {
+        self.free.close();
+        self.idle.lock().clear();
+    }
+}
+
+fn unavailable(why: &str) -> StoreError {
+    StoreError::Unavailable(why.to_owned())
+}
+
+/// A connection that goes back to the pool, after a panic as well.
+struct Lease<'a> {
+    idle: &'a Mutex<Vec<Connection>>,
+    connection: Option<Connection>,
+}
+
+impl<'a> Lease<'a> {
+    fn take(idle: &'a Mutex<Vec<Connection>>) -> Option<Self> {
+        let connection = Some(idle.lock().pop()?);
+        Some(Self { idle, connection })
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> StoreResult<T> {
+        let connection = self.connection.as_ref();
+        let connection = connection.ok_or_else(|| unavailable("closed"))?;
+        let snapshot = connection.unchecked_transaction().map_err(Failure::from)?;
+        Ok(work(&snapshot)?)
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        self.idle.lock().extend(self.connection.take());
+    }
+}
