@@ -8,7 +8,7 @@ use crate::domain::{
     RoomId, Seq, SessionId, UserId,
 };
 use crate::store::NewMessage;
-use crate::store::committer::CommitError;
+use crate::store::committer::{CommitError, Ticket};
 
 use super::{Chat, ChatError};
 
@@ -69,6 +69,36 @@ impl Chat {
     ) -> Result<Arc<Event>, ChatError> {
         // The committer authorises, after it has looked for a retry.
         self.send(caller, room.into(), draft, origin).await
+    }
+
+    /// Takes a message's place in its conversation's order, at once and in the order of the calls; the ticket has the
+    /// outcome. A direct conversation must be open ([`Chat::open_direct`]); in a room the committer authorises.
+    ///
+    /// # Errors
+    /// `busy`; the other errors are the ticket's.
+    pub fn submit(
+        &self,
+        sender: UserId,
+        conversation: ConversationId,
+        draft: Draft,
+        origin: Option<SessionId>,
+    ) -> Result<Ticket<Arc<Event>>, ChatError> {
+        let at = self.clock.now();
+        let id = EventId::generate(at, &self.entropy);
+        let client_message_id = match draft.client_message_id {
+            Some(chosen) => chosen,
+            None => ClientMessageId::parse(&id.to_string())
+                .map_err(|error| ChatError::text("clientMessageId", error))?,
+        };
+        let message = NewMessage {
+            id,
+            sender,
+            at,
+            client_message_id,
+            fingerprint: Fingerprint::of(&draft.content),
+            content: draft.content,
+        };
+        Ok(self.committer.submit(conversation, message, origin)?)
     }
 
     /// The direct conversation with another user (or oneself), which exists from now on with its members (D6).
@@ -170,22 +200,8 @@ impl Chat {
         draft: Draft,
         origin: Option<SessionId>,
     ) -> Result<Arc<Event>, ChatError> {
-        let at = self.clock.now();
-        let id = EventId::generate(at, &self.entropy);
-        let client_message_id = match draft.client_message_id {
-            Some(chosen) => chosen,
-            None => ClientMessageId::parse(&id.to_string())
-                .map_err(|error| ChatError::text("clientMessageId", error))?,
-        };
-        let message = NewMessage {
-            id,
-            sender,
-            at,
-            client_message_id,
-            fingerprint: Fingerprint::of(&draft.content),
-            content: draft.content,
-        };
-        Ok(self.committer.send(conversation, message, origin).await?)
+        let ticket = self.submit(sender, conversation, draft, origin)?;
+        Ok(ticket.outcome().await?)
     }
 }
 
