@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that servers are started once and shared.
 #![cfg(test)]
 
+mod api;
 mod contract;
 mod support;
