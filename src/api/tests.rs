@@ -162,7 +162,7 @@ const ROUTES: &[(&str, &str)] = &[
 #[test]
 fn the_description_has_every_route_and_no_other() {
     let description = serde_json::to_value(documented().into_openapi()).unwrap();
-    let mut described = Vec::new();
+    let (mut described, mut names) = (Vec::new(), std::collections::BTreeSet::new());
     for (path, item) in description["paths"].as_object().unwrap() {
         for method in [
             "delete", "get", "head", "options", "patch", "post", "put", "trace",
@@ -172,6 +172,8 @@ fn the_description_has_every_route_and_no_other() {
                     operation["summary"].is_string(),
                     "{method} {path} says what it does"
                 );
+                let name = operation["operationId"].to_string();
+                assert!(names.insert(name), "{method} {path} has a name of its own");
                 described.push((method.to_owned(), path.clone()));
             }
         }
