@@ -2,5 +2,6 @@
 #![cfg(test)]
 
 mod cli;
+mod api;
 mod contract;
 mod support;

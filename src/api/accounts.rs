@@ -65,7 +65,8 @@ impl From<Session> for SessionJson {
 }
 
 /// Register a user.
-#[utoipa::path(post, path = "/register", tag = "accounts", security(()), request_body = CredentialsBody,
+#[utoipa::path(post, path = "/register", operation_id = "register",
+    tag = "accounts", security(()), request_body = CredentialsBody,
     responses((status = 201, description = "Registered and logged in", body = SessionJson)))]
 pub(super) async fn register(
     State(chat): State<Arc<Chat>>,
@@ -77,7 +78,8 @@ pub(super) async fn register(
 }
 
 /// Log in.
-#[utoipa::path(post, path = "/login", tag = "accounts", security(()), request_body = CredentialsBody,
+#[utoipa::path(post, path = "/login", operation_id = "logIn",
+    tag = "accounts", security(()), request_body = CredentialsBody,
     responses((status = 200, description = "Logged in", body = SessionJson)))]
 pub(super) async fn login(
     State(chat): State<Arc<Chat>>,
@@ -88,7 +90,8 @@ pub(super) async fn login(
 }
 
 /// Exchange a refresh token, once, for a new pair of tokens.
-#[utoipa::path(post, path = "/refresh", tag = "accounts", security(()), request_body = RefreshBody,
+#[utoipa::path(post, path = "/refresh", operation_id = "refresh",
+    tag = "accounts", security(()), request_body = RefreshBody,
     responses((status = 200, description = "The new pair", body = SessionJson)))]
 pub(super) async fn refresh(
     State(chat): State<Arc<Chat>>,
@@ -98,7 +101,8 @@ pub(super) async fn refresh(
 }
 
 /// End a refresh token. The access token stays valid until it expires.
-#[utoipa::path(post, path = "/logout", tag = "accounts", request_body = RefreshBody,
+#[utoipa::path(post, path = "/logout", operation_id = "logOut",
+    tag = "accounts", request_body = RefreshBody,
     responses((status = 204, description = "Ended, or unknown")))]
 pub(super) async fn logout(
     State(chat): State<Arc<Chat>>,

@@ -91,8 +91,10 @@ impl<'a> From<&'a Listed> for ConversationJson<'a> {
 }
 
 /// The caller's conversations, the one with the newest message first.
-#[utoipa::path(get, path = "/conversations", tag = "conversations", params(PageParams),
-    responses((status = 200, description = "A page, with a `Link` to the next", body = Vec<ConversationJson<'static>>)))]
+#[utoipa::path(get, path = "/conversations", operation_id = "listConversations",
+    tag = "conversations", params(PageParams),
+    responses((status = 200, description = "A page, with a `Link` to the next",
+        body = Vec<ConversationJson<'static>>)))]
 pub(super) async fn list(
     State(chat): State<Arc<Chat>>,
     Bearer(caller): Bearer,

@@ -17,7 +17,7 @@ use utoipa::openapi::{
 };
 
 use crate::chat::Chat;
-use crate::wire::{ErrorJson, encode};
+use crate::wire::{ErrorBody, ErrorJson, encode};
 
 /// What the page may do: show itself, with its own script and style, and ask this server.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -75,6 +75,7 @@ pub(super) fn preamble() -> OpenApi {
         .bearer_format("JWT");
     let components = ComponentsBuilder::new()
         .schema_from::<ErrorJson<'_>>()
+        .schema_from::<ErrorBody<'_>>()
         .security_scheme("bearer", SecurityScheme::Http(bearer.build()));
     let needed = SecurityRequirement::new("bearer", Vec::<String>::new());
     OpenApiBuilder::new()

@@ -55,9 +55,11 @@ pub(super) struct GroupBody {
 }
 
 /// The direct messages of two users, one of them the caller, oldest first.
-#[utoipa::path(get, path = "/message/{userId}/{otherUserId}", tag = "messages",
+#[utoipa::path(get, path = "/message/{userId}/{otherUserId}", operation_id = "directHistory",
+    tag = "messages",
     params(("userId" = String, Path), ("otherUserId" = String, Path), HistoryParams),
-    responses((status = 200, description = "A page, with `Link`s to `prev` and `next`", body = Vec<MessageJson<'static>>)))]
+    responses((status = 200, description = "A page, with `Link`s to `prev` and `next`",
+        body = Vec<MessageJson<'static>>)))]
 pub(super) async fn direct(
     State(chat): State<Arc<Chat>>,
     Bearer(caller): Bearer,
@@ -76,9 +78,11 @@ pub(super) async fn direct(
 }
 
 /// The messages of a room, oldest first (members only).
-#[utoipa::path(get, path = "/room/{roomId}", tag = "messages",
+#[utoipa::path(get, path = "/room/{roomId}", operation_id = "roomHistory",
+    tag = "messages",
     params(("roomId" = String, Path), HistoryParams),
-    responses((status = 200, description = "A page, with `Link`s to `prev` and `next`", body = Vec<MessageJson<'static>>)))]
+    responses((status = 200, description = "A page, with `Link`s to `prev` and `next`",
+        body = Vec<MessageJson<'static>>)))]
 pub(super) async fn room(
     State(chat): State<Arc<Chat>>,
     Bearer(caller): Bearer,
@@ -92,7 +96,8 @@ pub(super) async fn room(
 }
 
 /// Send a message to a room; delivered live as well.
-#[utoipa::path(post, path = "/group", tag = "messages", request_body = GroupBody,
+#[utoipa::path(post, path = "/group", operation_id = "sendToRoom",
+    tag = "messages", request_body = GroupBody,
     responses((status = 201, description = "Stored; for a retry, the original", body = MessageJson<'static>)))]
 pub(super) async fn send_to_room(
     State(chat): State<Arc<Chat>>,

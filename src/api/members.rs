@@ -94,7 +94,8 @@ fn role_json(user: UserId, role: Role) -> Json<RoleJson> {
 }
 
 /// A room's members, by user id.
-#[utoipa::path(get, path = "/rooms/{roomId}/members", tag = "rooms",
+#[utoipa::path(get, path = "/rooms/{roomId}/members", operation_id = "listMembers",
+    tag = "rooms",
     params(("roomId" = String, Path), PageParams),
     responses((status = 200, description = "A page, with a `Link` to the next", body = Vec<MemberJson>)))]
 pub(super) async fn list(
@@ -118,7 +119,8 @@ pub(super) async fn list(
 }
 
 /// Add a user (admins and the owner).
-#[utoipa::path(post, path = "/rooms/{roomId}/members", tag = "rooms", params(("roomId" = String, Path)),
+#[utoipa::path(post, path = "/rooms/{roomId}/members", operation_id = "addMember",
+    tag = "rooms", params(("roomId" = String, Path)),
     request_body = NewMemberBody, responses((status = 201, description = "Added", body = RoleJson)))]
 pub(super) async fn add(
     State(chat): State<Arc<Chat>>,
@@ -135,7 +137,8 @@ pub(super) async fn add(
 }
 
 /// Give a member another role (the owner).
-#[utoipa::path(patch, path = "/rooms/{roomId}/members/{userId}", tag = "rooms",
+#[utoipa::path(patch, path = "/rooms/{roomId}/members/{userId}", operation_id = "changeRole",
+    tag = "rooms",
     params(("roomId" = String, Path), ("userId" = String, Path)), request_body = RoleBody,
     responses((status = 200, description = "The role as it is now", body = RoleJson)))]
 pub(super) async fn change_role(
@@ -151,7 +154,8 @@ pub(super) async fn change_role(
 }
 
 /// Remove a member (admins and the owner), or leave.
-#[utoipa::path(delete, path = "/rooms/{roomId}/members/{userId}", tag = "rooms",
+#[utoipa::path(delete, path = "/rooms/{roomId}/members/{userId}", operation_id = "removeMember",
+    tag = "rooms",
     params(("roomId" = String, Path), ("userId" = String, Path)),
     responses((status = 204, description = "Removed, or left")))]
 pub(super) async fn remove(

@@ -85,7 +85,8 @@ pub(super) struct PresenceJson {
 }
 
 /// Users whose name begins with a text, by name.
-#[utoipa::path(get, path = "/users", tag = "people", params(SearchParams),
+#[utoipa::path(get, path = "/users", operation_id = "searchUsers",
+    tag = "people", params(SearchParams),
     responses((status = 200, description = "Those found", body = Vec<UserJson>)))]
 pub(super) async fn search(
     State(chat): State<Arc<Chat>>,
@@ -98,7 +99,8 @@ pub(super) async fn search(
 }
 
 /// A user's profile.
-#[utoipa::path(get, path = "/users/{userId}", tag = "people", params(("userId" = String, Path)),
+#[utoipa::path(get, path = "/users/{userId}", operation_id = "getUser",
+    tag = "people", params(("userId" = String, Path)),
     responses((status = 200, description = "The user", body = UserJson)))]
 pub(super) async fn profile(
     State(chat): State<Arc<Chat>>,
@@ -109,7 +111,8 @@ pub(super) async fn profile(
 }
 
 /// The caller's own profile.
-#[utoipa::path(get, path = "/me", tag = "people",
+#[utoipa::path(get, path = "/me", operation_id = "getMe",
+    tag = "people",
     responses((status = 200, description = "The caller", body = UserJson)))]
 pub(super) async fn me(
     State(chat): State<Arc<Chat>>,
@@ -119,7 +122,8 @@ pub(super) async fn me(
 }
 
 /// Whether users are online, by user id. Users that do not exist are left out.
-#[utoipa::path(get, path = "/presence", tag = "people", params(PresenceParams),
+#[utoipa::path(get, path = "/presence", operation_id = "getPresence",
+    tag = "people", params(PresenceParams),
     responses((status = 200, description = "Their presence", body = BTreeMap<String, PresenceJson>)))]
 pub(super) async fn presence(
     State(chat): State<Arc<Chat>>,

@@ -120,7 +120,8 @@ fn room_name(text: &str) -> Result<RoomName, ApiError> {
 }
 
 /// Make a room. The caller becomes its owner and a member.
-#[utoipa::path(post, path = "/room", tag = "rooms", request_body = NewRoomBody,
+#[utoipa::path(post, path = "/room", operation_id = "createRoom",
+    tag = "rooms", request_body = NewRoomBody,
     responses((status = 201, description = "Made", body = RoomJson)))]
 pub(super) async fn create(
     State(chat): State<Arc<Chat>>,
@@ -136,7 +137,8 @@ pub(super) async fn create(
 }
 
 /// The caller's rooms, by id.
-#[utoipa::path(get, path = "/rooms", tag = "rooms", params(PageParams),
+#[utoipa::path(get, path = "/rooms", operation_id = "listRooms",
+    tag = "rooms", params(PageParams),
     responses((status = 200, description = "A page, with a `Link` to the next", body = Vec<RoomJson>)))]
 pub(super) async fn list(
     State(chat): State<Arc<Chat>>,
@@ -157,7 +159,8 @@ pub(super) async fn list(
 }
 
 /// A room's details.
-#[utoipa::path(get, path = "/rooms/{roomId}", tag = "rooms", params(("roomId" = String, Path)),
+#[utoipa::path(get, path = "/rooms/{roomId}", operation_id = "getRoom",
+    tag = "rooms", params(("roomId" = String, Path)),
     responses((status = 200, description = "The room", body = RoomJson)))]
 pub(super) async fn details(
     State(chat): State<Arc<Chat>>,
@@ -169,7 +172,8 @@ pub(super) async fn details(
 }
 
 /// Rename a room (admins and the owner).
-#[utoipa::path(patch, path = "/rooms/{roomId}", tag = "rooms", params(("roomId" = String, Path)),
+#[utoipa::path(patch, path = "/rooms/{roomId}", operation_id = "renameRoom",
+    tag = "rooms", params(("roomId" = String, Path)),
     request_body = NameBody, responses((status = 200, description = "The room as it is now", body = RoomJson)))]
 pub(super) async fn rename(
     State(chat): State<Arc<Chat>>,
@@ -184,7 +188,8 @@ pub(super) async fn rename(
 }
 
 /// Delete a room (its owner).
-#[utoipa::path(delete, path = "/rooms/{roomId}", tag = "rooms", params(("roomId" = String, Path)),
+#[utoipa::path(delete, path = "/rooms/{roomId}", operation_id = "deleteRoom",
+    tag = "rooms", params(("roomId" = String, Path)),
     responses((status = 204, description = "Deleted")))]
 pub(super) async fn delete(
     State(chat): State<Arc<Chat>>,

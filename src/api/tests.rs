@@ -1,1 +1,201 @@
-//! x
+//! The documents tell what the code does: every route and every error.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::domain::{InvalidText, Refusal};
+
+/// Every refusal there is. The two functions below do not compile when a variant is added; this list follows them.
+fn every_error() -> Vec<ApiError> {
+    let refusals = [
+        Refusal::NotAMember,
+        Refusal::NotAllowed,
+        Refusal::NoSuchMember,
+        Refusal::AlreadyAMember,
+        Refusal::RoomFull,
+        Refusal::NoSuchMessage,
+        Refusal::MessageDeleted,
+        Refusal::TooManyReactions,
+        Refusal::DirectConversation,
+    ];
+    let texts = ["username", "name", "clientMessageId", "emoji", "content"];
+    let (what, limit) = ("it", 1);
+    let too_long = InvalidText::TooLong { limit, unit: what };
+    let chat = [
+        ChatError::InvalidRequest(String::new()),
+        ChatError::InvalidId { field: "id" },
+        ChatError::text("content", too_long),
+        ChatError::InvalidPassword,
+        ChatError::TokenMissing,
+        ChatError::TokenInvalid,
+        ChatError::TokenExpired,
+        ChatError::InvalidCredentials,
+        ChatError::UsernameTaken,
+        ChatError::WrongUser { field: "senderId" },
+        ChatError::UserNotFound,
+        ChatError::ClientMessageIdReused,
+        ChatError::LimitExceeded { what, limit },
+        ChatError::Busy,
+        ChatError::Unavailable,
+        ChatError::Internal,
+    ];
+    let edge = [
+        ApiError::NotFound,
+        ApiError::MethodNotAllowed,
+        ApiError::PayloadTooLarge,
+        ApiError::UnsupportedMediaType,
+    ];
+    let texts = texts.map(|field| ChatError::text(field, InvalidText::Empty));
+    let chat = chat.into_iter().chain(texts);
+    let chat = chat.chain(refusals.map(ChatError::Refused));
+    chat.map(ApiError::Chat).chain(edge).collect()
+}
+
+/// The number of a variant, and with [`VARIANTS`] the proof that [`every_error`] has all of them.
+const fn variant(error: &ApiError) -> usize {
+    match error {
+        ApiError::NotFound => 0,
+        ApiError::MethodNotAllowed => 1,
+        ApiError::PayloadTooLarge => 2,
+        ApiError::UnsupportedMediaType => 3,
+        ApiError::Chat(ChatError::InvalidRequest(_)) => 4,
+        ApiError::Chat(ChatError::InvalidId { .. }) => 5,
+        ApiError::Chat(ChatError::InvalidText { .. }) => 6,
+        ApiError::Chat(ChatError::InvalidPassword) => 7,
+        ApiError::Chat(ChatError::TokenMissing) => 8,
+        ApiError::Chat(ChatError::TokenInvalid) => 9,
+        ApiError::Chat(ChatError::TokenExpired) => 10,
+        ApiError::Chat(ChatError::InvalidCredentials) => 11,
+        ApiError::Chat(ChatError::UsernameTaken) => 12,
+        ApiError::Chat(ChatError::WrongUser { .. }) => 13,
+        ApiError::Chat(ChatError::UserNotFound) => 14,
+        ApiError::Chat(ChatError::ClientMessageIdReused) => 15,
+        ApiError::Chat(ChatError::LimitExceeded { .. }) => 16,
+        ApiError::Chat(ChatError::Busy) => 17,
+        ApiError::Chat(ChatError::Unavailable) => 18,
+        ApiError::Chat(ChatError::Internal) => 19,
+        ApiError::Chat(ChatError::Refused(refusal)) => 20 + refusal_variant(*refusal),
+    }
+}
+
+const fn refusal_variant(refusal: Refusal) -> usize {
+    match refusal {
+        Refusal::NotAMember => 0,
+        Refusal::NotAllowed => 1,
+        Refusal::NoSuchMember => 2,
+        Refusal::AlreadyAMember => 3,
+        Refusal::RoomFull => 4,
+        Refusal::NoSuchMessage => 5,
+        Refusal::MessageDeleted => 6,
+        Refusal::TooManyReactions => 7,
+        Refusal::DirectConversation => 8,
+    }
+}
+
+const VARIANTS: usize = 29;
+
+/// The table of `docs/errors.md`: code and status.
+fn documented_errors() -> BTreeMap<String, u16> {
+    let rows = include_str!("../../docs/errors.md").lines();
+    let rows = rows.filter_map(|line| line.strip_prefix("| `"));
+    rows.map(|row| {
+        let mut cells = row.split(" | ");
+        let code = cells.next().unwrap().trim_end_matches('`').to_owned();
+        (code, cells.next().unwrap().parse().unwrap())
+    })
+    .collect()
+}
+
+#[test]
+fn every_error_is_documented_with_its_status_and_no_other_is() {
+    let errors = every_error();
+    let numbers: std::collections::BTreeSet<usize> = errors.iter().map(variant).collect();
+    assert_eq!(
+        numbers.len(),
+        VARIANTS,
+        "a variant is missing in every_error()"
+    );
+    let real: BTreeMap<String, u16> = errors
+        .iter()
+        .map(|error| (error.code().to_owned(), error.status().as_u16()))
+        .collect();
+    assert_eq!(real, documented_errors());
+}
+
+#[test]
+fn a_refusal_of_a_token_challenges_and_a_busy_gateway_says_when_to_come_back() {
+    for error in every_error() {
+        let status = error.status().as_u16();
+        let response = error.into_response();
+        let headers = response.headers();
+        assert_eq!(headers.contains_key("www-authenticate"), status == 401);
+        assert_eq!(headers.contains_key("retry-after"), status == 503);
+        assert_eq!(headers["content-type"], "application/json");
+    }
+}
+
+/// DESIGN.md section 7.1.
+const ROUTES: &[(&str, &str)] = &[
+    ("delete", "/rooms/{roomId}"),
+    ("delete", "/rooms/{roomId}/members/{userId}"),
+    ("get", "/conversations"),
+    ("get", "/me"),
+    ("get", "/message/{userId}/{otherUserId}"),
+    ("get", "/presence"),
+    ("get", "/room/{roomId}"),
+    ("get", "/rooms"),
+    ("get", "/rooms/{roomId}"),
+    ("get", "/rooms/{roomId}/members"),
+    ("get", "/users"),
+    ("get", "/users/{userId}"),
+    ("patch", "/rooms/{roomId}"),
+    ("patch", "/rooms/{roomId}/members/{userId}"),
+    ("post", "/group"),
+    ("post", "/login"),
+    ("post", "/logout"),
+    ("post", "/refresh"),
+    ("post", "/register"),
+    ("post", "/room"),
+    ("post", "/rooms/{roomId}/members"),
+];
+
+#[test]
+fn the_description_has_every_route_and_no_other() {
+    let description = serde_json::to_value(documented().into_openapi()).unwrap();
+    let (mut described, mut names) = (Vec::new(), std::collections::BTreeSet::new());
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for method in [
+            "delete", "get", "head", "options", "patch", "post", "put", "trace",
+        ] {
+            if let Some(operation) = item.get(method) {
+                assert!(
+                    operation["summary"].is_string(),
+                    "{method} {path} says what it does"
+                );
+                let name = operation["operationId"].to_string();
+                assert!(names.insert(name), "{method} {path} has a name of its own");
+                described.push((method.to_owned(), path.clone()));
+            }
+        }
+    }
+    described.sort();
+    let expected: Vec<_> = ROUTES
+        .iter()
+        .map(|(method, path)| ((*method).to_owned(), (*path).to_owned()))
+        .collect();
+    assert_eq!(described, expected);
+}
+
+#[test]
+fn only_three_routes_need_no_token() {
+    let description = serde_json::to_value(documented().into_openapi()).unwrap();
+    assert_eq!(description["security"][0]["bearer"], serde_json::json!([]));
+    let open: Vec<&String> = description["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(_, item)| item["post"]["security"] == serde_json::json!([{}]))
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(open, ["/login", "/refresh", "/register"]);
+}

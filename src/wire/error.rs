@@ -8,12 +8,12 @@ use utoipa::ToSchema;
 #[schema(as = Error)]
 pub struct ErrorJson<'a> {
     /// What went wrong.
-    #[schema(inline)]
     pub error: ErrorBody<'a>,
 }
 
 /// What went wrong.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ErrorBody)]
 pub struct ErrorBody<'a> {
     /// Stable: programs compare it.
     pub code: &'a str,

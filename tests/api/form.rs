@@ -1,0 +1,282 @@
+//! The form of requests and answers: every way to be wrong has its documented error, and every answer its headers.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, Request};
+use hobnob::api::ApiConfig;
+use hobnob::chat::Limits;
+use serde_json::{Value, json};
+
+use super::server::{Answer, Mood, PASSWORD, Server};
+
+async fn raw(server: &Server, path: &str, kind: Option<&str>, body: impl Into<Body>) -> Answer {
+    let mut request = Request::post(path);
+    if let Some(kind) = kind {
+        request = request.header("content-type", kind);
+    }
+    server.send(request.body(body.into()).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_body_must_be_json_of_the_documented_form() {
+    let server = Server::start().await;
+    let json = Some("application/json; charset=utf-8");
+    for body in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        r#"{"username": "ann"}"#,
+        "\u{feff}{}",
+    ] {
+        raw(&server, "/login", json, body)
+            .await
+            .refused(400, "invalid_request");
+    }
+    let deep = "[".repeat(100_000);
+    raw(&server, "/login", json, deep)
+        .await
+        .refused(400, "invalid_request");
+    let injected = r#"{"username": {"$ne": null}, "password": {"$ne": null}}"#;
+    raw(&server, "/login", json, injected)
+        .await
+        .refused(400, "invalid_request");
+    let not_utf8 = b"{\"username\": \"\xff\"}".to_vec();
+    raw(&server, "/login", json, not_utf8)
+        .await
+        .refused(400, "invalid_request");
+}
+
+#[tokio::test]
+async fn a_body_must_be_announced_as_json() {
+    let server = Server::start().await;
+    let typed = json!({"username": "ann", "password": PASSWORD}).to_string();
+    for kind in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+    ] {
+        let answer = raw(&server, "/register", kind, typed.clone()).await;
+        answer.refused(415, "unsupported_media_type");
+    }
+}
+
+#[tokio::test]
+async fn a_body_larger_than_any_valid_request_is_not_read() {
+    let server = Server::start().await;
+    let kind = Some("application/json");
+    let huge = "x".repeat(200 * 1024);
+    raw(&server, "/login", kind, huge)
+        .await
+        .refused(413, "payload_too_large");
+    // The longest content, written in the longest way, is no such body.
+    let ann = server.person("ann").await;
+    let room = ann.room("Tea", &[]).await;
+    let escaped = format!(
+        r#"{{"roomId": "{room}", "content": "{}"}}"#,
+        "\\u0061".repeat(16 * 1024)
+    );
+    let request = Request::post("/group")
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {}", ann.token))
+        .body(Body::from(escaped));
+    server.send(request.unwrap()).await.expect(201);
+}
+
+#[tokio::test]
+async fn an_id_is_24_hexadecimal_digits_wherever_it_stands() {
+    let server = Server::start().await;
+    let ann = server.person("ann").await;
+    for bad in [
+        "x",
+        "undefined",
+        "%7B%22%24ne%22%3Anull%7D",
+        &ann.id.to_uppercase(),
+    ] {
+        for path in ["/users/", "/room/", "/rooms/"] {
+            ann.get(&format!("{path}{bad}"))
+                .await
+                .refused(400, "invalid_id");
+        }
+    }
+    let body = json!({"roomId": "x", "content": "hi"});
+    ann.post("/group", body).await.refused(400, "invalid_id");
+    let body = json!({"roomId": {"$gt": ""}, "content": "hi"});
+    ann.post("/group", body)
+        .await
+        .refused(400, "invalid_request");
+    let body = json!({"name": "Tea", "members": ["x"]});
+    ann.post("/room", body).await.refused(400, "invalid_id");
+    ann.get("/presence?ids=x").await.refused(400, "invalid_id");
+    ann.get("/conversations?after=x")
+        .await
+        .refused(400, "invalid_id");
+}
+
+#[tokio::test]
+async fn a_parameter_of_the_wrong_form_is_refused() {
+    let server = Server::start().await;
+    let ann = server.person("ann").await;
+    let own = format!("/message/{0}/{0}", ann.id);
+    for query in ["limit=x", "limit=-1", "before=", "after=1.5"] {
+        ann.get(&format!("{own}?{query}"))
+            .await
+            .refused(400, "invalid_request");
+    }
+    ann.get("/users").await.refused(400, "invalid_request");
+    ann.get("/presence").await.refused(400, "invalid_request");
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_refused_in_the_same_shape() {
+    let server = Server::start().await;
+    let unknown = server.call(Method::GET, "/nothing/here", None, None).await;
+    unknown.refused(404, "not_found");
+    let wrong = server.call(Method::PUT, "/login", None, None).await;
+    assert!(wrong.header("allow").contains("POST"), "{wrong:?}");
+    wrong.refused(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn every_answer_has_its_headers() {
+    let server = Server::start().await;
+    let ann = server.person("ann").await;
+    for path in ["/me", "/nothing", "/rooms/x"] {
+        let answer = ann.get(path).await;
+        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("x-request-id").len(), 16, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_keeps_a_reasonable_id() {
+    let server = Server::start().await;
+    let with_id = |id: String| {
+        let request = Request::get("/me").header("x-request-id", id);
+        server.send(request.body(Body::empty()).unwrap())
+    };
+    assert_eq!(
+        with_id("abc-1".to_owned()).await.header("x-request-id"),
+        "abc-1"
+    );
+    for odd in ["x".repeat(65), "a b".to_owned()] {
+        assert_eq!(with_id(odd).await.header("x-request-id").len(), 16);
+    }
+}
+
+#[tokio::test]
+async fn a_fault_says_nothing_about_itself() {
+    let server = Server::start().await;
+    let ann = server.person("ann").await;
+    *server.presence.mood.lock() = Mood::Panicking;
+    let answer = ann.get(&format!("/presence?ids={}", ann.id)).await;
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("x-request-id").len(), 16);
+    assert!(!answer.text.contains("panic"), "{}", answer.text);
+    answer.refused(500, "internal");
+}
+
+#[tokio::test]
+async fn every_documented_route_is_there_and_needs_a_token() {
+    let server = Server::start().await;
+    let description = server
+        .call(Method::GET, "/openapi.json", None, None)
+        .await
+        .expect(200);
+    let mut seen = 0;
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for method in [Method::GET, Method::POST, Method::PATCH, Method::DELETE] {
+            let operation = &item[method.as_str().to_lowercase()];
+            if operation.is_null() {
+                continue;
+            }
+            seen += 1;
+            let refusal = &operation["responses"]["default"]["content"]["application/json"];
+            assert_eq!(refusal["schema"]["$ref"], "#/components/schemas/Error");
+            let answer = server.call(method, path, None, None).await;
+            match path.as_str() {
+                "/register" | "/login" | "/refresh" => {
+                    answer.refused(415, "unsupported_media_type")
+                }
+                _ => answer.refused(401, "token_missing"),
+            }
+        }
+    }
+    assert_eq!(seen, 21);
+}
+
+#[tokio::test]
+async fn every_shape_the_description_refers_to_is_in_it() {
+    fn check(value: &Value, schemas: &Value) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(Value::String(target)) = fields.get("$ref") {
+                    let name = target.strip_prefix("#/components/schemas/").unwrap();
+                    assert!(schemas[name].is_object(), "{target}");
+                }
+                fields.values().for_each(|field| check(field, schemas));
+            }
+            Value::Array(entries) => entries.iter().for_each(|entry| check(entry, schemas)),
+            _ => {}
+        }
+    }
+    let server = Server::start().await;
+    let description = server
+        .call(Method::GET, "/openapi.json", None, None)
+        .await
+        .expect(200);
+    let schemas = &description["components"]["schemas"];
+    assert!(schemas["Message"]["properties"]["clientMessageId"].is_object());
+    check(&description, schemas);
+}
+
+#[tokio::test]
+async fn the_browsable_page_loads_nothing_from_elsewhere() {
+    let server = Server::start().await;
+    for path in ["/docs", "/docs/page.css", "/docs/page.js"] {
+        let answer = server.call(Method::GET, path, None, None).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(!answer.text.contains("://"), "{path} names another server");
+        assert!(
+            answer
+                .header("content-security-policy")
+                .starts_with("default-src 'none'")
+        );
+    }
+}
+
+#[tokio::test]
+async fn another_origin_is_let_in_only_when_configured() {
+    let preflight = || {
+        Request::options("/login")
+            .header("origin", "https://chat.example")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "content-type")
+            .body(Body::empty())
+            .unwrap()
+    };
+    let closed = Server::start().await;
+    let answer = closed.send(preflight()).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+
+    let allowed_origins = vec![HeaderValue::from_static("https://chat.example")];
+    let open = Server::with(ApiConfig { allowed_origins }, Limits::default()).await;
+    let answer = open.send(preflight()).await;
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        "https://chat.example"
+    );
+    assert!(
+        answer
+            .header("access-control-allow-methods")
+            .contains("POST")
+    );
+    let mut other = preflight();
+    let origin = HeaderValue::from_static("https://other.example");
+    other.headers_mut().insert("origin", origin);
+    assert_eq!(
+        open.send(other).await.header("access-control-allow-origin"),
+        ""
+    );
+}
