@@ -147,7 +147,9 @@ fn project(
         Projection::Clear { target, at } => {
             let clear = "UPDATE events SET content = NULL, deleted_at = ?3 WHERE conversation = ?1 AND seq = ?2";
             run(clear, params![key, number(*target), at.millis()])?;
-            let edits = "UPDATE events SET content = NULL WHERE conversation = ?1 AND kind = 1 AND target = ?2";
+            // Left to itself SQLite prefers the log's own key, and reads the whole conversation.
+            let edits = "UPDATE events INDEXED BY events_edits SET content = NULL
+                         WHERE conversation = ?1 AND kind = 1 AND target = ?2";
             run(edits, params![key, number(*target)])?;
         }
         Projection::Reactions { target, reactions } => {

@@ -86,7 +86,7 @@ fn overview(
 fn unread(connection: &Connection, member: &Member) -> Result<u64, Failure> {
     let mut count = connection.prepare_cached(
         "SELECT count(*) FROM (SELECT 1 FROM events
-         WHERE conversation = ?1 AND seq > ?2 AND +kind = 0 AND sender <> ?3 AND deleted_at IS NULL
+         WHERE conversation = ?1 AND seq > ?2 AND kind = 0 AND sender <> ?3 AND deleted_at IS NULL
          ORDER BY seq LIMIT ?4)",
     )?;
     let parameters = params![

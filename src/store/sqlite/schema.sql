@@ -31,9 +31,9 @@ CREATE TABLE members (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX members_by_user ON members (user);
-CREATE INDEX members_active ON members (conversation, user) WHERE left_seq IS NULL;
 
--- Clustered by (conversation, seq), the only authority on order: a page of a log is read in one sweep.
+-- Clustered by (conversation, seq), the only authority on order: a page of a log is read in one sweep, other kinds
+-- than messages skipped in passing. An index more, of messages only, would be one more page to write per message.
 CREATE TABLE events (
     conversation      BLOB NOT NULL,
     seq               INTEGER NOT NULL,
@@ -57,8 +57,6 @@ CREATE TABLE events (
 
 -- The only authority on retries.
 CREATE UNIQUE INDEX events_by_client_message_id ON events (conversation, sender, client_message_id) WHERE kind = 0;
--- Messages among many reactions: history, the newest message.
-CREATE INDEX events_messages ON events (conversation, seq) WHERE kind = 0;
 -- A change that is repeated finds its event; a message's retry goes by clientMessageId.
 CREATE UNIQUE INDEX events_changes ON events (conversation, id) WHERE kind > 0;
 -- The edits of a message, whose contents go when it is deleted.
