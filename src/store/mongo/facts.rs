@@ -36,7 +36,7 @@ impl MongoStore {
         let heads = self.find_heads(&[id]).await?;
         let head = heads.get(&id).copied().unwrap_or(Seq::ZERO);
         let (stored, conversation, actor, subject, target, active_members, heir) = try_join!(
-            self.find_event(doc! { "_id": event_key(change.id) }),
+            self.find_event(doc! { "_id": event_key(change.id), "conversation": id.to_string() }),
             self.find_conversation(id),
             self.find_member(id, change.actor),
             self.find_subject(change),

@@ -9,7 +9,7 @@ use mongodb::bson::{DateTime, Document, doc};
 use serde::Deserialize;
 
 use super::MongoStore;
-use super::documents::{MemberDocument, conversation_id, seq, timestamp, user_key};
+use super::documents::{MemberDocument, conversation_id, number, seq, timestamp, user_key};
 use crate::domain::{Conversation, ConversationId, Event, Member, Seq, Timestamp, UserId};
 use crate::store::{Overview, Span, StoreResult};
 
@@ -65,7 +65,8 @@ impl MongoStore {
         self.fill_in(user, page).await
     }
 
-    /// The active memberships, and that of the page before even if it ended, so that its place is known.
+    /// The active memberships, and that of the last line of the page before even if it ended, so that paging goes on
+    /// behind it.
     async fn list_lines(
         &self,
         user: UserId,
@@ -73,15 +74,23 @@ impl MongoStore {
     ) -> StoreResult<Vec<Line>> {
         let mut listed = vec![doc! { "leftSeq": null }];
         listed.extend(after.map(|after| doc! { "conversation": after.to_string() }));
+        let theirs = doc! { "$and": [
+            { "$gte": ["$seq", "$$joined"] },
+            { "$lte": ["$seq", "$$left"] },
+        ]};
+        let variables = doc! {
+            "joined": "$joinedSeq",
+            "left": { "$ifNull": ["$leftSeq", number(Seq::MAX)] },
+        };
         let last = [
-            doc! { "$match": { "kind": "message", "$expr": { "$gte": ["$seq", "$$joined"] } } },
+            doc! { "$match": { "kind": "message", "$expr": theirs } },
             doc! { "$sort": { "seq": -1 } },
             doc! { "$limit": 1 },
             doc! { "$project": { "_id": 0, "seq": 1, "at": 1 } },
         ];
         let pipeline = [
             doc! { "$match": { "user": user_key(user), "$or": listed } },
-            of_each("last", doc! { "joined": "$joinedSeq" }, last.to_vec()),
+            of_each("last", variables, last.to_vec()),
         ];
         let found = self
             .members
@@ -135,6 +144,7 @@ impl MongoStore {
         let others = doc! {
             "kind": "message",
             "sender": { "$ne": user_key(user) },
+            "body.deletedAt": null,
             "$expr": { "$and": [
                 { "$gt": ["$seq", "$$read"] },
                 { "$gte": ["$seq", "$$joined"] },
@@ -195,23 +205,28 @@ fn of_each(name: &str, variables: Document, pipeline: Vec<Document>) -> Document
     }}
 }
 
-/// The newest first, by the last message or else by creation; conversations of the same moment by id.
+/// The newest first, by the last message or else by creation; conversations of the same moment by id. What has neither
+/// is being made (D6). Nothing comes after a conversation that was never the user's.
 fn page(
-    mut lines: Vec<Line>,
+    lines: Vec<Line>,
     created: &HashMap<ConversationId, Timestamp>,
     after: Option<ConversationId>,
     limit: usize,
 ) -> Vec<Line> {
-    let moment = |line: &Line| {
-        let made = created.get(&line.member.conversation).copied();
-        line.last.map(|(_, at)| at).or(made)
-    };
-    lines.sort_by_cached_key(|line| Reverse((moment(line), line.member.conversation)));
-    let before = after.and_then(|after| {
-        let place = |line: &Line| line.member.conversation == after;
-        lines.iter().position(place)
+    let placed = lines.into_iter().filter_map(|line| {
+        let id = line.member.conversation;
+        let moment = line.last.map(|(_, at)| at);
+        let moment = moment.or_else(|| created.get(&id).copied())?;
+        Some((Reverse((moment, id)), line))
     });
-    let rest = lines.into_iter().skip(before.map_or(0, |place| place + 1));
+    let mut placed: Vec<_> = placed.collect();
+    placed.sort_unstable_by_key(|(place, _)| *place);
+    let begin = after.map_or(0, |after| {
+        let last = |line: &Line| line.member.conversation == after;
+        let last = placed.iter().position(|(_, line)| last(line));
+        last.map_or(placed.len(), |last| last + 1)
+    });
+    let rest = placed.into_iter().skip(begin).map(|(_, line)| line);
     rest.filter(|line| line.member.is_active())
         .take(limit)
         .collect()
