@@ -82,7 +82,11 @@ impl Outlet {
         if let Err(mpsc::error::TrySendError::Full(doubt)) = self.sender.try_send(doubt)
             && !self.waiting.flag(&doubt).swap(true, Ordering::AcqRel)
         {
-            tokio::spawn(deliver(self.sender.clone(), Arc::clone(&self.waiting), doubt));
+            tokio::spawn(deliver(
+                self.sender.clone(),
+                Arc::clone(&self.waiting),
+                doubt,
+            ));
         }
     }
 }

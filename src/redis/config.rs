@@ -29,7 +29,9 @@ pub enum RedisConfigError {
     )]
     Scheme(String),
     /// The system's root certificates cannot be read, which `rediss` needs.
-    #[error("HOBNOB_REDIS_URL asks for TLS, but the system's root certificates cannot be used: {0}")]
+    #[error(
+        "HOBNOB_REDIS_URL asks for TLS, but the system's root certificates cannot be used: {0}"
+    )]
     Certificates(String),
     /// A prefix that is too long or has characters that keys and channels should not have.
     #[error("the prefix of Redis keys must be 1 to 64 letters, digits, `-`, `_`, `.` or `:`")]

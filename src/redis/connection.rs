@@ -109,7 +109,10 @@ impl Connection {
 }
 
 fn too_slow() -> Error {
-    Error::new(fred::error::ErrorKind::Timeout, "no answer while connecting")
+    Error::new(
+        fred::error::ErrorKind::Timeout,
+        "no answer while connecting",
+    )
 }
 
 fn client(config: &RedisConfig, purpose: Purpose) -> Client {

@@ -2,3 +2,4 @@
 
 mod bus;
 mod bus_faults;
+mod presence;

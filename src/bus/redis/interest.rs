@@ -140,7 +140,10 @@ impl Interest {
             // Who gave up at this very moment says so by `give_up`.
             let _ = waiter.done.send(());
         }
-        let settled = !state.unsettled.iter().any(|channel| wanted.contains(channel));
+        let settled = !state
+            .unsettled
+            .iter()
+            .any(|channel| wanted.contains(channel));
         settled && std::mem::take(&mut state.overdue)
     }
 }

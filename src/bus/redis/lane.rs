@@ -177,11 +177,7 @@ impl LaneTask {
                 receipts.extend(outgoing.receipt);
                 let Outgoing { name, payload, .. } = outgoing;
                 let wire = &self.shared.wire;
-                Box::pin(maybe_done(wire.publish(
-                    connection.client(),
-                    name,
-                    payload,
-                )))
+                Box::pin(maybe_done(wire.publish(connection.client(), name, payload)))
             })
             .collect();
         start_in_order(&mut answers).await;

@@ -62,7 +62,12 @@ impl Hearing {
     }
 
     fn begin(&self, round: u64) {
-        for heard in self.rounds.lock().iter_mut().filter(|heard| **heard > round) {
+        for heard in self
+            .rounds
+            .lock()
+            .iter_mut()
+            .filter(|heard| **heard > round)
+        {
             *heard = 0;
         }
     }

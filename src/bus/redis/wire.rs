@@ -32,11 +32,6 @@ impl Wire {
         }
     }
 
-    /// Whether publishing and subscribing are sharded over the nodes of a cluster.
-    pub(super) const fn is_sharded(&self) -> bool {
-        self.sharded
-    }
-
     /// The channel's name, as documented on [`Channel`].
     pub(super) fn name(&self, channel: Channel) -> String {
         let prefix = &self.prefix;
@@ -96,11 +91,7 @@ impl Wire {
     }
 
     /// Subscribes, and returns when the server has confirmed it: fred returns before, so a PING follows (trap 4).
-    pub(super) async fn subscribe(
-        &self,
-        client: &Client,
-        names: Vec<String>,
-    ) -> Result<(), Error> {
+    pub(super) async fn subscribe(&self, client: &Client, names: Vec<String>) -> Result<(), Error> {
         if self.sharded {
             // One channel per command: several may live on several nodes, and stray replies shift others (trap 3).
             for name in names {
