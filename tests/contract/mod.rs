@@ -3,3 +3,4 @@
 mod bus;
 mod bus_faults;
 mod presence;
+mod presence_faults;

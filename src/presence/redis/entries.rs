@@ -8,9 +8,9 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(gateway: impl ToString, incarnation: impl Into<String>) -> Self {
+    pub(super) fn new(gateway: impl Into<String>, incarnation: impl Into<String>) -> Self {
         Self {
-            gateway: gateway.to_string(),
+            gateway: gateway.into(),
             incarnation: incarnation.into(),
         }
     }

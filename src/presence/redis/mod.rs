@@ -181,7 +181,7 @@ impl RedisPresence {
 }
 
 fn new_incarnation(gateway: GatewayId, entropy: &Entropy) -> Entry {
-    Entry::new(gateway, format!("{:016x}", entropy.next_u64()))
+    Entry::new(gateway.to_string(), format!("{:016x}", entropy.next_u64()))
 }
 
 const fn changed_unless(still_online: bool) -> Transition {
