@@ -5,3 +5,5 @@ mod bus;
 mod bus_faults;
 #[cfg(test)]
 mod store;
+mod presence;
+mod presence_faults;

@@ -32,11 +32,6 @@ impl Wire {
         }
     }
 
-    /// Whether publishing and subscribing are sharded over the nodes of a cluster.
-    pub(super) const fn is_sharded(&self) -> bool {
-        self.sharded
-    }
-
     /// The channel's name, as documented on [`Channel`].
     pub(super) fn name(&self, channel: Channel) -> String {
         let prefix = &self.prefix;

@@ -1,0 +1,138 @@
+//! The heirs of dead gateways (D22): look, claim, clear exactly the dead incarnation's entries, announce. Knows nothing
+//! of this gateway's own users.
+
+use futures_util::StreamExt;
+use futures_util::stream::iter;
+use tokio::time::{Instant, interval};
+
+use super::super::{PresenceError, PresenceSignal};
+use super::RedisPresence;
+use super::entries::Entry;
+use super::link::Asking;
+use crate::domain::UserId;
+
+/// The most gateways in the registry that one look takes in.
+const MOST_GATEWAYS: i64 = 10_000;
+
+/// How many users of the dead are cleared before the claim is renewed.
+const BATCH: i64 = 512;
+
+/// How many of them are cleared at the same time: thousands must be offline within seconds (P6).
+const AT_ONCE: usize = 64;
+
+/// When claims are allowed: not within one lease of anything that may have emptied Redis.
+#[derive(Debug)]
+struct Quiet {
+    connection: u64,
+    run_id: String,
+    until: Instant,
+}
+
+impl RedisPresence {
+    /// Looks for the dead, for ever.
+    pub(super) async fn bury_for_ever(&self) {
+        let mut quiet = Quiet {
+            connection: 0,
+            run_id: String::new(),
+            until: Instant::now(),
+        };
+        let mut look = interval(self.config.look);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            look.tick().await;
+            if let Err(error) = self.look(&mut quiet).await {
+                tracing::debug!(%error, "a look for dead gateways failed");
+            }
+        }
+    }
+
+    async fn look(&self, quiet: &mut Quiet) -> Result<(), PresenceError> {
+        let asking = self.link.ask()?;
+        if self.is_quiet(&asking, quiet).await? {
+            return Ok(());
+        }
+        let names = asking.first(&self.registry_key(), MOST_GATEWAYS).await?;
+        let myself = self.myself();
+        let registered: Vec<Entry> = names
+            .iter()
+            .filter_map(|name| Entry::from_name(name))
+            .filter(|entry| *entry != myself)
+            .collect();
+        let live = self.are_live(&asking, &registered).await?;
+        for dead in registered.iter().filter(|entry| !live.contains(entry)) {
+            if self.claim(&asking, dead).await? {
+                self.bury(&asking, dead).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// *Else an emptied Redis lets everybody bury everybody.*
+    async fn is_quiet(&self, asking: &Asking, quiet: &mut Quiet) -> Result<bool, PresenceError> {
+        let run_id = if self.link.is_one_server() {
+            asking.run_id().await?
+        } else {
+            String::new()
+        };
+        if quiet.connection != asking.number || quiet.run_id != run_id {
+            *quiet = Quiet {
+                connection: asking.number,
+                run_id,
+                until: Instant::now() + self.config.lease,
+            };
+        }
+        Ok(Instant::now() < quiet.until)
+    }
+
+    /// A claim is a lease itself: a dead heir's ends.
+    async fn claim(&self, asking: &Asking, dead: &Entry) -> Result<bool, PresenceError> {
+        let (key, me) = (self.claim_key(dead), self.myself().name());
+        let live = self.config.lease.as_millis();
+        if asking.set(key.clone(), me.clone(), live, true).await? {
+            return Ok(true);
+        }
+        // Perhaps it is this gateway's own, from a burial that failed half-way.
+        asking.extend(key, me, live).await
+    }
+
+    /// Clears and announces the users of the dead, then the dead. Users stay in the index until they are announced, and
+    /// the gateway in the registry until all are: a second heir finds what the first did not finish.
+    async fn bury(&self, asking: &Asking, dead: &Entry) -> Result<(), PresenceError> {
+        tracing::info!(gateway = dead.gateway(), "burying a dead gateway");
+        let index = self.index_key(dead);
+        loop {
+            let names = asking.first(&index, BATCH).await?;
+            if names.is_empty() {
+                break;
+            }
+            let mut cleared = iter(names)
+                .map(|name| self.clear(asking, dead, name))
+                .buffer_unordered(AT_ONCE);
+            while let Some(done) = cleared.next().await {
+                done?;
+            }
+            if !self.claim(asking, dead).await? {
+                return Ok(());
+            }
+        }
+        asking.remove(&self.registry_key(), dead.name()).await?;
+        asking.delete(index).await?;
+        asking.delete(self.claim_key(dead)).await
+    }
+
+    async fn clear(
+        &self,
+        asking: &Asking,
+        dead: &Entry,
+        name: String,
+    ) -> Result<(), PresenceError> {
+        if let Ok(user) = name.parse::<UserId>() {
+            let rest = asking.exit(self.presence_key(user), dead).await?;
+            if !self.any_live(asking, rest.iter()).await? {
+                let announced = self.sender.send(PresenceSignal::Offline(user)).await;
+                announced.map_err(|_| PresenceError("nobody reads the signals".to_owned()))?;
+            }
+        }
+        asking.remove(&self.index_key(dead), name).await
+    }
+}

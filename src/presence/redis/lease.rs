@@ -1,0 +1,105 @@
+//! The gateway's own lease: taken, renewed by compare-and-extend, lost, and left to end. Knows nothing of users but
+//! that they must be registered anew after a loss (D21).
+
+use std::time::Duration;
+
+use super::super::{PresenceError, PresenceSignal};
+use super::entries::Entry;
+use super::{RedisPresence, new_incarnation};
+
+/// How soon a failed heartbeat is tried again, in parts of the interval: often enough before the lease ends.
+const RETRY: u32 = 5;
+
+/// What the lease is to this gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    /// Never held yet.
+    New,
+    /// Held, as of the last heartbeat.
+    Held,
+    /// Lost; a new incarnation waits for its lease.
+    Lost,
+}
+
+impl RedisPresence {
+    /// Heartbeats, for ever; at once on every new connection.
+    pub(super) async fn hold_lease(&self) {
+        let mut hold = Hold::New;
+        loop {
+            let wait = self.heartbeat(&mut hold).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.link.opened() => {}
+            }
+        }
+    }
+
+    /// One heartbeat; returns the time to the next.
+    async fn heartbeat(&self, hold: &mut Hold) -> Duration {
+        match self.beat(hold).await {
+            Ok(()) => self.config.heartbeat,
+            Err(error) => {
+                tracing::debug!(%error, "a heartbeat failed");
+                self.config.heartbeat / RETRY
+            }
+        }
+    }
+
+    async fn beat(&self, hold: &mut Hold) -> Result<(), PresenceError> {
+        if *hold == Hold::Held {
+            let myself = self.myself();
+            let live = self.config.lease.as_millis();
+            let asking = self.link.ask()?;
+            let key = self.lease_key(myself.gateway());
+            let holder = myself.incarnation().to_owned();
+            if asking.extend(key, holder, live).await? {
+                return asking.add(&self.registry_key(), myself.name()).await;
+            }
+            // D21: whoever sees the old incarnation from here on sees a dead one.
+            tracing::warn!("the lease was lost");
+            *self.incarnation.lock() = new_incarnation(self.gateway, &self.entropy);
+            *hold = Hold::Lost;
+        }
+        self.take_lease(&self.myself()).await?;
+        // Whoever entered before the lease was taken is written already, but perhaps under a former incarnation.
+        if std::mem::replace(hold, Hold::Held) == Hold::Lost {
+            self.roll.unsettle_all();
+            self.tell_lease_lost();
+        }
+        Ok(())
+    }
+
+    /// The lease first: a registered gateway without one is dead.
+    async fn take_lease(&self, myself: &Entry) -> Result<(), PresenceError> {
+        let asking = self.link.ask()?;
+        let key = self.lease_key(myself.gateway());
+        let holder = myself.incarnation().to_owned();
+        let live = self.config.lease.as_millis();
+        asking.set(key, holder, live, false).await?;
+        asking.add(&self.registry_key(), myself.name()).await
+    }
+
+    /// Heartbeats must not wait for who reads the signals; a full queue is read soon, and says the same then.
+    fn tell_lease_lost(&self) {
+        let sender = self.sender.clone();
+        if sender.try_send(PresenceSignal::LeaseLost).is_err() {
+            tokio::spawn(async move {
+                // Nobody reads any more when the gateway is going away.
+                let _ = sender.send(PresenceSignal::LeaseLost).await;
+            });
+        }
+    }
+
+    /// Leaves the lease to end with the grace, and the users to the heir (D24).
+    pub(super) async fn release_lease(&self) {
+        let (Ok(asking), myself) = (self.link.ask(), self.myself()) else {
+            return;
+        };
+        let key = self.lease_key(myself.gateway());
+        let holder = myself.incarnation().to_owned();
+        let grace = self.config.grace.as_millis().max(1);
+        if let Err(error) = asking.extend(key, holder, grace).await {
+            tracing::warn!(%error, "the lease was not released; it ends by itself");
+        }
+    }
+}

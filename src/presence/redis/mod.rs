@@ -1,0 +1,238 @@
+//! Presence in Redis: a lease per gateway, a hash of gateways per user, and heirs for the dead. Knows nothing of
+//! sessions.
+//!
+//! Keys (with the configured prefix):
+//! - `gateway:{id}`: the lease; its value is the incarnation (D21).
+//! - `presence:{user}`: a hash of gateway to incarnation, with the backstop as its end.
+//! - `gateways`: the registry, a set of `{id}:{incarnation}` (D22).
+//! - `gateway-users:{id}:{incarnation}`: the index of its users, for its heir.
+//! - `claim:{id}:{incarnation}`: who buries it, a lease itself.
+
+mod entries;
+mod heir;
+mod lease;
+mod link;
+mod roll;
+mod settle;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::{try_join, try_join_all};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use self::entries::{Entries, Entry};
+use self::link::{Asking, Link};
+use self::roll::Roll;
+use super::{Presence, PresenceConfig, PresenceError, PresenceSignal, SIGNAL_QUEUE, Transition};
+use crate::domain::{Entropy, GatewayId, UserId};
+use crate::redis::RedisConfig;
+
+/// The most users asked for at once.
+const ASK_BATCH: usize = 256;
+
+/// The presence of one gateway in Redis.
+#[derive(Debug)]
+pub struct RedisPresence {
+    link: Link,
+    config: PresenceConfig,
+    gateway: GatewayId,
+    entropy: Arc<Entropy>,
+    incarnation: Mutex<Entry>,
+    roll: Roll,
+    sender: mpsc::Sender<PresenceSignal>,
+    receiver: Mutex<Option<mpsc::Receiver<PresenceSignal>>>,
+}
+
+impl RedisPresence {
+    /// A presence that does nothing before [`Presence::run`].
+    #[must_use]
+    pub fn new(
+        redis: RedisConfig,
+        gateway: GatewayId,
+        config: PresenceConfig,
+        entropy: Arc<Entropy>,
+    ) -> Self {
+        let (sender, receiver) = mpsc::channel(SIGNAL_QUEUE);
+        Self {
+            link: Link::new(redis),
+            config,
+            gateway,
+            incarnation: Mutex::new(new_incarnation(gateway, &entropy)),
+            entropy,
+            roll: Roll::default(),
+            sender,
+            receiver: Mutex::new(Some(receiver)),
+        }
+    }
+
+    /// This gateway in its present incarnation.
+    fn myself(&self) -> Entry {
+        self.incarnation.lock().clone()
+    }
+
+    fn lease_key(&self, gateway: &str) -> String {
+        self.link.key(format_args!("gateway:{gateway}"))
+    }
+
+    fn presence_key(&self, user: UserId) -> String {
+        self.link.key(format_args!("presence:{user}"))
+    }
+
+    fn registry_key(&self) -> String {
+        self.link.key(format_args!("gateways"))
+    }
+
+    fn index_key(&self, of: &Entry) -> String {
+        self.link.key(format_args!("gateway-users:{}", of.name()))
+    }
+
+    fn claim_key(&self, of: &Entry) -> String {
+        self.link.key(format_args!("claim:{}", of.name()))
+    }
+
+    /// How long after being written a user's presence is renewed.
+    fn renewal(&self) -> Duration {
+        self.config.backstop / 3
+    }
+
+    async fn are_live<'a>(
+        &self,
+        asking: &Asking,
+        entries: impl IntoIterator<Item = &'a Entry>,
+    ) -> Result<HashSet<Entry>, PresenceError> {
+        asking
+            .live(entries, |gateway| self.lease_key(gateway))
+            .await
+    }
+
+    /// Whether one of these entries keeps a user online.
+    async fn any_live<'a>(
+        &self,
+        asking: &Asking,
+        entries: impl IntoIterator<Item = &'a Entry>,
+    ) -> Result<bool, PresenceError> {
+        Ok(!self.are_live(asking, entries).await?.is_empty())
+    }
+
+    /// Writes that the user is here. The index first: an heir that finds a user too many does no harm.
+    async fn put(&self, user: UserId) -> Result<Transition, PresenceError> {
+        let (asking, myself) = (self.link.ask()?, self.myself());
+        let index = self.index_key(&myself);
+        let backstop = self.config.backstop.as_millis();
+        let indexed = async {
+            asking.add(&index, user.to_string()).await?;
+            asking.expire(index.clone(), backstop).await
+        };
+        let entered = asking.enter(self.presence_key(user), &myself, backstop);
+        let (_, before) = try_join(indexed, entered).await?;
+        if before.contains(&myself) {
+            return Ok(Transition::Unchanged);
+        }
+        let others = before.of_others(myself.gateway());
+        Ok(changed_unless(self.any_live(&asking, others).await?))
+    }
+
+    /// Writes that the user is not here. They were, as far as this gateway knew: so it is a change unless another
+    /// gateway holds them.
+    async fn take(&self, user: UserId) -> Result<Transition, PresenceError> {
+        let (asking, myself) = (self.link.ask()?, self.myself());
+        let rest = asking.exit(self.presence_key(user), &myself).await?;
+        asking
+            .remove(&self.index_key(&myself), user.to_string())
+            .await?;
+        Ok(changed_unless(self.any_live(&asking, rest.iter()).await?))
+    }
+
+    /// Makes Redis agree with the roll about one user. What changed meanwhile, or failed, is settled later.
+    async fn agree(&self, user: UserId) -> Result<(bool, Transition), PresenceError> {
+        let (here, incarnation) = (self.roll.is_here(user), self.myself());
+        let done = if here {
+            self.put(user).await
+        } else {
+            self.take(user).await
+        };
+        if done.is_ok() {
+            self.roll.settled(user);
+        }
+        // Looked at last: a lease that is lost after this unsettles everybody itself.
+        let stale = here != self.roll.is_here(user) || incarnation != self.myself();
+        if stale || done.is_err() {
+            self.roll.unsettle(user);
+        }
+        done.map(|transition| (here, transition))
+    }
+
+    async fn online_batch(&self, users: &[UserId]) -> Result<Vec<bool>, PresenceError> {
+        let asking = self.link.ask()?;
+        let asked = users
+            .iter()
+            .map(|user| asking.entries(self.presence_key(*user)));
+        let entries: Vec<Entries> = try_join_all(asked).await?;
+        let all = entries.iter().flat_map(Entries::iter);
+        let live = self.are_live(&asking, all).await?;
+        let is_online = |of: &Entries| of.iter().any(|entry| live.contains(entry));
+        Ok(entries.iter().map(is_online).collect())
+    }
+}
+
+fn new_incarnation(gateway: GatewayId, entropy: &Entropy) -> Entry {
+    Entry::new(gateway.to_string(), format!("{:016x}", entropy.next_u64()))
+}
+
+const fn changed_unless(still_online: bool) -> Transition {
+    if still_online {
+        Transition::Unchanged
+    } else {
+        Transition::Changed
+    }
+}
+
+#[async_trait]
+impl Presence for RedisPresence {
+    async fn enter(&self, user: UserId) -> Result<Transition, PresenceError> {
+        self.roll.arrive(user, self.renewal(), &self.entropy);
+        self.agree(user).await.map(|(_, transition)| transition)
+    }
+
+    async fn exit(&self, user: UserId) -> Result<Transition, PresenceError> {
+        if !self.roll.leave(user) {
+            return Ok(Transition::Unchanged);
+        }
+        self.agree(user).await.map(|(_, transition)| transition)
+    }
+
+    async fn online(&self, users: &[UserId]) -> Result<Vec<bool>, PresenceError> {
+        let mut online = Vec::with_capacity(users.len());
+        for batch in users.chunks(ASK_BATCH) {
+            online.extend(self.online_batch(batch).await?);
+        }
+        Ok(online)
+    }
+
+    async fn run(&self, stop: CancellationToken) {
+        let work = async {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                _ = futures_util::future::join3(
+                    self.hold_lease(),
+                    self.settle_for_ever(),
+                    self.bury_for_ever(),
+                ) => {}
+            }
+            self.release_lease().await;
+        };
+        tokio::select! {
+            () = self.link.keep(&self.entropy) => {}
+            () = work => {}
+        }
+    }
+
+    fn signals(&self) -> Option<mpsc::Receiver<PresenceSignal>> {
+        self.receiver.lock().take()
+    }
+}
