@@ -62,6 +62,18 @@ pub enum Doubt {
     Deaf,
 }
 
+impl Doubt {
+    /// Its name in logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reconnected => "reconnected",
+            Self::Lagged => "lagged",
+            Self::Deaf => "deaf",
+        }
+    }
+}
+
 /// The bus did not confirm in time; the subscription is kept and confirmed later, with a [`Signal::Gap`].
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the bus is unavailable: {0}")]

@@ -1,6 +1,7 @@
 //! The gateway: connections of clients, and what is sent to them. Protocol layers below know nothing of chat.
 
 pub mod closing;
+mod drain;
 pub mod envelope;
 pub mod heartbeat;
 pub mod hub;

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -32,12 +32,26 @@ pub struct Session {
     is_auto: AtomicBool,
     /// When its token expires, in milliseconds since the epoch.
     expires_at: AtomicI64,
+    /// Requests that are not answered yet.
+    unanswered: AtomicUsize,
     state: Mutex<State>,
+}
+
+/// A request that is not answered yet.
+#[derive(Debug)]
+pub struct Unanswered(Arc<Session>);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
 struct State {
     joined: bool,
+    /// It is being handed over to another gateway: no new conversations.
+    withdrawn: bool,
     places: HashMap<ConversationId, Place>,
     /// Where this device wants to resume (D30), until it does.
     resume: HashMap<ConversationId, Seq>,
@@ -82,6 +96,7 @@ impl Session {
             pacer,
             is_auto: AtomicBool::new(new.is_auto),
             expires_at: AtomicI64::new(new.expires_at.millis()),
+            unanswered: AtomicUsize::new(0),
             state: Mutex::default(),
         })
     }
@@ -180,6 +195,35 @@ impl Session {
         self.state.lock().receipts.own_answered(conversation, seq);
     }
 
+    /// Counts a request until the value is dropped: when its answer has been written.
+    #[must_use]
+    pub fn take_request(self: &Arc<Self>) -> Unanswered {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        Unanswered(Arc::clone(self))
+    }
+
+    /// Whether every request is answered.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) == 0
+    }
+
+    /// No new conversations from now on.
+    pub(super) fn withdraw(&self) {
+        self.state.lock().withdrawn = true;
+    }
+
+    /// Whether it is being handed over.
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.state.lock().withdrawn
+    }
+
+    /// Marks what was given at once: the session is about to end.
+    pub(super) fn mark_now(&self) {
+        self.state.lock().last_mark = None;
+        self.mark_if_due(Instant::now());
+    }
+
     /// Marks what was given, unless it did so less than a second ago. True when there is something left to mark.
     pub(super) fn mark_if_due(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
@@ -244,7 +288,7 @@ impl Session {
     /// Notes a conversation as one to catch up with; false when it is known already.
     pub(super) fn begin(&self, conversation: ConversationId) -> bool {
         let mut state = self.state.lock();
-        let is_new = !state.places.contains_key(&conversation);
+        let is_new = !state.withdrawn && !state.places.contains_key(&conversation);
         if is_new {
             state.places.insert(conversation, Place::CatchingUp(None));
         }

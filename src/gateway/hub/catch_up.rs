@@ -193,7 +193,7 @@ impl Hub {
         for pursuit in &waiting {
             session.advance(pursuit.conversation, pursuit.position);
         }
-        while !waiting.is_empty() && !session.is_closed() {
+        while !waiting.is_empty() && !session.is_closed() && !session.is_withdrawn() {
             session.room().await;
             let spans: Vec<Span> = waiting.iter().take(SPANS).map(Pursuit::span).collect();
             let page = self
@@ -268,7 +268,7 @@ impl Hub {
                     self.repair(conversation);
                 }
                 // A session that ended meanwhile was not attached when its topics were left.
-                if session.is_closed() {
+                if session.is_closed() || session.is_withdrawn() {
                     self.topics
                         .with(conversation, |topic| topic.detach(session.id()));
                 }

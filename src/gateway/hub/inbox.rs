@@ -21,7 +21,7 @@ impl Hub {
         while let Some(Some(signal)) = stop.run_until_cancelled(signals.recv()).await {
             match signal {
                 Signal::Payload { channel, payload } => self.take(channel, payload),
-                Signal::Gap(doubt) => self.resync(doubt),
+                Signal::Gap(doubt) => self.resync(doubt.name()),
                 Signal::PublishDoubt => self.publish_heads(),
             }
         }

@@ -7,6 +7,7 @@ mod heads;
 mod inbox;
 mod presence;
 mod repair;
+mod signals;
 mod topics;
 mod users;
 
@@ -136,6 +137,11 @@ impl Hub {
             let stop = stop.clone();
             async move { sweeper.sweep(stop).await }
         });
+        let presence = Arc::clone(self);
+        self.tracker.spawn({
+            let stop = stop.clone();
+            async move { presence.heed_presence(stop).await }
+        });
         self.listen(stop).await;
         self.stop.cancel();
         self.tracker.close();
@@ -232,6 +238,23 @@ impl Hub {
             .copied()
             .unwrap_or_default()
             .min(member.last_seq()))
+    }
+
+    /// Offers a session nothing more; what it was given before is still written, and its requests are still answered.
+    pub(super) fn withdraw(&self, session: &Session) {
+        session.withdraw();
+        for conversation in session.conversations() {
+            self.topics
+                .with(conversation, |topic| topic.detach(session.id()));
+        }
+    }
+
+    pub(super) fn cursors(&self) -> Option<&Arc<Cursors>> {
+        self.cursors.get()
+    }
+
+    pub(super) fn jitter(&self, up_to: Duration) -> Duration {
+        self.entropy.jitter(up_to)
     }
 
     /// How many sessions there are.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::super::offer::Offer;
 use super::Hub;
-use crate::bus::Doubt;
 use crate::domain::{ConversationId, Member, Seq};
 use crate::store::Span;
 
@@ -82,8 +81,8 @@ impl Hub {
     }
 
     /// Something may have been lost: re-reads what the local sessions may have missed (D16).
-    pub(super) fn resync(self: &Arc<Self>, doubt: Doubt) {
-        tracing::info!(?doubt, "resync");
+    pub(super) fn resync(self: &Arc<Self>, doubt: &'static str) {
+        tracing::info!(doubt, "resync");
         let hub = Arc::clone(self);
         self.tracker.spawn(async move {
             tokio::time::sleep(hub.entropy.jitter(JITTER)).await;
@@ -119,7 +118,7 @@ impl Hub {
         }
     }
 
-    async fn until_read<T, F>(&self, mut read: impl FnMut() -> F) -> Option<T>
+    pub(super) async fn until_read<T, F>(&self, mut read: impl FnMut() -> F) -> Option<T>
     where
         F: Future<Output = crate::store::StoreResult<T>>,
     {

@@ -207,12 +207,13 @@ impl Socket {
 
     /// Runs what answers later; waits first while too many do.
     async fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let unanswered = self.session.as_ref().map(Session::take_request);
         self.outbox.set_busy(true);
         let permit = Arc::clone(&self.in_flight).acquire_owned().await;
         self.outbox.set_busy(false);
         tokio::spawn(async move {
             work.await;
-            drop(permit);
+            drop((permit, unanswered));
         });
     }
 

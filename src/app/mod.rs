@@ -1,0 +1,250 @@
+//! The composition root: builds everything from the configuration. With `backends`, the only file that names adapters.
+
+mod backends;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::http::HeaderValue;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{Health, Readiness};
+use crate::api::{self, ApiConfig};
+use crate::auth::{Auth, AuthConfig, Secret};
+use crate::bus::Bus;
+use crate::chat::{Announce, Chat, Cursors, Limits, Ports};
+use crate::config::{Config, StartError};
+use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
+use crate::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts};
+use crate::gateway::native::{self, NativeConfig};
+use crate::gateway::requests::Requests;
+use crate::gateway::socketio;
+use crate::lifecycle::{Failure, Service};
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::store::committer::{Committer, CommitterConfig};
+use crate::store::frontier::Frontier;
+use crate::web;
+use backends::Parts;
+
+/// For a client's first word, when its handshake carried no token.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// The first and the longest wait before the schema is tried again.
+const MIGRATE_RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// A gateway.
+pub struct App {
+    router: Router,
+    hub: Arc<Hub>,
+    committer: Arc<Committer>,
+    cursors: Arc<Cursors>,
+    parts: Parts,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// What everything shares.
+struct World {
+    gateway: GatewayId,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<Entropy>,
+}
+
+impl World {
+    fn new() -> Self {
+        let entropy = Arc::new(Entropy::from_os());
+        Self { gateway: GatewayId::generate(&entropy), clock: Arc::new(SystemClock), entropy }
+    }
+}
+
+impl App {
+    /// Builds the gateway and starts its tasks. Waits for the store's schema: without its unique keys nothing may be
+    /// written. A store that is away is tried for ever, and named in the log and by readiness.
+    ///
+    /// # Errors
+    /// When the data directory cannot be used, or what was configured is refused by an adapter.
+    pub async fn start(config: &Config, metrics: Metrics, readiness: Arc<Readiness>) -> Result<Self, Failure> {
+        let world = World::new();
+        let _ = metrics;
+        let parts = Parts::build(config, &world).await?;
+        tracing::info!(gateway = %world.gateway, "this gateway");
+        migrate_for_ever(&*parts.store, &readiness).await?;
+        Ok(Self::assemble(config, &world, parts, &readiness)?)
+    }
+
+    fn assemble(config: &Config, world: &World, parts: Parts, readiness: &Readiness) -> Result<Self, StartError> {
+        let World { clock, entropy, .. } = world;
+        let frontier = Arc::new(Frontier::default());
+        let hub = Hub::new(
+            HubConfig { grace: config.presence.offline_grace, watched: config.limits.watched_users },
+            HubPorts {
+                store: Arc::clone(&parts.store),
+                bus: Arc::clone(&parts.bus),
+                presence: Arc::clone(&parts.presence),
+                frontier: Arc::clone(&frontier),
+                clock: Arc::clone(clock),
+                entropy: Arc::clone(entropy),
+            },
+        );
+        let announce: Arc<dyn Announce> = Arc::new(HubAnnouncer(Arc::clone(&hub)));
+        let cursors = Arc::new(Cursors::new(Arc::clone(&parts.store), Arc::clone(&announce)));
+        hub.keep_cursors(Arc::clone(&cursors));
+        let committer = Arc::new(Committer::new(
+            CommitterConfig::default(),
+            Arc::clone(&parts.store),
+            Arc::clone(&announce),
+            frontier,
+            Arc::clone(entropy),
+        ));
+        let auth = Auth::start(&auth_config(config, &parts)?, Arc::clone(clock), Arc::clone(entropy))
+            .map_err(|error| StartError::of("jwt_secret", error.to_string()))?;
+        let chat = Arc::new(Chat::new(
+            Ports {
+                store: Arc::clone(&parts.store),
+                committer: Arc::clone(&committer),
+                presence: Arc::clone(&parts.presence),
+                announce,
+                auth: Arc::new(auth),
+                clock: Arc::clone(clock),
+                entropy: Arc::clone(entropy),
+            },
+            Limits {
+                content_bytes: config.limits.content_bytes,
+                room_members: config.limits.room_members,
+                ..Limits::default()
+            },
+        ));
+        let requests = Requests::new(Arc::clone(&chat), Arc::clone(&hub));
+        let router = routes(config, world, chat, &requests)?;
+        watch_bus(readiness, &parts.bus);
+        let app = Self { router, hub, committer, cursors, parts, stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        app.spawn_tasks();
+        Ok(app)
+    }
+
+    fn spawn_tasks(&self) {
+        let (hub, cursors, presence) =
+            (Arc::clone(&self.hub), Arc::clone(&self.cursors), Arc::clone(&self.parts.presence));
+        let stop = || self.stop.clone();
+        let (stop_hub, stop_cursors, stop_presence) = (stop(), stop(), stop());
+        self.tasks.spawn(async move { hub.run(stop_hub).await });
+        self.tasks.spawn(async move { cursors.run(stop_cursors).await });
+        self.tasks.spawn(async move { presence.run(stop_presence).await });
+        if let Some(mut changes) = self.parts.primary_changes.clone() {
+            let (hub, stop) = (Arc::clone(&self.hub), stop());
+            self.tasks.spawn(async move {
+                while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
+                    hub.primary_changed().await;
+                }
+            });
+        }
+        self.tasks.close();
+    }
+}
+
+/// Everything clients can reach.
+fn routes(config: &Config, world: &World, chat: Arc<Chat>, requests: &Requests) -> Result<Router, StartError> {
+    let origins: Result<Vec<HeaderValue>, _> =
+        config.server.cors_origins.iter().map(|origin| origin.parse()).collect();
+    let allowed_origins =
+        origins.map_err(|_| StartError::of("cors_origins", "an origin has a character that is not allowed"))?;
+    let sessions = &config.sessions;
+    let native = NativeConfig {
+        frame_bytes: sessions.frame_bytes,
+        outbox_bytes: sessions.outbox_bytes,
+        ping_interval: sessions.ping_interval,
+        ping_timeout: sessions.ping_timeout,
+        hello_within: HELLO_WITHIN,
+    };
+    let router = api::router(chat, ApiConfig { allowed_origins })
+        .merge(native::router(native, requests.clone(), Arc::clone(&world.entropy)))
+        .merge(socketio::chat_router(config, world.gateway, requests.clone(), &world.entropy))
+        .merge(web::router());
+    Ok(router)
+}
+
+fn auth_config(config: &Config, parts: &Parts) -> Result<AuthConfig, StartError> {
+    let secrets = parts.secrets.iter().map(|secret| Secret::parse(secret.expose())).collect::<Result<Vec<_>, _>>();
+    Ok(AuthConfig {
+        secrets: secrets.map_err(|error| StartError::of("jwt_secret", error.to_string()))?,
+        access_lifetime: config.auth.access_token_lifetime,
+        refresh_lifetime: config.auth.refresh_token_lifetime,
+        password_threads: config.auth.password_threads,
+        password_queue: config.auth.password_queue,
+        ..AuthConfig::default()
+    })
+}
+
+fn watch_bus(readiness: &Readiness, bus: &Arc<dyn Bus>) {
+    let bus = Arc::clone(bus);
+    readiness.check("bus", move || match bus.health() {
+        Ok(()) => Health::Well,
+        Err(reason) => Health::Degraded(reason),
+    });
+}
+
+async fn migrate_for_ever(store: &dyn Store, readiness: &Readiness) -> Result<(), Failure> {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let is_there = Arc::new(AtomicBool::new(false));
+    let shown = Arc::clone(&is_there);
+    readiness.check("schema", move || match shown.load(Ordering::Relaxed) {
+        true => Health::Well,
+        false => Health::Failed("waiting for the store".to_owned()),
+    });
+    let mut pause = MIGRATE_RETRY.0;
+    loop {
+        match store.migrate().await {
+            Ok(()) => break,
+            Err(crate::store::StoreError::Broken(cause)) => return Err(Failure::Runtime(cause)),
+            Err(error) => tracing::warn!(%error, "waiting for the store"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(MIGRATE_RETRY.1);
+    }
+    is_there.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Brings the database's schema up to date.
+///
+/// # Errors
+/// When the database does not answer, or refuses.
+pub async fn migrate(config: &Config) -> Result<(), Failure> {
+    let parts = Parts::build(config, &World::new()).await?;
+    let migrated = parts.store.migrate().await;
+    parts.close().await;
+    migrated.map_err(|error| Failure::Runtime(error.to_string()))
+}
+
+#[async_trait]
+impl Service for App {
+    fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    async fn drain(&self, deadline: Instant) {
+        self.hub.drain(deadline).await;
+        let stored = async {
+            self.committer.idle().await;
+            self.cursors.settle().await;
+        };
+        if timeout_at(deadline, stored).await.is_err() {
+            tracing::warn!("stopping with outcomes or cursors unknown");
+        }
+        self.stop.cancel();
+        if timeout_at(deadline, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some tasks did not end in time");
+        }
+        self.parts.close().await;
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("hub", &self.hub).finish_non_exhaustive()
+    }
+}

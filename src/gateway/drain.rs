@@ -1,0 +1,73 @@
+//! Draining (P10, D33): hands the sessions over to other gateways, spread over the time there is, so that nothing is
+//! lost, and nothing is repeated that was proved received. Knows the hub and the cursors; what follows is the process's
+//! own end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::hub::Hub;
+use super::offer::Encoded;
+use super::outbox::Reason;
+use super::session::Session;
+
+/// The share of the grace over which sessions are spread; the rest is for the last ones' proofs and for storing.
+const SPREAD: f64 = 0.6;
+/// How long one session's last answers and proofs are waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often they are looked at. Nothing wakes on "everything is proved", and a drain is rare.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Hub {
+    /// Ends every session, each at a random moment before about half of the time to the deadline has passed; resolves
+    /// when all have ended, at the deadline at the latest.
+    pub async fn drain(self: &Arc<Self>, deadline: Instant) {
+        let window = deadline.saturating_duration_since(Instant::now()).mul_f64(SPREAD);
+        for session in self.sessions() {
+            let after = self.jitter(window);
+            tell(&session, after);
+            let hub = Arc::clone(self);
+            tokio::spawn(async move { hub.hand_over(&session, after).await });
+        }
+        while self.session_count() > 0 && Instant::now() < deadline {
+            sleep(LOOK).await;
+        }
+        // Whoever came while we were draining, or did not end in time.
+        for session in self.sessions() {
+            session.close(Reason::Draining);
+        }
+    }
+
+    async fn hand_over(self: Arc<Self>, session: &Arc<Session>, after: Duration) {
+        sleep(after).await;
+        self.withdraw(session);
+        let patience = Instant::now() + PATIENCE;
+        while !(session.is_settled() && session.is_idle()) && !session.is_closed() {
+            if Instant::now() >= patience {
+                break;
+            }
+            session.mark_now();
+            sleep(LOOK).await;
+        }
+        self.settle_cursors(patience).await;
+        session.close(Reason::Draining);
+    }
+
+    /// Stores what is proved, but does not wait for a store that is away.
+    async fn settle_cursors(&self, patience: Instant) {
+        if let Some(cursors) = self.cursors() {
+            tokio::select! {
+                () = cursors.settle() => {}
+                () = sleep_until(patience) => {}
+            }
+        }
+    }
+}
+
+/// Tells a client that knows the event when to go; others find their transport closed then, and reconnect.
+fn tell(session: &Session, after: Duration) {
+    let json = format!(r#"{{"afterMs":{}}}"#, after.as_millis());
+    session.write_encoded(&Encoded::new("reconnect", Bytes::from(json)));
+}
