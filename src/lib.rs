@@ -6,5 +6,6 @@
 pub mod bus;
 pub mod chat;
 pub mod domain;
+pub mod gateway;
 pub mod presence;
 pub mod store;
