@@ -2,6 +2,7 @@
 
 pub mod closing;
 mod drain;
+pub mod engineio;
 pub mod envelope;
 pub mod heartbeat;
 pub mod hub;
@@ -13,4 +14,5 @@ mod proof;
 mod receipts;
 pub mod requests;
 pub mod session;
+pub mod socketio;
 mod topic;

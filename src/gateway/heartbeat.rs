@@ -1,0 +1,224 @@
+//! The heartbeat of all sessions: one heap of moments and one task, not a timer per session. Knows when, not how, a
+//! ping is sent.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::sync::atomic::{self, AtomicBool};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::outbox::{Outbox, Reason, Shared};
+
+/// The heartbeat's state of one session.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    /// Keeps the shared wheel turning as long as a session needs it.
+    _wheel: Wheel,
+    interval: Duration,
+    timeout: Duration,
+    /// When the last pong came, or the session began.
+    answered: Instant,
+    /// Since when a pong is missing: the moment its ping fell due or was written.
+    waiting: Option<Instant>,
+    /// A ping is due and the writer has not taken it yet.
+    due: bool,
+    busy: bool,
+    settle_by: Option<Instant>,
+}
+
+/// What a look at the pulse asks for.
+#[derive(Debug)]
+pub(super) struct Beat {
+    pub(super) ping: bool,
+    pub(super) next: Instant,
+}
+
+impl Pulse {
+    pub(super) const fn new(
+        wheel: Wheel,
+        now: Instant,
+        interval: Duration,
+        timeout: Duration,
+        settle_by: Option<Instant>,
+    ) -> Self {
+        Self {
+            _wheel: wheel,
+            interval,
+            timeout,
+            answered: now,
+            waiting: None,
+            due: false,
+            busy: false,
+            settle_by,
+        }
+    }
+
+    /// The next moment at which something may have to be done.
+    pub(super) fn next(&self) -> Instant {
+        let beat = match self.waiting {
+            Some(since) => since + self.timeout,
+            None => self.answered + self.interval,
+        };
+        self.settle_by.map_or(beat, |settle_by| settle_by.min(beat))
+    }
+
+    pub(super) fn beat(&mut self, now: Instant) -> Result<Beat, Reason> {
+        if self.settle_by.is_some_and(|settle_by| settle_by <= now) {
+            return Err(Reason::ConnectTimeout);
+        }
+        let mut ping = false;
+        match self.waiting {
+            Some(since) if since + self.timeout <= now => {
+                if !self.busy {
+                    return Err(Reason::PingTimeout);
+                }
+                self.waiting = Some(now);
+            }
+            Some(_) => {}
+            None if self.answered + self.interval <= now => {
+                // From when it fell due, so that a late look does not lengthen the client's time.
+                self.waiting = Some(self.answered + self.interval);
+                self.due = true;
+                ping = true;
+            }
+            None => {}
+        }
+        Ok(Beat {
+            ping,
+            next: self.next(),
+        })
+    }
+
+    pub(super) const fn ping_is_due(&self) -> bool {
+        self.due
+    }
+
+    pub(super) fn ping_written(&mut self, now: Instant) {
+        self.due = false;
+        self.waiting.get_or_insert(now);
+    }
+
+    pub(super) const fn answered(&mut self, now: Instant) {
+        self.answered = now;
+        self.waiting = None;
+        self.due = false;
+    }
+
+    pub(super) const fn settle(&mut self) {
+        self.settle_by = None;
+    }
+
+    pub(super) const fn set_busy(&mut self, busy: bool) {
+        self.busy = busy;
+    }
+}
+
+/// The one timer shared by all sessions of a gateway. Its task starts with the first session and ends when the last
+/// handle is gone.
+#[derive(Debug, Clone, Default)]
+pub struct Wheel(Arc<Core>);
+
+#[derive(Debug, Default)]
+struct Core {
+    /// One entry per living session.
+    heap: Mutex<BinaryHeap<Entry>>,
+    sooner: Arc<Notify>,
+    started: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: Instant,
+    outbox: Weak<Shared>,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    /// The soonest is the greatest, because the heap gives out the greatest.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.at.cmp(&self.at)
+    }
+}
+
+impl Wheel {
+    /// Looks at the outbox at this moment, and from then on whenever it asks for.
+    pub(super) fn schedule(&self, at: Instant, outbox: Weak<Shared>) {
+        let mut heap = self.0.heap.lock();
+        let is_soonest = heap.peek().is_none_or(|soonest| at < soonest.at);
+        heap.push(Entry { at, outbox });
+        drop(heap);
+        if !self.0.started.swap(true, atomic::Ordering::Relaxed) {
+            tokio::spawn(turn(Arc::downgrade(&self.0), Arc::clone(&self.0.sooner)));
+        }
+        if is_soonest {
+            self.0.sooner.notify_one();
+        }
+    }
+}
+
+impl Core {
+    /// Takes what is due, and says when the next is.
+    fn due(&self, now: Instant) -> (Vec<Weak<Shared>>, Option<Instant>) {
+        let mut heap = self.heap.lock();
+        let mut due = Vec::new();
+        while heap.peek().is_some_and(|entry| entry.at <= now) {
+            due.extend(heap.pop().map(|entry| entry.outbox));
+        }
+        (due, heap.peek().map(|entry| entry.at))
+    }
+
+    fn serve(&self, now: Instant) -> Option<Instant> {
+        let (due, next) = self.due(now);
+        let again: Vec<Entry> = due
+            .into_iter()
+            .filter_map(|outbox| {
+                let at = Outbox::upgrade(&outbox)?.beat(now)?;
+                Some(Entry { at, outbox })
+            })
+            .collect();
+        let soonest = again.iter().map(|entry| entry.at).min();
+        self.heap.lock().extend(again);
+        next.into_iter().chain(soonest).min()
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.sooner.notify_one();
+    }
+}
+
+async fn turn(wheel: Weak<Core>, sooner: Arc<Notify>) {
+    loop {
+        let next = match wheel.upgrade() {
+            Some(wheel) => wheel.serve(Instant::now()),
+            None => return,
+        };
+        match next {
+            Some(next) => {
+                tokio::select! {
+                    () = sleep_until(next) => {}
+                    () = sooner.notified() => {}
+                }
+            }
+            None => sooner.notified().await,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Frames as a transport sends them, and what is written at once. Knows no protocol.
+
+use std::collections::VecDeque;
+
+use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
+
+/// What a queued frame costs besides its bytes, in bytes: its place in the queue and its share of the encoding.
+pub const FRAME_OVERHEAD: usize = 64;
+
+/// One frame as the transport sends it. Cloning shares the bytes, so one encoding serves thousands of sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// A text frame.
+    Text(Utf8Bytes),
+    /// A binary frame.
+    Binary(Bytes),
+}
+
+impl Frame {
+    /// What the frame counts towards the outbox's limit, in bytes.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        FRAME_OVERHEAD
+            + match self {
+                Self::Text(text) => text.as_str().len(),
+                Self::Binary(bytes) => bytes.len(),
+            }
+    }
+}
+
+impl From<String> for Frame {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+/// What the writer writes next: the frames in order, then perhaps a ping, then one flush.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Frames in the order they were pushed.
+    pub frames: VecDeque<Frame>,
+    /// A ping follows the frames; its pong goes to [`Outbox::pong`].
+    pub ping: bool,
+}
+
+/// How pings may be used to prove receipt on the transport that takes a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pings {
+    /// A mark is proved by a ping behind it (WebSocket).
+    ForProof,
+    /// Only the heartbeat pings; marks are proved by the next poll (long-polling).
+    HeartbeatOnly,
+}

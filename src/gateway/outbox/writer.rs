@@ -1,0 +1,139 @@
+//! The outbox as its writer and the session's task see it.
+
+use std::collections::VecDeque;
+
+use tokio::sync::futures::Notified;
+use tokio::time::Instant;
+
+use super::{Batch, Frame, Mark, Outbox, Pings, State};
+use crate::gateway::heartbeat::Pulse;
+
+impl Outbox {
+    /// What there is to write now: at most `max_bytes` of frames, but at least one, and the ping that is due.
+    pub fn try_take(&self, max_bytes: usize, pings: Pings) -> Option<Batch> {
+        let mut state = self.0.state.lock();
+        let batch = state.batch(max_bytes, pings)?;
+        let has_room = state.bytes <= self.0.limit / 2;
+        drop(state);
+        if has_room && !batch.frames.is_empty() {
+            self.0.room.notify_waiters();
+        }
+        Some(batch)
+    }
+
+    /// Waits for something to write. `None` when the session has ended and nothing is left. Cancelling loses nothing.
+    pub async fn take(&self, max_bytes: usize, pings: Pings) -> Option<Batch> {
+        loop {
+            let signal = self.write_signal();
+            tokio::pin!(signal);
+            signal.as_mut().enable();
+            if let Some(batch) = self.try_take(max_bytes, pings) {
+                return Some(batch);
+            }
+            if self.is_closed() {
+                return None;
+            }
+            signal.await;
+        }
+    }
+
+    /// A pong came: what was written before its ping is proved. One that nobody asked for is ignored.
+    pub fn pong(&self) {
+        self.prove(|state| {
+            if state.proof.pong()
+                && let Some(pulse) = &mut state.pulse
+            {
+                pulse.answered(Instant::now());
+            }
+        });
+    }
+
+    /// Everything taken so far was received: the client polled again after the response that held it.
+    pub fn prove_taken(&self) {
+        self.prove(|state| state.proof.prove_taken());
+    }
+
+    fn prove(&self, step: impl FnOnce(&mut State)) {
+        let mut state = self.0.state.lock();
+        step(&mut state);
+        let report = state.proof.has_report();
+        let ping = state.proof.wants_ping();
+        drop(state);
+        if report {
+            self.0.to_session.notify_waiters();
+        }
+        if ping {
+            self.0.to_write.notify_waiters();
+        }
+    }
+
+    /// What is proved, if that is news or was asked for by [`Outbox::mark`]. For the session's own task.
+    #[must_use]
+    pub fn take_report(&self) -> Option<Mark> {
+        self.0.state.lock().proof.report()
+    }
+
+    /// Resolves when there may be something to write; look again with [`Outbox::try_take`].
+    pub fn write_signal(&self) -> Notified<'_> {
+        self.0.to_write.notified()
+    }
+
+    /// Resolves when the session's task should look at [`Outbox::take_report`], [`Outbox::reason`] and its own flags.
+    pub fn session_signal(&self) -> Notified<'_> {
+        self.0.to_session.notified()
+    }
+
+    /// Wakes the session's task.
+    pub fn wake_session(&self) {
+        self.0.to_session.notify_waiters();
+    }
+
+    /// Wakes the writer.
+    pub fn wake_writer(&self) {
+        self.0.to_write.notify_waiters();
+    }
+}
+
+impl State {
+    fn batch(&mut self, max_bytes: usize, pings: Pings) -> Option<Batch> {
+        let frames = self.frames(max_bytes);
+        self.proof.take(frames.len());
+        let ping = self.take_ping(pings);
+        (ping || !frames.is_empty()).then_some(Batch { frames, ping })
+    }
+
+    fn frames(&mut self, max_bytes: usize) -> VecDeque<Frame> {
+        if self.bytes <= max_bytes {
+            self.bytes = 0;
+            // The whole queue with its allocation: an idle session keeps none.
+            return std::mem::take(&mut self.queue);
+        }
+        let mut frames = VecDeque::new();
+        let mut taken = 0;
+        while let Some(frame) = self.queue.pop_front() {
+            if taken > 0 && taken + frame.cost() > max_bytes {
+                self.queue.push_front(frame);
+                break;
+            }
+            taken += frame.cost();
+            frames.push_back(frame);
+        }
+        self.bytes -= taken;
+        frames
+    }
+
+    fn take_ping(&mut self, pings: Pings) -> bool {
+        if self.end.is_some() || self.proof.ping_in_flight() {
+            return false;
+        }
+        let due = self.pulse.as_ref().is_some_and(Pulse::ping_is_due);
+        if !(due || (pings == Pings::ForProof && self.proof.wants_ping())) {
+            return false;
+        }
+        self.proof.ping_written();
+        if let Some(pulse) = &mut self.pulse {
+            pulse.ping_written(Instant::now());
+        }
+        true
+    }
+}
