@@ -3,10 +3,10 @@
 //! ARCHITECTURE.md has the bird's eye view. Dependencies point one way:
 //! `main → app → {api, gateway, adapters} → chat → {ports, auth} → domain`.
 
-pub mod api;
-pub mod auth;
 pub mod admin;
+pub mod api;
 pub mod app;
+pub mod auth;
 pub mod bus;
 pub mod chat;
 pub mod cli;

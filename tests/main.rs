@@ -1,7 +1,7 @@
 //! The integration tests: one binary, so that servers are started once and shared.
 #![cfg(test)]
 
-mod cli;
 mod api;
+mod cli;
 mod contract;
 mod support;

@@ -30,7 +30,11 @@ impl Parts {
     pub(super) async fn build(config: &Config, world: &World) -> Result<Self, StartError> {
         match &config.backends {
             Backends::Embedded { data_dir } => Self::embedded(config, world, data_dir),
-            Backends::Clustered { redis_url, mongodb_uri, mongodb_pool_size } => {
+            Backends::Clustered {
+                redis_url,
+                mongodb_uri,
+                mongodb_pool_size,
+            } => {
                 let mongo = MongoConfig {
                     max_pool_size: *mongodb_pool_size,
                     ..MongoConfig::new(mongodb_uri.expose(), config.limits.room_members)
@@ -42,7 +46,11 @@ impl Parts {
         }
     }
 
-    fn embedded(config: &Config, world: &World, data_dir: &std::path::Path) -> Result<Self, StartError> {
+    fn embedded(
+        config: &Config,
+        world: &World,
+        data_dir: &std::path::Path,
+    ) -> Result<Self, StartError> {
         let options = SqliteOptions {
             directory: data_dir.to_owned(),
             room_limit: config.limits.room_members,
@@ -79,8 +87,12 @@ impl Parts {
             .map_err(|error| StartError::of("mongodb_uri", error.to_string()))?;
         let bus = RedisBus::new(redis.clone(), world.gateway, Arc::clone(&world.entropy));
         bus.start();
-        let presence =
-            RedisPresence::new(redis, world.gateway, presence_config(config), Arc::clone(&world.entropy));
+        let presence = RedisPresence::new(
+            redis,
+            world.gateway,
+            presence_config(config),
+            Arc::clone(&world.entropy),
+        );
         Ok(Self {
             primary_changes: Some(store.primary_changes()),
             store: Arc::new(store),

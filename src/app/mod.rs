@@ -22,13 +22,11 @@ use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
 use crate::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts};
 use crate::gateway::native::{self, NativeConfig};
 use crate::gateway::requests::Requests;
-use crate::gateway::socketio;
 use crate::lifecycle::{Failure, Service};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::committer::{Committer, CommitterConfig};
 use crate::store::frontier::Frontier;
-use crate::web;
 use backends::Parts;
 
 /// For a client's first word, when its handshake carried no token.
@@ -57,7 +55,11 @@ struct World {
 impl World {
     fn new() -> Self {
         let entropy = Arc::new(Entropy::from_os());
-        Self { gateway: GatewayId::generate(&entropy), clock: Arc::new(SystemClock), entropy }
+        Self {
+            gateway: GatewayId::generate(&entropy),
+            clock: Arc::new(SystemClock),
+            entropy,
+        }
     }
 }
 
@@ -67,7 +69,11 @@ impl App {
     ///
     /// # Errors
     /// When the data directory cannot be used, or what was configured is refused by an adapter.
-    pub async fn start(config: &Config, metrics: Metrics, readiness: Arc<Readiness>) -> Result<Self, Failure> {
+    pub async fn start(
+        config: &Config,
+        metrics: Metrics,
+        readiness: Arc<Readiness>,
+    ) -> Result<Self, Failure> {
         let world = World::new();
         let _ = metrics;
         let parts = Parts::build(config, &world).await?;
@@ -76,11 +82,19 @@ impl App {
         Ok(Self::assemble(config, &world, parts, &readiness)?)
     }
 
-    fn assemble(config: &Config, world: &World, parts: Parts, readiness: &Readiness) -> Result<Self, StartError> {
+    fn assemble(
+        config: &Config,
+        world: &World,
+        parts: Parts,
+        readiness: &Readiness,
+    ) -> Result<Self, StartError> {
         let World { clock, entropy, .. } = world;
         let frontier = Arc::new(Frontier::default());
         let hub = Hub::new(
-            HubConfig { grace: config.presence.offline_grace, watched: config.limits.watched_users },
+            HubConfig {
+                grace: config.presence.offline_grace,
+                watched: config.limits.watched_users,
+            },
             HubPorts {
                 store: Arc::clone(&parts.store),
                 bus: Arc::clone(&parts.bus),
@@ -91,7 +105,10 @@ impl App {
             },
         );
         let announce: Arc<dyn Announce> = Arc::new(HubAnnouncer(Arc::clone(&hub)));
-        let cursors = Arc::new(Cursors::new(Arc::clone(&parts.store), Arc::clone(&announce)));
+        let cursors = Arc::new(Cursors::new(
+            Arc::clone(&parts.store),
+            Arc::clone(&announce),
+        ));
         hub.keep_cursors(Arc::clone(&cursors));
         let committer = Arc::new(Committer::new(
             CommitterConfig::default(),
@@ -100,8 +117,12 @@ impl App {
             frontier,
             Arc::clone(entropy),
         ));
-        let auth = Auth::start(&auth_config(config, &parts)?, Arc::clone(clock), Arc::clone(entropy))
-            .map_err(|error| StartError::of("jwt_secret", error.to_string()))?;
+        let auth = Auth::start(
+            &auth_config(config, &parts)?,
+            Arc::clone(clock),
+            Arc::clone(entropy),
+        )
+        .map_err(|error| StartError::of("jwt_secret", error.to_string()))?;
         let chat = Arc::new(Chat::new(
             Ports {
                 store: Arc::clone(&parts.store),
@@ -121,19 +142,32 @@ impl App {
         let requests = Requests::new(Arc::clone(&chat), Arc::clone(&hub));
         let router = routes(config, world, chat, &requests)?;
         watch_bus(readiness, &parts.bus);
-        let app = Self { router, hub, committer, cursors, parts, stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        let app = Self {
+            router,
+            hub,
+            committer,
+            cursors,
+            parts,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
         app.spawn_tasks();
         Ok(app)
     }
 
     fn spawn_tasks(&self) {
-        let (hub, cursors, presence) =
-            (Arc::clone(&self.hub), Arc::clone(&self.cursors), Arc::clone(&self.parts.presence));
+        let (hub, cursors, presence) = (
+            Arc::clone(&self.hub),
+            Arc::clone(&self.cursors),
+            Arc::clone(&self.parts.presence),
+        );
         let stop = || self.stop.clone();
         let (stop_hub, stop_cursors, stop_presence) = (stop(), stop(), stop());
         self.tasks.spawn(async move { hub.run(stop_hub).await });
-        self.tasks.spawn(async move { cursors.run(stop_cursors).await });
-        self.tasks.spawn(async move { presence.run(stop_presence).await });
+        self.tasks
+            .spawn(async move { cursors.run(stop_cursors).await });
+        self.tasks
+            .spawn(async move { presence.run(stop_presence).await });
         if let Some(mut changes) = self.parts.primary_changes.clone() {
             let (hub, stop) = (Arc::clone(&self.hub), stop());
             self.tasks.spawn(async move {
@@ -147,11 +181,24 @@ impl App {
 }
 
 /// Everything clients can reach.
-fn routes(config: &Config, world: &World, chat: Arc<Chat>, requests: &Requests) -> Result<Router, StartError> {
-    let origins: Result<Vec<HeaderValue>, _> =
-        config.server.cors_origins.iter().map(|origin| origin.parse()).collect();
-    let allowed_origins =
-        origins.map_err(|_| StartError::of("cors_origins", "an origin has a character that is not allowed"))?;
+fn routes(
+    config: &Config,
+    world: &World,
+    chat: Arc<Chat>,
+    requests: &Requests,
+) -> Result<Router, StartError> {
+    let origins: Result<Vec<HeaderValue>, _> = config
+        .server
+        .cors_origins
+        .iter()
+        .map(|origin| origin.parse())
+        .collect();
+    let allowed_origins = origins.map_err(|_| {
+        StartError::of(
+            "cors_origins",
+            "an origin has a character that is not allowed",
+        )
+    })?;
     let sessions = &config.sessions;
     let native = NativeConfig {
         frame_bytes: sessions.frame_bytes,
@@ -160,15 +207,20 @@ fn routes(config: &Config, world: &World, chat: Arc<Chat>, requests: &Requests) 
         ping_timeout: sessions.ping_timeout,
         hello_within: HELLO_WITHIN,
     };
-    let router = api::router(chat, ApiConfig { allowed_origins })
-        .merge(native::router(native, requests.clone(), Arc::clone(&world.entropy)))
-        .merge(socketio::chat_router(config, world.gateway, requests.clone(), &world.entropy))
-        .merge(web::router());
+    let router = api::router(chat, ApiConfig { allowed_origins }).merge(native::router(
+        native,
+        requests.clone(),
+        Arc::clone(&world.entropy),
+    ));
     Ok(router)
 }
 
 fn auth_config(config: &Config, parts: &Parts) -> Result<AuthConfig, StartError> {
-    let secrets = parts.secrets.iter().map(|secret| Secret::parse(secret.expose())).collect::<Result<Vec<_>, _>>();
+    let secrets = parts
+        .secrets
+        .iter()
+        .map(|secret| Secret::parse(secret.expose()))
+        .collect::<Result<Vec<_>, _>>();
     Ok(AuthConfig {
         secrets: secrets.map_err(|error| StartError::of("jwt_secret", error.to_string()))?,
         access_lifetime: config.auth.access_token_lifetime,
@@ -245,6 +297,8 @@ impl Service for App {
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("hub", &self.hub).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("hub", &self.hub)
+            .finish_non_exhaustive()
     }
 }

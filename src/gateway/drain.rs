@@ -24,7 +24,9 @@ impl Hub {
     /// Ends every session, each at a random moment before about half of the time to the deadline has passed; resolves
     /// when all have ended, at the deadline at the latest.
     pub async fn drain(self: &Arc<Self>, deadline: Instant) {
-        let window = deadline.saturating_duration_since(Instant::now()).mul_f64(SPREAD);
+        let window = deadline
+            .saturating_duration_since(Instant::now())
+            .mul_f64(SPREAD);
         for session in self.sessions() {
             let after = self.jitter(window);
             tell(&session, after);

@@ -10,7 +10,6 @@ pub mod native;
 pub mod offer;
 pub mod outbox;
 mod pacer;
-mod proof;
 mod receipts;
 pub mod requests;
 pub mod session;

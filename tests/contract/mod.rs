@@ -3,7 +3,7 @@
 // `cfg(test)` holds for all of this binary; said here, it tells clippy that `unwrap` is at home in the suite.
 mod bus;
 mod bus_faults;
-#[cfg(test)]
-mod store;
 mod presence;
 mod presence_faults;
+#[cfg(test)]
+mod store;
