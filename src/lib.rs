@@ -16,3 +16,4 @@ pub mod logging;
 pub mod metrics;
 pub mod presence;
 pub mod store;
+pub mod web;
