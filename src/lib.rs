@@ -21,3 +21,4 @@ pub mod presence;
 pub mod redis;
 pub mod store;
 pub mod wire;
+pub mod web;

@@ -39,11 +39,11 @@ pub fn start(logging: &Logging) -> Result<(), StartError> {
     Ok(())
 }
 
-/// A panic in a task is a fault of ours: it goes where everything else is logged, in one line.
+/// A panic in a task is a fault of ours: it goes where everything else is logged, in one line. Its message may quote
+/// what a user wrote, so only its place is logged.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        let message = panic.payload_as_str().unwrap_or("no message");
-        tracing::error!(place, message, "a task panicked");
+        tracing::error!(place, "a task panicked");
     }));
 }

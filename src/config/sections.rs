@@ -18,7 +18,7 @@ pub struct Server {
     pub admin_listen: SocketAddr,
     /// The most client connections at once.
     pub connection_limit: usize,
-    /// Origins allowed to call the API from a browser; `*` for all, empty for none but our own page.
+    /// Origins allowed to call the API from a browser; empty for none but our own page.
     pub cors_origins: Vec<String>,
     /// How long a drain may take.
     pub drain_grace: Duration,
@@ -262,7 +262,7 @@ fn parse_origin(text: &str) -> Result<String, String> {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || "-._:[]".contains(c))
     };
-    if text == "*" || host.is_some_and(plain) {
+    if host.is_some_and(plain) {
         return Ok(text.to_owned());
     }
     Err(not_a(

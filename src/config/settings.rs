@@ -66,7 +66,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting!("server", "connection_limit", "HOBNOB_CONNECTION_LIMIT", "connection-limit", Number, "COUNT", Some("10000"),
         "The most client connections at once; further ones are closed at once, and the gateway is unready meanwhile."),
     setting!("server", "cors_origins", "HOBNOB_CORS_ORIGINS", "cors-origins", List, "ORIGINS", Some(""),
-        "Web origins whose pages may call the API, such as https://chat.example.org; * for every one."),
+        "Web origins, besides our own, whose pages may call the API, such as https://chat.example.org."),
     setting!("server", "drain_grace", "HOBNOB_DRAIN_GRACE", "drain-grace", Text, "DURATION", Some("25s"),
         "How long a stopping gateway takes to hand its clients over, at most (up to 1h)."),
 

@@ -146,6 +146,7 @@ fn wrong_values_are_refused_by_name() {
         ("HOBNOB_ADMIN_LISTEN", "127.0.0.1:99999"),
         ("HOBNOB_CONNECTION_LIMIT", "0"),
         ("HOBNOB_CORS_ORIGINS", "https://a.example/path"),
+        ("HOBNOB_CORS_ORIGINS", "*"),
         ("HOBNOB_DRAIN_GRACE", "25"),
         ("HOBNOB_JWT_SECRET", "too-short"),
         ("HOBNOB_JWT_SECRET_FILE", "/nonexistent/secret"),
