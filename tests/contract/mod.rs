@@ -4,3 +4,4 @@ mod bus;
 mod bus_faults;
 mod presence;
 mod presence_faults;
+mod redis_cluster;

@@ -103,6 +103,29 @@ impl Wire {
         Ok(())
     }
 
+    /// Which node has which slots, when channels are sharded: a moved slot leaves its subscriptions deaf without any event
+    /// (trap 9). Always asked of the same node, since each has its own view while slots move.
+    pub(super) async fn layout(&self, client: &Client) -> Result<Vec<String>, Error> {
+        if !self.sharded {
+            return Ok(Vec::new());
+        }
+        let command = CustomCommand::new_static("CLUSTER", ClusterHash::Custom(0), false);
+        let ranges: Value = client.custom(command, vec!["SLOTS"]).await?;
+        let mut layout: Vec<String> = ranges
+            .into_array()
+            .into_iter()
+            // First slot, last slot, master; replicas come and go without harm.
+            .map(|range| {
+                format!(
+                    "{:?}",
+                    range.into_array().into_iter().take(3).collect::<Vec<_>>()
+                )
+            })
+            .collect();
+        layout.sort_unstable();
+        Ok(layout)
+    }
+
     /// Ends subscriptions.
     pub(super) async fn unsubscribe(
         &self,
