@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use hobnob::bus::{Bus, Doubt, RedisBus, Signal};
+use hobnob::bus::{Doubt, RedisBus, Signal};
 use hobnob::domain::{Entropy, UserId};
 use hobnob::presence::{Presence, RedisPresence};
 use hobnob::redis::RedisConfig;
