@@ -30,6 +30,10 @@ const OPEN_LIMIT: Duration = Duration::from_millis(2_500);
 /// Commands that wait inside fred (trap 6: unlimited by default). When it is full, commands fail at once.
 const COMMAND_BUFFER: usize = 8_192;
 
+/// How often a command is written: more than once only when a cluster redirects it. What was in flight when a connection
+/// was lost is never repeated, because there is no reconnect policy.
+const ATTEMPTS: u32 = 3;
+
 /// Payloads between fred's reader and ours; this number sizes about nine channels, 12 MB in all (trap 1).
 const MESSAGE_BUFFER: usize = 8_192;
 
@@ -127,7 +131,7 @@ fn client(config: &RedisConfig, purpose: Purpose) -> Client {
     let mut connection = ConnectionConfig {
         connection_timeout: CONNECT_LIMIT,
         internal_command_timeout: COMMAND_LIMIT,
-        max_command_attempts: 1,
+        max_command_attempts: ATTEMPTS,
         max_command_buffer_len: COMMAND_BUFFER,
         ..ConnectionConfig::default()
     };

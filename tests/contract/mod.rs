@@ -7,3 +7,4 @@ mod presence;
 mod presence_faults;
 #[cfg(test)]
 mod store;
+mod redis_cluster;

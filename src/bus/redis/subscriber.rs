@@ -90,18 +90,19 @@ impl Subscriber {
     }
 
     async fn attend(&self, connection: &mut Connection, gap: bool, backoff: &mut Backoff) -> End {
-        if let Err(error) = self.establish(connection, gap).await {
-            return End::Trouble(error);
-        }
+        let layout = match self.establish(connection, gap).await {
+            Ok(layout) => layout,
+            Err(error) => return End::Trouble(error),
+        };
         backoff.reset();
         let mut watchdog = interval(WATCHDOG);
         watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let done = tokio::select! {
                 error = connection.ended() => Err(error),
-                () = self.standing.deafness() => Err(deaf()),
+                () = self.standing.deafness() => Err(trouble("it does not hear its own probe")),
                 () = self.interest.changed() => self.keep_up(connection).await,
-                _ = watchdog.tick() => self.watch(connection).await,
+                _ = watchdog.tick() => self.watch(connection, &layout).await,
             };
             if let Err(error) = done {
                 return End::Trouble(error);
@@ -111,7 +112,9 @@ impl Subscriber {
 
     /// Subscribes everything wanted on a new connection; only then is the gap told, so that a re-read after it leaves
     /// no hole.
-    async fn establish(&self, connection: &Connection, gap: bool) -> Result<(), Error> {
+    async fn establish(&self, connection: &Connection, gap: bool) -> Result<Vec<String>, Error> {
+        // Before subscribing: a slot that moves in between is seen to have moved.
+        let layout = self.shared.wire.layout(connection.client()).await?;
         let probes = self.hearing.names().to_vec();
         self.shared
             .wire
@@ -125,11 +128,14 @@ impl Subscriber {
             tracing::info!(?doubt, "subscriber is back");
             self.shared.outlet.gap(doubt);
         }
-        Ok(())
+        Ok(layout)
     }
 
-    async fn watch(&self, connection: &Connection) -> Result<(), Error> {
+    async fn watch(&self, connection: &Connection, layout: &[String]) -> Result<(), Error> {
         connection.client().ping::<()>(None).await?;
+        if self.shared.wire.layout(connection.client()).await? != layout {
+            return Err(trouble("slots of the cluster have moved"));
+        }
         self.keep_up(connection).await
     }
 
@@ -163,11 +169,8 @@ impl Subscriber {
     }
 }
 
-fn deaf() -> Error {
-    Error::new(
-        fred::error::ErrorKind::IO,
-        "connected, but it did not hear its own probe",
-    )
+fn trouble(what: &'static str) -> Error {
+    Error::new(fred::error::ErrorKind::IO, what)
 }
 
 /// Takes payloads from one connection and hands them over; it does nothing else, so that Redis never has to cut the

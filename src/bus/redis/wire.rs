@@ -8,7 +8,8 @@ use bytes::Bytes;
 use fred::clients::Client;
 use fred::error::Error;
 use fred::interfaces::{ClientLike, PubsubInterface};
-use fred::types::Value;
+use fred::types::{ClusterHash, CustomCommand, Value};
+use futures_util::future::try_join_all;
 
 use super::super::Channel;
 use crate::domain::GatewayId;
@@ -93,17 +94,36 @@ impl Wire {
     /// Subscribes, and returns when the server has confirmed it: fred returns before, so a PING follows (trap 4).
     pub(super) async fn subscribe(&self, client: &Client, names: Vec<String>) -> Result<(), Error> {
         if self.sharded {
-            // One channel per command: several may live on several nodes, and stray replies shift others (trap 3).
-            for name in names {
-                client.ssubscribe(name).await?;
-            }
-            return Ok(());
+            return subscribe_shards(client, names).await;
         }
         for batch in batches(names) {
             client.subscribe(batch).await?;
             client.ping::<()>(None).await?;
         }
         Ok(())
+    }
+
+    /// Which node has which slots, when channels are sharded: a moved slot leaves its subscriptions deaf without any event
+    /// (trap 9). Always asked of the same node, since each has its own view while slots move.
+    pub(super) async fn layout(&self, client: &Client) -> Result<Vec<String>, Error> {
+        if !self.sharded {
+            return Ok(Vec::new());
+        }
+        let command = CustomCommand::new_static("CLUSTER", ClusterHash::Custom(0), false);
+        let ranges: Value = client.custom(command, vec!["SLOTS"]).await?;
+        let mut layout: Vec<String> = ranges
+            .into_array()
+            .into_iter()
+            // First slot, last slot, master; replicas come and go without harm.
+            .map(|range| {
+                format!(
+                    "{:?}",
+                    range.into_array().into_iter().take(3).collect::<Vec<_>>()
+                )
+            })
+            .collect();
+        layout.sort_unstable();
+        Ok(layout)
     }
 
     /// Ends subscriptions.
@@ -113,6 +133,7 @@ impl Wire {
         names: Vec<String>,
     ) -> Result<(), Error> {
         if self.sharded {
+            // fred waits for no answer, so that one after the other is fast.
             for name in names {
                 client.sunsubscribe(name).await?;
             }
@@ -124,6 +145,19 @@ impl Wire {
         }
         Ok(())
     }
+}
+
+/// One channel per command, since the answers to several would shift those of other commands (trap 3); and a custom
+/// command, since fred's own waits for each answer before it sends the next. The answer is the confirmation.
+async fn subscribe_shards(client: &Client, names: Vec<String>) -> Result<(), Error> {
+    let command = CustomCommand::new_static("SSUBSCRIBE", ClusterHash::FirstKey, false);
+    for batch in batches(names) {
+        let asked = batch
+            .into_iter()
+            .map(|name| client.custom::<Value, _>(command.clone(), vec![name]));
+        try_join_all(asked).await?;
+    }
+    Ok(())
 }
 
 fn parse<T: FromStr>(id: &str) -> Option<T> {

@@ -1,0 +1,173 @@
+//! The bus and presence over a Redis Cluster: sharded pub/sub on every node, and a slot that moves under a
+//! subscription. Knows no more of the cluster than its slots.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use hobnob::bus::{Doubt, RedisBus, Signal};
+use hobnob::domain::{Entropy, UserId};
+use hobnob::presence::{Presence, RedisPresence};
+use hobnob::redis::RedisConfig;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::bus::{Gateway, eventually, gateway_id, user};
+use super::presence::TIMES;
+use crate::support::leash::{Leashed, free_port, scratch, tool};
+
+/// Two masters, each with half of the slots.
+struct Cluster {
+    nodes: Vec<Node>,
+}
+
+struct Node {
+    _process: Leashed,
+    _directory: TempDir,
+    port: u16,
+}
+
+impl Node {
+    fn start() -> Self {
+        let (directory, port) = (scratch("redis-cluster"), free_port());
+        let mut command = Command::new(tool("redis-server"));
+        command
+            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--cluster-port", &free_port().to_string()])
+            .args(["--cluster-enabled", "yes", "--save", "", "--dir"])
+            .arg(directory.path());
+        Self {
+            _process: Leashed::start(directory.path(), &command),
+            _directory: directory,
+            port,
+        }
+    }
+
+    /// What `redis-cli` prints for a command.
+    fn ask(&self, arguments: &[&str]) -> String {
+        let output = Command::new(tool("redis-cli"))
+            .args(["-p", &self.port.to_string()])
+            .args(arguments)
+            .output()
+            .expect("redis-cli runs");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    fn number(&self, of: &str) -> String {
+        let info = self.ask(&["CLUSTER", "INFO"]);
+        let line = info.lines().find_map(|line| line.strip_prefix(of));
+        line.unwrap_or_default().trim().to_owned()
+    }
+}
+
+impl Cluster {
+    async fn start() -> Self {
+        let nodes = vec![Node::start(), Node::start()];
+        for node in &nodes {
+            eventually("a node answers", || node.ask(&["PING"]) == "PONG").await;
+        }
+        nodes[0].ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
+        nodes[1].ask(&["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
+        let bus_port = nodes[1].ask(&["CONFIG", "GET", "cluster-port"]);
+        let bus_port = bus_port.lines().last().expect("a port").to_owned();
+        let port = nodes[1].port.to_string();
+        nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus_port]);
+        for node in &nodes {
+            eventually("the cluster is whole", || {
+                node.number("cluster_state:") == "ok"
+                    && node.number("cluster_slots_ok:") == "16384"
+                    && node.number("cluster_known_nodes:") == "2"
+            })
+            .await;
+        }
+        Self { nodes }
+    }
+
+    fn config(&self) -> RedisConfig {
+        let url = format!("redis-cluster://127.0.0.1:{}", self.nodes[0].port);
+        RedisConfig::parse(&url).unwrap()
+    }
+
+    async fn gateway(&self, number: u64) -> Gateway {
+        let entropy = Arc::new(Entropy::from_os());
+        let bus = RedisBus::new(self.config(), gateway_id(number), entropy);
+        bus.start();
+        Gateway::on(Arc::new(bus)).await
+    }
+
+    /// Gives the slot of this key to the second node.
+    fn move_slot(&self, key: &str) {
+        let slot = self.nodes[0].ask(&["CLUSTER", "KEYSLOT", key]);
+        let new_owner = self.nodes[1].ask(&["CLUSTER", "MYID"]);
+        for node in self.nodes.iter().rev() {
+            let moved = node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &new_owner]);
+            assert_eq!(moved, "OK");
+        }
+    }
+
+    fn is_on_the_first_node(&self, key: &str) -> bool {
+        let slot = self.nodes[0].ask(&["CLUSTER", "KEYSLOT", key]);
+        slot.parse::<u16>().expect("a slot") < 8_192
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn channels_of_every_node_are_heard() {
+    let cluster = Cluster::start().await;
+    let (mut one, other) = (cluster.gateway(1).await, cluster.gateway(2).await);
+    for byte in 0..100 {
+        one.hear(&[user(byte)]).await;
+        other.say(user(byte), vec![byte]);
+    }
+    let mut heard = Vec::new();
+    for _ in 0..100 {
+        heard.push(one.payload().await.1[0]);
+    }
+    heard.sort_unstable();
+    assert_eq!(heard, (0..100).collect::<Vec<u8>>());
+    one.bus.unsubscribe(&[user(1)]);
+    eventually("it hears well", || one.bus.health().is_ok()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_is_a_gap_and_heard_again() {
+    let cluster = Cluster::start().await;
+    let (mut one, other) = (cluster.gateway(1).await, cluster.gateway(2).await);
+    let name = |byte: u8| format!("hobnob:user:{}", UserId::from_bytes([byte; 12]));
+    let moving = (0..=255)
+        .find(|byte| cluster.is_on_the_first_node(&name(*byte)))
+        .expect("half of them are");
+    one.hear(&[user(moving)]).await;
+    cluster.move_slot(&name(moving));
+    one.until(&Signal::Gap(Doubt::Reconnected)).await;
+    other.healthy().await;
+    other.say(user(moving), "on the other node");
+    assert_eq!(one.payload().await.1, "on the other node");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn presence_spans_the_nodes() {
+    let cluster = Cluster::start().await;
+    let entropy = Arc::new(Entropy::from_os());
+    let presence = RedisPresence::new(cluster.config(), gateway_id(1), TIMES, entropy);
+    let presence = Arc::new(presence);
+    let (runner, stop) = (Arc::clone(&presence), CancellationToken::new());
+    let until = stop.clone();
+    let running = tokio::spawn(async move { runner.run(until).await });
+    let users: Vec<UserId> = (0..100)
+        .map(|byte| UserId::from_bytes([byte; 12]))
+        .collect();
+    for user in &users {
+        // What fails before the connection stands is made good.
+        let _transition = presence.enter(*user).await;
+    }
+    loop {
+        match presence.online(&users).await {
+            Ok(online) if online.iter().all(|online| *online) => break,
+            _ => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+        }
+    }
+    let _transition = presence.exit(users[0]).await.unwrap();
+    assert_eq!(presence.online(&users[..2]).await.unwrap(), [false, true]);
+    stop.cancel();
+    running.await.unwrap();
+}
