@@ -15,7 +15,7 @@ use crate::domain::{ClientMessageId, ConversationId, Event, Seq, UserId};
 use crate::store::{End, Span, StoreResult};
 
 /// The most conversations in one query for heads.
-const HEADS: usize = 1000;
+pub(super) const HEADS: usize = 1000;
 
 /// The most spans in one query for events.
 const SPANS: usize = 100;
@@ -202,7 +202,7 @@ fn range(span: &Span) -> Document {
 }
 
 /// The index that every read by place uses.
-fn by_place() -> Hint {
+pub(super) fn by_place() -> Hint {
     Hint::Name(CONVERSATION_SEQ.to_owned())
 }
 

@@ -23,6 +23,7 @@ mod migrate;
 mod overviews;
 mod primary;
 mod projections;
+mod recency;
 mod schema;
 mod transaction;
 mod users;

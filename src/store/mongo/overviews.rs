@@ -1,32 +1,18 @@
-//! A user's list of conversations. Three steps: when each had its last message; the order and the page; then, for the
-//! page alone, everything else.
+//! A user's list of conversations: when each had its last message is asked in `recency.rs`; here are the order, the
+//! page, and, for the page alone, everything else.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use futures_util::{TryStreamExt, try_join};
-use mongodb::bson::{DateTime, Document, doc};
+use mongodb::bson::doc;
 use serde::Deserialize;
 
 use super::MongoStore;
-use super::documents::{MemberDocument, conversation_id, number, seq, timestamp, user_key};
-use crate::domain::{Conversation, ConversationId, Event, Member, Seq, Timestamp, UserId};
+use super::documents::{conversation_id, user_key};
+use super::recency::{Line, of_each_log};
+use crate::domain::{Conversation, ConversationId, Event, Seq, Timestamp, UserId};
 use crate::store::{Overview, Span, StoreResult};
-
-/// A membership with the last message of its log.
-#[derive(Deserialize)]
-struct ListedDocument {
-    #[serde(flatten)]
-    member: MemberDocument,
-    last: Vec<LastDocument>,
-}
-
-/// Where and when the last message is.
-#[derive(Deserialize)]
-struct LastDocument {
-    seq: i64,
-    at: DateTime,
-}
 
 /// How many messages of a conversation are unread; no document when there are none.
 #[derive(Deserialize)]
@@ -38,12 +24,6 @@ struct UnreadDocument {
 #[derive(Deserialize)]
 struct CountDocument {
     count: i64,
-}
-
-/// A line of the list before it is filled in.
-struct Line {
-    member: Member,
-    last: Option<(Seq, Timestamp)>,
 }
 
 impl MongoStore {
@@ -63,42 +43,6 @@ impl MongoStore {
             .collect();
         let page = page(lines, &created, after, limit);
         self.fill_in(user, page).await
-    }
-
-    /// The active memberships, and that of the last line of the page before even if it ended, so that paging goes on
-    /// behind it.
-    async fn list_lines(
-        &self,
-        user: UserId,
-        after: Option<ConversationId>,
-    ) -> StoreResult<Vec<Line>> {
-        let mut listed = vec![doc! { "leftSeq": null }];
-        listed.extend(after.map(|after| doc! { "conversation": after.to_string() }));
-        let theirs = doc! { "$and": [
-            { "$gte": ["$seq", "$$joined"] },
-            { "$lte": ["$seq", "$$left"] },
-        ]};
-        let variables = doc! {
-            "joined": "$joinedSeq",
-            "left": { "$ifNull": ["$leftSeq", number(Seq::MAX)] },
-        };
-        let last = [
-            doc! { "$match": { "kind": "message", "$expr": theirs } },
-            doc! { "$sort": { "seq": -1 } },
-            doc! { "$limit": 1 },
-            doc! { "$project": { "_id": 0, "seq": 1, "at": 1 } },
-        ];
-        let pipeline = [
-            doc! { "$match": { "user": user_key(user), "$or": listed } },
-            of_each("last", variables, last.to_vec()),
-        ];
-        let found = self
-            .members
-            .aggregate(pipeline)
-            .max_time(self.server_limit)
-            .with_type::<ListedDocument>();
-        let found: Vec<ListedDocument> = found.await?.try_collect().await?;
-        found.into_iter().map(Line::try_from).collect()
     }
 
     async fn fill_in(&self, user: UserId, page: Vec<Line>) -> StoreResult<Vec<Overview>> {
@@ -160,7 +104,7 @@ impl MongoStore {
         let from = doc! { "read": "$readSeq", "joined": "$joinedSeq" };
         let pipeline = [
             doc! { "$match": { "user": user_key(user), "conversation": { "$in": keys } } },
-            of_each("unread", from, count),
+            of_each_log("unread", from, count),
             doc! { "$project": { "_id": 0, "conversation": 1, "unread": 1 } },
         ];
         let found = self
@@ -176,33 +120,6 @@ impl MongoStore {
         });
         counts.collect()
     }
-}
-
-impl TryFrom<ListedDocument> for Line {
-    type Error = crate::store::StoreError;
-
-    fn try_from(document: ListedDocument) -> StoreResult<Self> {
-        let last = match document.last.first() {
-            Some(last) => Some((seq(last.seq)?, timestamp(last.at))),
-            None => None,
-        };
-        Ok(Self {
-            member: document.member.try_into()?,
-            last,
-        })
-    }
-}
-
-/// A stage that runs a pipeline over the log of each membership.
-fn of_each(name: &str, variables: Document, pipeline: Vec<Document>) -> Document {
-    doc! { "$lookup": {
-        "from": "events",
-        "localField": "conversation",
-        "foreignField": "conversation",
-        "let": variables,
-        "pipeline": pipeline,
-        "as": name,
-    }}
 }
 
 /// The newest first, by the last message or else by creation; conversations of the same moment by id. What has neither

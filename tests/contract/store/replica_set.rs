@@ -1,0 +1,284 @@
+//! Opens the MongoDB store for the suite, and what is true of it alone: its schema, and servers that freeze, die, lose
+//! their majority and are elected. Each case that breaks a server has its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hobnob::domain::{Clock, ConversationId, Entropy, Seq, SystemClock, UserId};
+use hobnob::store::mongo::{MongoConfig, MongoStore};
+use hobnob::store::{CursorMove, NewMessage, Stop, Store, StoreError};
+use mongodb::bson::{DateTime, Document, doc};
+use mongodb::error::{ErrorKind, WriteFailure};
+
+use super::scene::{ROOM_LIMIT, Scene, all, assert_dense, texts};
+use crate::support::servers::{Mongo, shared_mongo};
+
+/// Far more than any wait here takes; what does not end by then does not end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A migrated store in a database that all cases share. The limit is far from what a call takes: none may end by it.
+pub(crate) async fn open() -> (Arc<dyn Store>, ()) {
+    let store = connect(shared_mongo().await, "contract", PATIENCE).await;
+    store.migrate().await.unwrap();
+    (store, ())
+}
+
+async fn connect(mongo: &Mongo, database: &str, limit: Duration) -> Arc<MongoStore> {
+    let mut config = MongoConfig::new(mongo.uri(database), ROOM_LIMIT);
+    config.operation_timeout = limit;
+    let entropy = Arc::new(Entropy::from_os());
+    Arc::new(MongoStore::connect(config, entropy).await.unwrap())
+}
+
+/// A store with the limit of time of an impatient operator, over servers that are going to be broken.
+async fn scene_over(mongo: &Mongo) -> (Scene, Arc<MongoStore>) {
+    let patient = connect(mongo, "faults", PATIENCE).await;
+    patient.migrate().await.unwrap();
+    let store = connect(mongo, "faults", Duration::from_secs(2)).await;
+    (Scene::new(store.clone()), store)
+}
+
+async fn raw(mongo: &Mongo, database: &str) -> mongodb::Database {
+    let client = mongodb::Client::with_uri_str(mongo.uri(database));
+    client.await.unwrap().database(database)
+}
+
+/// Sends until the outcome is known, as the committer does, and says where the message is.
+async fn send(scene: &Scene, room: ConversationId, message: &NewMessage) -> Seq {
+    let known = async {
+        loop {
+            let Ok(heads) = scene.store.heads(&[room]).await else {
+                continue;
+            };
+            let next = heads.get(&room).map_or(Seq::new(1), |head| head.next());
+            let outcome = scene.append(room, next.get(), vec![message.clone()]).await;
+            let own_id = &message.client_message_id;
+            match outcome.stopped {
+                None => return next,
+                Some(Stop::ClientMessageIdTaken) => {
+                    let stored = scene
+                        .store
+                        .message_by_client_id(room, message.sender, own_id)
+                        .await;
+                    if let Ok(Some(event)) = stored {
+                        return event.seq;
+                    }
+                }
+                Some(Stop::SeqTaken | Stop::Unknown(_)) => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, known)
+        .await
+        .expect("the outcome becomes known")
+}
+
+async fn assert_unknown(scene: &Scene, room: ConversationId, at: u64, message: &NewMessage) {
+    let attempt = scene.append(room, at, vec![message.clone()]);
+    let outcome = tokio::time::timeout(PATIENCE, attempt).await.unwrap();
+    assert!(
+        matches!(outcome.stopped, Some(Stop::Unknown(_))),
+        "{outcome:?}"
+    );
+    assert_eq!(outcome.committed, 0);
+}
+
+async fn assert_unavailable(scene: &Scene, room: ConversationId, user: UserId) {
+    let rooms = [room];
+    let (heads, member, ping, moved) = tokio::time::timeout(PATIENCE, async {
+        let cursor = CursorMove {
+            conversation: room,
+            user,
+            delivered: Seq::new(1),
+            read: Seq::ZERO,
+        };
+        tokio::join!(
+            scene.store.heads(&rooms),
+            scene.store.member(room, user),
+            scene.store.ping(),
+            scene.store.move_cursors(std::slice::from_ref(&cursor)),
+        )
+    })
+    .await
+    .expect("every call is bounded");
+    let failures = [heads.err(), member.err(), ping.err(), moved.err()];
+    for failure in failures {
+        assert!(
+            matches!(failure, Some(StoreError::Unavailable(_))),
+            "{failure:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_server_makes_outcomes_unknown_and_the_retry_finds_what_was_stored() {
+    let mongo = Mongo::start_replica_set(1).await;
+    let (scene, _) = scene_over(&mongo).await;
+    let (room, owner) = scene.room().await;
+    scene.say(room, owner, "before").await;
+    let message = scene.message(owner, "meanwhile");
+    mongo.stop(0);
+    assert_unknown(&scene, room, 2, &message).await;
+    assert_unavailable(&scene, room, owner).await;
+    mongo.cont(0);
+    assert_eq!(send(&scene, room, &message).await, Seq::new(2));
+    assert_eq!(send(&scene, room, &message).await, Seq::new(2));
+    assert_eq!(texts(&scene.log(room).await), ["before", "meanwhile"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_keeps_what_was_acknowledged() {
+    let mut mongo = Mongo::start_replica_set(1).await;
+    let (scene, store) = scene_over(&mongo).await;
+    let (room, owner) = scene.room().await;
+    let kept = scene.messages(owner, 50);
+    assert_eq!(scene.append(room, 1, kept).await, all(50));
+    let before = *store.primary_changes().borrow();
+    mongo.kill9(0);
+    let message = scene.message(owner, "after");
+    assert_unknown(&scene, room, 51, &message).await;
+    assert_unavailable(&scene, room, owner).await;
+    mongo.restart(0).await;
+    assert_eq!(send(&scene, room, &message).await, Seq::new(51));
+    assert_dense(&scene.log(room).await);
+    let mut changes = store.primary_changes();
+    let found_again = changes.wait_for(|count| *count > before);
+    tokio::time::timeout(PATIENCE, found_again)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_majority_nothing_is_committed_or_seen() {
+    let mongo = Mongo::start_with_election_timeout(3, Duration::from_secs(30)).await;
+    let (scene, _) = scene_over(&mongo).await;
+    let (room, owner) = scene.room().await;
+    scene.say(room, owner, "before").await;
+    let primary = mongo.wait_for_primary().await;
+    let others = (0..mongo.member_count()).filter(|member| *member != primary);
+    let others: Vec<usize> = others.collect();
+    others.iter().for_each(|member| mongo.stop(*member));
+    let message = scene.message(owner, "meanwhile");
+    assert_unknown(&scene, room, 2, &message).await;
+    // It is stored on the primary, but an election may take it back: no read shows it (D1).
+    assert_eq!(scene.head(room).await, Seq::new(1));
+    let own_id = &message.client_message_id;
+    let found = scene.store.message_by_client_id(room, owner, own_id).await;
+    assert_eq!(found.unwrap(), None);
+    others.iter().for_each(|member| mongo.cont(*member));
+    assert_eq!(send(&scene, room, &message).await, Seq::new(2));
+    assert_eq!(texts(&scene.log(room).await), ["before", "meanwhile"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_election_loses_nothing_and_is_noticed() {
+    let mongo = Mongo::start_replica_set(3).await;
+    let (scene, store) = scene_over(&mongo).await;
+    let (room, owner) = scene.room().await;
+    scene.say(room, owner, "first").await;
+    let before = *store.primary_changes().borrow();
+    let messages = scene.messages(owner, 40);
+    let sending = async {
+        let mut places = Vec::new();
+        for message in &messages {
+            places.push(send(&scene, room, message).await);
+        }
+        places
+    };
+    let (places, _deposed) = tokio::join!(sending, mongo.step_down(10));
+    let expected: Vec<Seq> = (2..).map(Seq::new).take(messages.len()).collect();
+    assert_eq!(places, expected);
+    let log = scene.log(room).await;
+    assert_dense(&log);
+    assert_eq!(log.len(), messages.len() + 1);
+    let mut changes = store.primary_changes();
+    let elected = changes.wait_for(|count| *count > before);
+    tokio::time::timeout(PATIENCE, elected)
+        .await
+        .unwrap()
+        .unwrap();
+    scene.store.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_that_a_crash_left_behind_does_not_block_a_migration() {
+    let mongo = shared_mongo().await;
+    let locks = raw(mongo, "locked").await.collection("migrations");
+    let soon = SystemClock.now().after(Duration::from_secs(1));
+    let until = DateTime::from_millis(soon.millis());
+    let left_behind = doc! { "_id": "lock", "holder": "crashed", "until": until };
+    locks.insert_one(left_behind).await.unwrap();
+    let store = connect(mongo, "locked", PATIENCE).await;
+    store.migrate().await.unwrap();
+    let left: Option<Document> = locks.find_one(doc! {}).await.unwrap();
+    assert_eq!(left, None, "the lock is given back");
+    assert!(SystemClock.now() >= soon, "it was waited for");
+}
+
+#[tokio::test]
+async fn a_migration_after_a_restore_clamps_cursors_to_the_log() {
+    let mongo = shared_mongo().await;
+    let store = connect(mongo, "restored", PATIENCE).await;
+    store.migrate().await.unwrap();
+    let scene = Scene::new(store);
+    let users = scene.users(2).await;
+    let room = scene.room_of(&users).await;
+    scene.say_all(room, scene.messages(users[0], 5)).await;
+    let cursor = |user, seq| CursorMove {
+        conversation: room,
+        user,
+        delivered: Seq::new(seq),
+        read: Seq::new(seq - 1),
+    };
+    // What a dump that is older than the cursors looks like.
+    let moves = [cursor(users[0], 9), cursor(users[1], 3)];
+    scene.store.move_cursors(&moves).await.unwrap();
+    scene.store.migrate().await.unwrap();
+    let beyond = scene.member(room, users[0]).await.unwrap();
+    let within = scene.member(room, users[1]).await.unwrap();
+    assert_eq!(beyond.delivered_seq, Seq::new(5));
+    assert_eq!(beyond.read_seq, Seq::new(5));
+    assert_eq!(within.delivered_seq, Seq::new(3));
+    assert_eq!(within.read_seq, Seq::new(2));
+}
+
+#[tokio::test]
+async fn the_database_itself_refuses_what_is_no_event() {
+    let (store, ()) = open().await;
+    let scene = Scene::new(store);
+    let (room, owner) = scene.room().await;
+    scene.say(room, owner, "hello").await;
+    let events = raw(shared_mongo().await, "contract").await;
+    let events = events.collection::<Document>("events");
+    let this = doc! { "conversation": room.to_string() };
+    let mut event = events.find_one(this).await.unwrap().unwrap();
+    event.remove("_id");
+    event.insert("_id", mongodb::bson::oid::ObjectId::new());
+    event.insert("seq", "two");
+    let refused = events.insert_one(event).await.unwrap_err();
+    let code = match &*refused.kind {
+        ErrorKind::Write(WriteFailure::WriteError(error)) => error.code,
+        other => panic!("{other}"),
+    };
+    assert_eq!(code, 121, "DocumentValidationFailure");
+}
+
+#[tokio::test]
+async fn heads_skip_from_log_to_log() {
+    let mongo = shared_mongo().await;
+    let store = connect(mongo, "profiled", PATIENCE).await;
+    store.migrate().await.unwrap();
+    let scene = Scene::new(store);
+    let (room, owner) = scene.room().await;
+    scene.say_all(room, scene.messages(owner, 100)).await;
+    let database = raw(mongo, "profiled").await;
+    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    assert_eq!(scene.head(room).await, Seq::new(100));
+    let profile = database.collection::<Document>("system.profile");
+    let this = doc! { "command.pipeline.0.$match.conversation.$in": room.to_string() };
+    let read = profile.find_one(this).await.unwrap().unwrap();
+    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    assert!(read.get_i32("keysExamined").unwrap() <= 3, "{read}");
+    assert_eq!(read.get_i32("docsExamined").unwrap(), 0);
+}
