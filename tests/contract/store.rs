@@ -47,7 +47,8 @@ macro_rules! store_contract {
                     memberships_include_former_ones,
                     cursors_never_move_back,
                     many_cursors_move_at_once_and_unknown_ones_are_ignored,
-                    racing_cursors_end_at_the_furthest;
+                    racing_cursors_end_at_the_furthest,
+                    migrating_brings_cursors_back_to_the_head;
                 append:
                     a_run_is_stored_as_it_was_sent,
                     a_taken_seq_stops_a_run_and_stores_nothing,
@@ -101,6 +102,7 @@ macro_rules! store_contract {
                     former_and_deleted_rooms_are_not_listed,
                     unread_are_the_messages_of_others_after_the_read_cursor,
                     a_late_member_sees_their_own_part_only,
+                    messages_before_one_s_joining_do_not_move_a_conversation,
                     a_deleted_message_stays_the_last_one,
                     unread_is_counted_up_to_its_limit;
             }

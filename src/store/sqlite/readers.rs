@@ -106,3 +106,58 @@ impl Drop for Lease<'_> {
         self.idle.lock().extend(self.connection.take());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    fn one_reader() -> Readers {
+        let connection = Connection::open_in_memory().unwrap();
+        Readers::new(vec![connection], Duration::from_secs(60))
+    }
+
+    fn one(connection: &Connection) -> Result<i64, Failure> {
+        Ok(connection.query_row("SELECT 1", [], |row| row.get(0))?)
+    }
+
+    #[tokio::test]
+    async fn a_connection_comes_back_after_a_failure_and_after_a_panic() {
+        let readers = one_reader();
+        let fails = |_: &Connection| Err::<(), _>(Failure::Broken("on purpose".to_owned()));
+        assert!(matches!(
+            readers.run(fails).await,
+            Err(StoreError::Broken(_))
+        ));
+        let panics = |_: &Connection| -> Result<(), Failure> { panic!("on purpose") };
+        assert!(readers.run(panics).await.is_err());
+        assert_eq!(readers.run(one).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn too_many_waiting_reads_are_refused() {
+        let readers = one_reader();
+        let (gate, opened) = channel::<()>();
+        let blocking = readers.run(move |_| {
+            let _ = opened.recv();
+            Ok(1)
+        });
+        let waiting = (0..QUEUE).map(|_| readers.run(one));
+        let opening = async { drop(gate) };
+        let (first, answers, ()) = tokio::join!(blocking, join_all(waiting), opening);
+        assert!(first.is_ok());
+        let refused = answers.iter().filter(|answer| answer.is_err());
+        assert_eq!(refused.count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_closed_pool_is_unavailable() {
+        let readers = one_reader();
+        readers.close();
+        let answer = readers.run(one).await;
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))));
+    }
+}

@@ -130,3 +130,28 @@ pub(super) fn take_token(
     });
     Ok(taken.optional()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::schema;
+
+    #[test]
+    fn tokens_that_expired_long_ago_are_swept_and_later_ones_are_kept() {
+        let connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&connection).unwrap();
+        let put = |number: u8, expires_at: i64, now: i64| {
+            let token = RefreshToken {
+                hash: [number; 32],
+                user: UserId::from_bytes([number; 12]),
+                expires_at: Timestamp::from_millis(expires_at),
+            };
+            put_token(&connection, &token, Timestamp::from_millis(now)).unwrap();
+        };
+        put(1, 1_000, 0);
+        put(2, 1_001, 0);
+        put(3, 9_000, 1_001 + KEPT_EXPIRED);
+        let there = |number: u8| take_token(&connection, &[number; 32]).unwrap().is_some();
+        assert_eq!([1, 2, 3].map(there), [false, true, true]);
+    }
+}

@@ -119,7 +119,9 @@ pub(crate) async fn runs_have_their_outcomes_in_order(scene: &Scene) {
     }
     let old = scene.message(owner, "old");
     for room in &rooms[1..3] {
-        assert_eq!(scene.append(*room, 1, vec![old.clone()]).await, all(1));
+        let id = scene.event_id();
+        let message = NewMessage { id, ..old.clone() };
+        assert_eq!(scene.append(*room, 1, vec![message]).await, all(1));
     }
     let run = |room, first, messages| Run {
         conversation: room,

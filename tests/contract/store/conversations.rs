@@ -260,3 +260,22 @@ pub(crate) async fn racing_cursors_end_at_the_furthest(scene: &Scene) {
     let cursors = (member.delivered_seq.get(), member.read_seq.get());
     assert_eq!(cursors, (20, 10));
 }
+
+pub(crate) async fn migrating_brings_cursors_back_to_the_head(scene: &Scene) {
+    let users = scene.users(2).await;
+    let (room, silent) = (scene.room_of(&users).await, scene.room_of(&users).await);
+    scene.say_all(room, scene.messages(users[0], 3)).await;
+    // As after a restore of a log that is older than its cursors (D37).
+    move_to(scene, room, users[0], 9, 2).await;
+    move_to(scene, room, users[1], 7, 8).await;
+    move_to(scene, silent, users[0], 1, 1).await;
+    scene.store.migrate().await.unwrap();
+    let cursors = async |room, user| {
+        let member = scene.member(room, user).await.unwrap();
+        (member.delivered_seq.get(), member.read_seq.get())
+    };
+    assert_eq!(cursors(room, users[0]).await, (3, 2));
+    assert_eq!(cursors(room, users[1]).await, (3, 3));
+    assert_eq!(cursors(silent, users[0]).await, (0, 0));
+    assert_eq!(cursors(silent, users[1]).await, (0, 0));
+}

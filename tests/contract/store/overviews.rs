@@ -188,6 +188,19 @@ pub(crate) async fn a_late_member_sees_their_own_part_only(scene: &Scene) {
     assert_eq!((text_of(&last), overview.unread), (Some("welcome"), 1));
 }
 
+pub(crate) async fn messages_before_one_s_joining_do_not_move_a_conversation(scene: &Scene) {
+    let (user, owner) = (scene.user().await, scene.user().await);
+    let late = scene.room_of(&[owner]).await;
+    let own = scene.room_of(&[user]).await;
+    scene.say(late, owner, "before them").await;
+    let role = Role::Member;
+    let join = ChangeKind::AddMember { user, role };
+    scene.apply(late, owner, join).await;
+    assert_eq!(ids(&list(scene, user).await), [own, late]);
+    scene.say(late, owner, "welcome").await;
+    assert_eq!(ids(&list(scene, user).await), [late, own]);
+}
+
 pub(crate) async fn a_deleted_message_stays_the_last_one(scene: &Scene) {
     let (room, owner) = scene.room().await;
     scene.say(room, owner, "first").await;
