@@ -1,5 +1,7 @@
 //! The integration tests: one binary, so that servers are started once and shared.
+
 #![cfg(test)]
 
 mod contract;
 mod support;
+mod tidy;
