@@ -1,7 +1,9 @@
 //! The integration tests: one binary, so that servers are started once and shared.
+
 #![cfg(test)]
 
 mod api;
 mod cli;
 mod contract;
 mod support;
+mod tidy;

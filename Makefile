@@ -1,0 +1,40 @@
+# `make test` on a fresh Debian 12 machine with Rust is all it takes; see CONTRIBUTING.md.
+
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+CARGO ?= cargo
+
+.PHONY: help run tools test check advisories cluster bench clean
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: ## One gateway on the embedded store: http://127.0.0.1:3000
+	$(CARGO) run --release --locked
+
+tools: ## Install what is missing on this machine; the only step that uses the network
+	deploy/local/tools.sh
+
+# The documentation's examples come first, so that the last lines are those of the integration tests.
+test: tools ## Every test, with real Redis, MongoDB, Socket.IO client and browser
+	$(CARGO) test --workspace --locked --doc
+	$(CARGO) test --workspace --locked --lib --bins --tests
+
+check: tools ## Format, lints, documentation, shell scripts, licences and sources
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+	shellcheck .ci/run deploy/local/leash deploy/local/*.sh
+	$(CARGO) deny --locked check bans licenses sources
+
+advisories: ## Known vulnerabilities among the dependencies (asks the RustSec database)
+	$(CARGO) deny --locked check advisories
+
+cluster: ## Redis, a MongoDB replica set and three gateways until Ctrl-C; MEMBERS=3 for elections
+	deploy/local/cluster.sh
+
+bench: ## Micro-benchmarks; loadtest/ measures the whole system
+	$(CARGO) bench --workspace --locked
+
+clean: ## Remove what was built, keep the tools
+	$(CARGO) clean
+	rm -rf .local

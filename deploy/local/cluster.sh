@@ -1,0 +1,249 @@
+#!/usr/bin/env bash
+# A whole hobnob on this machine: Redis, a MongoDB replica set and several gateways, on loopback only.
+#
+#   cluster.sh             starts it, prints its addresses, stops everything on Ctrl-C (`make cluster`)
+#   cluster.sh up          starts it and returns when every gateway is ready
+#   cluster.sh status      lists its processes; exits 1 unless all of them run
+#   cluster.sh down        stops it: gateways drain first, then MongoDB and Redis
+#
+# From the environment:
+#   MEMBERS=1 or 3         members of the replica set (1)
+#   GATEWAYS               number of gateways (3)
+#   LISTEN_PORT            first gateway's port, the others follow (3001); a taken one is replaced by a free one
+#   ADMIN_PORT             the same for the admin ports (9091)
+#   HOBNOB_BIN             a binary to run instead of building target/release/hobnob
+#   CLUSTER_DIR            state, data and logs (.local/cluster); two clusters need two
+#   any other HOBNOB_*     handed to the gateways
+# CLUSTER_DIR/env can be sourced: CLUSTER_URLS, CLUSTER_ADMIN_URLS, HOBNOB_REDIS_URL, HOBNOB_MONGODB_URI. Every `up`
+# starts with empty servers; logs stay after `down`.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+PATH="$PWD/.tools/bin:$PATH"
+
+members=${MEMBERS:-1}
+gateways=${GATEWAYS:-3}
+state=${CLUSTER_DIR:-.local/cluster}
+binary=${HOBNOB_BIN:-target/release/hobnob}
+readonly READY_SECONDS=60 DRAIN_SECONDS=45
+
+fail() {
+    printf 'cluster: %s\n' "$*" >&2
+    exit 1
+}
+
+taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# The wanted port, or a free one when it is taken.
+port_or_free() {
+    if taken "$1"; then free_port; else echo "$1"; fi
+}
+
+# When a process was started, in clock ticks since boot: with it a reused process id is not mistaken for ours.
+start_time() {
+    local stat
+    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+    stat=${stat##*) }
+    # Field 22 of the whole line is field 20 after the command's name; a zombie no longer counts as running.
+    case $stat in Z*) return 1 ;; esac
+    awk '{ print $20 }' <<<"$stat"
+}
+
+# start NAME COMMAND...: in a session of its own, so that Ctrl-C reaches this script alone and the order of stopping
+# is ours.
+start() {
+    local name=$1
+    shift
+    # shellcheck disable=SC2016 # the inner shell expands them
+    setsid --fork bash -c 'echo "$$" >"$0.pid.new"; exec "$@"' "$state/$name" "$@" \
+        </dev/null >"$state/logs/$name.log" 2>&1
+    until [ -s "$state/$name.pid.new" ]; do sleep 0.02; done
+    local pid
+    pid=$(cat "$state/$name.pid.new")
+    echo "$pid $(start_time "$pid" || echo gone)" >"$state/$name.pid"
+    rm -f "$state/$name.pid.new"
+}
+
+# The process id behind a pid file, if that very process still runs.
+running() {
+    local pid started
+    read -r pid started <"$1" || return 1
+    [ "$(start_time "$pid" || echo none)" = "$started" ] || return 1
+    echo "$pid"
+}
+
+# stop SECONDS PIDFILE...: SIGTERM to all at once, SIGKILL to what is left after the time.
+stop() {
+    local deadline=$((SECONDS + $1)) file pid
+    shift
+    for file in "$@"; do
+        if pid=$(running "$file"); then kill -TERM "$pid" 2>/dev/null || true; fi
+    done
+    for file in "$@"; do
+        while pid=$(running "$file"); do
+            if [ "$SECONDS" -ge "$deadline" ]; then
+                echo "cluster: $(basename "$file" .pid) did not stop in time, killed" >&2
+                kill -KILL "$pid" 2>/dev/null || true
+            fi
+            sleep 0.05
+        done
+        rm -f "$file"
+    done
+}
+
+# Whether an HTTP server on the port answers a path with 200.
+answers_ok() {
+    local status=
+    { exec 3<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null || return 1
+    printf 'GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' "$2" >&3
+    IFS= read -r -t 5 status <&3 || true
+    exec 3>&-
+    [[ $status == HTTP/1.?\ 200* ]]
+}
+
+# wait_until NAME COMMAND...: until it succeeds, while process NAME runs.
+wait_until() {
+    local name=$1 deadline=$((SECONDS + READY_SECONDS))
+    shift
+    until "$@"; do
+        if ! running "$state/$name.pid" >/dev/null || [ "$SECONDS" -ge "$deadline" ]; then
+            tail -n 20 "$state/logs/$name.log" >&2 || true
+            fail "$name did not become ready; see $state/logs/$name.log"
+        fi
+        sleep 0.1
+    done
+}
+
+redis_pongs() { [ "$(redis-cli -p "$1" ping 2>/dev/null)" = PONG ]; }
+
+start_redis() {
+    local port
+    port=$(free_port)
+    start redis redis-server --bind 127.0.0.1 --port "$port" --save '' --appendonly no --dir "$state/data"
+    wait_until redis redis_pongs "$port"
+    export HOBNOB_REDIS_URL="redis://127.0.0.1:$port"
+}
+
+start_mongo() {
+    local ports=() hosts='' index port
+    for ((index = 1; index <= members; index++)); do
+        port=$(free_port)
+        mkdir -p "$state/data/mongo$index"
+        start "mongo$index" mongod --bind_ip 127.0.0.1 --port "$port" --nounixsocket --replSet rs0 \
+            --dbpath "$state/data/mongo$index" --wiredTigerCacheSizeGB 0.5 --quiet \
+            --setParameter shutdownTimeoutMillisForSignaledShutdown=1000
+        wait_until "mongo$index" taken "$port"
+        ports+=("$port")
+        hosts="$hosts${hosts:+,}127.0.0.1:$port"
+    done
+    deploy/local/replica_set.py "${ports[@]}"
+    export HOBNOB_MONGODB_URI="mongodb://$hosts/hobnob?replicaSet=rs0"
+}
+
+start_gateways() {
+    local index port admin urls='' admin_urls='' admin_ports=()
+    HOBNOB_JWT_SECRET=${HOBNOB_JWT_SECRET:-$(head -c 48 /dev/urandom | base64 -w 0)}
+    export HOBNOB_JWT_SECRET
+    for ((index = 1; index <= gateways; index++)); do
+        port=$(port_or_free $((${LISTEN_PORT:-3001} + index - 1)))
+        admin=$(port_or_free $((${ADMIN_PORT:-9091} + index - 1)))
+        HOBNOB_LISTEN="127.0.0.1:$port" HOBNOB_ADMIN_LISTEN="127.0.0.1:$admin" start "gateway$index" "$binary"
+        # One after the other: two gateways may otherwise be given the same free port.
+        wait_until "gateway$index" answers_ok "$admin" /livez
+        admin_ports+=("$admin")
+        urls="$urls${urls:+ }http://127.0.0.1:$port"
+        admin_urls="$admin_urls${admin_urls:+ }http://127.0.0.1:$admin"
+    done
+    for ((index = 1; index <= gateways; index++)); do
+        wait_until "gateway$index" answers_ok "${admin_ports[index - 1]}" /readyz
+    done
+    cat >"$state/env" <<ENV
+CLUSTER_URLS="$urls"
+CLUSTER_ADMIN_URLS="$admin_urls"
+export HOBNOB_REDIS_URL="$HOBNOB_REDIS_URL"
+export HOBNOB_MONGODB_URI="$HOBNOB_MONGODB_URI"
+ENV
+}
+
+pid_files() { find "$state" -maxdepth 1 -name "$1*.pid" 2>/dev/null | sort; }
+
+# What must hold before anything is started, and so before anything may be cleaned up.
+check_startable() {
+    local file
+    for file in $(pid_files ''); do
+        if running "$file" >/dev/null; then fail "already up in $state: cluster.sh down first"; fi
+    done
+    for file in redis-server redis-cli mongod python3; do
+        command -v "$file" >/dev/null || fail "$file is missing: make tools"
+    done
+}
+
+up() {
+    if [ -z "${HOBNOB_BIN:-}" ]; then cargo build --release --locked; fi
+    rm -rf "$state/data" "$state/env"
+    rm -f "$state"/*.pid
+    mkdir -p "$state/data" "$state/logs"
+    start_redis
+    start_mongo
+    start_gateways
+    cat "$state/env"
+    echo "# logs: $state/logs"
+}
+
+down() {
+    local files
+    mapfile -t files < <(pid_files gateway)
+    stop "$DRAIN_SECONDS" "${files[@]}"
+    mapfile -t files < <(pid_files '')
+    stop 15 "${files[@]}"
+    rm -rf "$state/data" "$state/env"
+}
+
+status() {
+    local file all=0 found=1
+    for file in $(pid_files ''); do
+        found=0
+        if running "$file" >/dev/null; then
+            printf '%-10s running, pid %s\n' "$(basename "$file" .pid)" "$(running "$file")"
+        else
+            printf '%-10s gone\n' "$(basename "$file" .pid)"
+            all=1
+        fi
+    done
+    [ "$found" -eq 0 ] || echo "nothing is up in $state"
+    [ "$all" -eq 0 ] && [ "$found" -eq 0 ]
+}
+
+# Exits with 0 when asked to stop once it is up, with 1 when a process ended by itself.
+foreground() {
+    local watcher
+    check_startable
+    # Bash runs this on Ctrl-C and SIGTERM too. A second Ctrl-C must not leave half a cluster behind.
+    trap 'trap "" INT TERM; down' EXIT
+    up
+    echo "# Ctrl-C stops it"
+    while status >/dev/null; do sleep 0.5; done &
+    watcher=$!
+    # Only around `wait`: bash 5.2 misparses a trap that fires inside a command substitution.
+    trap 'kill "$watcher"; echo "# stopping"; exit 0' INT TERM
+    wait "$watcher"
+    trap - INT TERM
+    status >&2 || true
+    fail "a process has ended; logs are in $state/logs"
+}
+
+case ${1:-} in
+'') foreground ;;
+up)
+    check_startable
+    trap 'down' EXIT
+    up
+    trap - EXIT
+    ;;
+down) down ;;
+status) status ;;
+*) fail "usage: cluster.sh [up|down|status]" ;;
+esac

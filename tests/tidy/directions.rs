@@ -1,0 +1,160 @@
+//! `main → app → {api, gateway, adapters} → chat → {ports, auth} → domain`, and nobody else names an adapter's library.
+//!
+//! Knows the folders of `src`; what a test module imports is its own business.
+
+use super::{Source, assert_none, sources};
+
+/// What each folder may import of the crate, besides itself. A folder that is not listed is the outermost layer
+/// (`app`, `main`, configuration, life cycle), which may import anything.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("metrics", &["domain"]),
+    ("redis", &["domain", "metrics"]),
+    ("bus", &["domain", "metrics", "redis"]),
+    ("presence", &["domain", "metrics", "redis"]),
+    // The committer tells about what it has committed through the use cases' own port.
+    ("store", &["domain", "metrics", "chat::Announce"]),
+    ("auth", &["domain", "metrics"]),
+    (
+        "chat",
+        &["domain", "metrics", "auth", "store", "bus", "presence"],
+    ),
+    ("wire", &["domain"]),
+    (
+        "api",
+        &["domain", "metrics", "auth", "store", "chat", "wire"],
+    ),
+    (
+        "gateway",
+        &[
+            "domain", "metrics", "auth", "store", "bus", "presence", "chat", "wire",
+        ],
+    ),
+];
+
+/// Where each adapter's library may be named.
+const LIBRARIES: &[(&str, &[&str])] = &[
+    (
+        "fred",
+        &[
+            "src/redis/",
+            "src/bus/redis",
+            "src/presence/redis",
+            "src/app",
+        ],
+    ),
+    ("mongodb", &["src/store/mongo", "src/app"]),
+    ("rusqlite", &["src/store/sqlite", "src/app"]),
+];
+
+/// Adapters, which only the composition root may name.
+const ADAPTERS: &[&str] = &[
+    "store::mongo",
+    "store::sqlite",
+    "bus::redis",
+    "presence::redis",
+];
+
+impl Source {
+    /// The first folder or file below `src`.
+    fn layer(&self) -> &str {
+        let below = self.path.trim_start_matches("src/");
+        below
+            .split('/')
+            .next()
+            .unwrap_or(below)
+            .trim_end_matches(".rs")
+    }
+
+    fn is_test(&self) -> bool {
+        self.path.split(['/', '.']).any(|part| part == "tests")
+    }
+
+    /// The code's lines with their numbers: no comments, and nothing from an inline test module on.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let end = self
+            .text
+            .find("#[cfg(test)]\nmod tests {")
+            .unwrap_or(self.text.len());
+        let lines = (1..).zip(self.text[..end].lines());
+        lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+
+    /// The paths after `crate::` in a line, as far as they are plain: `store::mongo`, `chat::Announce`.
+    fn imports(line: &str) -> impl Iterator<Item = &str> {
+        line.split("crate::").skip(1).map(|rest| {
+            let end = rest.find(|sign: char| !sign.is_alphanumeric() && !"_:".contains(sign));
+            rest[..end.unwrap_or(rest.len())].trim_end_matches(':')
+        })
+    }
+}
+
+fn allowed(layer: &str, import: &str) -> bool {
+    let within =
+        |permitted: &str| import == permitted || import.starts_with(&format!("{permitted}::"));
+    let rule = MAY_IMPORT.iter().find(|(name, _)| *name == layer);
+    rule.is_none_or(|(_, permitted)| within(layer) || permitted.iter().any(|other| within(other)))
+}
+
+/// One line per line of code in which `offends` finds something.
+fn offences(offends: impl Fn(&Source, &str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in sources(&["src"]).iter().filter(|file| !file.is_test()) {
+        let lines = file.code().filter(|(_, line)| offends(file, line));
+        found
+            .extend(lines.map(|(number, line)| format!("{}:{number}: {}", file.path, line.trim())));
+    }
+    found
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let wrong =
+        offences(|file, line| Source::imports(line).any(|import| !allowed(file.layer(), import)));
+    assert_none("this layer may not import that one", &wrong);
+}
+
+#[test]
+fn only_the_composition_root_names_an_adapter() {
+    let wrong = offences(|file, line| {
+        let own = |adapter: &str| {
+            file.path
+                .starts_with(&format!("src/{}", adapter.replace("::", "/")))
+        };
+        let names =
+            |adapter: &&&str| Source::imports(line).any(|import| import.starts_with(**adapter));
+        let adapter = ADAPTERS.iter().find(names);
+        file.layer() != "app" && adapter.is_some_and(|adapter| !own(adapter))
+    });
+    assert_none("ask for the port instead", &wrong);
+}
+
+#[test]
+fn only_an_adapter_names_its_library() {
+    let wrong = offences(|file, line| {
+        let names = |library: &str| {
+            line.contains(&format!("{library}::")) || line.contains(&format!("use {library}"))
+        };
+        let at_home = |homes: &[&str]| homes.iter().any(|home| file.path.starts_with(home));
+        LIBRARIES
+            .iter()
+            .any(|(library, homes)| names(library) && !at_home(homes))
+    });
+    assert_none("this library belongs to an adapter", &wrong);
+}
+
+#[test]
+fn the_rules_would_notice() {
+    let line = "use crate::gateway::hub::Hub; let x: crate::domain::UserId;";
+    assert_eq!(
+        Source::imports(line).collect::<Vec<_>>(),
+        ["gateway::hub::Hub", "domain::UserId"]
+    );
+    assert!(!allowed("api", "gateway::hub::Hub"));
+    assert!(!allowed("gateway", "api"));
+    assert!(!allowed("domain", "store"));
+    assert!(!allowed("store", "chat::Chat"));
+    assert!(allowed("domain", "domain::ids"));
+    assert!(allowed("chat", "store::committer"));
+    assert!(allowed("app", "store::mongo"));
+}
