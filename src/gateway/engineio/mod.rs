@@ -1,1 +1,111 @@
-//! Engine.IO
+//! Engine.IO 4 (<https://socket.io/docs/v4/engine-io-protocol/>) on axum: sessions over WebSocket and HTTP
+//! long-polling, with upgrade from one to the other. Knows nothing of Socket.IO; serves an [`EngineApp`].
+//!
+//! One task per session calls its handler, in order, and sees its end. Requests only hand over to it, so a client that
+//! gives up a request half-way cannot cancel a message half-way.
+
+mod config;
+mod engine;
+mod packet;
+mod payload;
+mod polling;
+mod request;
+mod session;
+mod upgrade;
+mod websocket;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::http::request::Parts;
+
+pub use config::{Cors, EngineConfig};
+pub use engine::Engine;
+pub use packet::text_message;
+use session::Session;
+
+use super::outbox::{Closed, Frame, Mark, Outbox, Reason};
+
+/// What is served: one handler per session.
+pub trait EngineApp: Send + Sync + 'static {
+    /// A session has begun; `request` is its handshake. Must not block.
+    fn open(&self, socket: EngineSocket, request: &Parts) -> Box<dyn EngineHandler>;
+}
+
+/// One message as it was received. Borrowed, because a slice kept would pin the connection's read buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Text.
+    Text(&'a str),
+    /// Bytes.
+    Binary(&'a [u8]),
+}
+
+/// The application's side of one session. Calls never overlap, and come in the order of what happened. While one is
+/// running nothing is read from the client, which is the backpressure; what may take long is spawned.
+#[async_trait]
+pub trait EngineHandler: Send {
+    /// A message came. `Err` ends the session with this reason.
+    ///
+    /// # Errors
+    /// A message the handler does not accept.
+    async fn message(&mut self, message: Message<'_>) -> Result<(), Reason>;
+
+    /// Everything pushed before this mark was received (D28).
+    fn proved(&mut self, mark: Mark);
+
+    /// [`EngineSocket::wake`] was called. Several calls may come as one.
+    async fn woken(&mut self) {}
+
+    /// The session has ended. The last call.
+    async fn closed(&mut self, reason: Reason);
+}
+
+/// A handle to one session. Clones are handles to the same session; holding one does not keep the session alive.
+#[derive(Clone)]
+pub struct EngineSocket(Arc<Session>);
+
+impl EngineSocket {
+    /// The session's id, `{prefix}.{random}`: it names the gateway.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.0.id()
+    }
+
+    /// The session's outbox. A text frame must be a whole Engine.IO packet ([`text_message`]); a binary frame is a
+    /// binary message as it is.
+    #[must_use]
+    pub fn outbox(&self) -> &Outbox {
+        self.0.outbox()
+    }
+
+    /// Sends one encoded packet; see [`EngineSocket::outbox`].
+    ///
+    /// # Errors
+    /// [`Closed`] when the session has ended.
+    pub fn send(&self, frame: Frame) -> Result<(), Closed> {
+        self.outbox().push(frame)
+    }
+
+    /// The client has said what it wants: [`EngineConfig::settle_timeout`] no longer applies.
+    pub fn settle(&self) {
+        self.outbox().settle();
+    }
+
+    /// Has [`EngineHandler::woken`] called.
+    pub fn wake(&self) {
+        self.0.wake();
+    }
+
+    /// Closes the transport; the official client then reconnects by itself.
+    pub fn close(&self, reason: Reason) {
+        self.outbox().close(reason);
+    }
+}
+
+impl fmt::Debug for EngineSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EngineSocket").field(&self.id()).finish()
+    }
+}

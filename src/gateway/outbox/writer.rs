@@ -73,6 +73,13 @@ impl Outbox {
         self.0.state.lock().proof.report()
     }
 
+    /// Whether the session has ended or there is something for [`Outbox::take_report`].
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        let state = self.0.state.lock();
+        state.end.is_some() || state.proof.has_report()
+    }
+
     /// Resolves when there may be something to write; look again with [`Outbox::try_take`].
     pub fn write_signal(&self) -> Notified<'_> {
         self.0.to_write.notified()

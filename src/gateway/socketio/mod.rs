@@ -1,1 +1,3 @@
-//! Socket.IO
+//! Socket.IO: the protocol layer, and (beside it) what the application says over it.
+
+pub mod protocol;

@@ -1,0 +1,112 @@
+//! Payloads of long-polling: packets joined by a record separator, binary ones in base64. Knows no session.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::packet::{InvalidPacket, Packet};
+use crate::gateway::outbox::Frame;
+
+const SEPARATOR: char = '\x1e';
+const BINARY: char = 'b';
+
+/// One packet of a request's body.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Part<'a> {
+    Text(Packet<'a>),
+    Binary(Vec<u8>),
+}
+
+/// The packets of a body, decoded one at a time, so that a body of many tiny packets costs no more than its bytes.
+pub(super) fn decode(body: &str) -> impl Iterator<Item = Result<Part<'_>, InvalidPacket>> {
+    body.split(SEPARATOR).map(part)
+}
+
+fn part(text: &str) -> Result<Part<'_>, InvalidPacket> {
+    match text.strip_prefix(BINARY) {
+        Some(encoded) => STANDARD
+            .decode(encoded)
+            .map(Part::Binary)
+            .map_err(|_| InvalidPacket),
+        None => Packet::parse(text).map(Part::Text),
+    }
+}
+
+/// A response body under construction.
+#[derive(Debug, Default)]
+pub(super) struct Payload(String);
+
+impl Payload {
+    pub(super) fn frame(&mut self, frame: &Frame) {
+        match frame {
+            Frame::Text(packet) => self.packet(packet.as_str()),
+            Frame::Binary(bytes) => {
+                self.separate();
+                self.0.push(BINARY);
+                STANDARD.encode_string(bytes, &mut self.0);
+            }
+        }
+    }
+
+    pub(super) fn packet(&mut self, packet: &str) {
+        self.separate();
+        self.0.push_str(packet);
+    }
+
+    fn separate(&mut self) {
+        if !self.0.is_empty() {
+            self.0.push(SEPARATOR);
+        }
+    }
+
+    pub(super) fn into_body(self) -> String {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::gateway::engineio::packet::text_message;
+
+    #[test]
+    fn text_and_binary_packets_are_separated() {
+        let parts: Result<Vec<_>, _> = decode("4hello\x1ebAQIDBA==").collect();
+        let expected = vec![
+            Part::Text(Packet::Message("hello")),
+            Part::Binary(vec![1, 2, 3, 4]),
+        ];
+        assert_eq!(parts, Ok(expected));
+        assert!(decode("").all(|part| part.is_err()));
+        assert!(decode("b!").all(|part| part.is_err()));
+    }
+
+    proptest! {
+        #[test]
+        fn a_payload_reads_back(messages in prop::collection::vec(
+            prop_oneof![
+                "[^\x1e]{0,20}".prop_map(|text| text_message(&text)),
+                prop::collection::vec(any::<u8>(), 0..20).prop_map(|bytes| Frame::Binary(bytes.into())),
+            ],
+            1..8,
+        )) {
+            let mut payload = Payload::default();
+            messages.iter().for_each(|frame| payload.frame(frame));
+            let body = payload.into_body();
+            let read: Vec<Frame> = decode(&body)
+                .map(|part| match part {
+                    Ok(Part::Text(Packet::Message(text))) => text_message(text),
+                    Ok(Part::Binary(bytes)) => Frame::Binary(bytes.into()),
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            prop_assert_eq!(read, messages);
+        }
+
+        #[test]
+        fn no_body_panics(body in "[0-9b\x1ea-zA-Z+/=é]{0,40}") {
+            decode(&body).for_each(drop);
+        }
+    }
+}

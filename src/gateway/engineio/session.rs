@@ -1,0 +1,248 @@
+//! One session: what its requests and its task share, and the task itself while the session polls. Knows nothing of
+//! HTTP.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::ws::WebSocket;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::packet::{InvalidPacket, Packet};
+use super::payload::{Part, decode};
+use super::{EngineConfig, EngineHandler, Message, websocket};
+use crate::gateway::outbox::{Outbox, Reason};
+
+/// The shared state of one session.
+pub(super) struct Session {
+    id: Box<str>,
+    outbox: Outbox,
+    pub(super) config: Arc<EngineConfig>,
+    pub(super) link: Mutex<Link>,
+    woken: AtomicBool,
+}
+
+/// Where a session stands on its way from polling to WebSocket.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    #[default]
+    Polling,
+    /// A WebSocket is open beside the polling and has not probed yet.
+    Claimed,
+    /// The probe was answered: every poll is ended at once, so that the client can stop polling.
+    Probed,
+    /// Polls and posts are refused from here on.
+    WebSocket,
+}
+
+/// What the requests of a session leave for each other and for its task.
+#[derive(Default)]
+pub(super) struct Link {
+    pub(super) stage: Stage,
+    /// A poll is being answered.
+    pub(super) polling: bool,
+    /// A post is being read or handled.
+    pub(super) posting: bool,
+    /// The cache buster of the last poll.
+    pub(super) last_poll: Option<Box<str>>,
+    /// A body for the task.
+    pub(super) post: Option<Post>,
+    /// The WebSocket the session continues on.
+    pub(super) upgraded: Option<Box<WebSocket>>,
+    /// The client was told of the end.
+    pub(super) told: bool,
+}
+
+/// The body of one request, and where its outcome goes.
+pub(super) struct Post {
+    pub(super) body: Bytes,
+    /// `true` when everything in it was handled.
+    pub(super) done: oneshot::Sender<bool>,
+}
+
+impl Session {
+    pub(super) fn new(id: String, config: Arc<EngineConfig>, stage: Stage) -> Self {
+        Self {
+            id: id.into_boxed_str(),
+            outbox: Outbox::new(config.outbox_bytes),
+            config,
+            link: Mutex::new(Link {
+                stage,
+                ..Link::default()
+            }),
+            woken: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) const fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    pub(super) fn wake(&self) {
+        self.woken.store(true, Ordering::Release);
+        self.outbox.wake_session();
+    }
+
+    /// Waits until there is something for the session's task besides frames. Cancelling loses nothing.
+    pub(super) async fn news(&self) {
+        loop {
+            let signal = self.outbox.session_signal();
+            tokio::pin!(signal);
+            signal.as_mut().enable();
+            if self.has_news() {
+                return;
+            }
+            signal.await;
+        }
+    }
+
+    fn has_news(&self) -> bool {
+        if self.woken.load(Ordering::Acquire) || self.outbox.has_news() {
+            return true;
+        }
+        let link = self.link.lock();
+        link.post.is_some() || link.upgraded.is_some()
+    }
+
+    /// Tells the handler what was proved and that it was woken.
+    pub(super) async fn tell(&self, handler: &mut dyn EngineHandler) {
+        if let Some(mark) = self.outbox.take_report() {
+            handler.proved(mark);
+        }
+        if self.woken.swap(false, Ordering::AcqRel) {
+            handler.woken().await;
+        }
+    }
+
+    /// Hands a message to the application, and ends the session if it refuses.
+    pub(super) async fn deliver(&self, handler: &mut dyn EngineHandler, message: Message<'_>) {
+        self.outbox.set_busy(true);
+        let outcome = handler.message(message).await;
+        self.outbox.set_busy(false);
+        if let Err(reason) = outcome {
+            self.outbox.close(reason);
+        }
+    }
+
+    /// Does what a text packet asks for.
+    pub(super) async fn packet(
+        &self,
+        handler: &mut dyn EngineHandler,
+        packet: Result<Packet<'_>, InvalidPacket>,
+    ) {
+        match packet {
+            Ok(Packet::Message(text)) => self.deliver(handler, Message::Text(text)).await,
+            Ok(Packet::Pong) => self.outbox.pong(),
+            Ok(Packet::Close) => self.outbox.close(Reason::TransportClosed),
+            Ok(Packet::Upgrade | Packet::Noop) => {}
+            // Since version 4 only the server pings.
+            Ok(Packet::Ping(_)) | Err(InvalidPacket) => self.outbox.close(Reason::ProtocolError),
+        }
+    }
+}
+
+/// The session's task: calls the handler until the session ends.
+pub(super) async fn run(
+    session: Arc<Session>,
+    mut handler: Box<dyn EngineHandler>,
+    socket: Option<Box<WebSocket>>,
+) {
+    let socket = match socket {
+        Some(socket) => Some(socket),
+        None => poll_until_upgrade(&session, handler.as_mut()).await,
+    };
+    match socket {
+        Some(socket) => websocket::run(&session, handler.as_mut(), *socket).await,
+        None => say_farewell(&session, handler.as_mut()).await,
+    }
+}
+
+/// Serves the session while it polls; `None` when it ended that way.
+async fn poll_until_upgrade(
+    session: &Session,
+    handler: &mut dyn EngineHandler,
+) -> Option<Box<WebSocket>> {
+    loop {
+        session.news().await;
+        session.tell(handler).await;
+        if session.outbox.is_closed() {
+            return None;
+        }
+        let (post, upgraded) = session.link.lock().take_news();
+        if let Some(post) = post {
+            handle_post(session, handler, post).await;
+        } else if upgraded.is_some() {
+            return upgraded;
+        }
+    }
+}
+
+impl Link {
+    /// A post first: it was sent before the upgrade.
+    fn take_news(&mut self) -> (Option<Post>, Option<Box<WebSocket>>) {
+        match self.post.take() {
+            Some(post) => (Some(post), None),
+            None => (None, self.upgraded.take()),
+        }
+    }
+
+    /// Nobody looks any more: the post is answered, the socket closed.
+    fn drop_news(&mut self) {
+        self.post = None;
+        self.upgraded = None;
+    }
+}
+
+async fn handle_post(session: &Session, handler: &mut dyn EngineHandler, post: Post) {
+    match std::str::from_utf8(&post.body) {
+        Ok(body) => handle_parts(session, handler, body).await,
+        Err(_) => session.outbox.close(Reason::ProtocolError),
+    }
+    let accepted = matches!(
+        session.outbox.reason(),
+        None | Some(Reason::TransportClosed | Reason::ServerClosed | Reason::Draining)
+    );
+    // The request may have been given up; then nobody waits for the outcome.
+    let _ = post.done.send(accepted);
+}
+
+async fn handle_parts(session: &Session, handler: &mut dyn EngineHandler, body: &str) {
+    for part in decode(body) {
+        match part {
+            Ok(Part::Binary(bytes)) => session.deliver(handler, Message::Binary(&bytes)).await,
+            Ok(Part::Text(packet)) => session.packet(handler, Ok(packet)).await,
+            Err(invalid) => session.packet(handler, Err(invalid)).await,
+        }
+        if session.outbox.is_closed() {
+            return;
+        }
+    }
+}
+
+/// The end of a polling session: a graceful one waits a little for the poll that carries the rest away.
+async fn say_farewell(session: &Session, handler: &mut dyn EngineHandler) {
+    let reason = session.outbox.closed().await;
+    handler.closed(reason).await;
+    session.link.lock().drop_news();
+    if reason.is_graceful() {
+        let _ = timeout(session.config.farewell, told(session)).await;
+    }
+}
+
+async fn told(session: &Session) {
+    loop {
+        let signal = session.outbox.session_signal();
+        tokio::pin!(signal);
+        signal.as_mut().enable();
+        if session.link.lock().told {
+            return;
+        }
+        signal.await;
+    }
+}

@@ -1,0 +1,80 @@
+//! From polling to WebSocket: a probe, the end of the pending poll, then the switch. Knows nothing of the application.
+//!
+//! Nothing is lost, repeated or reordered: a poll takes frames only while the session is on polling (decided under
+//! the link's lock), and the client sends its upgrade packet only after its last poll was answered.
+
+use std::sync::Arc;
+
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
+use tokio::time::timeout;
+
+use super::packet::{self, Packet};
+use super::session::{Session, Stage};
+
+/// Tries the new socket; on success the session's task continues on it, else the session stays on polling.
+pub(super) async fn upgrade(session: Arc<Session>, mut socket: WebSocket) {
+    if !session.advance(Stage::Polling, Stage::Claimed) {
+        // One WebSocket per session: a second one is closed, and the session is not disturbed.
+        let _ = timeout(session.config.farewell, socket.send(Message::Close(None))).await;
+        return;
+    }
+    let attempt = async {
+        tokio::select! {
+            _ = session.outbox().closed() => None,
+            outcome = probe(&session, &mut socket) => outcome,
+        }
+    };
+    match timeout(session.config.upgrade_timeout, attempt).await {
+        Ok(Some(())) => session.switch(socket),
+        Ok(None) | Err(_) => session.stay_on_polling(),
+    }
+}
+
+/// The probe, its answer, and the client's decision.
+async fn probe(session: &Session, socket: &mut WebSocket) -> Option<()> {
+    if receive(socket).await?.as_str() != packet::PROBE {
+        return None;
+    }
+    let answer = Message::Text(Utf8Bytes::from_static(packet::PROBE_ANSWER));
+    socket.send(answer).await.ok()?;
+    session.advance(Stage::Claimed, Stage::Probed);
+    session.outbox().wake_writer();
+    let decision = receive(socket).await?;
+    (Packet::parse(decision.as_str()) == Ok(Packet::Upgrade)).then_some(())
+}
+
+async fn receive(socket: &mut WebSocket) -> Option<Utf8Bytes> {
+    loop {
+        match socket.recv().await?.ok()? {
+            Message::Text(text) => return Some(text),
+            Message::Ping(_) | Message::Pong(_) => {}
+            Message::Binary(_) | Message::Close(_) => return None,
+        }
+    }
+}
+
+impl Session {
+    fn advance(&self, from: Stage, to: Stage) -> bool {
+        let mut link = self.link.lock();
+        let is_there = link.stage == from && !self.outbox().is_closed();
+        if is_there {
+            link.stage = to;
+        }
+        is_there
+    }
+
+    fn stay_on_polling(&self) {
+        self.link.lock().stage = Stage::Polling;
+    }
+
+    fn switch(&self, socket: WebSocket) {
+        let mut link = self.link.lock();
+        link.stage = Stage::WebSocket;
+        link.upgraded = Some(Box::new(socket));
+        drop(link);
+        // The client has paused its polling, so the last answer has arrived.
+        self.outbox().prove_taken();
+        self.outbox().wake_writer();
+        self.outbox().wake_session();
+    }
+}
