@@ -20,5 +20,5 @@ pub mod metrics;
 pub mod presence;
 pub mod redis;
 pub mod store;
-pub mod wire;
 pub mod web;
+pub mod wire;

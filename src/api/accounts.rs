@@ -19,7 +19,7 @@ use super::extract::{Bearer, Body};
 #[derive(Deserialize, ToSchema)]
 #[schema(as = Credentials)]
 pub(super) struct CredentialsBody {
-    /// 1–32 characters.
+    /// 1–64 characters.
     username: String,
     /// 8–256 bytes.
     password: String,

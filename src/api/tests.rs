@@ -35,6 +35,7 @@ fn every_error() -> Vec<ApiError> {
         ChatError::UserNotFound,
         ChatError::ClientMessageIdReused,
         ChatError::LimitExceeded { what, limit },
+        ChatError::UnknownEvent,
         ChatError::Busy,
         ChatError::Unavailable,
         ChatError::Internal,
@@ -74,7 +75,8 @@ const fn variant(error: &ApiError) -> usize {
         ApiError::Chat(ChatError::Busy) => 17,
         ApiError::Chat(ChatError::Unavailable) => 18,
         ApiError::Chat(ChatError::Internal) => 19,
-        ApiError::Chat(ChatError::Refused(refusal)) => 20 + refusal_variant(*refusal),
+        ApiError::Chat(ChatError::UnknownEvent) => 20,
+        ApiError::Chat(ChatError::Refused(refusal)) => 21 + refusal_variant(*refusal),
     }
 }
 
@@ -92,7 +94,7 @@ const fn refusal_variant(refusal: Refusal) -> usize {
     }
 }
 
-const VARIANTS: usize = 29;
+const VARIANTS: usize = 30;
 
 /// The table of `docs/errors.md`: code and status.
 fn documented_errors() -> BTreeMap<String, u16> {

@@ -19,14 +19,18 @@ use crate::bus::Bus;
 use crate::chat::{Announce, Chat, Cursors, Limits, Ports};
 use crate::config::{Config, StartError};
 use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
+use crate::gateway::heartbeat::Wheel;
 use crate::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts};
 use crate::gateway::native::{self, NativeConfig};
 use crate::gateway::requests::Requests;
+use crate::gateway::socketio::protocol::SocketIo;
+use crate::gateway::socketio::{self, ChatApplication};
 use crate::lifecycle::{Failure, Service};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::committer::{Committer, CommitterConfig};
 use crate::store::frontier::Frontier;
+use crate::web;
 use backends::Parts;
 
 /// For a client's first word, when its handshake carried no token.
@@ -207,11 +211,25 @@ fn routes(
         ping_timeout: sessions.ping_timeout,
         hello_within: HELLO_WITHIN,
     };
-    let router = api::router(chat, ApiConfig { allowed_origins }).merge(native::router(
-        native,
-        requests.clone(),
+    let wheel = Wheel::default();
+    let socket_io = SocketIo::new(
+        socketio::chat_config(&config.server, sessions, world.gateway),
+        Arc::new(ChatApplication::new(
+            requests.clone(),
+            Arc::clone(&world.entropy),
+        )),
+        wheel.clone(),
         Arc::clone(&world.entropy),
-    ));
+    );
+    let router = api::router(chat, ApiConfig { allowed_origins })
+        .merge(native::router(
+            native,
+            requests.clone(),
+            Arc::clone(&world.entropy),
+            &wheel,
+        ))
+        .merge(socket_io.router())
+        .merge(web::router());
     Ok(router)
 }
 

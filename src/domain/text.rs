@@ -23,13 +23,13 @@ pub enum InvalidText {
     ForbiddenCharacter,
 }
 
-/// A user's name as they wrote it: 1–32 characters, no control characters, no white space but single inner spaces.
+/// A user's name as they wrote it: 1–64 characters, no control characters, no white space but single inner spaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username(String);
 
 impl Username {
     /// The longest name, in characters.
-    pub const LIMIT: usize = 32;
+    pub const LIMIT: usize = 64;
 
     /// Reads a name.
     ///
@@ -250,8 +250,8 @@ mod tests {
             );
         }
         assert_eq!(Username::parse(""), Err(InvalidText::Empty));
-        assert!(Username::parse(&"é".repeat(32)).is_ok());
-        assert!(Username::parse(&"é".repeat(33)).is_err());
+        assert!(Username::parse(&"é".repeat(64)).is_ok());
+        assert!(Username::parse(&"é".repeat(65)).is_err());
     }
 
     #[test]

@@ -310,6 +310,10 @@ pub(super) struct Roster {
 
 #[async_trait]
 impl Presence for Roster {
+    fn signals(&self) -> Option<tokio::sync::mpsc::Receiver<hobnob::presence::PresenceSignal>> {
+        None
+    }
+
     async fn enter(&self, user: UserId) -> Result<Transition, PresenceError> {
         self.users.lock().insert(user);
         Ok(Transition::Changed)

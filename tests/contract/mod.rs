@@ -5,6 +5,6 @@ mod bus;
 mod bus_faults;
 mod presence;
 mod presence_faults;
+mod redis_cluster;
 #[cfg(test)]
 mod store;
-mod redis_cluster;

@@ -12,6 +12,7 @@ mod embedded;
 mod message_changes;
 mod overviews;
 mod reading;
+mod replica_set;
 mod room_changes;
 mod scene;
 mod tokens;
@@ -121,3 +122,4 @@ macro_rules! store_contract {
 }
 
 store_contract!(sqlite, crate::contract::store::embedded::open);
+store_contract!(mongo, crate::contract::store::replica_set::open);

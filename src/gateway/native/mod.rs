@@ -50,12 +50,17 @@ pub(super) struct Shared {
 }
 
 /// The route `/ws`.
-pub fn router(config: NativeConfig, requests: Requests, entropy: Arc<Entropy>) -> Router {
+pub fn router(
+    config: NativeConfig,
+    requests: Requests,
+    entropy: Arc<Entropy>,
+    wheel: &Wheel,
+) -> Router {
     let shared = Shared {
         config,
         requests,
         entropy,
-        wheel: Wheel::default(),
+        wheel: wheel.clone(),
     };
     Router::new()
         .route("/ws", get(upgrade))

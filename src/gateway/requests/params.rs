@@ -110,8 +110,9 @@ pub(super) struct Authenticate {
     pub(super) token: String,
 }
 
-/// How a joining client resumes and acknowledges.
+/// How a joining client resumes and acknowledges. Strict, since `join` takes it in place of a user id.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct JoinOptions {
     #[serde(default)]
     pub(super) since: HashMap<String, u64>,
