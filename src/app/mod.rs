@@ -79,11 +79,10 @@ impl App {
         readiness: Arc<Readiness>,
     ) -> Result<Self, Failure> {
         let world = World::new();
-        let _ = metrics;
         let parts = Parts::build(config, &world).await?;
         tracing::info!(gateway = %world.gateway, "this gateway");
         migrate_for_ever(&*parts.store, &readiness).await?;
-        Ok(Self::assemble(config, &world, parts, &readiness)?)
+        Ok(Self::assemble(config, &world, parts, &readiness, &metrics)?)
     }
 
     fn assemble(
@@ -91,6 +90,7 @@ impl App {
         world: &World,
         parts: Parts,
         readiness: &Readiness,
+        metrics: &Metrics,
     ) -> Result<Self, StartError> {
         let World { clock, entropy, .. } = world;
         let frontier = Arc::new(Frontier::default());
@@ -106,12 +106,14 @@ impl App {
                 frontier: Arc::clone(&frontier),
                 clock: Arc::clone(clock),
                 entropy: Arc::clone(entropy),
+                metrics: metrics.clone(),
             },
         );
         let announce: Arc<dyn Announce> = Arc::new(HubAnnouncer(Arc::clone(&hub)));
         let cursors = Arc::new(Cursors::new(
             Arc::clone(&parts.store),
             Arc::clone(&announce),
+            metrics.clone(),
         ));
         hub.keep_cursors(Arc::clone(&cursors));
         let committer = Arc::new(Committer::new(
@@ -120,6 +122,7 @@ impl App {
             Arc::clone(&announce),
             frontier,
             Arc::clone(entropy),
+            metrics.clone(),
         ));
         let auth = Auth::start(
             &auth_config(config, &parts)?,
@@ -221,15 +224,21 @@ fn routes(
         wheel.clone(),
         Arc::clone(&world.entropy),
     );
-    let router = api::router(chat, ApiConfig { allowed_origins })
-        .merge(native::router(
-            native,
-            requests.clone(),
-            Arc::clone(&world.entropy),
-            &wheel,
-        ))
-        .merge(socket_io.router())
-        .merge(web::router());
+    let router = api::router(
+        chat,
+        ApiConfig {
+            allowed_origins,
+            metrics: requests.hub().metrics().clone(),
+        },
+    )
+    .merge(native::router(
+        native,
+        requests.clone(),
+        Arc::clone(&world.entropy),
+        &wheel,
+    ))
+    .merge(socket_io.router())
+    .merge(web::router());
     Ok(router)
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::outbox::Frame;
 use crate::domain::{Body, ConversationId, Event, Seq, SessionId, UserId};
+use crate::metrics::ByProtocol;
 use crate::wire;
 
 /// How one protocol writes a named JSON object.
@@ -15,6 +16,17 @@ pub struct Encoding {
     pub slot: usize,
     /// Writes the name and the JSON text of an object as one frame.
     pub encode: fn(&str, &[u8]) -> Frame,
+}
+
+impl Encoding {
+    /// What is counted for its protocol.
+    #[must_use]
+    pub fn of<'a, T>(&self, each: &'a ByProtocol<T>) -> &'a T {
+        match self.slot {
+            0 => &each.socketio,
+            _ => &each.websocket,
+        }
+    }
 }
 
 /// How many encodings there are: Socket.IO and WebSocket.

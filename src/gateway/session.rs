@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use metrics::Counter;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -28,6 +29,7 @@ pub struct Session {
     encoding: &'static Encoding,
     outbox: Outbox,
     pacer: Arc<Pacer>,
+    deliveries: Counter,
     /// Cursors move by proof of receipt (`ack: "auto"`) rather than by the client's word.
     is_auto: AtomicBool,
     /// When its token expires, in milliseconds since the epoch.
@@ -87,13 +89,14 @@ pub struct NewSession {
 }
 
 impl Session {
-    pub(super) fn new(new: NewSession, pacer: Arc<Pacer>) -> Arc<Self> {
+    pub(super) fn new(new: NewSession, pacer: Arc<Pacer>, deliveries: Counter) -> Arc<Self> {
         Arc::new(Self {
             id: new.id,
             user: new.user,
             encoding: new.encoding,
             outbox: new.outbox,
             pacer,
+            deliveries,
             is_auto: AtomicBool::new(new.is_auto),
             expires_at: AtomicI64::new(new.expires_at.millis()),
             unanswered: AtomicUsize::new(0),
@@ -111,6 +114,18 @@ impl Session {
     #[must_use]
     pub fn user(&self) -> UserId {
         self.user
+    }
+
+    /// How its protocol writes.
+    #[must_use]
+    pub fn encoding(&self) -> &'static Encoding {
+        self.encoding
+    }
+
+    /// Why it has ended, if it has.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        self.outbox.reason()
     }
 
     /// When its token expires.
@@ -175,6 +190,7 @@ impl Session {
         let mut state = self.state.lock();
         let is_own = is_direct && state.receipts.own_passes(offer.conversation, offer.seq);
         if !is_own && !offer.is_answer_to(self.id) {
+            self.deliveries.increment(1);
             self.write_encoded(&offer.encoded);
         }
         if self.is_auto() && state.receipts.give(offer.conversation, offer.seq) {

@@ -30,6 +30,7 @@ impl Announce for HubAnnouncer {
         let payload = envelope::encode_event(&offer);
         let lane = lane(event.conversation);
         for channel in channels_of(event.conversation) {
+            self.0.metrics.bus_published.increment(1);
             self.0.bus.publish(channel, lane, payload.clone());
         }
         if let Effect::Added(user) = offer.effect {

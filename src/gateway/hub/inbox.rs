@@ -22,12 +22,16 @@ impl Hub {
             match signal {
                 Signal::Payload { channel, payload } => self.take(channel, payload),
                 Signal::Gap(doubt) => self.resync(doubt.name()),
-                Signal::PublishDoubt => self.publish_heads(),
+                Signal::PublishDoubt => {
+                    self.metrics.bus_dropped.increment(1);
+                    self.publish_heads();
+                }
             }
         }
     }
 
     fn take(self: &Arc<Self>, channel: Channel, payload: Bytes) {
+        self.metrics.bus_received.increment(1);
         match (channel, Envelope::decode(payload)) {
             (Channel::User(user), Some(Envelope::Event(offer))) => {
                 self.discover(offer.conversation, user);
@@ -82,6 +86,7 @@ impl Hub {
             self.catch_up_again(conversation, &session, position);
         }
         if consequences.needs_repair {
+            self.metrics.topic_gaps.increment(1);
             self.repair(conversation);
         }
     }

@@ -25,6 +25,7 @@ use super::session::{NewSession, Place, Session};
 use crate::bus::{Bus, Channel};
 use crate::chat::{ChatError, Cursors};
 use crate::domain::{Clock, ConversationId, Entropy, Seq, SessionId, UserId};
+use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::store::Store;
 use crate::store::frontier::Frontier;
@@ -71,6 +72,8 @@ pub struct HubPorts {
     pub clock: Arc<dyn Clock>,
     /// Jitter.
     pub entropy: Arc<Entropy>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// See the module's documentation.
@@ -87,6 +90,7 @@ pub struct Hub {
     watchers: Watchers,
     stripes: Stripes,
     heads: Heads,
+    pub(super) metrics: Metrics,
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     pacer: Arc<Pacer>,
     cursors: std::sync::OnceLock<Arc<Cursors>>,
@@ -111,6 +115,7 @@ impl Hub {
             watchers: Watchers::default(),
             stripes: Stripes::default(),
             heads: Heads::default(),
+            metrics: ports.metrics,
             sessions: Mutex::default(),
             pacer: Arc::default(),
             cursors: std::sync::OnceLock::new(),
@@ -150,7 +155,9 @@ impl Hub {
 
     /// A connection was authenticated. Requests are valid from now on; delivery starts with [`Hub::join`] (D32).
     pub fn open(self: &Arc<Self>, new: NewSession) -> Arc<Session> {
-        let session = Session::new(new, Arc::clone(&self.pacer));
+        new.encoding.of(&self.metrics.sessions).increment(1.0);
+        let deliveries = new.encoding.of(&self.metrics.deliveries_out).clone();
+        let session = Session::new(new, Arc::clone(&self.pacer), deliveries);
         self.sessions
             .lock()
             .insert(session.id(), Arc::clone(&session));
@@ -162,6 +169,7 @@ impl Hub {
         // First of all: whoever attaches it to a topic after this sees that it is closed.
         session.close(Reason::TransportClosed);
         self.sessions.lock().remove(&session.id());
+        self.count_end(session);
         for conversation in session.conversations() {
             self.topics
                 .with(conversation, |topic| topic.detach(session.id()));
@@ -174,6 +182,16 @@ impl Hub {
         if let Some(cursors) = self.cursors.get() {
             cursors.hurry();
         }
+    }
+
+    fn count_end(&self, session: &Session) {
+        session.encoding().of(&self.metrics.sessions).decrement(1.0);
+        let reason = session.reason().unwrap_or(Reason::TransportClosed);
+        self.metrics.session_closed(reason.name());
+        if reason == Reason::SlowConsumer {
+            self.metrics.slow_consumers.increment(1);
+        }
+        tracing::debug!(session = %session.id(), reason = reason.name(), "session ended");
     }
 
     /// Everything written to this session before the mark was received: moves its cursors (D28).
@@ -249,6 +267,12 @@ impl Hub {
         }
     }
 
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     pub(super) fn cursors(&self) -> Option<&Arc<Cursors>> {
         self.cursors.get()
     }
@@ -286,6 +310,7 @@ impl Hub {
                 }
             }
             self.heads.sweep();
+            self.metrics.topics.set(self.topics.active().len() as f64);
             self.topics.sweep(|unused| self.bus.unsubscribe(unused));
             self.users.sweep(|unused| self.bus.unsubscribe(unused));
             self.watchers.sweep(|unused| self.bus.unsubscribe(unused));

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::super::offer::Offer;
 use super::Hub;
 use crate::domain::{ConversationId, Member, Seq};
@@ -83,11 +85,14 @@ impl Hub {
     /// Something may have been lost: re-reads what the local sessions may have missed (D16).
     pub(super) fn resync(self: &Arc<Self>, doubt: &'static str) {
         tracing::info!(doubt, "resync");
+        self.metrics.gap(doubt);
         let hub = Arc::clone(self);
         self.tracker.spawn(async move {
+            let begun = Instant::now();
             tokio::time::sleep(hub.entropy.jitter(JITTER)).await;
             hub.compare_heads().await;
             hub.find_memberships().await;
+            hub.metrics.resynced("done", begun.elapsed());
         });
     }
 

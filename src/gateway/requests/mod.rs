@@ -9,6 +9,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::hub::{Hub, Since};
 use super::session::Session;
 use crate::chat::{Chat, ChatError, Sending};
@@ -80,7 +82,14 @@ impl Requests {
             "authenticate" => self.authenticate(session, payload),
             _ => return None,
         };
-        Some(reply.unwrap_or_else(|error| Reply::Now(error_json(&error))))
+        let metrics = self.hub.metrics();
+        if matches!(reply, Result::Ok(Reply::Sent(_))) {
+            session.encoding().of(&metrics.messages_in).increment(1);
+        }
+        Some(reply.unwrap_or_else(|error| {
+            metrics.request_failed(error.code());
+            Reply::Now(error_json(&error))
+        }))
     }
 
     /// Starts delivery. `user` is the id a client claims, if it does; `options` the second argument of `join`.
@@ -128,7 +137,7 @@ impl Requests {
             .chat
             .submit_direct(session.user(), receiver, draft, Some(session.id()))
             .await?;
-        Ok(answer_send(sending))
+        Ok(self.answer_send(sending))
     }
 
     fn send_group_message(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
@@ -141,7 +150,7 @@ impl Requests {
         let sending = self
             .chat
             .submit_room(session.user(), room, draft, Some(session.id()))?;
-        Ok(answer_send(sending))
+        Ok(self.answer_send(sending))
     }
 
     fn acknowledge(
@@ -242,6 +251,26 @@ impl Requests {
         }
     }
 
+    fn answer_send(&self, sending: Sending) -> Reply {
+        let metrics = self.hub.metrics().clone();
+        let begun = Instant::now();
+        Reply::Sent(Box::pin(async move {
+            match sending.stored().await {
+                Result::Ok(event) => {
+                    metrics.send_seconds.record(begun.elapsed());
+                    (
+                        ok_json(&Stored::new(&event)),
+                        Some((event.conversation, event.seq)),
+                    )
+                }
+                Err(error) => {
+                    metrics.request_failed(error.code());
+                    (error_json(&error), None)
+                }
+            }
+        }))
+    }
+
     /// A user id in a request, for compatibility with the seed, must be the token's.
     fn claim(
         &self,
@@ -260,18 +289,6 @@ impl Requests {
 fn later(work: impl Future<Output = Result<Answer, ChatError>> + Send + 'static) -> Reply {
     Reply::Later(Box::pin(async move {
         work.await.unwrap_or_else(|error| error_json(&error))
-    }))
-}
-
-fn answer_send(sending: Sending) -> Reply {
-    Reply::Sent(Box::pin(async move {
-        match sending.stored().await {
-            Result::Ok(event) => (
-                ok_json(&Stored::new(&event)),
-                Some((event.conversation, event.seq)),
-            ),
-            Err(error) => (error_json(&error), None),
-        }
     }))
 }
 
