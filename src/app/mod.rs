@@ -1,40 +1,33 @@
 //! The composition root: builds everything from the configuration. With `backends`, the only file that names adapters.
 
 mod backends;
+mod routes;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::http::HeaderValue;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Health, Readiness};
-use crate::api::{self, ApiConfig};
 use crate::auth::{Auth, AuthConfig, Secret};
 use crate::bus::Bus;
 use crate::chat::{Announce, Chat, Cursors, Limits, Ports};
 use crate::config::{Config, StartError};
 use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
-use crate::gateway::heartbeat::Wheel;
 use crate::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts};
-use crate::gateway::native::{self, NativeConfig};
 use crate::gateway::requests::Requests;
-use crate::gateway::socketio::protocol::SocketIo;
-use crate::gateway::socketio::{self, ChatApplication};
 use crate::lifecycle::{Failure, Service};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::committer::{Committer, CommitterConfig};
 use crate::store::frontier::Frontier;
-use crate::web;
 use backends::Parts;
+use routes::routes;
 
-/// For a client's first word, when its handshake carried no token.
-const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// The first and the longest wait before the schema is tried again.
 const MIGRATE_RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -185,61 +178,6 @@ impl App {
         }
         self.tasks.close();
     }
-}
-
-/// Everything clients can reach.
-fn routes(
-    config: &Config,
-    world: &World,
-    chat: Arc<Chat>,
-    requests: &Requests,
-) -> Result<Router, StartError> {
-    let origins: Result<Vec<HeaderValue>, _> = config
-        .server
-        .cors_origins
-        .iter()
-        .map(|origin| origin.parse())
-        .collect();
-    let allowed_origins = origins.map_err(|_| {
-        StartError::of(
-            "cors_origins",
-            "an origin has a character that is not allowed",
-        )
-    })?;
-    let sessions = &config.sessions;
-    let native = NativeConfig {
-        frame_bytes: sessions.frame_bytes,
-        outbox_bytes: sessions.outbox_bytes,
-        ping_interval: sessions.ping_interval,
-        ping_timeout: sessions.ping_timeout,
-        hello_within: HELLO_WITHIN,
-    };
-    let wheel = Wheel::default();
-    let socket_io = SocketIo::new(
-        socketio::chat_config(&config.server, sessions, world.gateway),
-        Arc::new(ChatApplication::new(
-            requests.clone(),
-            Arc::clone(&world.entropy),
-        )),
-        wheel.clone(),
-        Arc::clone(&world.entropy),
-    );
-    let router = api::router(
-        chat,
-        ApiConfig {
-            allowed_origins,
-            metrics: requests.hub().metrics().clone(),
-        },
-    )
-    .merge(native::router(
-        native,
-        requests.clone(),
-        Arc::clone(&world.entropy),
-        &wheel,
-    ))
-    .merge(socket_io.router())
-    .merge(web::router());
-    Ok(router)
 }
 
 fn auth_config(config: &Config, parts: &Parts) -> Result<AuthConfig, StartError> {

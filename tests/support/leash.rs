@@ -11,7 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long a server may take to start or to answer before a test fails.
-pub(crate) const START_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const START_DEADLINE: Duration = Duration::from_secs(120);
 
 /// The repository's root directory.
 pub(crate) fn repository() -> &'static Path {
