@@ -4,12 +4,17 @@
 //! the link's lock), and the client sends its upgrade packet only after its last poll was answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::packet::{self, Packet};
 use super::session::{Session, Stage};
+
+/// From the answer to the probe to the end of a pending poll: a client that upgrades without waiting for the answer is
+/// on its WebSocket by then, and its poll is refused.
+const BEFORE_RELEASE: Duration = Duration::from_millis(20);
 
 /// Tries the new socket; on success the session's task continues on it, else the session stays on polling.
 pub(super) async fn upgrade(session: Arc<Session>, mut socket: WebSocket) {
@@ -37,7 +42,8 @@ async fn probe(session: &Session, socket: &mut WebSocket) -> Option<()> {
     }
     let answer = Message::Text(Utf8Bytes::from_static(packet::PROBE_ANSWER));
     socket.send(answer).await.ok()?;
-    session.advance(Stage::Claimed, Stage::Probed);
+    let release_from = Instant::now() + BEFORE_RELEASE;
+    session.advance(Stage::Claimed, Stage::Probed { release_from });
     session.outbox().wake_writer();
     let decision = receive(socket).await?;
     (Packet::parse(decision.as_str()) == Ok(Packet::Upgrade)).then_some(())
