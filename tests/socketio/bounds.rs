@@ -1,0 +1,133 @@
+//! What is bounded, and how sessions end: sizes, slow clients, the number of sessions, the drain.
+
+use hobnob::gateway::engineio::EngineConfig;
+use hobnob::gateway::outbox::Reason;
+
+use super::client::{Polling, Received, Socket, ok, request, text};
+use super::server::{Server, calm};
+
+fn small() -> EngineConfig {
+    EngineConfig {
+        max_payload: 1_000,
+        ..calm()
+    }
+}
+
+#[tokio::test]
+async fn a_body_too_large_is_refused_and_ends_only_its_session() {
+    let server = Server::start(small()).await;
+    let other = Polling::echo(&server).await;
+    let polling = Polling::echo(&server).await;
+    let answer = polling.post(format!("4{}", "x".repeat(1_000))).await;
+    assert_eq!(answer.status, 413);
+    assert_eq!(polling.poll().await.status, 400);
+    server
+        .until("the end", |log| log.ends == [Reason::TooLarge])
+        .await;
+    assert_eq!(other.post(format!("4{}", "x".repeat(999))).await, ok("ok"));
+}
+
+#[tokio::test]
+async fn a_frame_too_large_ends_only_its_session() {
+    let server = Server::start(small()).await;
+    let mut other = Socket::echo(&server).await;
+    let mut socket = Socket::echo(&server).await;
+    socket.send(&format!("4{}", "x".repeat(1_000))).await;
+    socket.receive_close().await;
+    other.send("4hello").await;
+    assert_eq!(other.receive().await, text("4hello"));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_ended_as_slow_on_either_transport() {
+    let server = Server::start(calm()).await;
+    let mut socket = Socket::echo(&server).await;
+    socket.send("4flood").await;
+    let slow =
+        |count| move |log: &super::server::Log| log.ends == vec![Reason::SlowConsumer; count];
+    server.until("the socket's end", slow(1)).await;
+    let polling = Polling::echo(&server).await;
+    polling.post("4flood").await;
+    server.until("the polling's end", slow(2)).await;
+    assert_eq!(polling.poll().await.status, 400);
+    drop(socket);
+    server.until_empty().await;
+}
+
+#[tokio::test]
+async fn a_full_engine_refuses_handshakes_until_a_session_ends() {
+    let server = Server::start(EngineConfig {
+        max_sessions: 1,
+        ..calm()
+    })
+    .await;
+    let polling = Polling::echo(&server).await;
+    let path = "/engine.io/?EIO=4&transport=polling";
+    assert_eq!(
+        request(&server, "GET", path, String::new()).await.status,
+        503
+    );
+    let path = "/engine.io/?EIO=4&transport=websocket";
+    assert_eq!(Socket::connect(&server, path).await.err(), Some(503));
+    let (polled, _) = tokio::join!(polling.poll(), polling.post("1"));
+    assert_eq!(polled, ok("6"));
+    server.until_empty().await;
+    Polling::echo(&server).await;
+}
+
+#[tokio::test]
+async fn a_drained_engine_tells_its_clients_and_its_end_can_be_awaited() {
+    let server = Server::start(calm()).await;
+    let mut socket = Socket::echo(&server).await;
+    let waiting = Polling::echo(&server).await;
+    let absent = Polling::echo(&server).await;
+    let mut upgrading = Socket::beside(&server, &absent).await;
+    assert_eq!(absent.post("4last words").await, ok("ok"));
+    let drain = async {
+        while server.engine.session_count() < 3 {
+            tokio::task::yield_now().await;
+        }
+        server.engine.refuse_new();
+        server.engine.close_all(Reason::Draining);
+    };
+    let (released, ()) = tokio::join!(waiting.poll(), drain);
+    assert_eq!(released, ok("1"));
+    assert_eq!(socket.receive().await, Received::Closed(Some(1001)));
+    assert_eq!(absent.poll().await, ok("4last words\x1e1"));
+    upgrading.receive_close().await;
+    server.engine.finished().await;
+    assert_eq!(server.engine.session_count(), 0);
+    assert_eq!(server.log.lock().ends, [Reason::Draining; 3]);
+    let path = "/engine.io/?EIO=4&transport=polling";
+    assert_eq!(
+        request(&server, "GET", path, String::new()).await.status,
+        503
+    );
+}
+
+#[tokio::test]
+async fn what_was_sent_before_a_graceful_close_arrives() {
+    let server = Server::start(calm()).await;
+    let mut socket = Socket::echo(&server).await;
+    socket.send("4one").await;
+    socket.send("4drain").await;
+    assert_eq!(socket.receive().await, text("4one"));
+    assert_eq!(socket.receive().await, Received::Closed(Some(1001)));
+}
+
+#[tokio::test]
+async fn a_post_given_up_half_way_is_still_handled_whole() {
+    let server = Server::start(calm()).await;
+    let polling = Polling::echo(&server).await;
+    let post = tokio::spawn({
+        let polling = polling.clone();
+        async move { polling.post("4slow\x1e4after").await }
+    });
+    server
+        .until("the first message", |log| log.received == ["slow"])
+        .await;
+    post.abort();
+    server.until_empty().await;
+    assert_eq!(server.log.lock().ends.len(), 1);
+    assert_eq!(server.log.lock().received[0], "slow");
+}
