@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -86,6 +87,14 @@ impl Polling {
     pub(super) async fn poll_at(&self, timestamp: &str) -> Answer {
         let url = format!("{}&t={timestamp}", self.url());
         self.send(self.http.get(url)).await
+    }
+
+    /// Sends a poll and closes the connection behind it.
+    pub(super) async fn poll_and_leave(&self) {
+        let mut connection = TcpStream::connect(&self.address).await.unwrap();
+        let (path, sid, host) = (&self.path, &self.sid, &self.address);
+        let request = format!("GET {path}&sid={sid} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        connection.write_all(request.as_bytes()).await.unwrap();
     }
 
     pub(super) async fn post(&self, body: impl Into<String>) -> Answer {

@@ -156,9 +156,18 @@ async fn a_second_poll_beside_the_first_closes_the_session() {
 async fn a_second_post_beside_the_first_closes_the_session() {
     let server = Server::start(calm()).await;
     let polling = Polling::echo(&server).await;
-    let (one, other) = tokio::join!(polling.post("4slow"), polling.post("4slow"));
-    assert!(one.status == 400 || other.status == 400);
+    let first = tokio::spawn({
+        let polling = polling.clone();
+        async move { polling.post("4hold").await }
+    });
+    server
+        .until("the first", |log| log.received == ["hold"])
+        .await;
+    assert_eq!(polling.post("4second").await.status, 400);
+    server.log.lock().released = true;
+    assert_eq!(first.await.unwrap().status, 400);
     server.until_empty().await;
+    assert_eq!(server.log.lock().received, ["hold", "held"]);
     assert_eq!(server.log.lock().ends, [Reason::ProtocolError]);
 }
 
@@ -166,13 +175,7 @@ async fn a_second_post_beside_the_first_closes_the_session() {
 async fn a_cancelled_poll_closes_the_session() {
     let server = Server::start(calm()).await;
     let polling = Polling::echo(&server).await;
-    let pending = tokio::spawn({
-        let polling = polling.clone();
-        async move { polling.poll().await }
-    });
-    assert_eq!(polling.post("4slow").await, ok("ok"));
-    pending.abort();
-    assert!(pending.await.unwrap_err().is_cancelled());
+    polling.poll_and_leave().await;
     server.until_empty().await;
     assert_eq!(polling.poll().await.status, 400);
     assert_eq!(server.log.lock().ends, [Reason::TransportClosed]);

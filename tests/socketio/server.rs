@@ -32,6 +32,8 @@ pub(super) struct Log {
     pub(super) proofs: Vec<Mark>,
     pub(super) ends: Vec<Reason>,
     pub(super) received: Vec<String>,
+    /// Lets the handlers of "hold" go on.
+    pub(super) released: bool,
 }
 
 pub(super) type SharedLog = Arc<Mutex<Log>>;
@@ -141,7 +143,7 @@ impl EngineHandler for EchoHandler {
             "flood" => flood(&self.0),
             "count" => drop(tokio::spawn(count(self.0.clone()))),
             "drain" => self.0.close(Reason::Draining),
-            "slow" => sleep(Duration::from_millis(50)).await,
+            "hold" => self.hold().await,
             _ => drop(self.0.send(text_message(text))),
         }
         if text == "mark" {
@@ -157,6 +159,16 @@ impl EngineHandler for EchoHandler {
 
     async fn closed(&mut self, reason: Reason) {
         self.1.lock().ends.push(reason);
+    }
+}
+
+impl EchoHandler {
+    /// Keeps the handler busy until the test says otherwise.
+    async fn hold(&self) {
+        while !self.1.lock().released {
+            sleep(Duration::from_millis(1)).await;
+        }
+        self.1.lock().received.push("held".to_owned());
     }
 }
 

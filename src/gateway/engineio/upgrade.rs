@@ -16,23 +16,45 @@ use super::session::{Session, Stage};
 /// on its WebSocket by then, and its poll is refused.
 const BEFORE_RELEASE: Duration = Duration::from_millis(20);
 
-/// Tries the new socket; on success the session's task continues on it, else the session stays on polling.
-pub(super) async fn upgrade(session: Arc<Session>, mut socket: WebSocket) {
-    if !session.advance(Stage::Polling, Stage::Claimed) {
-        // One WebSocket per session: a second one is closed, and the session is not disturbed.
-        let _ = timeout(session.config.farewell, socket.send(Message::Close(None))).await;
-        return;
+/// The right to be the only WebSocket beside a polling session. Dropped without success, the session stays on polling.
+pub(super) struct Claim(Arc<Session>);
+
+impl Claim {
+    /// `None` when the session is on a WebSocket already, or tries one.
+    pub(super) fn take(session: Arc<Session>) -> Option<Self> {
+        session
+            .advance(Stage::Polling, Stage::Claimed)
+            .then_some(Self(session))
     }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut link = self.0.link.lock();
+        if link.stage != Stage::WebSocket {
+            link.stage = Stage::Polling;
+        }
+    }
+}
+
+/// Tries the new socket; on success the session's task continues on it.
+pub(super) async fn upgrade(claim: Claim, mut socket: WebSocket) {
+    let session = &claim.0;
     let attempt = async {
         tokio::select! {
             _ = session.outbox().closed() => None,
-            outcome = probe(&session, &mut socket) => outcome,
+            outcome = probe(session, &mut socket) => outcome,
         }
     };
-    match timeout(session.config.upgrade_timeout, attempt).await {
-        Ok(Some(())) => session.switch(socket),
-        Ok(None) | Err(_) => session.stay_on_polling(),
+    if let Ok(Some(())) = timeout(session.config.upgrade_timeout, attempt).await {
+        session.switch(socket);
     }
+}
+
+/// One WebSocket per session: a second one is closed, and the session is not disturbed.
+pub(super) async fn refuse(farewell: Duration, mut socket: WebSocket) {
+    // The client may have gone already.
+    let _ = timeout(farewell, socket.send(Message::Close(None))).await;
 }
 
 /// The probe, its answer, and the client's decision.
@@ -67,10 +89,6 @@ impl Session {
             link.stage = to;
         }
         is_there
-    }
-
-    fn stay_on_polling(&self) {
-        self.link.lock().stage = Stage::Polling;
     }
 
     fn switch(&self, socket: WebSocket) {
