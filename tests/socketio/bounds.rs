@@ -127,3 +127,21 @@ async fn a_post_given_up_does_not_cancel_the_message_being_handled() {
     assert_eq!(server.log.lock().received, ["hold", "held"]);
     assert_eq!(server.log.lock().ends.len(), 1);
 }
+
+#[tokio::test]
+async fn a_busy_handler_is_not_read_ahead_of_and_loses_nothing() {
+    let server = Server::start(calm()).await;
+    let mut socket = Socket::echo(&server).await;
+    socket.send("4hold").await;
+    for number in 0..20 {
+        socket.send(&format!("4{number}")).await;
+    }
+    server
+        .until("the first", |log| log.received == ["hold"])
+        .await;
+    server.log.lock().released = true;
+    for number in 0..20 {
+        assert_eq!(socket.receive().await, text(&format!("4{number}")));
+    }
+    assert_eq!(server.log.lock().received[..3], ["hold", "held", "0"]);
+}
