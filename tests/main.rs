@@ -5,5 +5,6 @@
 mod api;
 mod cli;
 mod contract;
+mod socketio;
 mod support;
 mod tidy;
