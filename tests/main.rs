@@ -3,5 +3,6 @@
 #![cfg(test)]
 
 mod contract;
+mod official;
 mod support;
 mod tidy;
