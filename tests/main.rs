@@ -5,6 +5,7 @@
 mod api;
 mod cli;
 mod contract;
+mod official;
 mod socketio;
 mod support;
 mod tidy;

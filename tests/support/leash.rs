@@ -5,8 +5,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -118,11 +118,32 @@ impl Leashed {
         self.end();
     }
 
-    fn end(&mut self) {
+    /// SIGTERM, and waits until the process has ended by itself; returns its exit status, which is above 128 when a
+    /// signal ended it.
+    ///
+    /// # Panics
+    /// When it still runs after `deadline`.
+    pub(crate) async fn terminate(mut self, deadline: Duration) -> i32 {
+        signal(self.pid, "TERM");
+        let started = Instant::now();
+        while self.is_running() {
+            assert!(
+                started.elapsed() < deadline,
+                "process {} ignores SIGTERM",
+                self.pid
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.end()
+            .and_then(|status| status.code())
+            .expect("the leash exits with a status")
+    }
+
+    fn end(&mut self) -> Option<ExitStatus> {
         if let Some(mut order) = self.leash.stdin.take() {
             let _already_gone = order.write_all(b"keep\n");
         }
-        let _already_reaped = self.leash.wait();
+        self.leash.wait().ok()
     }
 }
 
