@@ -69,6 +69,8 @@ pub enum Place {
     CatchingUp(Option<Seq>),
     /// It is attached to the topic, which knows its position.
     Attached,
+    /// It was given everything that is its user's, up to here.
+    Ended(Seq),
 }
 
 /// What a new session is made of.
@@ -298,17 +300,34 @@ impl Session {
 
     /// Whether it has to do with a conversation.
     pub(super) fn knows(&self, conversation: ConversationId) -> bool {
-        self.place(conversation).is_some()
+        matches!(
+            self.place(conversation),
+            Some(Place::CatchingUp(_) | Place::Attached)
+        )
     }
 
     /// Notes a conversation as one to catch up with; false when it is known already.
     pub(super) fn begin(&self, conversation: ConversationId) -> bool {
         let mut state = self.state.lock();
-        let is_new = !state.withdrawn && !state.places.contains_key(&conversation);
-        if is_new {
-            state.places.insert(conversation, Place::CatchingUp(None));
+        let given = match state.places.get(&conversation) {
+            None => None,
+            Some(Place::Ended(seq)) => Some(*seq),
+            Some(_) => return false,
+        };
+        if state.withdrawn {
+            return false;
         }
-        is_new
+        state.places.insert(conversation, Place::CatchingUp(given));
+        true
+    }
+
+    /// The last seq given to it, while the topic does not know.
+    pub(super) fn given(&self, conversation: ConversationId) -> Option<Seq> {
+        match self.place(conversation)? {
+            Place::CatchingUp(seq) => seq,
+            Place::Ended(seq) => Some(seq),
+            Place::Attached => None,
+        }
     }
 
     /// Moves on in a conversation that it catches up with.

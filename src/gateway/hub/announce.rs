@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::super::envelope::{self, Passing};
 use super::super::offer::{Effect, Encoded, Offer};
+use super::super::session::Session;
 use super::{Hub, channels_of};
 use crate::bus::Channel;
 use crate::chat::Announce;
@@ -24,7 +25,7 @@ impl Announce for HubAnnouncer {
         if let Some(session) = origin.and_then(|origin| self.0.session(origin))
             && matches!(event.conversation, ConversationId::Direct(..))
         {
-            session.own_committed(event.conversation, event.seq);
+            self.0.note_own(&session, event);
         }
         self.0.heads.note(event.conversation, event.seq);
         let payload = envelope::encode_event(&offer);
@@ -59,6 +60,15 @@ impl Announce for HubAnnouncer {
 }
 
 impl Hub {
+    /// A session's own direct message was committed: its answer shows it (D29). For a retry of what the session was
+    /// given before, there is nothing to note.
+    fn note_own(&self, session: &Session, event: &Event) {
+        let position = self.position(session, event.conversation);
+        if position.is_some_and(|position| position < event.seq) {
+            session.own_committed(event.conversation, event.seq);
+        }
+    }
+
     /// Passes something on to whoever is there in a conversation, on every gateway, except its author's sessions.
     pub(super) fn pass(self: &Arc<Self>, passing: &Passing) {
         let payload = envelope::encode_passing(passing);

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::envelope::{Envelope, Passing};
 use super::super::offer::Offer;
+use super::super::session::Place;
 use super::super::topic::Consequences;
 use super::Hub;
 use crate::bus::{Channel, Signal};
@@ -77,8 +78,8 @@ impl Hub {
         conversation: crate::domain::ConversationId,
         consequences: Consequences,
     ) {
-        for session in consequences.ended {
-            session.forget(conversation);
+        for (session, seq) in consequences.ended {
+            session.set_place(conversation, Place::Ended(seq));
             // The user may have been added again meanwhile (D7).
             self.discover_session(conversation, &session);
         }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,6 +40,9 @@ use users::Users;
 
 /// How often unused topics are dropped and expired tokens looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How often topics are compared with the log, whatever was heard (D16).
+const COMPARE_EVERY: Duration = Duration::from_secs(60);
 
 /// The hub's bounds and pace.
 #[derive(Debug, Clone, Copy)]
@@ -238,6 +242,7 @@ impl Hub {
     fn position(&self, session: &Session, conversation: ConversationId) -> Option<Seq> {
         match session.place(conversation)? {
             Place::CatchingUp(position) => Some(position.unwrap_or_default()),
+            Place::Ended(position) => Some(position),
             Place::Attached => {
                 let attached = self
                     .topics
@@ -298,6 +303,7 @@ impl Hub {
     }
 
     async fn sweep(self: Arc<Self>, stop: CancellationToken) {
+        let mut compared = Instant::now();
         while stop
             .run_until_cancelled(tokio::time::sleep(SWEEP_EVERY))
             .await
@@ -309,8 +315,13 @@ impl Hub {
                     session.close(Reason::Unauthorized);
                 }
             }
+            if compared.elapsed() >= COMPARE_EVERY {
+                compared = Instant::now();
+                let hub = Arc::clone(&self);
+                self.tracker.spawn(async move { hub.compare_heads().await });
+            }
             self.heads.sweep();
-            self.metrics.topics.set(self.topics.active().len() as f64);
+            self.metrics.topics.set(self.topics.in_use().len() as f64);
             self.topics.sweep(|unused| self.bus.unsubscribe(unused));
             self.users.sweep(|unused| self.bus.unsubscribe(unused));
             self.watchers.sweep(|unused| self.bus.unsubscribe(unused));

@@ -97,8 +97,8 @@ impl Hub {
     }
 
     /// Finds topics behind the log.
-    async fn compare_heads(self: &Arc<Self>) {
-        for chunk in self.topics.active().chunks(CHUNK) {
+    pub(super) async fn compare_heads(self: &Arc<Self>) {
+        for chunk in self.topics.in_use().chunks(CHUNK) {
             let heads = self.until_read(|| self.store.heads(chunk)).await;
             for (conversation, head) in heads.into_iter().flatten() {
                 self.hear_head(conversation, head);
