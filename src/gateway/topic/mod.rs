@@ -221,3 +221,6 @@ impl Topic {
             .filter(move |session| session.user() != user)
     }
 }
+
+#[cfg(test)]
+mod tests;
