@@ -4,6 +4,8 @@
 
 mod api;
 mod cli;
+mod cluster;
 mod contract;
+mod sockets;
 mod support;
 mod tidy;
