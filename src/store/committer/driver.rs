@@ -93,9 +93,6 @@ impl Shared {
             .iter()
             .map(|waiting| waiting.subject.clone())
             .collect();
-        for (place, waiting) in (0..).zip(pending.iter_mut()) {
-            waiting.attempted = waiting.attempted.max(Some(first.plus(place)));
-        }
         let outcome = self
             .batcher
             .append(Run {
@@ -120,6 +117,11 @@ impl Shared {
             Some(Stop::SeqTaken) => self.catch_up(conversation, pending).await,
             Some(Stop::ClientMessageIdTaken) => self.resolve_retry(conversation, pending).await,
             Some(Stop::Unknown(cause)) => {
+                // Only these may still be on their way: after a refused key the rest of a run is certainly not stored.
+                let first = first.plus(outcome.committed as u64);
+                for (place, waiting) in (0..).zip(pending.iter_mut()) {
+                    waiting.attempted = waiting.attempted.max(Some(first.plus(place)));
+                }
                 tracing::warn!(
                     cause,
                     waiting = pending.len(),
