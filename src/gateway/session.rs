@@ -19,6 +19,9 @@ use crate::domain::{ConversationId, Seq, SessionId, Timestamp, UserId};
 
 /// The shortest time between two marks of one session (D28: at most one ping a second).
 const MARK_EVERY: Duration = Duration::from_secs(1);
+/// Of how many logs that ended for the user the end is remembered. Beyond it they are forgotten, which may repeat events
+/// that the client did not acknowledge.
+const ENDED: usize = 1000;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ struct State {
     places: HashMap<ConversationId, Place>,
     /// Where this device wants to resume (D30), until it does.
     resume: HashMap<ConversationId, Seq>,
+    /// Logs that ended for the user while the session was given them, and where: what follows begins behind.
+    ended: HashMap<ConversationId, Seq>,
     receipts: Receipts<Mark>,
     last_mark: Option<Instant>,
     watching: HashSet<UserId>,
@@ -304,6 +309,22 @@ impl Session {
         if let Some(current) = self.state.lock().places.get_mut(&conversation) {
             *current = place;
         }
+    }
+
+    /// Forgets a conversation whose log ended for the user with an event that was given.
+    pub(super) fn finish(&self, conversation: ConversationId, end: Seq) {
+        let mut state = self.state.lock();
+        if state.ended.len() >= ENDED {
+            state.ended.clear();
+        }
+        state.ended.insert(conversation, end);
+        state.places.remove(&conversation);
+    }
+
+    /// Where a conversation ended for the user while the session was given it; zero when it did not.
+    pub(super) fn ended_at(&self, conversation: ConversationId) -> Seq {
+        let ended = self.state.lock().ended.get(&conversation).copied();
+        ended.unwrap_or_default()
     }
 
     /// Forgets a conversation.

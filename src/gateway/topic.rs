@@ -48,7 +48,7 @@ pub(super) struct Consequences {
     /// These sessions could not take a repair at once: they catch up from this position (D18).
     pub(super) detached: Vec<(Arc<Session>, Seq)>,
     /// The conversation is over for these sessions: their user was removed.
-    pub(super) ended: Vec<Arc<Session>>,
+    pub(super) ended: Vec<(Arc<Session>, Seq)>,
 }
 
 /// Whether a session is attached now.
@@ -58,8 +58,8 @@ pub(super) enum Attach {
     Attached,
     /// There is more in the log than it has: read on.
     Behind,
-    /// Its user was removed meanwhile.
-    Ended,
+    /// Its user was removed meanwhile, by the event of this seq, the last one it was given.
+    Ended(Seq),
 }
 
 impl Topic {
@@ -119,7 +119,7 @@ impl Topic {
             session.give(offer);
             let ends = offer.effect.ends_for(session.user());
             if ends {
-                consequences.ended.push(Arc::clone(session));
+                consequences.ended.push((Arc::clone(session), offer.seq));
             }
             !ends
         });
@@ -155,7 +155,7 @@ impl Topic {
             place = place.next();
             session.advance(offer.conversation, place);
             if offer.effect.ends_for(session.user()) {
-                return Attach::Ended;
+                return Attach::Ended(place);
             }
         }
         if self.attached.is_empty() {

@@ -140,7 +140,8 @@ impl Hub {
                 .await;
             let pursuit = member
                 .flatten()
-                .map(|member| Pursuit::of(&member, session.take_resume(conversation)));
+                .map(|member| Pursuit::of(&member, session.take_resume(conversation)))
+                .map(|pursuit| pursuit.behind(session.ended_at(conversation)));
             match pursuit.filter(|pursuit| pursuit.position < pursuit.last) {
                 Some(pursuit) => hub.catch_up(&session, vec![pursuit]).await,
                 None => hub.abandon(&session, conversation),
@@ -232,7 +233,7 @@ impl Hub {
                 has_ended = has_ended || self.give_event(session, &mut pursuit, event);
             }
             if has_ended || pursuit.position >= pursuit.last {
-                self.end(session, pursuit.conversation);
+                self.end(session, pursuit.conversation, pursuit.position);
             } else if unfinished == Some(pursuit.conversation) {
                 waiting.push_front(pursuit);
                 return;
@@ -274,8 +275,8 @@ impl Hub {
                 }
                 true
             }
-            (Attach::Ended, _) => {
-                self.end(session, conversation);
+            (Attach::Ended(end), _) => {
+                self.end(session, conversation, end);
                 true
             }
             (Attach::Behind, _) => false,
@@ -283,7 +284,8 @@ impl Hub {
     }
 
     /// The user is no member any more, as of what the session was given; perhaps one again by now (D7).
-    fn end(self: &Arc<Self>, session: &Arc<Session>, conversation: ConversationId) {
+    fn end(self: &Arc<Self>, session: &Arc<Session>, conversation: ConversationId, end: Seq) {
+        session.finish(conversation, end);
         self.abandon(session, conversation);
         self.discover_session(conversation, session);
     }
@@ -330,6 +332,14 @@ impl Pursuit {
             conversation: member.conversation,
             position,
             last,
+        }
+    }
+
+    /// What the session was given before its user was removed is not given again, acknowledged or not.
+    fn behind(self, end: Seq) -> Self {
+        Self {
+            position: self.position.max(end),
+            ..self
         }
     }
 

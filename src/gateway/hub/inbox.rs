@@ -73,8 +73,8 @@ impl Hub {
         conversation: crate::domain::ConversationId,
         consequences: Consequences,
     ) {
-        for session in consequences.ended {
-            session.forget(conversation);
+        for (session, end) in consequences.ended {
+            session.finish(conversation, end);
             // The user may have been added again meanwhile (D7).
             self.discover_session(conversation, &session);
         }
