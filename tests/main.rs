@@ -4,8 +4,10 @@
 
 mod api;
 mod cli;
+mod cluster;
 mod contract;
 mod official;
 mod socketio;
+mod sockets;
 mod support;
 mod tidy;

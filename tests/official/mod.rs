@@ -7,26 +7,20 @@ use std::process::Output;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{Cluster, Gateway};
 use crate::support::leash::{repository, tool};
 use crate::support::node::{Node, SocketIo};
-use crate::support::servers::{shared_mongo, shared_redis};
 
 const TRANSPORTS: [&[&str]; 3] = [&["websocket"], &["polling"], &["polling", "websocket"]];
 
-/// Two gateways over the shared servers, in a database of their own.
-async fn two_gateways(database: &str) -> [Gateway; 2] {
-    let uri = shared_mongo().await.uri(database);
-    let redis = shared_redis().url();
-    [
-        Gateway::start(&redis, &uri, &[]).await,
-        Gateway::start(&redis, &uri, &[]).await,
-    ]
-}
-
 async fn register(gateway: &Gateway, username: &str) -> Value {
     let body = json!({ "username": username, "password": "correct horse battery" });
-    gateway.post("/register", &body).await
+    let request = reqwest::Client::new()
+        .post(gateway.url("/register"))
+        .json(&body);
+    let answer = request.send().await.expect("the gateway answers");
+    assert_eq!(answer.status(), 201);
+    answer.json().await.expect("a JSON answer")
 }
 
 /// A client of `user` that has joined.
@@ -38,7 +32,7 @@ async fn join(
 ) -> SocketIo {
     let token = user["token"].as_str().expect("a token");
     let client = node
-        .connect(&gateway.url(), token, transports)
+        .connect(&gateway.url(""), token, transports)
         .await
         .expect("a connection");
     assert_eq!(
@@ -70,13 +64,14 @@ fn assert_nothing_was_lost(example: &Output) {
 
 #[tokio::test]
 async fn two_users_chat_across_gateways_on_every_transport() {
-    let [first, second] = two_gateways("official_chat").await;
-    let alice = register(&first, "alice").await;
-    let bob = register(&second, "bob").await;
+    let cluster = Cluster::start(2).await;
+    let (first, second) = (cluster.gateway(0), cluster.gateway(1));
+    let alice = register(first, "alice").await;
+    let bob = register(second, "bob").await;
     let node = Node::start().await;
     for transports in TRANSPORTS {
-        let at_first = join(&node, &first, &alice, transports).await;
-        let at_second = join(&node, &second, &bob, transports).await;
+        let at_first = join(&node, first, &alice, transports).await;
+        let at_second = join(&node, second, &bob, transports).await;
         let content = format!("over {transports:?}");
         let answer = at_first
             .emit_with_ack("send_message", private(&bob, &content))
@@ -94,11 +89,11 @@ async fn two_users_chat_across_gateways_on_every_transport() {
 
 #[tokio::test]
 async fn a_bad_token_is_a_connect_error_with_the_errors_code() {
-    let gateway = Gateway::start_embedded(&[]).await;
+    let gateway = Gateway::embedded().await;
     let node = Node::start().await;
     for transports in TRANSPORTS {
         let refused = node
-            .connect(&gateway.url(), "not a token", transports)
+            .connect(&gateway.url(""), "not a token", transports)
             .await;
         let error = refused.err().expect("a connect_error");
         assert_eq!(error.data["code"], "token_invalid", "{error:?}");
@@ -107,12 +102,13 @@ async fn a_bad_token_is_a_connect_error_with_the_errors_code() {
 
 #[tokio::test]
 async fn a_cut_client_reconnects_by_itself_and_gets_what_it_missed() {
-    let [first, second] = two_gateways("official_cut").await;
-    let alice = register(&first, "alice").await;
-    let bob = register(&second, "bob").await;
+    let cluster = Cluster::start(2).await;
+    let (first, second) = (cluster.gateway(0), cluster.gateway(1));
+    let alice = register(first, "alice").await;
+    let bob = register(second, "bob").await;
     let node = Node::start().await;
-    let at_first = join(&node, &first, &alice, &["websocket"]).await;
-    let at_second = join(&node, &second, &bob, &["websocket"]).await;
+    let at_first = join(&node, first, &alice, &["websocket"]).await;
+    let at_second = join(&node, second, &bob, &["websocket"]).await;
 
     at_second.cut().await;
     at_second.wait_disconnected().await;
@@ -139,7 +135,7 @@ async fn a_cut_client_reconnects_by_itself_and_gets_what_it_missed() {
 
 #[tokio::test]
 async fn clients_of_a_killed_gateway_come_back_to_their_conversation() {
-    let mut gateway = Gateway::start_embedded(&[]).await;
+    let mut gateway = Gateway::embedded().await;
     let alice = register(&gateway, "alice").await;
     let bob = register(&gateway, "bob").await;
     let node = Node::start().await;
@@ -185,7 +181,7 @@ async fn clients_of_a_killed_gateway_come_back_to_their_conversation() {
 
 #[tokio::test]
 async fn a_frozen_client_hears_everything_when_it_goes_on() {
-    let gateway = Gateway::start_embedded(&[]).await;
+    let gateway = Gateway::embedded().await;
     let alice = register(&gateway, "alice").await;
     let bob = register(&gateway, "bob").await;
     let (awake, asleep) = (Node::start().await, Node::start().await);
@@ -215,14 +211,15 @@ async fn a_frozen_client_hears_everything_when_it_goes_on() {
 
 #[tokio::test]
 async fn the_example_runs_on_two_gateways() {
-    let gateways = two_gateways("official_example").await;
-    let urls = gateways.each_ref().map(Gateway::url);
+    let gateways = Cluster::start(2).await;
+    let urls = [0, 1].map(|number| gateways.gateway(number).url(""));
     assert_nothing_was_lost(&run_example(&urls).await);
 }
 
 #[tokio::test]
 async fn the_example_runs_on_one_embedded_gateway_that_then_drains() {
-    let mut gateway = Gateway::start_embedded(&[]).await;
-    assert_nothing_was_lost(&run_example(&[gateway.url()]).await);
-    assert_eq!(gateway.terminate().await, 0, "{}", gateway.log());
+    let mut gateway = Gateway::embedded().await;
+    assert_nothing_was_lost(&run_example(&[gateway.url("")]).await);
+    gateway.terminate();
+    assert_eq!(gateway.ended().await, Some(0), "{}", gateway.output());
 }

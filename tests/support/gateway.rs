@@ -1,91 +1,84 @@
-//! Real gateway processes: the program of this very build, over real servers or on the embedded store.
+//! Real gateway processes: the `hobnob` binary on free ports, alone on its embedded store or several over one Redis
+//! and one MongoDB.
 //!
-//! Knows how a gateway is configured, started, drained and killed; refuses to know what clients say to it.
+//! Knows how gateways are configured, started, signalled and brought back; refuses to know what clients do with them.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
-use crate::support::leash::{Leashed, START_DEADLINE, free_port, scratch, signal};
+use super::leash::{Leashed, START_DEADLINE, free_port, scratch, signal};
+use super::rest::unique;
+use super::servers::{Redis, shared_mongo};
 
-/// One gateway. Dropping it kills the process.
+/// The secret that signs the tokens of every gateway of the tests.
+pub(crate) const SECRET: &str = "the-secret-of-the-end-to-end-tests";
+
+/// One gateway process. It may be restarted on its ports and data; it ends with this value.
+#[derive(Debug)]
 pub(crate) struct Gateway {
     process: Option<Leashed>,
-    settings: Vec<(String, String)>,
     port: u16,
     admin_port: u16,
+    environment: Vec<(String, String)>,
     directory: TempDir,
 }
 
 impl Gateway {
-    /// Starts a gateway over Redis and MongoDB, and waits until it is ready. `settings` are further `HOBNOB_*`
-    /// variables. All gateways of the tests share one token secret.
-    pub(crate) async fn start(
-        redis_url: &str,
-        mongodb_uri: &str,
-        settings: &[(&str, &str)],
-    ) -> Self {
-        let backends = [
-            ("HOBNOB_REDIS_URL", redis_url),
-            ("HOBNOB_MONGODB_URI", mongodb_uri),
-            (
-                "HOBNOB_JWT_SECRET",
-                "a secret of the tests that all gateways know",
-            ),
-        ];
-        Self::start_with([&backends, settings].concat()).await
+    /// A gateway alone, on an embedded store of its own.
+    pub(crate) async fn embedded() -> Self {
+        Self::embedded_with(&[]).await
     }
 
-    /// Starts a gateway on an embedded store of its own, which `restart` keeps.
-    pub(crate) async fn start_embedded(settings: &[(&str, &str)]) -> Self {
-        Self::start_with(settings.to_vec()).await
+    /// The same with further settings (`HOBNOB_…`).
+    pub(crate) async fn embedded_with(settings: &[(&str, &str)]) -> Self {
+        Self::start(settings).await
     }
 
-    async fn start_with(settings: Vec<(&str, &str)>) -> Self {
-        let settings = settings
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    async fn start(settings: &[(&str, &str)]) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let mut gateway = Self {
             process: None,
-            settings: settings.collect(),
             port: 0,
             admin_port: 0,
+            environment: settings.iter().map(owned).collect(),
             directory: scratch("gateway"),
         };
         for _ in 0..5 {
             (gateway.port, gateway.admin_port) = (free_port(), free_port());
             gateway.launch();
             // Another process may have taken a port in between: then this one exits at once.
-            if gateway.becomes_ready().await {
+            if gateway.wait_ready().await {
                 return gateway;
             }
         }
-        panic!("the gateway does not become ready:\n{}", gateway.log());
+        panic!("no gateway started: {}", gateway.output());
     }
 
-    /// Where clients connect: `http://127.0.0.1:port`.
-    pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+    /// `http://127.0.0.1:port` and this path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// Health and metrics: `http://127.0.0.1:port`.
-    pub(crate) fn admin_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.admin_port)
+    /// The port for clients, the same after a restart.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// The process id.
     ///
     /// # Panics
-    /// When it has ended.
+    /// When it was killed.
     pub(crate) fn pid(&self) -> u32 {
         self.process.as_ref().expect("a running gateway").pid()
     }
 
-    /// Everything it has logged, over all its lives.
-    pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("output.log")).unwrap_or_default()
+    /// Whether the process still runs.
+    pub(crate) fn is_running(&self) -> bool {
+        self.process.as_ref().is_some_and(Leashed::is_running)
     }
 
     /// `kill -9`; returns when the process is gone.
@@ -95,70 +88,69 @@ impl Gateway {
         }
     }
 
-    /// Freezes the process (SIGSTOP): its connections stay open, nothing answers.
-    pub(crate) fn stop(&self) {
-        signal(self.pid(), "STOP");
+    /// Asks it to drain and stop (SIGTERM).
+    pub(crate) fn terminate(&self) {
+        signal(self.pid(), "TERM");
     }
 
-    /// Lets a frozen process go on (SIGCONT).
-    pub(crate) fn cont(&self) {
-        signal(self.pid(), "CONT");
-    }
-
-    /// SIGTERM; returns the exit status when it has drained.
-    pub(crate) async fn terminate(&mut self) -> i32 {
+    /// Waits until it has ended by itself; its exit status.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
         let process = self.process.take().expect("a running gateway");
-        process.terminate(START_DEADLINE).await
+        process.ended().await
     }
 
-    /// Kills the gateway if it still runs, and starts it again on the same ports.
+    /// Kills it if it still runs, and starts it again with its data on the same ports. Returns when it is ready.
     pub(crate) async fn restart(&mut self) {
         self.kill9();
         self.launch();
-        assert!(
-            self.becomes_ready().await,
-            "the gateway does not come back:\n{}",
-            self.log()
-        );
+        let back = self.wait_ready().await;
+        assert!(back, "the gateway did not come back: {}", self.output());
     }
 
-    /// POSTs JSON without a token and returns the answer.
-    ///
-    /// # Panics
-    /// When the gateway refuses it.
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
-        let request = reqwest::Client::new().post(self.url() + path).json(body);
-        let answer = request.send().await.expect("the gateway answers");
-        let status = answer.status();
-        let body: Value = answer.json().await.expect("a JSON answer");
-        assert!(status.is_success(), "POST {path}: {status} {body}");
-        body
+    /// Whether `/readyz` says yes.
+    pub(crate) async fn is_ready(&self) -> bool {
+        let url = format!("http://127.0.0.1:{}/readyz", self.admin_port);
+        matches!(reqwest::get(url).await, Ok(answer) if answer.status() == 200)
+    }
+
+    /// The value of a metric: the sum over its lines that begin with `prefix`.
+    pub(crate) async fn metric(&self, prefix: &str) -> f64 {
+        let url = format!("http://127.0.0.1:{}/metrics", self.admin_port);
+        let answer = reqwest::get(url).await.expect("the admin port answers");
+        let text = answer.text().await.expect("a whole answer");
+        let lines = text.lines().filter(|line| line.starts_with(prefix));
+        let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+        values.sum()
+    }
+
+    /// What it logged.
+    pub(crate) fn output(&self) -> String {
+        let path = self.directory.path().join("output.log");
+        std::fs::read_to_string(path).unwrap_or_default()
     }
 
     fn launch(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hobnob"));
-        // Unknown settings are errors, and known ones of the developer's shell would change the tests.
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HOBNOB_")) {
-            command.env_remove(name);
-        }
         command
             .env("HOBNOB_LISTEN", format!("127.0.0.1:{}", self.port))
             .env(
                 "HOBNOB_ADMIN_LISTEN",
                 format!("127.0.0.1:{}", self.admin_port),
             )
-            .env("HOME", self.directory.path())
-            .envs(self.settings.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.directory.path());
+            .env("HOBNOB_DATA_DIR", self.data())
+            .env("HOBNOB_JWT_SECRET", SECRET)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.process = Some(Leashed::start(self.directory.path(), &command));
     }
 
-    async fn becomes_ready(&self) -> bool {
-        let started = Instant::now();
-        let process = self.process.as_ref().expect("launched");
-        while process.is_running() && started.elapsed() < START_DEADLINE {
-            let answer = reqwest::get(self.admin_url() + "/readyz").await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
+    fn data(&self) -> &Path {
+        self.directory.path()
+    }
+
+    async fn wait_ready(&self) -> bool {
+        let deadline = Instant::now() + START_DEADLINE;
+        while self.is_running() && Instant::now() < deadline {
+            if self.is_ready().await {
                 return true;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -167,34 +159,57 @@ impl Gateway {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Several gateways over one Redis of their own and one database of the shared MongoDB.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) gateways: Vec<Gateway>,
+    /// Their Redis. Channels and keys have fixed names, so no two clusters may share one.
+    pub(crate) redis: Redis,
+    /// The URI of their database.
+    pub(crate) mongodb_uri: String,
+}
 
-    #[tokio::test]
-    async fn a_gateway_freezes_dies_and_comes_back_on_its_ports() {
-        let mut gateway = Gateway::start_embedded(&[]).await;
-        let (url, first) = (gateway.url(), gateway.pid());
-        gateway.stop();
-        let impatient = reqwest::Client::builder()
-            .timeout(Duration::from_millis(200))
-            .build()
-            .unwrap();
-        let asked = impatient.get(gateway.admin_url() + "/livez").send().await;
-        assert!(asked.is_err_and(|error| error.is_timeout()));
-        gateway.cont();
-        assert!(
-            reqwest::get(gateway.admin_url() + "/livez")
-                .await
-                .unwrap()
-                .status()
-                .is_success()
-        );
-
-        gateway.kill9();
-        assert!(reqwest::get(gateway.admin_url() + "/livez").await.is_err());
-        gateway.restart().await;
-        assert_ne!(gateway.pid(), first);
-        assert_eq!(gateway.url(), url);
+impl Cluster {
+    /// Starts this many gateways and waits until they are ready.
+    pub(crate) async fn start(gateways: usize) -> Self {
+        Self::start_with(gateways, &[]).await
     }
+
+    /// The same with further settings (`HOBNOB_…`).
+    pub(crate) async fn start_with(gateways: usize, settings: &[(&str, &str)]) -> Self {
+        let redis = Redis::start();
+        let mongodb_uri = shared_mongo().await.uri(&unique("e2e"));
+        let redis_url = redis.url();
+        let mut all = vec![
+            ("HOBNOB_REDIS_URL", redis_url.as_str()),
+            ("HOBNOB_MONGODB_URI", mongodb_uri.as_str()),
+        ];
+        all.extend(settings);
+        let mut started = Vec::new();
+        for _ in 0..gateways {
+            started.push(Gateway::start(&all).await);
+        }
+        Self {
+            gateways: started,
+            redis,
+            mongodb_uri,
+        }
+    }
+
+    /// The gateway of this number, from 0.
+    pub(crate) fn gateway(&self, number: usize) -> &Gateway {
+        &self.gateways[number]
+    }
+}
+
+/// Three gateways shared by all tests that do not break them. Users are your own.
+pub(crate) async fn shared_cluster() -> &'static Cluster {
+    static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+    SHARED.get_or_init(|| Cluster::start(3)).await
+}
+
+/// A gateway on an embedded store, shared by all tests that do not break it. Users are your own.
+pub(crate) async fn shared_embedded() -> &'static Gateway {
+    static SHARED: OnceCell<Gateway> = OnceCell::const_new();
+    SHARED.get_or_init(Gateway::embedded).await
 }

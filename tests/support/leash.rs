@@ -5,13 +5,13 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 /// How long a server may take to start or to answer before a test fails.
-pub(crate) const START_DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const START_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The repository's root directory.
 pub(crate) fn repository() -> &'static Path {
@@ -115,40 +115,33 @@ impl Leashed {
 
     /// `kill -9`, and waits until the process is gone.
     pub(crate) fn kill9(mut self) {
-        self.end();
+        let _killed = self.end();
     }
 
-    /// SIGTERM, and waits until the process has ended by itself; returns its exit status, which is above 128 when a
-    /// signal ended it.
+    /// Waits until the command has ended by itself, and returns its exit status.
     ///
     /// # Panics
-    /// When it still runs after `deadline`.
-    pub(crate) async fn terminate(mut self, deadline: Duration) -> i32 {
-        signal(self.pid, "TERM");
-        let started = Instant::now();
+    /// When it still runs after the deadline.
+    pub(crate) async fn ended(mut self) -> Option<i32> {
+        let deadline = Instant::now() + START_DEADLINE;
         while self.is_running() {
-            assert!(
-                started.elapsed() < deadline,
-                "process {} ignores SIGTERM",
-                self.pid
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(Instant::now() < deadline, "{} does not end", self.pid);
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.end()
-            .and_then(|status| status.code())
-            .expect("the leash exits with a status")
     }
 
-    fn end(&mut self) -> Option<ExitStatus> {
+    /// Kills the command if it still runs; the status it had.
+    fn end(&mut self) -> Option<i32> {
         if let Some(mut order) = self.leash.stdin.take() {
             let _already_gone = order.write_all(b"keep\n");
         }
-        self.leash.wait().ok()
+        self.leash.wait().ok()?.code()
     }
 }
 
 impl Drop for Leashed {
     fn drop(&mut self) {
-        self.end();
+        let _killed = self.end();
     }
 }

@@ -99,9 +99,6 @@ impl Shared {
             .iter()
             .map(|waiting| waiting.subject.clone())
             .collect();
-        for (place, waiting) in (0..).zip(pending.iter_mut()) {
-            waiting.attempted = waiting.attempted.max(Some(first.plus(place)));
-        }
         let outcome = self
             .batcher
             .append(Run {
@@ -132,6 +129,11 @@ impl Shared {
                 self.metrics
                     .unknown_outcomes
                     .increment(pending.len() as u64);
+                // Only these may still be on their way: after a refused key the rest of a run is certainly not stored.
+                let first = first.plus(outcome.committed as u64);
+                for (place, waiting) in (0..).zip(pending.iter_mut()) {
+                    waiting.attempted = waiting.attempted.max(Some(first.plus(place)));
+                }
                 tracing::warn!(
                     cause,
                     waiting = pending.len(),

@@ -103,7 +103,7 @@ struct Pending<Subject, Answer> {
     answer: Option<oneshot::Sender<Result<Answer, CommitError>>>,
     /// The sender was told that the outcome is unknown.
     abandoned: Arc<AtomicBool>,
-    /// The last place at which an insert was tried: until that is known to be another's, "not stored" cannot be
+    /// The last place at which an insert had an unknown outcome: until that is another's, "not stored" cannot be
     /// said (D5).
     attempted: Option<Seq>,
 }
