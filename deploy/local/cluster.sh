@@ -24,6 +24,8 @@ members=${MEMBERS:-1}
 gateways=${GATEWAYS:-3}
 state=${CLUSTER_DIR:-.local/cluster}
 binary=${HOBNOB_BIN:-target/release/hobnob}
+# Not for the gateways: they refuse settings they do not know.
+export -n HOBNOB_BIN
 readonly READY_SECONDS=60 DRAIN_SECONDS=45
 
 fail() {
