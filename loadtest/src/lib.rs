@@ -6,6 +6,7 @@ pub mod check;
 mod client;
 mod invalid;
 mod ledger;
+pub mod matrix;
 mod measure;
 
 pub use invalid::{Invalid, Verdict};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hobnob_load::{Invalid, Verdict, check};
+use hobnob_load::{Invalid, Verdict, check, matrix};
 
 /// Load generator and delivery checker for hobnob.
 ///
@@ -19,12 +19,15 @@ struct CommandLine {
 enum Command {
     /// Check delivery against running gateways
     Check(check::CheckOptions),
+    /// Run the fault matrix on servers of its own
+    Matrix(matrix::MatrixOptions),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Check(options) => check::command(&options).await,
+        Command::Matrix(options) => matrix::command(&options).await,
     };
     match outcome {
         Ok(verdict) => verdict.into(),
