@@ -22,8 +22,8 @@ pub struct HubAnnouncer(pub Arc<Hub>);
 impl Announce for HubAnnouncer {
     fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>) {
         let offer = Offer::of(event, origin);
-        if let Some(session) = origin.and_then(|origin| self.0.session(origin))
-            && matches!(event.conversation, ConversationId::Direct(..))
+        if offer.is_direct_message()
+            && let Some(session) = origin.and_then(|origin| self.0.session(origin))
         {
             self.0.note_own(&session, event);
         }
@@ -36,6 +36,10 @@ impl Announce for HubAnnouncer {
         }
         if let Effect::Added(user) = offer.effect {
             self.joined(event.conversation, &[user]);
+        }
+        // A conversation that another gateway opened, while its hint has not arrived (P5).
+        for user in event.conversation.direct_users() {
+            self.0.discover(event.conversation, user);
         }
         self.0.offer(offer);
     }
@@ -65,7 +69,7 @@ impl Hub {
     fn note_own(&self, session: &Session, event: &Event) {
         let position = self.position(session, event.conversation);
         if position.is_some_and(|position| position < event.seq) {
-            session.own_committed(event.conversation, event.seq);
+            session.own_committed(event.conversation, event.seq, event.id);
         }
     }
 

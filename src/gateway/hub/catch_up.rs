@@ -53,9 +53,13 @@ impl Hub {
         self: &Arc<Self>,
         session: &Arc<Session>,
         since: Since,
+        is_auto: Option<bool>,
     ) -> Result<Joined, ChatError> {
         let is_first_join = session.join();
         if is_first_join {
+            is_auto
+                .into_iter()
+                .for_each(|is_auto| session.set_auto(is_auto));
             let resume = self.clamp(since).await.inspect_err(|_| session.unjoin())?;
             session.resume_from(resume);
             self.arrive(session).await;

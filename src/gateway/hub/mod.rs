@@ -228,6 +228,7 @@ impl Hub {
             None => self.head_for(session.user(), conversation).await?,
         };
         let seq = seq.min(offered);
+        session.acknowledged(conversation, seq);
         match self.cursors.get() {
             Some(cursors) if seq > Seq::ZERO => {
                 cursors
@@ -241,7 +242,7 @@ impl Hub {
     /// The last seq offered to a session without a gap; none when it has nothing to do with the conversation.
     fn position(&self, session: &Session, conversation: ConversationId) -> Option<Seq> {
         match session.place(conversation)? {
-            Place::CatchingUp(position) => Some(position.unwrap_or_default()),
+            Place::CatchingUp(position) => position,
             Place::Ended(position) => Some(position),
             Place::Attached => {
                 let attached = self
@@ -268,7 +269,7 @@ impl Hub {
         session.withdraw();
         for conversation in session.conversations() {
             self.topics
-                .with(conversation, |topic| topic.detach(session.id()));
+                .with(conversation, |topic| topic.release(session, conversation));
         }
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::hub::{Hub, Since};
-use super::session::Session;
+use super::session::{Expectation, Session};
 use crate::chat::{Chat, ChatError, Sending};
 use crate::domain::{ConversationId, Refusal, RoomId, Seq, UserId};
 
@@ -32,12 +32,28 @@ pub enum Reply {
     Now(Answer),
     /// To be answered when it is done. Spawn it.
     Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
-    /// The answer to a send: once it is written, `own_answered` must be called with the place it names (D29).
-    Sent(Pin<Box<dyn Future<Output = (Answer, Option<Place>)> + Send>>),
+    /// The answer to a send, likewise; [`Sent::written`] must be called once it is written (D29).
+    Sent(Pin<Box<dyn Future<Output = Sent> + Send>>),
 }
 
-/// Where a send was stored.
-pub type Place = (ConversationId, Seq);
+/// The answer to a send.
+#[derive(Debug)]
+pub struct Sent {
+    /// Its JSON text.
+    pub answer: Answer,
+    place: Option<(ConversationId, Seq)>,
+    /// Of a direct message: the session does not get it besides its answer.
+    expectation: Option<Expectation>,
+}
+
+impl Sent {
+    /// The answer is written: from now on it counts as the offer of the event (D29).
+    pub fn written(self) {
+        if let (Some(expectation), Some((conversation, seq))) = (self.expectation, self.place) {
+            expectation.answered(conversation, seq);
+        }
+    }
+}
 
 /// Takes up requests of sessions.
 #[derive(Debug, Clone)]
@@ -103,10 +119,8 @@ impl Requests {
             self.claim(session, "userId", user)?;
             let options: JoinOptions = options.map(read).transpose()?.unwrap_or_default();
             let since = resume_points(options.since)?;
-            if let Some(is_auto) = options.ack.map(|mode| mode.is_auto()) {
-                session.set_auto(is_auto);
-            }
-            self.hub.join(session, since).await
+            let is_auto = options.ack.map(|mode| mode.is_auto());
+            self.hub.join(session, since, is_auto).await
         };
         match joined.await {
             Result::Ok(joined) => ok_json(&JoinedJson::new(session.user(), &joined.rooms)),
@@ -126,18 +140,23 @@ impl Requests {
         }
     }
 
-    async fn send_message(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
+    async fn send_message(
+        &self,
+        session: &Arc<Session>,
+        payload: &str,
+    ) -> Result<Reply, ChatError> {
         let params: SendDirect = read(payload)?;
         self.claim(session, "senderId", params.sender_id.as_deref())?;
         let receiver: UserId = id("receiverId", &params.receiver_id)?;
         let draft = self
             .chat
             .draft(&params.content, params.client_message_id.as_deref())?;
+        let expectation = session.expect(draft.id());
         let sending = self
             .chat
             .submit_direct(session.user(), receiver, draft, Some(session.id()))
             .await?;
-        Ok(self.answer_send(sending))
+        Ok(self.answer_send(sending, Some(expectation)))
     }
 
     fn send_group_message(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
@@ -150,7 +169,7 @@ impl Requests {
         let sending = self
             .chat
             .submit_room(session.user(), room, draft, Some(session.id()))?;
-        Ok(self.answer_send(sending))
+        Ok(self.answer_send(sending, None))
     }
 
     fn acknowledge(
@@ -251,22 +270,25 @@ impl Requests {
         }
     }
 
-    fn answer_send(&self, sending: Sending) -> Reply {
+    fn answer_send(&self, sending: Sending, expectation: Option<Expectation>) -> Reply {
         let metrics = self.hub.metrics().clone();
         let begun = Instant::now();
         Reply::Sent(Box::pin(async move {
-            match sending.stored().await {
+            let (answer, place) = match sending.stored().await {
                 Result::Ok(event) => {
                     metrics.send_seconds.record(begun.elapsed());
-                    (
-                        ok_json(&Stored::new(&event)),
-                        Some((event.conversation, event.seq)),
-                    )
+                    let place = (event.conversation, event.seq);
+                    (ok_json(&Stored::new(&event)), Some(place))
                 }
                 Err(error) => {
                     metrics.request_failed(error.code());
                     (error_json(&error), None)
                 }
+            };
+            Sent {
+                answer,
+                place,
+                expectation,
             }
         }))
     }

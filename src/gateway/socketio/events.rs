@@ -168,13 +168,10 @@ impl ChatConnection {
                     .await
             }
             Reply::Sent(work) => {
-                let session = Arc::clone(&self.session);
                 let send = async move {
-                    let (text, place) = work.await;
-                    answer(&socket, ack, &text);
-                    if let Some((conversation, seq)) = place {
-                        session.own_answered(conversation, seq);
-                    }
+                    let sent = work.await;
+                    answer(&socket, ack, &sent.answer);
+                    sent.written();
                 };
                 self.spawn(send).await;
             }

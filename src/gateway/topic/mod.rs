@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::offer::Offer;
 use super::session::Session;
-use crate::domain::{Seq, SessionId, UserId};
+use crate::domain::{ConversationId, Seq, SessionId, UserId};
 
 /// How many events are held behind a gap; beyond it only the highest seq is kept and the rest is read from the log.
 const HELD: usize = 512;
@@ -146,13 +146,13 @@ impl Topic {
         } else {
             self.position
         };
+        let Some(missing) = self.remembered(from, goal).filter(|_| session.has_room()) else {
+            return Attach::Behind;
+        };
         let mut place = from;
-        while place < goal {
-            let Some(offer) = self.recent.get(&place.next()) else {
-                return Attach::Behind;
-            };
-            session.give(offer);
-            place = place.next();
+        for offer in missing {
+            session.give(&offer);
+            place = offer.seq;
             session.advance(offer.conversation, place);
             if offer.effect.ends_for(session.user()) {
                 return Attach::Ended(place);
@@ -167,6 +167,29 @@ impl Topic {
             from: place,
         });
         Attach::Attached
+    }
+
+    /// All events after `from` up to `goal`, if every one of them is remembered.
+    fn remembered(&self, from: Seq, goal: Seq) -> Option<Vec<Arc<Offer>>> {
+        let mut missing = Vec::new();
+        let mut place = from;
+        while place < goal {
+            place = place.next();
+            missing.push(Arc::clone(self.recent.get(&place)?));
+        }
+        Some(missing)
+    }
+
+    /// Takes a session off that goes on to answer requests: its position stays with it.
+    pub(super) fn release(&mut self, session: &Session, conversation: ConversationId) {
+        let held = self
+            .attached
+            .iter()
+            .find(|attachment| attachment.session.id() == session.id());
+        let Some(attachment) = held else { return };
+        let position = attachment.from.max(self.position);
+        session.advance(conversation, position);
+        self.detach(session.id());
     }
 
     /// Takes a session off; true when it was attached.

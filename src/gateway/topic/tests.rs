@@ -64,6 +64,7 @@ fn offer_with(seq: u64, effect: Effect) -> Arc<Offer> {
         conversation: ROOM,
         seq: Seq::new(seq),
         effect,
+        id: None,
         origin: None,
         encoded,
     })
