@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod api;
+mod asyncapi;
 mod cli;
 mod contract;
 mod support;
