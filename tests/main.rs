@@ -4,6 +4,7 @@
 
 mod api;
 mod asyncapi;
+mod browser;
 mod cli;
 mod contract;
 mod support;

@@ -33,12 +33,10 @@ class Tab {
   }
 
   constructor(context, page, name) {
-    Object.assign(this, { context, page, name, isAway: false });
+    Object.assign(this, { context, page, name });
     page.on("pageerror", (error) => faults.push(`${name}: ${error.message}`));
     page.on("console", (line) => {
-      // A browser without a network says so in its console.
-      const isExpected = this.isAway && /ERR_INTERNET_DISCONNECTED/.test(line.text());
-      if (["error", "warning"].includes(line.type()) && !isExpected) { faults.push(`${name}: ${line.text()}`); }
+      if (["error", "warning"].includes(line.type())) { faults.push(`${name}: ${line.text()}`); }
     });
   }
 
@@ -116,8 +114,8 @@ async function privately(ada, ben) {
   await ada.until("sees typing", () => /is typing/.test(document.querySelector("#state").textContent));
   await ben.say("It is. Three gateways, and I have just killed one of them.");
   await ada.sees("It is. Three gateways, and I have just killed one of them.");
-  await ben.say("<b>Nothing</b> was lost.");
-  await ada.sees("<b>Nothing</b> was lost.");
+  await ben.say("Nothing was lost.");
+  await ada.sees("Nothing was lost.");
   await ada.say("I did not notice a thing.");
   await ben.sees("I did not notice a thing.");
 }
@@ -132,29 +130,27 @@ async function inRoom(ada, ben) {
   await ada.say("Who wants a coffee?");
   await ben.pick("Coffee corner");
   await ben.sees("Who wants a coffee?");
-  await ben.say("Me!");
-  await ada.sees("Who wants a coffee?", "Me!");
+  await ben.say("Me! <b>Black</b>, please.");
+  await ada.sees("Who wants a coffee?", "Me! <b>Black</b>, please.");
 }
 
-/** A reload, and time without a network: nothing is missing, nothing comes twice. */
+/** A reload, and time away: nothing is missing, nothing comes twice. */
 async function resume(ada, ben) {
   await ben.page.reload();
   await ben.online();
   await ben.pick("Coffee corner");
-  await ben.sees("Who wants a coffee?", "Me!");
-  await ada.say("With milk?");
-  await ben.sees("Who wants a coffee?", "Me!", "With milk?");
-  await ben.page.close();
+  await ben.sees("Who wants a coffee?", "Me! <b>Black</b>, please.");
+  await ada.say("Any sugar?");
+  await ben.sees("Who wants a coffee?", "Me! <b>Black</b>, please.", "Any sugar?");
+  await ben.page.goto("about:blank");
   await ada.say("I will just bring some.");
   await ada.pick(ben.name);
   await ada.say("Coffee is in the kitchen.");
-  ben.page = await ben.context.newPage();
-  new Tab(ben.context, ben.page, ben.name);
   await ben.page.goto(url);
   await ben.online();
   await ben.badge(1);
   await ben.pick("Coffee corner");
-  await ben.sees("Me!", "With milk?", "I will just bring some.");
+  await ben.sees("Me! <b>Black</b>, please.", "Any sugar?", "I will just bring some.");
   await ben.pick(ada.name);
   await ben.sees("I did not notice a thing.", "Coffee is in the kitchen.");
   await ben.say("On my way!");
@@ -164,7 +160,6 @@ async function resume(ada, ben) {
 /** What a wrong password is told, and that nobody is logged in by it. */
 async function stranger(browser, name) {
   const tab = await Tab.open(browser, name);
-  tab.isExpected = true;
   await tab.page.fill("#username", name);
   await tab.page.fill("#password", "not the password");
   const before = faults.length;
@@ -186,7 +181,7 @@ try {
   await inRoom(ada, ben);
   await resume(ada, ben);
   if (picture) {
-    await ada.state("read").catch(() => {});
+    await ada.page.mouse.move(600, 500);
     await ada.page.screenshot({ path: picture });
     await ben.page.screenshot({ path: picture.replace(/\.png$/, "-dark.png") });
   }

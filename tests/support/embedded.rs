@@ -33,6 +33,11 @@ impl Embedded {
     pub(crate) async fn start(environment: &[(&str, &str)]) -> Self {
         let home = scratch("embedded");
         let mut command = Command::new(env!("CARGO_BIN_EXE_hobnob"));
+        // A developer's own settings would make it another gateway.
+        let foreign = std::env::vars_os().map(|(name, _)| name);
+        for name in foreign.filter(|name| name.to_string_lossy().starts_with("HOBNOB_")) {
+            command.env_remove(name);
+        }
         command
             .env("HOBNOB_LISTEN", "127.0.0.1:0")
             .env("HOBNOB_ADMIN_LISTEN", "127.0.0.1:0")
@@ -41,7 +46,7 @@ impl Embedded {
             .envs(environment.iter().copied())
             .current_dir(home.path());
         let process = Leashed::start(home.path(), &command);
-        let address = address(&home.path().join("output.log")).await;
+        let address = address(&process, &home.path().join("output.log")).await;
         Self {
             process,
             address,
@@ -87,9 +92,10 @@ impl Embedded {
 }
 
 /// Reads the log until it names the address for clients.
-async fn address(log: &Path) -> String {
+async fn address(process: &Leashed, log: &Path) -> String {
     let deadline = Instant::now() + START_DEADLINE;
     loop {
+        let is_running = process.is_running();
         let text = std::fs::read_to_string(log).unwrap_or_default();
         let records = text
             .lines()
@@ -100,7 +106,10 @@ async fn address(log: &Path) -> String {
         {
             return address;
         }
-        assert!(Instant::now() < deadline, "it does not serve: {text}");
+        assert!(
+            is_running && Instant::now() < deadline,
+            "it does not serve: {text}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
