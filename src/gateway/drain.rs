@@ -46,7 +46,7 @@ impl Hub {
         sleep(after).await;
         self.withdraw(session);
         let patience = Instant::now() + PATIENCE;
-        while !(session.is_settled() && session.is_idle()) && !session.is_closed() {
+        while !(session.is_closed() || session.is_settled() && session.is_idle()) {
             if Instant::now() >= patience {
                 break;
             }

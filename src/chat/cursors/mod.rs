@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Announce, ChatError};
 use crate::domain::{ConversationId, Seq, UserId};
+use crate::metrics::Metrics;
 use crate::store::{CursorMove, Store};
 use notices::Notices;
 
@@ -32,6 +33,7 @@ type Waiter = oneshot::Sender<Result<(), ChatError>>;
 pub struct Cursors {
     store: Arc<dyn Store>,
     notices: Notices,
+    metrics: Metrics,
     state: Mutex<State>,
     wake: Notify,
     flushed: Notify,
@@ -53,10 +55,11 @@ struct Places {
 impl Cursors {
     /// Cursors kept in this store; moves are announced once stored.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, announce: Arc<dyn Announce>) -> Self {
+    pub fn new(store: Arc<dyn Store>, announce: Arc<dyn Announce>, metrics: Metrics) -> Self {
         Self {
             notices: Notices::new(Arc::clone(&store), announce),
             store,
+            metrics,
             state: Mutex::default(),
             wake: Notify::new(),
             flushed: Notify::new(),
@@ -160,7 +163,10 @@ impl Cursors {
         let mut result = Ok(());
         for batch in moves.chunks(BATCH) {
             match self.store.move_cursors(batch).await {
-                Ok(()) => self.notices.stored(batch),
+                Ok(()) => {
+                    self.metrics.cursor_moves.increment(batch.len() as u64);
+                    self.notices.stored(batch);
+                }
                 Err(error) => {
                     self.put_back(batch);
                     result = Err(ChatError::from(error));

@@ -53,9 +53,13 @@ impl Hub {
         self: &Arc<Self>,
         session: &Arc<Session>,
         since: Since,
+        is_auto: Option<bool>,
     ) -> Result<Joined, ChatError> {
         let is_first_join = session.join();
         if is_first_join {
+            is_auto
+                .into_iter()
+                .for_each(|is_auto| session.set_auto(is_auto));
             let resume = self.clamp(since).await.inspect_err(|_| session.unjoin())?;
             session.resume_from(resume);
             self.arrive(session).await;
@@ -105,7 +109,7 @@ impl Hub {
     /// A session begins to catch up with a conversation it has to do with, unless it does already.
     fn begin(&self, session: &Session, member: &Member) -> Option<Pursuit> {
         self.pursue(session, member.conversation).then_some(())?;
-        let pursuit = Pursuit::of(member, session.take_resume(member.conversation));
+        let pursuit = Pursuit::of(member, session);
         if pursuit.position >= pursuit.last {
             self.abandon(session, member.conversation);
             return None;
@@ -140,7 +144,7 @@ impl Hub {
                 .await;
             let pursuit = member
                 .flatten()
-                .map(|member| Pursuit::of(&member, session.take_resume(conversation)));
+                .map(|member| Pursuit::of(&member, &session));
             match pursuit.filter(|pursuit| pursuit.position < pursuit.last) {
                 Some(pursuit) => hub.catch_up(&session, vec![pursuit]).await,
                 None => hub.abandon(&session, conversation),
@@ -200,7 +204,8 @@ impl Hub {
                 .persist(session, || self.store.events(&spans, PAGE))
                 .await;
             let Some(page) = page else { break };
-            self.give_page(session, &mut waiting, spans.len(), &page);
+            self.give_page(session, &mut waiting, spans.len(), &page)
+                .await;
         }
         for pursuit in waiting {
             self.abandon(session, pursuit.conversation);
@@ -208,7 +213,7 @@ impl Hub {
     }
 
     /// Gives what was read, and attaches the session to each conversation that was read to its end.
-    fn give_page(
+    async fn give_page(
         self: &Arc<Self>,
         session: &Arc<Session>,
         waiting: &mut VecDeque<Pursuit>,
@@ -225,14 +230,17 @@ impl Hub {
             let Some(mut pursuit) = waiting.pop_front() else {
                 return;
             };
-            let mut has_ended = false;
             while let Some(event) =
                 events.next_if(|event| event.conversation == pursuit.conversation)
             {
-                has_ended = has_ended || self.give_event(session, &mut pursuit, event);
+                if pursuit.position < pursuit.last {
+                    // A page of long messages is more than an outbox holds (D18).
+                    session.room().await;
+                    give_event(session, &mut pursuit, event);
+                }
             }
-            if has_ended || pursuit.position >= pursuit.last {
-                self.end(session, pursuit.conversation);
+            if pursuit.position >= pursuit.last {
+                self.end(session, pursuit);
             } else if unfinished == Some(pursuit.conversation) {
                 waiting.push_front(pursuit);
                 return;
@@ -242,19 +250,10 @@ impl Hub {
         }
     }
 
-    /// Gives one event from the log; true when it is the last one of this user's log.
-    fn give_event(&self, session: &Arc<Session>, pursuit: &mut Pursuit, event: &Event) -> bool {
-        let offer = Offer::of(event, None);
-        session.give(&offer);
-        pursuit.position = event.seq;
-        session.advance(pursuit.conversation, event.seq);
-        offer.effect.ends_for(session.user())
-    }
-
     /// Attaches a session that has read its log to the end; false when there is more by now.
     fn attach(self: &Arc<Self>, session: &Arc<Session>, pursuit: Pursuit) -> bool {
         let conversation = pursuit.conversation;
-        let attach = self.topics.open(conversation, |topic| {
+        let (attach, has_gap) = self.topics.open(conversation, |topic| {
             let attach = topic.attach(session, pursuit.position);
             if attach == Attach::Attached {
                 session.set_place(conversation, Place::Attached);
@@ -262,11 +261,11 @@ impl Hub {
             }
             (attach, topic.hear(pursuit.position))
         });
+        if has_gap {
+            self.repair(conversation);
+        }
         match attach {
-            (Attach::Attached, has_gap) => {
-                if has_gap {
-                    self.repair(conversation);
-                }
+            Attach::Attached => {
                 // A session that ended meanwhile was not attached when its topics were left.
                 if session.is_closed() || session.is_withdrawn() {
                     self.topics
@@ -274,24 +273,44 @@ impl Hub {
                 }
                 true
             }
-            (Attach::Ended, _) => {
-                self.end(session, conversation);
+            Attach::Ended(at) => {
+                self.end(
+                    session,
+                    Pursuit {
+                        position: at,
+                        ..pursuit
+                    },
+                );
                 true
             }
-            (Attach::Behind, _) => false,
+            Attach::Behind => false,
         }
     }
 
     /// The user is no member any more, as of what the session was given; perhaps one again by now (D7).
-    fn end(self: &Arc<Self>, session: &Arc<Session>, conversation: ConversationId) {
-        self.abandon(session, conversation);
+    fn end(self: &Arc<Self>, session: &Arc<Session>, pursuit: Pursuit) {
+        let Pursuit {
+            conversation,
+            position,
+            ..
+        } = pursuit;
+        session.set_place(conversation, Place::Ended(position));
+        self.stop_pursuing(conversation);
         self.discover_session(conversation, session);
     }
 
+    /// A session has nothing (more) to do with a conversation.
     fn abandon(&self, session: &Session, conversation: ConversationId) {
-        session.forget(conversation);
+        match session.given(conversation) {
+            Some(seq) => session.set_place(conversation, Place::Ended(seq)),
+            None => session.forget(conversation),
+        }
+        self.stop_pursuing(conversation);
+    }
+
+    fn stop_pursuing(&self, conversation: ConversationId) {
         self.topics.with(conversation, |topic| {
-            topic.catching_up = topic.catching_up.saturating_sub(1)
+            topic.catching_up = topic.catching_up.saturating_sub(1);
         });
     }
 
@@ -320,15 +339,18 @@ impl Hub {
 }
 
 impl Pursuit {
-    /// From where this device wants to resume, clamped to the member's log, or else from the user's cursor.
-    fn of(member: &Member, resume: Option<Seq>) -> Self {
+    /// From where this device wants to resume, clamped to the member's log, or else from the user's cursor; not from
+    /// before what this session was given already.
+    fn of(member: &Member, session: &Session) -> Self {
+        let resume = session.take_resume(member.conversation);
         let last = member.last_seq();
         let position = resume.map_or(member.resume_after(), |seq| {
             seq.min(last).max(member.joined_seq.previous())
         });
+        let given = session.given(member.conversation).unwrap_or_default();
         Self {
             conversation: member.conversation,
-            position,
+            position: position.max(given),
             last,
         }
     }
@@ -347,6 +369,17 @@ impl Pursuit {
             ConversationId::Room(room) if self.last == Seq::MAX => Some(Channel::Room(room)),
             _ => None,
         }
+    }
+}
+
+/// Gives one event from the log; the one that ends the user's log is the last.
+fn give_event(session: &Arc<Session>, pursuit: &mut Pursuit, event: &Event) {
+    let offer = Offer::of(event, None);
+    session.give(&offer);
+    pursuit.position = event.seq;
+    session.advance(pursuit.conversation, event.seq);
+    if offer.effect.ends_for(session.user()) {
+        pursuit.last = event.seq;
     }
 }
 

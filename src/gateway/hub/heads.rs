@@ -55,6 +55,7 @@ impl Hub {
     /// Payloads of this gateway may have been lost: tells again how far its conversations reach.
     pub(super) fn publish_heads(&self) {
         for (conversation, seq) in self.heads.all() {
+            self.metrics.heads_republished.increment(1);
             let payload = envelope::encode_head(conversation, seq);
             for channel in channels_of(conversation) {
                 self.bus

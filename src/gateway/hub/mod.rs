@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +26,7 @@ use super::session::{NewSession, Place, Session};
 use crate::bus::{Bus, Channel};
 use crate::chat::{ChatError, Cursors};
 use crate::domain::{Clock, ConversationId, Entropy, Seq, SessionId, UserId};
+use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::store::Store;
 use crate::store::frontier::Frontier;
@@ -38,6 +40,9 @@ use users::Users;
 
 /// How often unused topics are dropped and expired tokens looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How often topics are compared with the log, whatever was heard (D16).
+const COMPARE_EVERY: Duration = Duration::from_secs(60);
 
 /// The hub's bounds and pace.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +76,8 @@ pub struct HubPorts {
     pub clock: Arc<dyn Clock>,
     /// Jitter.
     pub entropy: Arc<Entropy>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// See the module's documentation.
@@ -87,6 +94,7 @@ pub struct Hub {
     watchers: Watchers,
     stripes: Stripes,
     heads: Heads,
+    pub(super) metrics: Metrics,
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     pacer: Arc<Pacer>,
     cursors: std::sync::OnceLock<Arc<Cursors>>,
@@ -111,6 +119,7 @@ impl Hub {
             watchers: Watchers::default(),
             stripes: Stripes::default(),
             heads: Heads::default(),
+            metrics: ports.metrics,
             sessions: Mutex::default(),
             pacer: Arc::default(),
             cursors: std::sync::OnceLock::new(),
@@ -150,7 +159,9 @@ impl Hub {
 
     /// A connection was authenticated. Requests are valid from now on; delivery starts with [`Hub::join`] (D32).
     pub fn open(self: &Arc<Self>, new: NewSession) -> Arc<Session> {
-        let session = Session::new(new, Arc::clone(&self.pacer));
+        new.encoding.of(&self.metrics.sessions).increment(1.0);
+        let deliveries = new.encoding.of(&self.metrics.deliveries_out).clone();
+        let session = Session::new(new, Arc::clone(&self.pacer), deliveries);
         self.sessions
             .lock()
             .insert(session.id(), Arc::clone(&session));
@@ -162,6 +173,7 @@ impl Hub {
         // First of all: whoever attaches it to a topic after this sees that it is closed.
         session.close(Reason::TransportClosed);
         self.sessions.lock().remove(&session.id());
+        self.count_end(session);
         for conversation in session.conversations() {
             self.topics
                 .with(conversation, |topic| topic.detach(session.id()));
@@ -174,6 +186,16 @@ impl Hub {
         if let Some(cursors) = self.cursors.get() {
             cursors.hurry();
         }
+    }
+
+    fn count_end(&self, session: &Session) {
+        session.encoding().of(&self.metrics.sessions).decrement(1.0);
+        let reason = session.reason().unwrap_or(Reason::TransportClosed);
+        self.metrics.session_closed(reason.name());
+        if reason == Reason::SlowConsumer {
+            self.metrics.slow_consumers.increment(1);
+        }
+        tracing::debug!(session = %session.id(), reason = reason.name(), "session ended");
     }
 
     /// Everything written to this session before the mark was received: moves its cursors (D28).
@@ -206,6 +228,7 @@ impl Hub {
             None => self.head_for(session.user(), conversation).await?,
         };
         let seq = seq.min(offered);
+        session.acknowledged(conversation, seq);
         match self.cursors.get() {
             Some(cursors) if seq > Seq::ZERO => {
                 cursors
@@ -219,7 +242,8 @@ impl Hub {
     /// The last seq offered to a session without a gap; none when it has nothing to do with the conversation.
     fn position(&self, session: &Session, conversation: ConversationId) -> Option<Seq> {
         match session.place(conversation)? {
-            Place::CatchingUp(position) => Some(position.unwrap_or_default()),
+            Place::CatchingUp(position) => position,
+            Place::Ended(position) => Some(position),
             Place::Attached => {
                 let attached = self
                     .topics
@@ -245,8 +269,14 @@ impl Hub {
         session.withdraw();
         for conversation in session.conversations() {
             self.topics
-                .with(conversation, |topic| topic.detach(session.id()));
+                .with(conversation, |topic| topic.release(session, conversation));
         }
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     pub(super) fn cursors(&self) -> Option<&Arc<Cursors>> {
@@ -274,6 +304,7 @@ impl Hub {
     }
 
     async fn sweep(self: Arc<Self>, stop: CancellationToken) {
+        let mut compared = Instant::now();
         while stop
             .run_until_cancelled(tokio::time::sleep(SWEEP_EVERY))
             .await
@@ -285,7 +316,13 @@ impl Hub {
                     session.close(Reason::Unauthorized);
                 }
             }
+            if compared.elapsed() >= COMPARE_EVERY {
+                compared = Instant::now();
+                let hub = Arc::clone(&self);
+                self.tracker.spawn(async move { hub.compare_heads().await });
+            }
             self.heads.sweep();
+            self.metrics.topics.set(self.topics.in_use().len() as f64);
             self.topics.sweep(|unused| self.bus.unsubscribe(unused));
             self.users.sweep(|unused| self.bus.unsubscribe(unused));
             self.watchers.sweep(|unused| self.bus.unsubscribe(unused));

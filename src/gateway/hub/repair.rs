@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::super::offer::Offer;
 use super::Hub;
 use crate::domain::{ConversationId, Member, Seq};
@@ -83,17 +85,20 @@ impl Hub {
     /// Something may have been lost: re-reads what the local sessions may have missed (D16).
     pub(super) fn resync(self: &Arc<Self>, doubt: &'static str) {
         tracing::info!(doubt, "resync");
+        self.metrics.gap(doubt);
         let hub = Arc::clone(self);
         self.tracker.spawn(async move {
+            let begun = Instant::now();
             tokio::time::sleep(hub.entropy.jitter(JITTER)).await;
             hub.compare_heads().await;
             hub.find_memberships().await;
+            hub.metrics.resynced("done", begun.elapsed());
         });
     }
 
     /// Finds topics behind the log.
-    async fn compare_heads(self: &Arc<Self>) {
-        for chunk in self.topics.active().chunks(CHUNK) {
+    pub(super) async fn compare_heads(self: &Arc<Self>) {
+        for chunk in self.topics.in_use().chunks(CHUNK) {
             let heads = self.until_read(|| self.store.heads(chunk)).await;
             for (conversation, head) in heads.into_iter().flatten() {
                 self.hear_head(conversation, head);

@@ -18,6 +18,7 @@ impl Hub {
                 PresenceSignal::Offline(user) => self.announce_presence(user, false).await,
                 PresenceSignal::Online(user) => self.announce_presence(user, true).await,
                 PresenceSignal::LeaseLost => {
+                    self.metrics.leases_lost.increment(1);
                     self.publish_heads();
                     self.resync("lease lost");
                 }

@@ -185,7 +185,6 @@ impl Socket {
 
     async fn reply(&self, head: Head, reply: Reply) {
         let outbox = self.outbox.clone();
-        let session = self.session.clone();
         match reply {
             Reply::Now(text) => answer(&outbox, &head, &text),
             Reply::Later(work) => {
@@ -194,11 +193,9 @@ impl Socket {
             }
             Reply::Sent(work) => {
                 let send = async move {
-                    let (text, place) = work.await;
-                    answer(&outbox, &head, &text);
-                    if let (Some(session), Some((conversation, seq))) = (session, place) {
-                        session.own_answered(conversation, seq);
-                    }
+                    let sent = work.await;
+                    answer(&outbox, &head, &sent.answer);
+                    sent.written();
                 };
                 self.spawn(send).await;
             }

@@ -9,14 +9,10 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::protocol::{
-    Ack, Application, ConnectRefused, Connection, Event, HandshakeRequest, Socket, SocketIoConfig,
-    encode_event,
+    Ack, Application, ConnectRefused, Connection, Event, HandshakeRequest, Socket, encode_event,
 };
 use crate::chat::ChatError;
-use crate::config::{Server, Sessions};
-use crate::domain::{Entropy, GatewayId, SessionId};
-use crate::gateway::closing::closing;
-use crate::gateway::engineio::{Cors, EngineConfig};
+use crate::domain::{Entropy, SessionId};
 use crate::gateway::offer::Encoding;
 use crate::gateway::outbox::{Frame, Mark, Reason};
 use crate::gateway::requests::{Answer, Reply, Requests, error_json};
@@ -32,34 +28,6 @@ static ENCODING: Encoding = Encoding {
 
 fn event(name: &str, json: &[u8]) -> Frame {
     encode_event(name, &[std::str::from_utf8(json).unwrap_or("{}")])
-}
-
-/// The protocol layer's settings for chat.
-#[must_use]
-pub fn chat_config(server: &Server, sessions: &Sessions, gateway: GatewayId) -> SocketIoConfig {
-    let origins: Vec<_> = server
-        .cors_origins
-        .iter()
-        .filter_map(|origin| origin.parse().ok())
-        .collect();
-    SocketIoConfig {
-        engine: EngineConfig {
-            path: "/socket.io".to_owned(),
-            ping_interval: sessions.ping_interval,
-            ping_timeout: sessions.ping_timeout,
-            max_payload: sessions.frame_bytes,
-            outbox_bytes: sessions.outbox_bytes,
-            sid_prefix: gateway.to_string(),
-            cors: if origins.is_empty() {
-                Cors::Closed
-            } else {
-                Cors::Origins(origins)
-            },
-            close_code: |reason| closing(reason).code,
-            ..EngineConfig::default()
-        },
-        ..SocketIoConfig::default()
-    }
 }
 
 /// Chat, as a Socket.IO application.
@@ -200,13 +168,10 @@ impl ChatConnection {
                     .await
             }
             Reply::Sent(work) => {
-                let session = Arc::clone(&self.session);
                 let send = async move {
-                    let (text, place) = work.await;
-                    answer(&socket, ack, &text);
-                    if let Some((conversation, seq)) = place {
-                        session.own_answered(conversation, seq);
-                    }
+                    let sent = work.await;
+                    answer(&socket, ack, &sent.answer);
+                    sent.written();
                 };
                 self.spawn(send).await;
             }

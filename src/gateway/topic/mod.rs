@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::offer::Offer;
 use super::session::Session;
-use crate::domain::{Seq, SessionId, UserId};
+use crate::domain::{ConversationId, Seq, SessionId, UserId};
 
 /// How many events are held behind a gap; beyond it only the highest seq is kept and the rest is read from the log.
 const HELD: usize = 512;
@@ -48,7 +48,7 @@ pub(super) struct Consequences {
     /// These sessions could not take a repair at once: they catch up from this position (D18).
     pub(super) detached: Vec<(Arc<Session>, Seq)>,
     /// The conversation is over for these sessions: their user was removed.
-    pub(super) ended: Vec<Arc<Session>>,
+    pub(super) ended: Vec<(Arc<Session>, Seq)>,
 }
 
 /// Whether a session is attached now.
@@ -58,8 +58,8 @@ pub(super) enum Attach {
     Attached,
     /// There is more in the log than it has: read on.
     Behind,
-    /// Its user was removed meanwhile.
-    Ended,
+    /// Its user was removed meanwhile, by this event.
+    Ended(Seq),
 }
 
 impl Topic {
@@ -119,7 +119,7 @@ impl Topic {
             session.give(offer);
             let ends = offer.effect.ends_for(session.user());
             if ends {
-                consequences.ended.push(Arc::clone(session));
+                consequences.ended.push((Arc::clone(session), offer.seq));
             }
             !ends
         });
@@ -146,16 +146,16 @@ impl Topic {
         } else {
             self.position
         };
+        let Some(missing) = self.remembered(from, goal).filter(|_| session.has_room()) else {
+            return Attach::Behind;
+        };
         let mut place = from;
-        while place < goal {
-            let Some(offer) = self.recent.get(&place.next()) else {
-                return Attach::Behind;
-            };
-            session.give(offer);
-            place = place.next();
+        for offer in missing {
+            session.give(&offer);
+            place = offer.seq;
             session.advance(offer.conversation, place);
             if offer.effect.ends_for(session.user()) {
-                return Attach::Ended;
+                return Attach::Ended(place);
             }
         }
         if self.attached.is_empty() {
@@ -167,6 +167,29 @@ impl Topic {
             from: place,
         });
         Attach::Attached
+    }
+
+    /// All events after `from` up to `goal`, if every one of them is remembered.
+    fn remembered(&self, from: Seq, goal: Seq) -> Option<Vec<Arc<Offer>>> {
+        let mut missing = Vec::new();
+        let mut place = from;
+        while place < goal {
+            place = place.next();
+            missing.push(Arc::clone(self.recent.get(&place)?));
+        }
+        Some(missing)
+    }
+
+    /// Takes a session off that goes on to answer requests: its position stays with it.
+    pub(super) fn release(&mut self, session: &Session, conversation: ConversationId) {
+        let held = self
+            .attached
+            .iter()
+            .find(|attachment| attachment.session.id() == session.id());
+        let Some(attachment) = held else { return };
+        let position = attachment.from.max(self.position);
+        session.advance(conversation, position);
+        self.detach(session.id());
     }
 
     /// Takes a session off; true when it was attached.
@@ -213,11 +236,6 @@ impl Topic {
         self.attached.is_empty() && self.catching_up == 0
     }
 
-    /// Whether sessions are attached.
-    pub(super) fn is_active(&self) -> bool {
-        !self.attached.is_empty()
-    }
-
     /// The attached sessions of everybody but one user.
     pub(super) fn sessions_except(&self, user: UserId) -> impl Iterator<Item = &Arc<Session>> {
         self.attached
@@ -226,3 +244,6 @@ impl Topic {
             .filter(move |session| session.user() != user)
     }
 }
+
+#[cfg(test)]
+mod tests;

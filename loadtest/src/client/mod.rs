@@ -1,0 +1,16 @@
+//! A chat client that reconnects and resumes, over either protocol. Knows the wire as it is documented; refuses to
+//! de-duplicate or to reorder: whatever arrives is recorded as it arrives.
+
+mod connection;
+mod native;
+mod outstanding;
+mod place;
+mod protocol;
+mod record;
+mod session;
+mod socketio;
+
+pub(crate) use outstanding::Order;
+pub(crate) use protocol::{Protocol, Target};
+pub(crate) use record::{Receipt, Record, Sent};
+pub(crate) use session::{Counters, Patience, Phase, Resume, Session, Shared, Supply};

@@ -1,0 +1,3 @@
+//! The main job over several real gateways on real Redis and MongoDB, by the official client, `/ws` and REST.
+
+mod removal;
