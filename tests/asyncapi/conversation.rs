@@ -7,39 +7,51 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::document::Document;
-use crate::support::embedded::{Account, Embedded};
+use crate::support::gateway::Gateway;
+use crate::support::rest::{Answer, Person};
 
 /// A gateway, its document and two people, of whom one is connected twice.
 struct Scene {
-    gateway: Embedded,
+    gateway: Gateway,
     document: Arc<Document>,
-    ann: Account,
-    bob: Account,
+    ann: Person,
+    bob: Person,
 }
 
 impl Scene {
     async fn set() -> Self {
-        let gateway = Embedded::start(&[("HOBNOB_OFFLINE_GRACE", "0s")]).await;
-        let document = Arc::new(Document::parse(&gateway.text("/asyncapi.yaml").await));
+        let gateway = Gateway::embedded_with(&[("HOBNOB_OFFLINE_GRACE", "0s")]).await;
+        let document = Arc::new(Document::parse(&served(&gateway).await));
         Self {
             document,
-            ann: gateway.register("ann").await,
-            bob: gateway.register("bob").await,
+            ann: Person::register(&gateway, "ann").await,
+            bob: Person::register(&gateway, "bob").await,
             gateway,
         }
     }
 
     async fn connect(&self) -> Client {
-        Client::connect(&self.document, &self.gateway.url("ws", "/ws")).await
+        Client::connect(
+            &self.document,
+            &self.gateway.url("/ws").replace("http", "ws"),
+        )
+        .await
     }
 
-    async fn log_in(&self, account: &Account) -> Client {
+    async fn log_in(&self, account: &Person) -> Client {
         let mut client = self.connect().await;
         let hello = json!({"type": "hello", "token": account.token, "since": {}, "ack": "client"});
         let answer = client.ask(hello).await;
         assert_eq!(answer["userId"], account.id.as_str());
         client
     }
+}
+
+/// The document as clients get it.
+async fn served(gateway: &Gateway) -> String {
+    let answer = reqwest::get(gateway.url("/asyncapi.yaml")).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    answer.text().await.unwrap()
 }
 
 /// A request about an event.
@@ -117,45 +129,37 @@ async fn privately(scene: &Scene, ann: &mut Client, bob: &mut Client) {
 /// A room and all that can happen to it. Answers with its id.
 async fn in_a_room(scene: &Scene, ann: &mut Client, bob: &mut Client) -> String {
     let body = json!({"name": "den", "members": [scene.bob.id]});
-    let room = scene.gateway.post("/room", &scene.ann.token, &body).await;
-    let room = room["_id"].as_str().unwrap().to_owned();
+    let room = scene.ann.post(&scene.gateway, "/room", body).await;
+    let room = room.expect(201)["_id"].as_str().unwrap().to_owned();
     bob.ask(json!({"type": "join_room", "roomId": room})).await;
     let send = json!({"type": "send_group_message", "roomId": room, "content": "Hello, all!"});
     ann.ask(send).await;
     bob.event("receive_group_message").await;
     ann.event("receive_group_message").await;
 
-    let cat = scene.gateway.register("cat").await;
-    let token = &scene.ann.token;
+    let cat = Person::register(&scene.gateway, "cat").await;
+    let (gateway, owner) = (&scene.gateway, &scene.ann);
     let members = format!("/rooms/{room}/members");
-    let added = json!({"userId": cat.id});
-    scene.gateway.post(&members, token, &added).await;
-    assert_eq!(bob.event("room_updated").await["change"], "member_added");
     let member = format!("{members}/{}", cat.id);
-    let change = |method, path: String, body: Value| {
-        let url = scene.gateway.url("http", &path);
-        let request = reqwest::Client::new().request(method, url);
-        let request = request.bearer_auth(token).json(&body);
-        async move { assert!(request.send().await.unwrap().status().is_success()) }
-    };
-    change(
-        reqwest::Method::PATCH,
-        member.clone(),
-        json!({"role": "admin"}),
-    )
-    .await;
-    assert_eq!(bob.event("room_updated").await["change"], "role_changed");
-    change(reqwest::Method::DELETE, member, json!({})).await;
-    assert_eq!(bob.event("room_updated").await["change"], "member_removed");
     let path = format!("/rooms/{room}");
-    change(
-        reqwest::Method::PATCH,
-        path.clone(),
-        json!({"name": "lair"}),
-    )
-    .await;
+    let done = |answer: Answer| assert!(answer.status.is_success(), "{}", answer.body);
+    done(
+        owner
+            .post(gateway, &members, json!({"userId": cat.id}))
+            .await,
+    );
+    assert_eq!(bob.event("room_updated").await["change"], "member_added");
+    done(
+        owner
+            .patch(gateway, &member, json!({"role": "admin"}))
+            .await,
+    );
+    assert_eq!(bob.event("room_updated").await["change"], "role_changed");
+    done(owner.delete(gateway, &member).await);
+    assert_eq!(bob.event("room_updated").await["change"], "member_removed");
+    done(owner.patch(gateway, &path, json!({"name": "lair"})).await);
     assert_eq!(bob.event("room_updated").await["change"], "renamed");
-    change(reqwest::Method::DELETE, path, json!({})).await;
+    done(owner.delete(gateway, &path).await);
     assert_eq!(bob.event("room_updated").await["change"], "deleted");
     room
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::support::embedded::Embedded;
+use crate::support::gateway::Gateway;
 use crate::support::leash::repository;
 
 /// Ends a test that would hang; each step of the script has a shorter deadline of its own.
@@ -33,11 +33,11 @@ fn browser() -> String {
 /// Set `SCREENSHOT` to a path to keep a picture of the conversation.
 #[tokio::test]
 async fn two_people_chat_in_their_browsers() {
-    let gateway = Embedded::start(&[]).await;
+    let gateway = Gateway::embedded().await;
     let mut script = Command::new("node");
     script
         .current_dir(repository().join("tests/clients"))
-        .args(["browser.mjs", &browser(), &gateway.url("http", "/")])
+        .args(["browser.mjs", &browser(), &gateway.url("/")])
         .args(std::env::var("SCREENSHOT"))
         .stdin(Stdio::null());
     let run = tokio::process::Command::from(script)

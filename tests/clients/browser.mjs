@@ -182,6 +182,7 @@ try {
   await resume(ada, ben);
   if (picture) {
     await ada.page.mouse.move(600, 500);
+    await ada.until("was read", () => !/ sent| delivered/.test(document.querySelector("#messages").textContent));
     await ada.page.screenshot({ path: picture });
     await ben.page.screenshot({ path: picture.replace(/\.png$/, "-dark.png") });
   }

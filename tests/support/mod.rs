@@ -1,6 +1,5 @@
 //! What the tests need to start, drive and break real servers.
 
-pub(crate) mod embedded;
 pub(crate) mod balancer;
 pub(crate) mod fold;
 pub(crate) mod gateway;
