@@ -3,6 +3,8 @@
 #![cfg(test)]
 
 mod api;
+mod asyncapi;
+mod browser;
 mod cli;
 mod cluster;
 mod contract;

@@ -27,7 +27,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "gateway",
         &[
-            "domain", "metrics", "auth", "store", "bus", "presence", "chat", "wire", "config",
+            "domain", "metrics", "auth", "store", "bus", "presence", "chat", "wire",
         ],
     ),
 ];

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Query, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -25,6 +25,9 @@ use socket::Socket;
 
 /// tungstenite's default of 128 KiB per connection is the largest part of an idle one (measured).
 const READ_BUFFER: usize = 1024;
+
+/// Every frame, for people and generators; `tests/asyncapi` holds it against what is really sent.
+const DESCRIPTION: &str = include_str!("../../../docs/asyncapi.yaml");
 
 /// Bounds and pace of `/ws`.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +52,7 @@ pub(super) struct Shared {
     wheel: Wheel,
 }
 
-/// The route `/ws`.
+/// The route `/ws`, and `/asyncapi.yaml`, which describes it.
 pub fn router(
     config: NativeConfig,
     requests: Requests,
@@ -64,6 +67,7 @@ pub fn router(
     };
     Router::new()
         .route("/ws", get(upgrade))
+        .route("/asyncapi.yaml", get(describe))
         .with_state(Arc::new(shared))
 }
 
@@ -96,6 +100,14 @@ async fn upgrade(
         .max_message_size(limit)
         .max_frame_size(limit)
         .on_upgrade(move |socket| Socket::serve(shared, socket, caller))
+}
+
+async fn describe() -> impl IntoResponse {
+    let headers = [
+        (CONTENT_TYPE, "application/yaml"),
+        (CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, DESCRIPTION)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
