@@ -1,3 +1,7 @@
 //! The main job over several real gateways on real Redis and MongoDB, by the official client, `/ws` and REST.
 
+mod concurrency;
+mod delivery;
+mod offline;
 mod removal;
+mod retries;
