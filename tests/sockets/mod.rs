@@ -1,1 +1,8 @@
 //! The main job on one real gateway on its embedded store, by the official client, `/ws` and REST.
+
+mod agreement;
+mod crash;
+mod forgery;
+mod frozen;
+mod garbage;
+mod transports;

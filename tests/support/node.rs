@@ -201,6 +201,12 @@ impl SocketIo {
         })
     }
 
+    /// Waits for a `connect` or `upgrade`, and returns the transport in use then.
+    pub(crate) async fn wait_transport(&self, kind: &str) -> String {
+        let line = self.take(|line| line["type"] == kind).await;
+        line["transport"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Emits without an acknowledgement.
     pub(crate) async fn emit(&self, event: &str, arguments: Value) {
         self.send(json!({ "do": "emit", "event": event, "args": arguments }))
