@@ -2,6 +2,8 @@
 
 mod concurrency;
 mod delivery;
+mod drain;
 mod offline;
+mod presence;
 mod removal;
 mod retries;

@@ -10,7 +10,7 @@ use crate::support::rest::Person;
 use crate::support::ws::Ws;
 
 /// A token for this user, signed with this secret, that expires at this second since the epoch.
-fn token(user: &str, secret: &str, kid_of: &str, expires: i64) -> String {
+pub(super) fn token(user: &str, secret: &str, kid_of: &str, expires: i64) -> String {
     let digest = Sha256::digest(kid_of.as_bytes());
     let mut header = Header::new(Algorithm::HS256);
     header.kid = Some(

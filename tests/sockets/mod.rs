@@ -2,7 +2,9 @@
 
 mod agreement;
 mod crash;
+mod endings;
 mod forgery;
 mod frozen;
 mod garbage;
+mod resume;
 mod transports;
