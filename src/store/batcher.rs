@@ -4,10 +4,12 @@
 //! timer: a batch leaves as soon as a slot is free, so a lone message waits for nobody.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -18,11 +20,15 @@ use crate::metrics::Metrics;
 const SLOTS: usize = 2;
 /// The most messages in one batch.
 const BATCH: usize = 500;
+/// How many runs may be on their way alone, besides. When that many are, a whole store is in trouble rather than a
+/// conversation, and the next one shares a batch.
+const ALONE: usize = 4;
 
 /// Appends runs in batches. At most one run per conversation may be submitted at a time.
 pub(super) struct Batcher {
     store: Arc<dyn Store>,
     queue: Mutex<Queue>,
+    alone: Semaphore,
     tracker: TaskTracker,
     metrics: Metrics,
 }
@@ -43,6 +49,7 @@ impl Batcher {
         Self {
             store,
             queue: Mutex::default(),
+            alone: Semaphore::new(ALONE),
             tracker,
             metrics,
         }
@@ -53,17 +60,31 @@ impl Batcher {
         let (answer, outcome) = oneshot::channel();
         self.queue.lock().waiting.push_back(Waiting { run, answer });
         self.pump();
-        outcome.await.unwrap_or_else(|_| RunOutcome {
-            committed: 0,
-            stopped: Some(Stop::Unknown("the batch was abandoned".to_owned())),
-        })
+        outcome.await.unwrap_or_else(|_| abandoned())
+    }
+
+    /// Appends a run in a batch of its own that takes no slot, so that no other run waits for this one's outcome.
+    pub(super) async fn append_alone(self: &Arc<Self>, run: Run) -> RunOutcome {
+        let Ok(_permit) = self.alone.try_acquire() else {
+            return self.append(run).await;
+        };
+        let (answer, mut outcome) = oneshot::channel();
+        self.commit(vec![Waiting { run, answer }]).await;
+        outcome.try_recv().unwrap_or_else(|_| abandoned())
     }
 
     fn pump(self: &Arc<Self>) {
         while let Some(batch) = self.next_batch() {
             let this = Arc::clone(self);
             self.tracker.spawn(async move {
-                this.commit(batch).await;
+                // A panic leaves the outcome unknown, and must not keep the slot.
+                if AssertUnwindSafe(this.commit(batch))
+                    .catch_unwind()
+                    .await
+                    .is_err()
+                {
+                    tracing::error!("appending a batch has panicked");
+                }
                 this.queue.lock().in_flight -= 1;
                 this.pump();
             });
@@ -102,5 +123,12 @@ impl Batcher {
             // Whoever has gone does not need the outcome.
             let _ = answer.send(outcome);
         }
+    }
+}
+
+fn abandoned() -> RunOutcome {
+    RunOutcome {
+        committed: 0,
+        stopped: Some(Stop::Unknown("the batch was abandoned".to_owned())),
     }
 }

@@ -30,7 +30,8 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Known {
     head: Seq,
-    /// Grows whenever standings are forgotten: a standing read before is not stored after.
+    /// When standings were last forgotten, as `Inner::now` counts: a standing read before is not stored after, nor
+    /// when the whole conversation was forgotten in between.
     generation: u64,
     may_write: HashMap<UserId, bool>,
     touched: u64,
@@ -143,7 +144,7 @@ impl Frontier {
 
 impl Known {
     fn forget_senders(&mut self) {
-        self.generation += 1;
+        self.generation = self.touched;
         self.may_write.clear();
     }
 }
@@ -161,7 +162,9 @@ impl Inner {
             let horizon = self.now.saturating_sub(CONVERSATIONS as u64 / 2);
             self.known.retain(|_, known| known.touched > horizon);
         }
+        self.now += 1;
         known.touched = self.now;
+        known.generation = self.now;
         self.known.insert(conversation, known);
     }
 
@@ -186,15 +189,27 @@ mod tests {
     fn with_member() -> Frontier {
         let frontier = Frontier::default();
         frontier.learn_head(ROOM, Seq::new(5));
-        frontier.learn_sender(ROOM, 0, user(1), true);
+        let generation = standing(&frontier).generation;
+        frontier.learn_sender(ROOM, generation, user(1), true);
         frontier
     }
 
+    fn standing(frontier: &Frontier) -> Standing {
+        frontier.standing(ROOM, [user(1)].into_iter()).unwrap()
+    }
+
+    /// Makes the frontier forget what was known before.
+    fn crowd(frontier: &Frontier) {
+        for number in 0..(CONVERSATIONS as u64 * 2) {
+            let mut bytes = [0; 12];
+            bytes[..8].copy_from_slice(&number.to_be_bytes());
+            let other = ConversationId::Room(RoomId::from_bytes(bytes));
+            frontier.note(other, Seq::new(1), false);
+        }
+    }
+
     fn unknown(frontier: &Frontier) -> Vec<UserId> {
-        frontier
-            .standing(ROOM, [user(1)].into_iter())
-            .unwrap()
-            .unknown
+        standing(frontier).unknown
     }
 
     #[test]
@@ -218,8 +233,21 @@ mod tests {
     fn d2_a_membership_read_before_a_change_was_noted_is_not_believed_after_it() {
         let frontier = Frontier::default();
         frontier.learn_head(ROOM, Seq::new(5));
-        let before = frontier.standing(ROOM, [user(1)].into_iter()).unwrap();
+        let before = standing(&frontier);
         frontier.note(ROOM, Seq::new(6), true);
+        frontier.learn_sender(ROOM, before.generation, user(1), true);
+        assert_eq!(unknown(&frontier), [user(1)]);
+    }
+
+    #[test]
+    fn d2_a_membership_read_before_the_conversation_was_forgotten_is_not_believed_after_it() {
+        let frontier = Frontier::default();
+        frontier.learn_head(ROOM, Seq::new(5));
+        let before = standing(&frontier);
+        crowd(&frontier);
+        assert_eq!(frontier.head(ROOM), None);
+        // The removal at 6 was noted and forgotten meanwhile.
+        frontier.learn_head(ROOM, Seq::new(6));
         frontier.learn_sender(ROOM, before.generation, user(1), true);
         assert_eq!(unknown(&frontier), [user(1)]);
     }
@@ -241,15 +269,7 @@ mod tests {
     #[test]
     fn what_is_remembered_is_bounded() {
         let frontier = Frontier::default();
-        for number in 0..(CONVERSATIONS as u64 * 2) {
-            let mut bytes = [0; 12];
-            bytes[..8].copy_from_slice(&number.to_be_bytes());
-            frontier.note(
-                ConversationId::Room(RoomId::from_bytes(bytes)),
-                Seq::new(1),
-                false,
-            );
-        }
+        crowd(&frontier);
         assert!(frontier.0.lock().known.len() <= CONVERSATIONS);
     }
 }

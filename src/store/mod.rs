@@ -130,6 +130,9 @@ pub enum Stop {
     SeqTaken,
     /// The sender's clientMessageId is in the log (or about to be).
     ClientMessageIdTaken,
+    /// It was refused for its own sake (a validator, a size, a fault): certainly not stored by this call, and trying
+    /// again would change nothing. The cause is fit for a log.
+    Broken(String),
     /// Nobody knows: `committed` is 0, and any prefix of the run may be stored, now or later (D5). Retry with the same
     /// clientMessageIds.
     Unknown(String),

@@ -1,45 +1,73 @@
-//! Works through one conversation's lane: authorise, guess, insert, and make sense of what the unique keys say.
+//! Works through one conversation's lane: authorise, guess, insert, and try again until everything is settled. What an
+//! insert's outcome means to those who wait is next door, in `outcomes.rs`.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{CommitError, Pending, Shared, Work};
-use crate::domain::{
-    Body, Change, ConversationId, Event, Member, Message, Reactions, Refusal, Seq,
-};
-use crate::store::frontier::Standing;
-use crate::store::{Changed, NewMessage, Run, Span, Stop, StoreError, StoreResult};
+use futures_util::FutureExt;
 
-/// How many events are read at once after a conflict; when more are new, only the head is read.
-const CATCH_UP: usize = 200;
+use super::pending::{Pending, Work};
+use super::{CommitError, Shared};
+use crate::domain::{Change, ConversationId, Entropy, Event, Member};
+use crate::store::frontier::Standing;
+use crate::store::{Changed, NewMessage, Run, RunOutcome, StoreError, StoreResult};
+
 /// The first wait after a conflict that a majority read cannot explain yet, or after an unknown outcome.
 const BACKOFF: Duration = Duration::from_millis(2);
 /// The longest wait.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// The longest wait after a conflict that is explained, when it was not the first in a row (D2): two gateways that
+/// write alternately step out of each other's way.
+const STEP_ASIDE: Duration = Duration::from_millis(2);
 
-type PendingMessage = Box<Pending<NewMessage, Arc<Event>>>;
+pub(super) type PendingMessage = Box<Pending<NewMessage, Arc<Event>>>;
+
+/// What an attempt has brought.
+pub(super) enum Progress {
+    /// Something is known that was not: try again at once.
+    Some,
+    /// Another gateway was first, and what it wrote is known: try again, at once or nearly so (D2).
+    Conflict,
+    /// Nothing is: wait a little.
+    None,
+    /// An insert's outcome is unknown: wait a little (D5).
+    Unknown,
+}
 
 impl Shared {
-    /// Drives a lane until it is empty.
+    /// Drives a lane until it is empty. A panic is the outcome of its portion only: the lane keeps its driver, and the
+    /// portion's room is free again.
     pub(super) async fn drive(&self, conversation: ConversationId) {
         while let Some(portion) = self.lanes.next(conversation) {
             let (count, bytes) = portion.share();
-            let mut messages = VecDeque::new();
-            for work in portion.work {
-                match work {
-                    Work::Message(pending) => messages.push_back(pending),
-                    Work::Change(pending) => self.make_change(pending).await,
-                }
+            let work = AssertUnwindSafe(self.work_off(conversation, portion.work));
+            if work.catch_unwind().await.is_err() {
+                // Its senders' answers were dropped, which they read as "unavailable".
+                tracing::error!(count, "a driver of the committer has panicked");
             }
-            self.commit_messages(conversation, messages).await;
             self.lanes.done(count, bytes);
         }
     }
 
-    /// Makes a change; one whose outcome is unknown is made again under the same event id until it is known (D5).
+    async fn work_off(&self, conversation: ConversationId, portion: Vec<Work>) {
+        let mut messages = VecDeque::with_capacity(portion.len());
+        for work in portion {
+            match work {
+                Work::Message(pending) => messages.push_back(pending),
+                Work::Change(pending) => self.make_change(pending).await,
+            }
+        }
+        self.commit_messages(conversation, messages).await;
+    }
+
+    /// Makes a change; one whose outcome is unknown is made again under the same event id until it is known (D5). One
+    /// whose sender was told "unavailable" before its turn came is not begun: nobody expects it any more.
     async fn make_change(&self, mut pending: Box<Pending<Change, Changed>>) {
+        if pending.is_abandoned() {
+            return;
+        }
         let mut backoff = Backoff::new();
         let result = loop {
             match self.store.change(&pending.subject).await {
@@ -51,7 +79,7 @@ impl Shared {
             }
         };
         if let Ok(Changed::Applied(event)) = &result {
-            self.committed(&Arc::new((**event).clone()), pending.origin);
+            self.committed(&Arc::new((**event).clone()), pending.claim_origin());
         }
         pending.settle(result.map_err(CommitError::from));
     }
@@ -62,23 +90,34 @@ impl Shared {
         mut pending: VecDeque<PendingMessage>,
     ) {
         let mut backoff = Backoff::new();
+        let mut conflicts = 0_u32;
         loop {
             drop_abandoned(&mut pending);
             if pending.is_empty() {
                 return;
             }
-            match self.attempt(conversation, &mut pending).await {
-                Ok(Progress::Some) => backoff = Backoff::new(),
-                Ok(Progress::None) => backoff.wait(&self.entropy).await,
-                Ok(Progress::Unknown) => {
+            let progress = match self.attempt(conversation, &mut pending).await {
+                Ok(progress) => progress,
+                Err(error) => postpone(&error, &mut pending),
+            };
+            conflicts = match progress {
+                Progress::Conflict => conflicts + 1,
+                _ => 0,
+            };
+            match progress {
+                Progress::Some => backoff = Backoff::new(),
+                Progress::Conflict => {
+                    backoff = Backoff::new();
+                    if conflicts > 1 {
+                        tokio::time::sleep(self.entropy.jitter(STEP_ASIDE)).await;
+                    }
+                }
+                Progress::None => backoff.wait(&self.entropy).await,
+                Progress::Unknown => {
                     let held = pending.len() as f64;
                     self.metrics.unknown_held.increment(held);
                     backoff.wait(&self.entropy).await;
                     self.metrics.unknown_held.decrement(held);
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "commit postponed");
-                    backoff.wait(&self.entropy).await;
                 }
             }
         }
@@ -94,53 +133,29 @@ impl Shared {
         if !standing.refused.is_empty() {
             return self.refuse(conversation, &standing, pending).await;
         }
-        let first = standing.head.next();
-        let messages = pending
-            .iter()
-            .map(|waiting| waiting.subject.clone())
-            .collect();
-        let outcome = self
-            .batcher
-            .append(Run {
-                conversation,
-                first,
-                messages,
-            })
-            .await;
-        for place in 0..outcome.committed {
-            if let Some(mut waiting) = pending.pop_front() {
-                let event = Arc::new(event_at(
-                    conversation,
-                    first.plus(place as u64),
-                    &waiting.subject,
-                ));
-                self.committed(&event, waiting.origin);
-                waiting.settle(Ok(event));
-            }
-        }
+        let run = Run {
+            conversation,
+            first: standing.head.next(),
+            messages: pending
+                .iter()
+                .map(|waiting| waiting.subject.clone())
+                .collect(),
+        };
+        let (first, outcome) = (run.first, self.insert(run, pending).await);
+        self.settle_stored(conversation, first, outcome.committed, pending);
         match outcome.stopped {
             None => Ok(Progress::Some),
-            Some(Stop::SeqTaken) => {
-                self.metrics.append_conflicts.increment(1);
-                self.catch_up(conversation, pending).await
-            }
-            Some(Stop::ClientMessageIdTaken) => self.resolve_retry(conversation, pending).await,
-            Some(Stop::Unknown(cause)) => {
-                self.metrics
-                    .unknown_outcomes
-                    .increment(pending.len() as u64);
-                // Only these may still be on their way: after a refused key the rest of a run is certainly not stored.
-                let first = first.plus(outcome.committed as u64);
-                for (place, waiting) in (0..).zip(pending.iter_mut()) {
-                    waiting.attempted = waiting.attempted.max(Some(first.plus(place)));
-                }
-                tracing::warn!(
-                    cause,
-                    waiting = pending.len(),
-                    "unknown outcome, trying again"
-                );
-                Ok(Progress::Unknown)
-            }
+            Some(stop) => self.stopped(conversation, first, stop, pending).await,
+        }
+    }
+
+    /// Inserts a run: shared with others, unless its last outcome was unknown. Then whatever holds this conversation
+    /// up may hold up the next insert as well, and should hold up nobody else's.
+    async fn insert(&self, run: Run, pending: &VecDeque<PendingMessage>) -> RunOutcome {
+        if pending.iter().any(|waiting| waiting.attempted.is_some()) {
+            self.batcher.append_alone(run).await
+        } else {
+            self.batcher.append(run).await
         }
     }
 
@@ -169,177 +184,30 @@ impl Shared {
             }
         }
     }
-
-    /// Answers those who may not write: a retry of what was stored before is recognised first (D4). One whose insert
-    /// may still be on its way is kept until its place is known to be another's (D5).
-    async fn refuse(
-        &self,
-        conversation: ConversationId,
-        standing: &Standing,
-        pending: &mut VecDeque<PendingMessage>,
-    ) -> StoreResult<Progress> {
-        let mut found = Vec::with_capacity(pending.len());
-        for waiting in pending.iter() {
-            let is_refused = standing.refused.contains(&waiting.subject.sender);
-            let stored = match is_refused {
-                true => self.stored(conversation, &waiting.subject).await?,
-                false => None,
-            };
-            found.push((is_refused, stored));
-        }
-        let mut in_doubt = false;
-        let all = std::mem::take(pending);
-        for (mut waiting, (is_refused, stored)) in all.into_iter().zip(found) {
-            match stored {
-                Some(event) => self.settle_retry(&mut waiting, event),
-                None if !is_refused => pending.push_back(waiting),
-                None if waiting.attempted.is_some_and(|place| place > standing.head) => {
-                    in_doubt = true;
-                    pending.push_back(waiting);
-                }
-                None => waiting.settle(Err(CommitError::Refused(Refusal::NotAMember))),
-            }
-        }
-        if in_doubt {
-            self.catch_up(conversation, pending).await
-        } else {
-            Ok(Progress::Some)
-        }
-    }
-
-    /// After a conflict: applies the events that are new (D2), settles those that are ours, and says whether any were.
-    async fn catch_up(
-        &self,
-        conversation: ConversationId,
-        pending: &mut VecDeque<PendingMessage>,
-    ) -> StoreResult<Progress> {
-        let after = self.frontier.head(conversation).unwrap_or_default();
-        let span = Span {
-            conversation,
-            after,
-            up_to: Seq::MAX,
-        };
-        let events = self.store.events(&[span], CATCH_UP).await?;
-        if events.is_empty() {
-            return Ok(Progress::None);
-        }
-        let is_full = events.len() == CATCH_UP;
-        for event in events.into_iter().map(Arc::new) {
-            self.frontier
-                .note(conversation, event.seq, event.body.changes_membership());
-            self.settle_found(&event, pending);
-        }
-        if is_full {
-            let heads = self.store.heads(&[conversation]).await?;
-            heads
-                .get(&conversation)
-                .into_iter()
-                .for_each(|head| self.frontier.learn_head(conversation, *head));
-        }
-        Ok(Progress::Some)
-    }
-
-    /// An event found in the log: when it is one of ours whose outcome was unknown, it is settled and announced;
-    /// another gateway's is only offered here.
-    fn settle_found(&self, event: &Arc<Event>, pending: &mut VecDeque<PendingMessage>) {
-        match pending
-            .iter()
-            .position(|waiting| waiting.subject.id == event.id)
-        {
-            Some(place) => {
-                if let Some(mut waiting) = pending.remove(place) {
-                    self.announce.committed(event, waiting.origin);
-                    waiting.settle(Ok(Arc::clone(event)));
-                }
-            }
-            None => self.announce.found(event),
-        }
-    }
-
-    /// The first pending message's clientMessageId is taken: a retry, once a majority read shows the original (D3).
-    async fn resolve_retry(
-        &self,
-        conversation: ConversationId,
-        pending: &mut VecDeque<PendingMessage>,
-    ) -> StoreResult<Progress> {
-        let Some(front) = pending.front() else {
-            return Ok(Progress::Some);
-        };
-        let Some(event) = self.stored(conversation, &front.subject).await? else {
-            return Ok(Progress::None);
-        };
-        if let Some(mut waiting) = pending.pop_front() {
-            self.settle_retry(&mut waiting, event);
-        }
-        Ok(Progress::Some)
-    }
-
-    async fn stored(
-        &self,
-        conversation: ConversationId,
-        message: &NewMessage,
-    ) -> StoreResult<Option<Event>> {
-        self.store
-            .message_by_client_id(conversation, message.sender, &message.client_message_id)
-            .await
-    }
-
-    fn settle_retry(&self, waiting: &mut PendingMessage, event: Event) {
-        let same = matches!(&event.body, Body::Message(message) if message.fingerprint == waiting.subject.fingerprint);
-        if !same {
-            waiting.settle(Err(CommitError::ClientMessageIdReused));
-            return;
-        }
-        self.metrics.retries_recognised.increment(1);
-        // Announced like a new one, or the first attempt's late commit is never shown to anyone (D3).
-        let event = Arc::new(event);
-        self.announce.committed(&event, waiting.origin);
-        waiting.settle(Ok(event));
-    }
-
-    fn committed(&self, event: &Arc<Event>, origin: Option<crate::domain::SessionId>) {
-        self.frontier.note(
-            event.conversation,
-            event.seq,
-            event.body.changes_membership(),
-        );
-        self.announce.committed(event, origin);
-    }
-}
-
-enum Progress {
-    /// Something is known that was not: try again at once.
-    Some,
-    /// Nothing is: wait a little.
-    None,
-    /// An insert's outcome is unknown: wait a little (D5).
-    Unknown,
 }
 
 /// Those whose sender was told "unavailable" and of which no insert was ever tried are certainly not stored.
 fn drop_abandoned(pending: &mut VecDeque<PendingMessage>) {
-    pending.retain(|waiting| {
-        waiting.attempted.is_some() || !waiting.abandoned.load(Ordering::Relaxed)
-    });
+    pending.retain(|waiting| waiting.attempted.is_some() || !waiting.is_abandoned());
 }
 
-fn event_at(conversation: ConversationId, seq: Seq, message: &NewMessage) -> Event {
-    let body = Body::Message(Message {
-        content: Some(message.content.clone()),
-        client_message_id: message.client_message_id.clone(),
-        fingerprint: message.fingerprint,
-        edited_at: None,
-        deleted_at: None,
-        reactions: Reactions::default(),
-    });
-    Event {
-        id: message.id,
-        conversation,
-        seq,
-        sender: message.sender,
-        at: message.at,
-        body,
+/// A read has failed. A condition passes; a fault may not, and is the answer to all of which no insert has an unknown
+/// outcome. The others are kept (D5).
+fn postpone(error: &StoreError, pending: &mut VecDeque<PendingMessage>) -> Progress {
+    match error {
+        StoreError::Unavailable(cause) => tracing::debug!(cause, "commit postponed"),
+        StoreError::Broken(cause) => {
+            pending.retain_mut(|waiting| {
+                let is_kept = waiting.attempted.is_some();
+                if !is_kept {
+                    waiting.settle(Err(CommitError::Internal));
+                }
+                is_kept
+            });
+            tracing::warn!(cause, kept = pending.len(), "commit failed");
+        }
     }
+    Progress::None
 }
 
 /// Full jitter, doubling.
@@ -350,7 +218,7 @@ impl Backoff {
         Self(BACKOFF)
     }
 
-    async fn wait(&mut self, entropy: &crate::domain::Entropy) {
+    async fn wait(&mut self, entropy: &Entropy) {
         tokio::time::sleep(entropy.jitter(self.0) + Duration::from_micros(500)).await;
         self.0 = (self.0 * 2).min(BACKOFF_MAX);
     }

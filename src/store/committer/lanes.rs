@@ -5,7 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{CommitterConfig, Work};
+use super::CommitterConfig;
+use super::pending::Work;
 use crate::domain::ConversationId;
 use crate::store::Run;
 

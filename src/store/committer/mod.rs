@@ -8,21 +8,25 @@
 
 mod driver;
 mod lanes;
+mod outcomes;
+mod pending;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use super::batcher::Batcher;
 use super::frontier::Frontier;
 use super::{Changed, NewMessage, Store, StoreError};
 use crate::chat::Announce;
-use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, Seq, SessionId};
+use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, SessionId};
 use crate::metrics::Metrics;
 use lanes::Lanes;
+pub use pending::Ticket;
+use pending::{Pending, Work};
 
 /// Why a message or change was not committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,58 +95,6 @@ struct Shared {
     metrics: Metrics,
 }
 
-/// Something that waits for its place in a log.
-enum Work {
-    Message(Box<Pending<NewMessage, Arc<Event>>>),
-    Change(Box<Pending<Change, Changed>>),
-}
-
-struct Pending<Subject, Answer> {
-    subject: Subject,
-    origin: Option<SessionId>,
-    answer: Option<oneshot::Sender<Result<Answer, CommitError>>>,
-    /// The sender was told that the outcome is unknown.
-    abandoned: Arc<AtomicBool>,
-    /// The last place at which an insert had an unknown outcome: until that is another's, "not stored" cannot be
-    /// said (D5).
-    attempted: Option<Seq>,
-}
-
-impl<Subject, Answer> Pending<Subject, Answer> {
-    fn settle(&mut self, result: Result<Answer, CommitError>) {
-        if let Some(answer) = self.answer.take() {
-            // A sender who has gone finds the message in the log.
-            let _ = answer.send(result);
-        }
-    }
-}
-
-/// A submitted message or change, whose place in the order is taken; wait for its outcome.
-#[must_use]
-pub struct Ticket<Answer> {
-    outcome: oneshot::Receiver<Result<Answer, CommitError>>,
-    abandoned: Arc<AtomicBool>,
-    deadline: tokio::time::Instant,
-}
-
-impl<Answer> Ticket<Answer> {
-    /// The outcome.
-    ///
-    /// # Errors
-    /// See [`CommitError`]. After [`CommitterConfig::answer_within`] it is [`CommitError::Unavailable`], while the
-    /// committer goes on with what may be stored already.
-    pub async fn outcome(self) -> Result<Answer, CommitError> {
-        match tokio::time::timeout_at(self.deadline, self.outcome).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(CommitError::Unavailable),
-            Err(_) => {
-                self.abandoned.store(true, Ordering::Relaxed);
-                Err(CommitError::Unavailable)
-            }
-        }
-    }
-}
-
 impl Committer {
     /// A committer on this store that tells `announce` of every commit, in seq order per conversation.
     #[must_use]
@@ -184,9 +136,8 @@ impl Committer {
         message: NewMessage,
         origin: Option<SessionId>,
     ) -> Result<Ticket<Arc<Event>>, CommitError> {
-        let bytes = message.content.as_str().len();
-        let (pending, ticket) = self.pending(message, origin);
-        self.enqueue(conversation, Work::Message(pending), bytes)?;
+        let (pending, ticket) = Pending::new(message, origin, self.deadline());
+        self.enqueue(conversation, Work::Message(pending))?;
         Ok(ticket)
     }
 
@@ -213,8 +164,8 @@ impl Committer {
         origin: Option<SessionId>,
     ) -> Result<Changed, CommitError> {
         let conversation = change.conversation;
-        let (pending, ticket) = self.pending(change, origin);
-        self.enqueue(conversation, Work::Change(pending), 0)?;
+        let (pending, ticket) = Pending::new(change, origin, self.deadline());
+        self.enqueue(conversation, Work::Change(pending))?;
         ticket.outcome().await
     }
 
@@ -235,38 +186,12 @@ impl Committer {
         self.0.lanes.idle().await;
     }
 
-    fn pending<Subject, Answer>(
-        &self,
-        subject: Subject,
-        origin: Option<SessionId>,
-    ) -> (Box<Pending<Subject, Answer>>, Ticket<Answer>) {
-        let (answer, outcome) = oneshot::channel();
-        let abandoned = Arc::new(AtomicBool::new(false));
-        let deadline = tokio::time::Instant::now() + self.0.config.answer_within;
-        let ticket = Ticket {
-            outcome,
-            abandoned: Arc::clone(&abandoned),
-            deadline,
-        };
-        let answer = Some(answer);
-        (
-            Box::new(Pending {
-                subject,
-                origin,
-                answer,
-                abandoned,
-                attempted: None,
-            }),
-            ticket,
-        )
+    fn deadline(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now() + self.0.config.answer_within
     }
 
-    fn enqueue(
-        &self,
-        conversation: ConversationId,
-        work: Work,
-        bytes: usize,
-    ) -> Result<(), CommitError> {
+    fn enqueue(&self, conversation: ConversationId, work: Work) -> Result<(), CommitError> {
+        let bytes = work.bytes();
         let idle = self
             .0
             .lanes

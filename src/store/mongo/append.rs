@@ -2,12 +2,12 @@
 //! does not retry; the committer does.
 
 use futures_util::future::{join, join_all};
-use mongodb::error::{Error, ErrorKind, IndexedWriteError};
+use mongodb::error::{Error, ErrorKind, IndexedWriteError, InsertManyError, RETRYABLE_WRITE_ERROR};
 use tokio::time::timeout;
 
 use super::MongoStore;
 use super::event_document::EventDocument;
-use super::failure::{DUPLICATE_KEY, describe};
+use super::failure::{DUPLICATE_KEY, describe, is_not_now_code};
 use super::schema::CONVERSATION_SEQ;
 use crate::store::{Run, RunOutcome, Stop};
 
@@ -40,10 +40,10 @@ impl MongoStore {
         let mut outcomes = vec![stored(1); runs.len()];
         match self.insert(documents, false).await {
             Ok(()) => {}
-            Err(Refused::Keys(errors)) => {
+            Err(Refused::Documents(errors)) => {
                 for error in errors {
                     if let Some(outcome) = outcomes.get_mut(error.index) {
-                        *outcome = stopped(0, key_taken(&error));
+                        *outcome = stopped(0, reason(&error));
                     }
                 }
             }
@@ -55,8 +55,8 @@ impl MongoStore {
     async fn append_run(&self, run: &Run) -> RunOutcome {
         match self.insert(documents(run), true).await {
             Ok(()) => stored(run.messages.len()),
-            Err(Refused::Keys(errors)) => match errors.first() {
-                Some(error) => stopped(error.index, key_taken(error)),
+            Err(Refused::Documents(errors)) => match errors.first() {
+                Some(error) => stopped(error.index, reason(error)),
                 None => stopped(0, Stop::Unknown("no error named".to_owned())),
             },
             Err(Refused::Unknown(reason)) => stopped(0, Stop::Unknown(reason)),
@@ -77,28 +77,35 @@ impl MongoStore {
 
 /// Why an insert was not stored as a whole.
 enum Refused {
-    /// Unique keys refused these documents, and that is all: the others are stored durably (of an ordered insert,
-    /// those before it).
-    Keys(Vec<IndexedWriteError>),
+    /// These documents were refused for their own sake, and that is all: the others are stored durably (of an ordered
+    /// insert, those before it).
+    Documents(Vec<IndexedWriteError>),
     /// Nobody knows.
     Unknown(String),
 }
 
 impl Refused {
-    /// D5: anything beside refused keys (a write concern's error, a step-down amid the batch) makes it all unknown.
+    /// D5: anything beside refused documents (a write concern's error, a step-down amid the batch) makes it all
+    /// unknown.
     fn by(error: Error) -> Self {
         let reason = describe(&error);
+        if error.contains_label(RETRYABLE_WRITE_ERROR) {
+            return Self::Unknown(reason);
+        }
         match *error.kind {
-            ErrorKind::InsertMany(error) if error.write_concern_error.is_none() => {
-                let errors = error.write_errors.unwrap_or_default();
-                let keys_only = errors.iter().all(|error| error.code == DUPLICATE_KEY);
-                if keys_only && !errors.is_empty() {
-                    return Self::Keys(errors);
-                }
-                Self::Unknown(reason)
+            ErrorKind::InsertMany(error) => {
+                Self::documents(error).map_or(Self::Unknown(reason), Self::Documents)
             }
             _ => Self::Unknown(reason),
         }
+    }
+
+    fn documents(error: InsertManyError) -> Option<Vec<IndexedWriteError>> {
+        let errors = error.write_errors.unwrap_or_default();
+        let is_certain = error.write_concern_error.is_none()
+            && !errors.is_empty()
+            && !errors.iter().any(|error| is_not_now_code(error.code));
+        is_certain.then_some(errors)
     }
 }
 
@@ -111,9 +118,13 @@ fn documents(run: &Run) -> Vec<EventDocument> {
         .collect()
 }
 
-/// Which key it was. The error has no field for the index: its name is in the text (`… index: NAME dup key: …`). A
-/// taken event id (`_id_`) is a retry, like a taken clientMessageId.
-fn key_taken(error: &IndexedWriteError) -> Stop {
+/// Which key refused it, or that it was something else: one document's fault is not the others'. The error has no
+/// field for the index: its name is in the text (`… index: NAME dup key: …`). A taken event id (`_id_`) is a retry,
+/// like a taken clientMessageId.
+fn reason(error: &IndexedWriteError) -> Stop {
+    if error.code != DUPLICATE_KEY {
+        return Stop::Broken(format!("insert refused: code {}", error.code));
+    }
     let after = error.message.split_once(" index: ").map(|(_, after)| after);
     let index = after.and_then(|after| after.split(' ').next());
     if index == Some(CONVERSATION_SEQ) {
@@ -134,5 +145,50 @@ const fn stopped(committed: usize, stop: Stop) -> RunOutcome {
     RunOutcome {
         committed,
         stopped: Some(stop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::{Bson, bson, deserialize_from_bson};
+
+    use super::*;
+
+    const TAKEN: i32 = DUPLICATE_KEY;
+    const VALIDATION: i32 = 121;
+    const STEPPED_DOWN: i32 = 10107;
+
+    fn refused(codes: &[i32], concern: Option<Bson>) -> Refused {
+        let errors: Vec<Bson> = (0..)
+            .zip(codes)
+            .map(|(index, code)| {
+                let errmsg = format!("E index: {CONVERSATION_SEQ} dup key");
+                bson!({ "index": index, "code": *code, "errmsg": errmsg })
+            })
+            .collect();
+        let error = bson!({ "writeErrors": errors, "writeConcernError": concern });
+        let error: InsertManyError = deserialize_from_bson(error).unwrap();
+        Refused::by(Error::from(ErrorKind::InsertMany(error)))
+    }
+
+    #[test]
+    fn a_document_refused_for_its_own_sake_is_nobody_elses_outcome() {
+        let Refused::Documents(errors) = refused(&[TAKEN, VALIDATION], None) else {
+            panic!("the others' outcomes are known");
+        };
+        assert_eq!(reason(&errors[0]), Stop::SeqTaken);
+        assert!(matches!(reason(&errors[1]), Stop::Broken(_)));
+    }
+
+    #[test]
+    fn d5_a_step_down_or_a_write_concern_error_leaves_all_unknown() {
+        let stepped_down = refused(&[TAKEN, STEPPED_DOWN], None);
+        assert!(matches!(stepped_down, Refused::Unknown(_)));
+        let concern = bson!({ "code": 64, "codeName": "WriteConcernTimeout", "errmsg": "late" });
+        assert!(matches!(
+            refused(&[TAKEN], Some(concern)),
+            Refused::Unknown(_)
+        ));
+        assert!(matches!(refused(&[], None), Refused::Unknown(_)));
     }
 }

@@ -32,6 +32,15 @@ impl From<Failure> for StoreError {
     }
 }
 
+/// The cause, when a failure is a fault and not a condition. SQLite has undone the statement then, and nothing else.
+pub(super) fn fault(failure: Failure) -> Result<String, Failure> {
+    match failure {
+        Failure::Sqlite(error) if !is_condition(&error) => Ok(error.to_string()),
+        Failure::Broken(what) => Ok(what),
+        condition => Err(condition),
+    }
+}
+
 /// Whether an error is about the machine's state (a full disk, a lock), which may pass, and not about the statement.
 fn is_condition(error: &rusqlite::Error) -> bool {
     matches!(

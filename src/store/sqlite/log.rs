@@ -6,14 +6,22 @@ use rusqlite::{Connection, OptionalExtension, ffi, params};
 
 use super::columns::{Key, limit, number, seq};
 use super::event_row::{self, EVENT, event};
-use super::failure::Failure;
+use super::failure::{Failure, fault};
 use crate::domain::{
     Body, ClientMessageId, ConversationId, Event, Message, Reactions, Seq, UserId,
 };
 use crate::store::{End, NewMessage, Run, RunOutcome, Span, Stop};
 
-/// Appends a run: the prefix up to what stops it.
+/// Appends a run: the prefix up to what stops it. Fails only for what may pass; a fault is the run's own outcome, and
+/// does not harm the others of its call.
 pub(super) fn append(connection: &Connection, run: &Run) -> Result<RunOutcome, Failure> {
+    insert_run(connection, run).or_else(|failure| match fault(failure) {
+        Ok(cause) => Ok(stopped(0, Stop::Broken(cause))),
+        Err(condition) => Err(condition),
+    })
+}
+
+fn insert_run(connection: &Connection, run: &Run) -> Result<RunOutcome, Failure> {
     // With one writer the head is exact: a guess that is not the next seq is either taken, or would leave a hole.
     if run.first != head(connection, run.conversation)?.next() {
         return Ok(stopped(0, Stop::SeqTaken));
@@ -26,7 +34,10 @@ pub(super) fn append(connection: &Connection, run: &Run) -> Result<RunOutcome, F
             Err(error) if is_duplicate_id(&error) => {
                 return Ok(stopped(place, Stop::ClientMessageIdTaken));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                let cause = fault(error.into())?;
+                return Ok(stopped(place, Stop::Broken(cause)));
+            }
         }
     }
     Ok(RunOutcome {

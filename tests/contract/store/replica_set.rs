@@ -65,6 +65,7 @@ async fn send(scene: &Scene, room: ConversationId, message: &NewMessage) -> Seq 
                     }
                 }
                 Some(Stop::SeqTaken | Stop::Unknown(_)) => {}
+                Some(Stop::Broken(cause)) => panic!("{cause}"),
             }
         }
     };

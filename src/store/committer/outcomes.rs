@@ -1,0 +1,227 @@
+//! What an attempt's outcome means to those who wait: stored, a retry, refused, at fault, or not known yet. Inserts
+//! nothing and does not wait; the driver does.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::driver::{PendingMessage, Progress};
+use super::{CommitError, Shared};
+use crate::domain::{Body, ConversationId, Event, Message, Reactions, Refusal, Seq, SessionId};
+use crate::store::frontier::Standing;
+use crate::store::{NewMessage, Span, Stop, StoreResult};
+
+/// How many events are read at once after a conflict; when more are new, only the head is read.
+const CATCH_UP: usize = 200;
+
+impl Shared {
+    /// The first `committed` of those pending are stored, from `first` on.
+    pub(super) fn settle_stored(
+        &self,
+        conversation: ConversationId,
+        first: Seq,
+        committed: usize,
+        pending: &mut VecDeque<PendingMessage>,
+    ) {
+        let committed = committed.min(pending.len());
+        for (place, mut waiting) in (0..).zip(pending.drain(..committed)) {
+            let event = Arc::new(event_at(conversation, first.plus(place), &waiting.subject));
+            self.committed(&event, waiting.claim_origin());
+            waiting.settle(Ok(event));
+        }
+    }
+
+    /// The first of those still pending is not stored, or nobody knows.
+    pub(super) async fn stopped(
+        &self,
+        conversation: ConversationId,
+        first: Seq,
+        stop: Stop,
+        pending: &mut VecDeque<PendingMessage>,
+    ) -> StoreResult<Progress> {
+        match stop {
+            Stop::SeqTaken => {
+                self.metrics.append_conflicts.increment(1);
+                self.catch_up(conversation, pending).await
+            }
+            Stop::ClientMessageIdTaken => self.resolve_retry(conversation, pending).await,
+            Stop::Broken(cause) => {
+                tracing::error!(cause, "the store refused a message");
+                if let Some(mut waiting) = pending.pop_front() {
+                    waiting.settle(Err(CommitError::Internal));
+                }
+                Ok(Progress::Some)
+            }
+            Stop::Unknown(cause) => {
+                let waiting = pending.len();
+                self.metrics.unknown_outcomes.increment(waiting as u64);
+                // Of the whole run its beginning, whatever the message's own place: see `refuse`.
+                for waiting in pending.iter_mut() {
+                    waiting.attempted = waiting.attempted.max(Some(first));
+                }
+                tracing::warn!(cause, waiting, "unknown outcome, trying again");
+                Ok(Progress::Unknown)
+            }
+        }
+    }
+
+    /// Answers those who may not write: a retry of what was stored before is recognised first (D4). One whose insert
+    /// may still be on its way is kept until it is known to have failed (D5), which is when the head has reached the
+    /// place where its last run began:
+    ///
+    /// The run was authorised as of the event before that place, so what took the sender's right away is an event at
+    /// that place or after it, and not one of the run. A run is stored in order and up to the first place that is
+    /// taken, now or later: its message is either before that event, where a read that knows the head finds it, or
+    /// nowhere. (Its own place proves nothing: when the run has stopped before it, it may stay free for ever.)
+    pub(super) async fn refuse(
+        &self,
+        conversation: ConversationId,
+        standing: &Standing,
+        pending: &mut VecDeque<PendingMessage>,
+    ) -> StoreResult<Progress> {
+        let mut found = Vec::with_capacity(pending.len());
+        for waiting in pending.iter() {
+            let is_refused = standing.refused.contains(&waiting.subject.sender);
+            let stored = match is_refused {
+                true => self.stored(conversation, &waiting.subject).await?,
+                false => None,
+            };
+            found.push((is_refused, stored));
+        }
+        let mut in_doubt = false;
+        let all = std::mem::take(pending);
+        for (mut waiting, (is_refused, stored)) in all.into_iter().zip(found) {
+            match stored {
+                Some(event) => self.settle_retry(&mut waiting, event),
+                None if !is_refused => pending.push_back(waiting),
+                None if waiting.attempted.is_some_and(|first| first > standing.head) => {
+                    in_doubt = true;
+                    pending.push_back(waiting);
+                }
+                None => waiting.settle(Err(CommitError::Refused(Refusal::NotAMember))),
+            }
+        }
+        if in_doubt {
+            self.catch_up(conversation, pending).await
+        } else {
+            Ok(Progress::Some)
+        }
+    }
+
+    /// After a conflict: applies the events that are new (D2), settles those that are ours, and says whether any were.
+    async fn catch_up(
+        &self,
+        conversation: ConversationId,
+        pending: &mut VecDeque<PendingMessage>,
+    ) -> StoreResult<Progress> {
+        let after = self.frontier.head(conversation).unwrap_or_default();
+        let span = Span {
+            conversation,
+            after,
+            up_to: Seq::MAX,
+        };
+        let events = self.store.events(&[span], CATCH_UP).await?;
+        if events.is_empty() {
+            return Ok(Progress::None);
+        }
+        let is_full = events.len() == CATCH_UP;
+        for event in events.into_iter().map(Arc::new) {
+            self.frontier
+                .note(conversation, event.seq, event.body.changes_membership());
+            self.settle_found(&event, pending);
+        }
+        if is_full {
+            let heads = self.store.heads(&[conversation]).await?;
+            heads
+                .get(&conversation)
+                .into_iter()
+                .for_each(|head| self.frontier.learn_head(conversation, *head));
+        }
+        Ok(Progress::Conflict)
+    }
+
+    /// An event found in the log: when it is one of ours whose outcome was unknown, it is settled and announced;
+    /// another gateway's is only offered here.
+    fn settle_found(&self, event: &Arc<Event>, pending: &mut VecDeque<PendingMessage>) {
+        match pending
+            .iter()
+            .position(|waiting| waiting.subject.id == event.id)
+        {
+            Some(place) => {
+                if let Some(mut waiting) = pending.remove(place) {
+                    self.announce.committed(event, waiting.claim_origin());
+                    waiting.settle(Ok(Arc::clone(event)));
+                }
+            }
+            None => self.announce.found(event),
+        }
+    }
+
+    /// The first pending message's clientMessageId is taken: a retry, once a majority read shows the original (D3).
+    async fn resolve_retry(
+        &self,
+        conversation: ConversationId,
+        pending: &mut VecDeque<PendingMessage>,
+    ) -> StoreResult<Progress> {
+        let Some(front) = pending.front() else {
+            return Ok(Progress::Some);
+        };
+        let Some(event) = self.stored(conversation, &front.subject).await? else {
+            return Ok(Progress::None);
+        };
+        if let Some(mut waiting) = pending.pop_front() {
+            self.settle_retry(&mut waiting, event);
+        }
+        Ok(Progress::Some)
+    }
+
+    async fn stored(
+        &self,
+        conversation: ConversationId,
+        message: &NewMessage,
+    ) -> StoreResult<Option<Event>> {
+        self.store
+            .message_by_client_id(conversation, message.sender, &message.client_message_id)
+            .await
+    }
+
+    fn settle_retry(&self, waiting: &mut PendingMessage, event: Event) {
+        let same = matches!(&event.body, Body::Message(message) if message.fingerprint == waiting.subject.fingerprint);
+        if !same {
+            waiting.settle(Err(CommitError::ClientMessageIdReused));
+            return;
+        }
+        self.metrics.retries_recognised.increment(1);
+        // Announced like a new one, or the first attempt's late commit is never shown to anyone (D3).
+        let event = Arc::new(event);
+        self.announce.committed(&event, waiting.claim_origin());
+        waiting.settle(Ok(event));
+    }
+
+    pub(super) fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>) {
+        self.frontier.note(
+            event.conversation,
+            event.seq,
+            event.body.changes_membership(),
+        );
+        self.announce.committed(event, origin);
+    }
+}
+
+fn event_at(conversation: ConversationId, seq: Seq, message: &NewMessage) -> Event {
+    let body = Body::Message(Message {
+        content: Some(message.content.clone()),
+        client_message_id: message.client_message_id.clone(),
+        fingerprint: message.fingerprint,
+        edited_at: None,
+        deleted_at: None,
+        reactions: Reactions::default(),
+    });
+    Event {
+        id: message.id,
+        conversation,
+        seq,
+        sender: message.sender,
+        at: message.at,
+        body,
+    }
+}

@@ -1,0 +1,121 @@
+//! What waits in a lane, and the sender's side of it: the ticket. Knows neither the store nor the announcer.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::CommitError;
+use crate::domain::{Change, ChangeKind, Event, Seq, SessionId};
+use crate::store::{Changed, NewMessage};
+
+/// Something that waits for its place in a log.
+pub(super) enum Work {
+    Message(Box<Pending<NewMessage, Arc<Event>>>),
+    Change(Box<Pending<Change, Changed>>),
+}
+
+impl Work {
+    /// The bytes of content it holds.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Message(pending) => pending.subject.content.as_str().len(),
+            Self::Change(pending) => match &pending.subject.kind {
+                ChangeKind::Edit { content, .. } => content.as_str().len(),
+                _ => 0,
+            },
+        }
+    }
+}
+
+/// What the sender is told: set once, by whoever is first.
+#[derive(Debug)]
+enum Fate {
+    /// The outcome.
+    Answered,
+    /// "Unavailable", and the outcome never.
+    GivenUp,
+}
+
+/// A message or change with its sender.
+pub(super) struct Pending<Subject, Answer> {
+    pub(super) subject: Subject,
+    origin: Option<SessionId>,
+    answer: Option<oneshot::Sender<Result<Answer, CommitError>>>,
+    fate: Arc<OnceLock<Fate>>,
+    /// Where the last run began that held it and whose outcome is unknown. Until that place is known to be taken, "not
+    /// stored" cannot be said (D5).
+    pub(super) attempted: Option<Seq>,
+}
+
+impl<Subject, Answer> Pending<Subject, Answer> {
+    pub(super) fn new(
+        subject: Subject,
+        origin: Option<SessionId>,
+        deadline: Instant,
+    ) -> (Box<Self>, Ticket<Answer>) {
+        let (answer, outcome) = oneshot::channel();
+        let fate = Arc::new(OnceLock::new());
+        let pending = Self {
+            subject,
+            origin,
+            answer: Some(answer),
+            fate: Arc::clone(&fate),
+            attempted: None,
+        };
+        let ticket = Ticket {
+            outcome,
+            fate,
+            deadline,
+        };
+        (Box::new(pending), ticket)
+    }
+
+    /// Whether the sender was told "unavailable".
+    pub(super) fn is_abandoned(&self) -> bool {
+        matches!(self.fate.get(), Some(Fate::GivenUp))
+    }
+
+    /// Whose session takes the answer for the offer of the event (D29): from here on the sender waits for the answer.
+    /// `None` when nobody does any more: then the sender's session is offered the event like all others.
+    pub(super) fn claim_origin(&self) -> Option<SessionId> {
+        let is_promised = !matches!(self.fate.get_or_init(|| Fate::Answered), Fate::GivenUp);
+        let is_there = self
+            .answer
+            .as_ref()
+            .is_some_and(|answer| !answer.is_closed());
+        self.origin.filter(|_| is_promised && is_there)
+    }
+
+    pub(super) fn settle(&mut self, result: Result<Answer, CommitError>) {
+        if let Some(answer) = self.answer.take() {
+            // A sender who has gone finds the message in the log.
+            let _ = answer.send(result);
+        }
+    }
+}
+
+/// A submitted message or change, whose place in the order is taken; wait for its outcome.
+#[must_use]
+pub struct Ticket<Answer> {
+    outcome: oneshot::Receiver<Result<Answer, CommitError>>,
+    fate: Arc<OnceLock<Fate>>,
+    deadline: Instant,
+}
+
+impl<Answer> Ticket<Answer> {
+    /// The outcome.
+    ///
+    /// # Errors
+    /// See [`CommitError`]. After [`super::CommitterConfig::answer_within`] it is [`CommitError::Unavailable`], while
+    /// the committer goes on with what may be stored already.
+    pub async fn outcome(mut self) -> Result<Answer, CommitError> {
+        let answer = match tokio::time::timeout_at(self.deadline, &mut self.outcome).await {
+            Ok(answer) => answer,
+            Err(_) if self.fate.set(Fate::GivenUp).is_ok() => return Err(CommitError::Unavailable),
+            // The event was announced as answered to this sender: the answer is about to come.
+            Err(_) => self.outcome.await,
+        };
+        answer.unwrap_or(Err(CommitError::Unavailable))
+    }
+}

@@ -1,0 +1,320 @@
+//! A store in memory that does as it is told: other gateways' events, hidden reads, outages and blocked inserts. Only
+//! what the committer calls; the real adapters have the contract suite.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::chat::Announce;
+use crate::domain::{
+    Body, Change, ClientMessageId, Conversation, ConversationId, Event, EventId, Fingerprint,
+    Member, Message, Reactions, Role, Seq, SessionId, Timestamp, User, UserId,
+};
+use crate::store::{
+    Changed, CursorMove, End, Inserted, NewMessage, NewRoom, NewUser, Overview, RefreshToken, Run,
+    RunOutcome, Span, Stop, Store, StoreError, StoreResult,
+};
+
+/// What an insert does instead of what it should.
+pub(super) type Step = Box<dyn FnOnce(&mut State, &Run) -> RunOutcome + Send>;
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) logs: HashMap<ConversationId, Vec<Event>>,
+    /// Users who are no longer members.
+    pub(super) removed: HashSet<UserId>,
+    /// For the next inserts, in turn; the others do as they should.
+    pub(super) steps: VecDeque<Step>,
+    /// No insert is stored, and no outcome known.
+    pub(super) outage: bool,
+    /// Membership reads fail for good.
+    pub(super) broken: bool,
+    /// How many reads will not see what is stored, because it is not committed yet.
+    pub(super) hidden: usize,
+    /// Inserts into these hang.
+    pub(super) blocked: HashSet<ConversationId>,
+    /// Inserts into these are hanging.
+    pub(super) hanging: HashSet<ConversationId>,
+    /// Where the runs began, in turn.
+    pub(super) firsts: Vec<Seq>,
+    pub(super) changes: usize,
+}
+
+impl State {
+    /// What a store should do.
+    pub(super) fn append(&mut self, run: &Run) -> RunOutcome {
+        let log = self.logs.entry(run.conversation).or_default();
+        for (place, message) in run.messages.iter().enumerate() {
+            let seq = run.first.plus(place as u64);
+            let is_stored = |event: &Event| {
+                event.sender == message.sender
+                    && client_message_id(event) == Some(&message.client_message_id)
+            };
+            if log.iter().any(is_stored) {
+                return stopped(place, Stop::ClientMessageIdTaken);
+            }
+            if log.len() as u64 + 1 != seq.get() {
+                return stopped(place, Stop::SeqTaken);
+            }
+            log.push(event_of(run.conversation, seq, message));
+        }
+        RunOutcome {
+            committed: run.messages.len(),
+            stopped: None,
+        }
+    }
+
+    /// Another gateway's event.
+    pub(super) fn insert(&mut self, conversation: ConversationId, sender: UserId, body: Body) {
+        let log = self.logs.entry(conversation).or_default();
+        let seq = Seq::new(log.len() as u64 + 1);
+        log.push(Event {
+            id: EventId::from_bytes([0xee; 12]),
+            conversation,
+            seq,
+            sender,
+            at: Timestamp::from_millis(0),
+            body,
+        });
+    }
+
+    /// Another gateway removes a member.
+    pub(super) fn remove(&mut self, conversation: ConversationId, user: UserId) {
+        self.removed.insert(user);
+        self.insert(conversation, user, Body::MemberRemoved { user, heir: None });
+    }
+
+    /// Another gateway stores a message.
+    pub(super) fn intrude(&mut self, conversation: ConversationId) {
+        let message = super::message(99, &format!("other {}", self.firsts.len()));
+        let body = event_of(conversation, Seq::ZERO, &message).body;
+        self.insert(conversation, message.sender, body);
+    }
+
+    pub(super) fn contents(&self, conversation: ConversationId) -> Vec<String> {
+        let log = self.logs.get(&conversation).into_iter().flatten();
+        let ids = log.filter_map(client_message_id);
+        ids.map(|id| id.as_str().to_owned()).collect()
+    }
+
+    fn is_hidden(&mut self) -> bool {
+        let is_hidden = self.hidden > 0;
+        self.hidden = self.hidden.saturating_sub(1);
+        is_hidden
+    }
+}
+
+pub(super) fn stopped(committed: usize, stop: Stop) -> RunOutcome {
+    RunOutcome {
+        committed,
+        stopped: Some(stop),
+    }
+}
+
+pub(super) fn unknown() -> RunOutcome {
+    stopped(0, Stop::Unknown("told so".to_owned()))
+}
+
+fn client_message_id(event: &Event) -> Option<&ClientMessageId> {
+    match &event.body {
+        Body::Message(message) => Some(&message.client_message_id),
+        _ => None,
+    }
+}
+
+fn event_of(conversation: ConversationId, seq: Seq, message: &NewMessage) -> Event {
+    Event {
+        id: message.id,
+        conversation,
+        seq,
+        sender: message.sender,
+        at: message.at,
+        body: Body::Message(Message {
+            content: Some(message.content.clone()),
+            client_message_id: message.client_message_id.clone(),
+            fingerprint: Fingerprint::of(&message.content),
+            edited_at: None,
+            deleted_at: None,
+            reactions: Reactions::default(),
+        }),
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Double {
+    pub(super) state: Mutex<State>,
+    /// `blocked` or `hanging` has changed.
+    pub(super) moved: Notify,
+}
+
+impl Double {
+    /// Waits until something holds of the blocked inserts.
+    pub(super) async fn until(&self, holds: impl Fn(&State) -> bool) {
+        loop {
+            let moved = self.moved.notified();
+            if holds(&self.state.lock()) {
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    async fn wait_while_blocked(&self, runs: &[Run]) {
+        let is_blocked = |state: &State| {
+            runs.iter()
+                .any(|run| state.blocked.contains(&run.conversation))
+        };
+        if is_blocked(&self.state.lock()) {
+            let runs = runs.iter().map(|run| run.conversation);
+            self.state.lock().hanging.extend(runs);
+            self.moved.notify_waiters();
+        }
+        self.until(|state| !is_blocked(state)).await;
+    }
+}
+
+#[async_trait]
+impl Store for Double {
+    async fn append(&self, runs: Vec<Run>) -> Vec<RunOutcome> {
+        self.wait_while_blocked(&runs).await;
+        let mut state = self.state.lock();
+        let mut outcomes = Vec::new();
+        for run in runs {
+            state.firsts.push(run.first);
+            outcomes.push(match state.steps.pop_front() {
+                Some(step) => step(&mut state, &run),
+                None if state.outage => unknown(),
+                None => state.append(&run),
+            });
+        }
+        outcomes
+    }
+    async fn change(&self, _: &Change) -> StoreResult<Changed> {
+        self.state.lock().changes += 1;
+        Ok(Changed::Nothing)
+    }
+    async fn heads(&self, ids: &[ConversationId]) -> StoreResult<HashMap<ConversationId, Seq>> {
+        let state = self.state.lock();
+        let newest = |id| Some((id, state.logs.get(&id)?.last()?.seq));
+        Ok(ids.iter().copied().filter_map(newest).collect())
+    }
+    async fn events(&self, spans: &[Span], limit: usize) -> StoreResult<Vec<Event>> {
+        let state = self.state.lock();
+        let log = state.logs.get(&spans[0].conversation).into_iter().flatten();
+        let newer = log.filter(|event| event.seq > spans[0].after);
+        Ok(newer.take(limit).cloned().collect())
+    }
+    async fn member(&self, id: ConversationId, user: UserId) -> StoreResult<Option<Member>> {
+        let state = self.state.lock();
+        if state.broken {
+            return Err(StoreError::Broken("told so".to_owned()));
+        }
+        let is_member = !state.removed.contains(&user);
+        Ok(is_member.then(|| Member::joining(id, user, Role::Member, Seq::new(1))))
+    }
+    async fn message_by_client_id(
+        &self,
+        conversation: ConversationId,
+        sender: UserId,
+        id: &ClientMessageId,
+    ) -> StoreResult<Option<Event>> {
+        let mut state = self.state.lock();
+        if state.is_hidden() {
+            return Ok(None);
+        }
+        let mut log = state.logs.get(&conversation).into_iter().flatten();
+        let found =
+            log.find(|event| event.sender == sender && client_message_id(event) == Some(id));
+        Ok(found.cloned())
+    }
+
+    async fn migrate(&self) -> StoreResult<()> {
+        unreachable!()
+    }
+    async fn ping(&self) -> StoreResult<()> {
+        unreachable!()
+    }
+    async fn create_user(&self, _: NewUser) -> StoreResult<Inserted> {
+        unreachable!()
+    }
+    async fn user_by_name(&self, _: &str) -> StoreResult<Option<(User, String)>> {
+        unreachable!()
+    }
+    async fn users(&self, _: &[UserId]) -> StoreResult<Vec<User>> {
+        unreachable!()
+    }
+    async fn search_users(&self, _: &str, _: usize) -> StoreResult<Vec<User>> {
+        unreachable!()
+    }
+    async fn touch_last_seen(&self, _: &[UserId], _: Timestamp) -> StoreResult<()> {
+        unreachable!()
+    }
+    async fn put_refresh_token(&self, _: RefreshToken) -> StoreResult<()> {
+        unreachable!()
+    }
+    async fn take_refresh_token(&self, _: &[u8; 32]) -> StoreResult<Option<RefreshToken>> {
+        unreachable!()
+    }
+    async fn ensure_direct(&self, _: ConversationId, _: Timestamp) -> StoreResult<bool> {
+        unreachable!()
+    }
+    async fn create_room(&self, _: NewRoom) -> StoreResult<()> {
+        unreachable!()
+    }
+    async fn conversations(&self, _: &[ConversationId]) -> StoreResult<Vec<Conversation>> {
+        unreachable!()
+    }
+    async fn members(
+        &self,
+        _: ConversationId,
+        _: Option<UserId>,
+        _: usize,
+    ) -> StoreResult<Vec<Member>> {
+        unreachable!()
+    }
+    async fn memberships(&self, _: UserId) -> StoreResult<Vec<Member>> {
+        unreachable!()
+    }
+    async fn overviews(
+        &self,
+        _: UserId,
+        _: Option<ConversationId>,
+        _: usize,
+    ) -> StoreResult<Vec<Overview>> {
+        unreachable!()
+    }
+    async fn messages(&self, _: Span, _: End, _: usize) -> StoreResult<Vec<Event>> {
+        unreachable!()
+    }
+    async fn move_cursors(&self, _: &[CursorMove]) -> StoreResult<()> {
+        unreachable!()
+    }
+}
+
+/// Who was told what: the seqs of this gateway's commits with the session that had the answer, and of others' events.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) committed: Mutex<Vec<(u64, Option<SessionId>)>>,
+    pub(super) found: Mutex<Vec<u64>>,
+    /// The next announcement panics.
+    pub(super) panics: Mutex<bool>,
+}
+
+impl Announce for Told {
+    fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>) {
+        assert!(!std::mem::take(&mut *self.panics.lock()), "told so");
+        self.committed.lock().push((event.seq.get(), origin));
+    }
+    fn found(&self, event: &Arc<Event>) {
+        self.found.lock().push(event.seq.get());
+    }
+    fn joined(&self, _: ConversationId, _: &[UserId]) {
+        unreachable!()
+    }
+    fn cursor_moved(&self, _: ConversationId, _: UserId, _: Seq, _: bool) {
+        unreachable!()
+    }
+}
