@@ -56,8 +56,8 @@ pub(super) struct Consequences {
 pub(super) enum Attach {
     /// It is, and gets what follows.
     Attached,
-    /// There is more in the log than it has: read on.
-    Behind,
+    /// There is more in the log than it has, or than it has room for: read on after this seq, the last it was given.
+    Behind(Seq),
     /// Its user was removed meanwhile, by the event of this seq, the last one it was given.
     Ended(Seq),
 }
@@ -149,8 +149,12 @@ impl Topic {
         let mut place = from;
         while place < goal {
             let Some(offer) = self.recent.get(&place.next()) else {
-                return Attach::Behind;
+                return Attach::Behind(place);
             };
+            // Not live for this session: it must not overflow its outbox (D18).
+            if !session.has_room() {
+                return Attach::Behind(place);
+            }
             session.give(offer);
             place = place.next();
             session.advance(offer.conversation, place);

@@ -201,7 +201,8 @@ impl Hub {
                 .persist(session, || self.store.events(&spans, PAGE))
                 .await;
             let Some(page) = page else { break };
-            self.give_page(session, &mut waiting, spans.len(), &page);
+            self.give_page(session, &mut waiting, spans.len(), &page)
+                .await;
         }
         for pursuit in waiting {
             self.abandon(session, pursuit.conversation);
@@ -209,7 +210,7 @@ impl Hub {
     }
 
     /// Gives what was read, and attaches the session to each conversation that was read to its end.
-    fn give_page(
+    async fn give_page(
         self: &Arc<Self>,
         session: &Arc<Session>,
         waiting: &mut VecDeque<Pursuit>,
@@ -230,6 +231,8 @@ impl Hub {
             while let Some(event) =
                 events.next_if(|event| event.conversation == pursuit.conversation)
             {
+                // A page of long messages is larger than an outbox (D18).
+                session.room().await;
                 has_ended = has_ended || self.give_event(session, &mut pursuit, event);
             }
             if has_ended || pursuit.position >= pursuit.last {
@@ -237,7 +240,7 @@ impl Hub {
             } else if unfinished == Some(pursuit.conversation) {
                 waiting.push_front(pursuit);
                 return;
-            } else if !self.attach(session, pursuit) {
+            } else if !self.attach(session, &mut pursuit) {
                 waiting.push_back(pursuit);
             }
         }
@@ -253,7 +256,7 @@ impl Hub {
     }
 
     /// Attaches a session that has read its log to the end; false when there is more by now.
-    fn attach(self: &Arc<Self>, session: &Arc<Session>, pursuit: Pursuit) -> bool {
+    fn attach(self: &Arc<Self>, session: &Arc<Session>, pursuit: &mut Pursuit) -> bool {
         let conversation = pursuit.conversation;
         let attach = self.topics.open(conversation, |topic| {
             let attach = topic.attach(session, pursuit.position);
@@ -279,7 +282,10 @@ impl Hub {
                 self.end(session, conversation, end);
                 true
             }
-            (Attach::Behind, _) => false,
+            (Attach::Behind(position), _) => {
+                pursuit.position = position;
+                false
+            }
         }
     }
 
