@@ -11,7 +11,7 @@
 //   {"do":"disconnect","id":"a"}               the polite end; the client does not come back by itself
 //   {"do":"cut","id":"a"}                      closes the transport under it, as a network does; the client does come back
 // Lines out, each with `id`:
-//   connect {socketId, transport} · connect_error {message, data} · disconnect {reason} · upgrade {transport}
+//   open {transport} · connect {socketId} · connect_error {message, data} · disconnect {reason} · upgrade {transport}
 //   reconnect_attempt {attempt} · event {event, args} · ack {ref, args} · ack_timeout {ref} · bad_command {message}
 
 import { connect as connectSocket } from "node:net";
@@ -35,8 +35,12 @@ function client(id) {
 
 function report(id, socket) {
   socket.on("connect", () => {
+    say({ id, type: "connect", socketId: socket.id });
+  });
+  // Here and not on `connect`: the upgrade may be over before the namespace has answered.
+  socket.io.on("open", () => {
     const engine = socket.io.engine;
-    say({ id, type: "connect", socketId: socket.id, transport: engine.transport.name });
+    say({ id, type: "open", transport: engine.transport.name });
     engine.once("upgrade", (transport) => say({ id, type: "upgrade", transport: transport.name }));
   });
   socket.on("connect_error", (error) => {

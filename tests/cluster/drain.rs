@@ -103,7 +103,9 @@ async fn a_stopped_gateway_hands_its_clients_over_and_loses_and_repeats_nothing(
     let position = before.last().copied().unwrap_or_default();
     let since = json!({"since": {conversation.clone(): position}});
     let plain = Ws::join_with(cluster.gateway(1), &bob, since).await;
-    plain.fold().wait_seq(&conversation, last).await;
+    let body = json!([{"receiverId": bob.id, "content": "and on"}]);
+    sender.emit_with_ack("send_message", body).await;
+    plain.fold().wait_seq(&conversation, last + 1).await;
     let all = [before, plain.fold().seqs(&conversation)].concat();
-    assert_eq!(all, dense(1, last));
+    assert_eq!(all, dense(1, last + 1));
 }

@@ -57,6 +57,15 @@ async fn gets_what_it_did_not_prove(transports: &[&str]) {
     assert_eq!(seqs(&log), dense(proved + 1, last));
     bob.wait_delivered(gateway, &conversation, last).await;
 
+    // Frozen for a while: it is late, and gets everything once.
+    node.stop();
+    let late = send(&sender, &bob, 30).await;
+    node.cont();
+    let log = client.fold().wait_seq(&conversation, late).await;
+    assert_eq!(seqs(&log), dense(proved + 1, late));
+    bob.wait_delivered(gateway, &conversation, late).await;
+    let last = late;
+
     // Frozen amid a stream: what was proved was received, and the rest comes, in order.
     let streaming = send(&sender, &bob, 400);
     let freezing = async {

@@ -42,7 +42,7 @@ async fn the_default_transports_begin_with_polling_and_upgrade() {
     let client = node
         .client(&gateway.url(""), json!({"auth": {"token": ann.token}}))
         .await;
-    assert_eq!(client.wait_transport("connect").await, "polling");
+    assert_eq!(client.wait_transport("open").await, "polling");
     assert_eq!(client.wait_transport("upgrade").await, "websocket");
     converse(gateway, &ann, &client).await;
 }
@@ -71,7 +71,7 @@ async fn polling_alone_is_enough() {
     let ann = Person::register(gateway, "ann").await;
     let options = json!({"auth": {"token": ann.token}, "transports": ["polling"]});
     let client = node.client(&gateway.url(""), options).await;
-    assert_eq!(client.wait_transport("connect").await, "polling");
+    assert_eq!(client.wait_transport("open").await, "polling");
     converse(gateway, &ann, &client).await;
 }
 
@@ -111,4 +111,43 @@ async fn what_is_sent_before_the_client_has_connected_is_accepted() {
         assert_eq!(client.fold().seqs(&room), [1, 2, 3]);
         client.disconnect().await;
     }
+}
+
+#[tokio::test]
+async fn a_cut_client_comes_back_by_itself_and_gets_what_it_missed() {
+    let gateway = shared_embedded().await;
+    let node = Node::start().await;
+    let ann = Person::register(gateway, "ann").await;
+    let bob = Person::register(gateway, "bob").await;
+    let room = ann.room(gateway, &[&bob]).await;
+    let connected = node
+        .connect(&gateway.url(""), &bob.token, &["websocket"])
+        .await;
+    let client = connected.expect("the gateway takes the token");
+    client.emit_with_ack("join", json!([bob.id])).await;
+    ann.say(gateway, &room, "first").await;
+    client.fold().wait_seq(&room, 1).await;
+    bob.wait_delivered(gateway, &room, 1).await;
+    client.cut().await;
+    client.wait_disconnected().await;
+    ann.say(gateway, &room, "missed").await;
+    client.wait_connected().await.expect("it comes back");
+    client.emit_with_ack("join", json!([bob.id])).await;
+    client.fold().wait_seq(&room, 2).await;
+    assert_eq!(client.fold().seqs(&room), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_refused_client_connects_with_a_better_token() {
+    let gateway = shared_embedded().await;
+    let node = Node::start().await;
+    let ann = Person::register(gateway, "ann").await;
+    let options = json!({"auth": {"token": "none"}, "transports": ["websocket"]});
+    let client = node.client(&gateway.url(""), options).await;
+    let error = client.wait_connected().await.expect_err("it is no token");
+    assert_eq!(error.data["code"], "token_invalid");
+    client.reconnect(Some(json!({"token": ann.token}))).await;
+    client.wait_connected().await.expect("now it is one");
+    let answer = client.emit_with_ack("join", json!([])).await;
+    assert_eq!(answer["userId"], ann.id.as_str());
 }

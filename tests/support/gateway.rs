@@ -113,16 +113,6 @@ impl Gateway {
         matches!(reqwest::get(url).await, Ok(answer) if answer.status() == 200)
     }
 
-    /// The value of a metric: the sum over its lines that begin with `prefix`.
-    pub(crate) async fn metric(&self, prefix: &str) -> f64 {
-        let url = format!("http://127.0.0.1:{}/metrics", self.admin_port);
-        let answer = reqwest::get(url).await.expect("the admin port answers");
-        let text = answer.text().await.expect("a whole answer");
-        let lines = text.lines().filter(|line| line.starts_with(prefix));
-        let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
-        values.sum()
-    }
-
     /// What it logged.
     pub(crate) fn output(&self) -> String {
         let path = self.directory.path().join("output.log");
@@ -164,7 +154,7 @@ impl Gateway {
 pub(crate) struct Cluster {
     pub(crate) gateways: Vec<Gateway>,
     /// Their Redis. Channels and keys have fixed names, so no two clusters may share one.
-    pub(crate) redis: Redis,
+    _redis: Redis,
     /// The URI of their database.
     pub(crate) mongodb_uri: String,
 }
@@ -191,7 +181,7 @@ impl Cluster {
         }
         Self {
             gateways: started,
-            redis,
+            _redis: redis,
             mongodb_uri,
         }
     }

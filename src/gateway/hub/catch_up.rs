@@ -271,14 +271,14 @@ impl Hub {
             } else if unfinished == Some(pursuit.conversation) {
                 waiting.push_front(pursuit);
                 return;
-            } else if !self.attach(session, pursuit) {
+            } else if !self.attach(session, &mut pursuit) {
                 waiting.push_back(pursuit);
             }
         }
     }
 
     /// Attaches a session that has read its log to the end; false when there is more by now.
-    fn attach(self: &Arc<Self>, session: &Arc<Session>, pursuit: Pursuit) -> bool {
+    fn attach(self: &Arc<Self>, session: &Arc<Session>, pursuit: &mut Pursuit) -> bool {
         let conversation = pursuit.conversation;
         let (attach, has_gap) = self.topics.open(conversation, |topic| {
             let attach = topic.attach(session, pursuit.position);
@@ -305,12 +305,16 @@ impl Hub {
                     session,
                     Pursuit {
                         position: at,
-                        ..pursuit
+                        ..*pursuit
                     },
                 );
                 true
             }
-            Attach::Behind => false,
+            Attach::Behind(position) => {
+                pursuit.position = position;
+                session.advance(conversation, position);
+                false
+            }
         }
     }
 

@@ -59,8 +59,8 @@ pub(super) struct Consequences {
 pub(super) enum Attach {
     /// It is, from this seq on, and gets what follows.
     Attached(Seq),
-    /// There is more in the log than it has: read on.
-    Behind,
+    /// There is more in the log than it has, or has room for: read on after this seq, the last it was given.
+    Behind(Seq),
     /// Its user was removed meanwhile, by this event.
     Ended(Seq),
 }
@@ -150,11 +150,15 @@ impl Topic {
         } else {
             self.position
         };
-        let Some(missing) = self.remembered(from, goal).filter(|_| session.has_room()) else {
-            return Attach::Behind;
+        let Some(missing) = self.remembered(from, goal) else {
+            return Attach::Behind(from);
         };
         let mut place = from;
         for offer in missing {
+            // Not live for this session: it must not overflow its outbox (D18).
+            if !session.has_room() {
+                return Attach::Behind(place);
+            }
             session.give(&offer);
             place = offer.seq;
             if offer.effect.ends_for(session.user()) {

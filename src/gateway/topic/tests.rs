@@ -124,7 +124,7 @@ fn d12_a_session_behind_the_topic_is_not_attached() {
     let _first = attached(&mut topic, 1, 0);
     topic.offer(offer(1));
     let late = Client::new(2);
-    assert_eq!(topic.attach(&late.session, Seq::ZERO), Attach::Behind);
+    assert_eq!(topic.attach(&late.session, Seq::ZERO), Attach::Behind(Seq::ZERO));
     assert_eq!(
         topic.attach(&late.session, Seq::new(1)),
         Attach::Attached(Seq::new(1))

@@ -47,7 +47,7 @@ impl Scene {
         self.ann.say(self.gateway, &self.room, "still here").await;
         self.witness.fold().wait_seq(&self.room, 2).await;
         assert_eq!(self.witness.fold().seqs(&self.room), [1, 2]);
-        assert_eq!(self.witness.fold().conversations(), [self.room.clone()]);
+        assert_eq!(self.witness.fold().conversations().len(), 1);
         assert!(self.gateway.is_running());
     }
 }

@@ -191,7 +191,7 @@ impl SocketIo {
         })
     }
 
-    /// Waits for a `connect` or `upgrade`, and returns the transport in use then.
+    /// Waits for an `open` or `upgrade` of the connection, and returns the transport in use then.
     pub(crate) async fn wait_transport(&self, kind: &str) -> String {
         let line = self.take(|line| line["type"] == kind).await;
         line["transport"].as_str().unwrap_or_default().to_owned()
@@ -245,18 +245,6 @@ impl SocketIo {
             .take(|line| line["type"] == "event" && line["event"] == event)
             .await;
         line["args"][0].take()
-    }
-
-    /// Takes the first event whose name is `event` and whose first argument fulfils `wanted`.
-    pub(crate) async fn wait_for_matching(
-        &self,
-        event: &str,
-        wanted: impl Fn(&Value) -> bool,
-    ) -> Value {
-        let matches = |line: &Value| {
-            line["type"] == "event" && line["event"] == event && wanted(&line["args"][0])
-        };
-        self.take(matches).await["args"][0].take()
     }
 
     /// Waits until the client reports a disconnect, and returns its reason (`transport close`, …).
