@@ -5,6 +5,7 @@
 //
 // Commands (`id` names one client of this process, `ref` comes back on the answer):
 //   {"do":"connect","id":"a","url":"http://127.0.0.1:3000","options":{"auth":{"token":"…"},"transports":["websocket"]}}
+//     with "emits":[{"event":"join","args":[],"ref":1}] these are emitted in the same tick, before anything is connected
 //   {"do":"emit","id":"a","event":"join","args":[],"ref":1,"timeoutMs":5000}   with `ref`, waits for the acknowledgement
 //   {"do":"reconnect","id":"a","auth":{…}}     connects a disconnected client again, with another `auth` when given
 //   {"do":"disconnect","id":"a"}               the polite end; the client does not come back by itself
@@ -51,14 +52,15 @@ function report(id, socket) {
 }
 
 const commands = {
-  connect({ id, url, options }) {
+  connect({ id, url, options, emits = [] }) {
     // Without forceNew, clients of one URL would share a connection, and no test could break just one.
     const socket = io(url, { forceNew: true, ...options });
     clients.get(id)?.disconnect();
     clients.set(id, socket);
     report(id, socket);
+    for (const each of emits) commands.emit({ id, ...each });
   },
-  emit({ id, event, args = [], ref, timeoutMs = 30_000 }) {
+  emit({ id, event, args = [], ref, timeoutMs = 60_000 }) {
     if (ref === undefined) {
       client(id).emit(event, ...args);
       return;

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -115,19 +115,33 @@ impl Leashed {
 
     /// `kill -9`, and waits until the process is gone.
     pub(crate) fn kill9(mut self) {
-        self.end();
+        let _killed = self.end();
     }
 
-    fn end(&mut self) {
+    /// Waits until the command has ended by itself, and returns its exit status.
+    ///
+    /// # Panics
+    /// When it still runs after the deadline.
+    pub(crate) async fn ended(mut self) -> Option<i32> {
+        let deadline = Instant::now() + START_DEADLINE;
+        while self.is_running() {
+            assert!(Instant::now() < deadline, "{} does not end", self.pid);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.end()
+    }
+
+    /// Kills the command if it still runs; the status it had.
+    fn end(&mut self) -> Option<i32> {
         if let Some(mut order) = self.leash.stdin.take() {
             let _already_gone = order.write_all(b"keep\n");
         }
-        let _already_reaped = self.leash.wait();
+        self.leash.wait().ok()?.code()
     }
 }
 
 impl Drop for Leashed {
     fn drop(&mut self) {
-        self.end();
+        let _killed = self.end();
     }
 }

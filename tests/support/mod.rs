@@ -1,5 +1,10 @@
 //! What the tests need to start, drive and break real servers.
 
+pub(crate) mod balancer;
+pub(crate) mod fold;
+pub(crate) mod gateway;
 pub(crate) mod leash;
 pub(crate) mod node;
+pub(crate) mod rest;
 pub(crate) mod servers;
+pub(crate) mod ws;

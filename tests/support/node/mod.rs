@@ -3,24 +3,27 @@
 //! Knows `tests/clients/driver.mjs` and its lines; refuses to know hobnob's events and payloads.
 //! Commands and lines travel over a Unix socket, so that the Node process can be on a leash even when it is frozen.
 
-use std::collections::VecDeque;
+mod arrivals;
+
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Mutex as AsyncMutex, watch};
+use tokio::sync::Mutex as AsyncMutex;
 
+use arrivals::Arrivals;
+
+use crate::support::fold::Fold;
 use crate::support::leash::{Leashed, START_DEADLINE, repository, scratch, signal, tool};
 
 /// How long a client waits for anything before the test fails.
-const WAIT_DEADLINE: Duration = Duration::from_secs(30);
+const WAIT_DEADLINE: Duration = Duration::from_secs(60);
 
 /// One Node process with any number of Socket.IO clients in it. Dropping it kills the process.
 pub(crate) struct Node {
@@ -35,6 +38,7 @@ pub(crate) struct Node {
 pub(crate) struct SocketIo {
     node: Arc<Node>,
     id: String,
+    fold: Arc<Fold>,
 }
 
 /// Why a connection was refused: the client's `connect_error`.
@@ -44,14 +48,6 @@ pub(crate) struct ConnectError {
     pub(crate) message: String,
     /// The error's `data`, null when the server sent none.
     pub(crate) data: Value,
-}
-
-/// What the process said and nobody took yet, in order, and everything it ever said.
-#[derive(Default)]
-struct Arrivals {
-    waiting: Mutex<VecDeque<Value>>,
-    history: Mutex<Vec<Value>>,
-    changed: watch::Sender<u64>,
 }
 
 impl Node {
@@ -105,15 +101,34 @@ impl Node {
     /// Starts a client with the given `socket.io-client` options (`auth`, `transports`, `reconnection`, …), without
     /// waiting for the outcome.
     pub(crate) async fn client(self: &Arc<Self>, url: &str, options: Value) -> SocketIo {
+        self.client_emitting(url, options, &[]).await.0
+    }
+
+    /// The same, and emits these events (a name and its arguments) in the same breath, long before the client has
+    /// connected. The references are for [`SocketIo::wait_ack`].
+    pub(crate) async fn client_emitting(
+        self: &Arc<Self>,
+        url: &str,
+        options: Value,
+        events: &[(&str, Value)],
+    ) -> (SocketIo, Vec<u64>) {
         let id = format!("client-{}", self.number());
+        let fold = Arc::<Fold>::default();
+        self.arrivals.fold_into(&id, &fold);
         let client = SocketIo {
             node: Arc::clone(self),
             id,
+            fold,
         };
+        let references: Vec<u64> = events.iter().map(|_| self.number()).collect();
+        let emits = events.iter().zip(&references);
+        let emits: Vec<Value> = emits
+            .map(|((event, arguments), reference)| json!({ "event": event, "args": arguments, "ref": reference }))
+            .collect();
         client
-            .send(json!({ "do": "connect", "url": url, "options": options }))
+            .send(json!({ "do": "connect", "url": url, "options": options, "emits": emits }))
             .await;
-        client
+        (client, references)
     }
 
     /// Connects a client with `token` over `transports` (`websocket`, `polling`, or both for the upgrade).
@@ -139,6 +154,11 @@ impl Node {
 
     fn number(&self) -> u64 {
         self.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// `kill -9` of all clients in it at once.
+    pub(crate) fn kill9(&self) {
+        signal(self.pid(), "KILL");
     }
 
     async fn send(&self, command: &Value) {
@@ -171,6 +191,12 @@ impl SocketIo {
         })
     }
 
+    /// Waits for a `connect` or `upgrade`, and returns the transport in use then.
+    pub(crate) async fn wait_transport(&self, kind: &str) -> String {
+        let line = self.take(|line| line["type"] == kind).await;
+        line["transport"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Emits without an acknowledgement.
     pub(crate) async fn emit(&self, event: &str, arguments: Value) {
         self.send(json!({ "do": "emit", "event": event, "args": arguments }))
@@ -180,7 +206,7 @@ impl SocketIo {
     /// Emits `arguments` (an array) and returns the first argument of the acknowledgement.
     ///
     /// # Panics
-    /// When none comes within 30 s.
+    /// When none comes within 60 s.
     pub(crate) async fn emit_with_ack(&self, event: &str, arguments: Value) -> Value {
         let reference = self.emit_for_ack(event, arguments).await;
         self.wait_ack(reference).await
@@ -197,9 +223,20 @@ impl SocketIo {
 
     /// Waits for one acknowledgement.
     pub(crate) async fn wait_ack(&self, reference: u64) -> Value {
-        let mut line = self.take(|line| line["ref"] == reference).await;
-        assert_eq!(line["type"], "ack", "{line}");
-        line["args"][0].take()
+        let answer = self.wait_outcome(reference).await;
+        answer.unwrap_or_else(|| panic!("{} got no answer to {reference}", self.id))
+    }
+
+    /// The same; none when the client gave up, which it does at once when its connection ends.
+    pub(crate) async fn wait_outcome(&self, reference: u64) -> Option<Value> {
+        let arrivals = &self.node.arrivals;
+        let mut line = self.wait("an answer", || arrivals.answer(reference)).await;
+        (line["type"] == "ack").then(|| line["args"][0].take())
+    }
+
+    /// The logs it received, of every event that is in one.
+    pub(crate) fn fold(&self) -> &Fold {
+        &self.fold
     }
 
     /// Takes the first event of this name that was not taken yet, and returns its first argument. Other events stay.
@@ -230,13 +267,7 @@ impl SocketIo {
 
     /// The first arguments of all events of this name received so far, taken or not, in order.
     pub(crate) fn received(&self, event: &str) -> Vec<Value> {
-        let history = self.node.arrivals.history.lock();
-        let mine = history
-            .iter()
-            .filter(|line| line["id"] == self.id.as_str() && line["type"] == "event");
-        mine.filter(|line| line["event"] == event)
-            .map(|line| line["args"][0].clone())
-            .collect()
+        self.node.arrivals.received(&self.id, event)
     }
 
     /// Closes politely; the client does not reconnect by itself.
@@ -264,13 +295,16 @@ impl SocketIo {
 
     /// Takes the first waiting line of this client that `wanted` accepts; the others stay, in order.
     async fn take(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.wait("a line", || self.node.arrivals.take(&self.id, &wanted))
+            .await
+    }
+
+    async fn wait(&self, what: &str, look: impl Fn() -> Option<Value>) -> Value {
         let arrivals = &self.node.arrivals;
-        let mut changed = arrivals.changed.subscribe();
+        let mut changed = arrivals.subscribe();
         let found = tokio::time::timeout(WAIT_DEADLINE, async {
             loop {
-                if let Some(line) =
-                    arrivals.take(&|line| line["id"] == self.id.as_str() && wanted(line))
-                {
+                if let Some(line) = look() {
                     return line;
                 }
                 changed
@@ -280,27 +314,9 @@ impl SocketIo {
             }
         });
         found.await.unwrap_or_else(|_| {
-            panic!(
-                "{} waited in vain; not taken: {:?}",
-                self.id,
-                arrivals.waiting.lock()
-            )
+            let left = arrivals.summary(&self.id);
+            panic!("{} waited in vain for {what}; {left}", self.id)
         })
-    }
-}
-
-impl Arrivals {
-    fn add(&self, line: Value) {
-        assert_ne!(line["type"], "bad_command", "{line}");
-        self.history.lock().push(line.clone());
-        self.waiting.lock().push_back(line);
-        self.changed.send_modify(|count| *count += 1);
-    }
-
-    fn take(&self, wanted: &dyn Fn(&Value) -> bool) -> Option<Value> {
-        let mut waiting = self.waiting.lock();
-        let index = waiting.iter().position(wanted)?;
-        waiting.remove(index)
     }
 }
 

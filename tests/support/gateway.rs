@@ -1,0 +1,215 @@
+//! Real gateway processes: the `hobnob` binary on free ports, alone on its embedded store or several over one Redis
+//! and one MongoDB.
+//!
+//! Knows how gateways are configured, started, signalled and brought back; refuses to know what clients do with them.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use super::leash::{Leashed, START_DEADLINE, free_port, scratch, signal};
+use super::rest::unique;
+use super::servers::{Redis, shared_mongo};
+
+/// The secret that signs the tokens of every gateway of the tests.
+pub(crate) const SECRET: &str = "the-secret-of-the-end-to-end-tests";
+
+/// One gateway process. It may be restarted on its ports and data; it ends with this value.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    process: Option<Leashed>,
+    port: u16,
+    admin_port: u16,
+    environment: Vec<(String, String)>,
+    directory: TempDir,
+}
+
+impl Gateway {
+    /// A gateway alone, on an embedded store of its own.
+    pub(crate) async fn embedded() -> Self {
+        Self::embedded_with(&[]).await
+    }
+
+    /// The same with further settings (`HOBNOB_…`).
+    pub(crate) async fn embedded_with(settings: &[(&str, &str)]) -> Self {
+        Self::start(settings).await
+    }
+
+    async fn start(settings: &[(&str, &str)]) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let mut gateway = Self {
+            process: None,
+            port: 0,
+            admin_port: 0,
+            environment: settings.iter().map(owned).collect(),
+            directory: scratch("gateway"),
+        };
+        for _ in 0..5 {
+            (gateway.port, gateway.admin_port) = (free_port(), free_port());
+            gateway.launch();
+            // Another process may have taken a port in between: then this one exits at once.
+            if gateway.wait_ready().await {
+                return gateway;
+            }
+        }
+        panic!("no gateway started: {}", gateway.output());
+    }
+
+    /// `http://127.0.0.1:port` and this path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The port for clients, the same after a restart.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process id.
+    ///
+    /// # Panics
+    /// When it was killed.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.as_ref().expect("a running gateway").pid()
+    }
+
+    /// Whether the process still runs.
+    pub(crate) fn is_running(&self) -> bool {
+        self.process.as_ref().is_some_and(Leashed::is_running)
+    }
+
+    /// `kill -9`; returns when the process is gone.
+    pub(crate) fn kill9(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.kill9();
+        }
+    }
+
+    /// Asks it to drain and stop (SIGTERM).
+    pub(crate) fn terminate(&self) {
+        signal(self.pid(), "TERM");
+    }
+
+    /// Waits until it has ended by itself; its exit status.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let process = self.process.take().expect("a running gateway");
+        process.ended().await
+    }
+
+    /// Kills it if it still runs, and starts it again with its data on the same ports. Returns when it is ready.
+    pub(crate) async fn restart(&mut self) {
+        self.kill9();
+        self.launch();
+        let back = self.wait_ready().await;
+        assert!(back, "the gateway did not come back: {}", self.output());
+    }
+
+    /// Whether `/readyz` says yes.
+    pub(crate) async fn is_ready(&self) -> bool {
+        let url = format!("http://127.0.0.1:{}/readyz", self.admin_port);
+        matches!(reqwest::get(url).await, Ok(answer) if answer.status() == 200)
+    }
+
+    /// The value of a metric: the sum over its lines that begin with `prefix`.
+    pub(crate) async fn metric(&self, prefix: &str) -> f64 {
+        let url = format!("http://127.0.0.1:{}/metrics", self.admin_port);
+        let answer = reqwest::get(url).await.expect("the admin port answers");
+        let text = answer.text().await.expect("a whole answer");
+        let lines = text.lines().filter(|line| line.starts_with(prefix));
+        let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+        values.sum()
+    }
+
+    /// What it logged.
+    pub(crate) fn output(&self) -> String {
+        let path = self.directory.path().join("output.log");
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
+    fn launch(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hobnob"));
+        command
+            .env("HOBNOB_LISTEN", format!("127.0.0.1:{}", self.port))
+            .env(
+                "HOBNOB_ADMIN_LISTEN",
+                format!("127.0.0.1:{}", self.admin_port),
+            )
+            .env("HOBNOB_DATA_DIR", self.data())
+            .env("HOBNOB_JWT_SECRET", SECRET)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        self.process = Some(Leashed::start(self.directory.path(), &command));
+    }
+
+    fn data(&self) -> &Path {
+        self.directory.path()
+    }
+
+    async fn wait_ready(&self) -> bool {
+        let deadline = Instant::now() + START_DEADLINE;
+        while self.is_running() && Instant::now() < deadline {
+            if self.is_ready().await {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
+    }
+}
+
+/// Several gateways over one Redis of their own and one database of the shared MongoDB.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) gateways: Vec<Gateway>,
+    /// Their Redis. Channels and keys have fixed names, so no two clusters may share one.
+    pub(crate) redis: Redis,
+    /// The URI of their database.
+    pub(crate) mongodb_uri: String,
+}
+
+impl Cluster {
+    /// Starts this many gateways and waits until they are ready.
+    pub(crate) async fn start(gateways: usize) -> Self {
+        Self::start_with(gateways, &[]).await
+    }
+
+    /// The same with further settings (`HOBNOB_…`).
+    pub(crate) async fn start_with(gateways: usize, settings: &[(&str, &str)]) -> Self {
+        let redis = Redis::start();
+        let mongodb_uri = shared_mongo().await.uri(&unique("e2e"));
+        let redis_url = redis.url();
+        let mut all = vec![
+            ("HOBNOB_REDIS_URL", redis_url.as_str()),
+            ("HOBNOB_MONGODB_URI", mongodb_uri.as_str()),
+        ];
+        all.extend(settings);
+        let mut started = Vec::new();
+        for _ in 0..gateways {
+            started.push(Gateway::start(&all).await);
+        }
+        Self {
+            gateways: started,
+            redis,
+            mongodb_uri,
+        }
+    }
+
+    /// The gateway of this number, from 0.
+    pub(crate) fn gateway(&self, number: usize) -> &Gateway {
+        &self.gateways[number]
+    }
+}
+
+/// Three gateways shared by all tests that do not break them. Users are your own.
+pub(crate) async fn shared_cluster() -> &'static Cluster {
+    static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+    SHARED.get_or_init(|| Cluster::start(3)).await
+}
+
+/// A gateway on an embedded store, shared by all tests that do not break it. Users are your own.
+pub(crate) async fn shared_embedded() -> &'static Gateway {
+    static SHARED: OnceCell<Gateway> = OnceCell::const_new();
+    SHARED.get_or_init(Gateway::embedded).await
+}
