@@ -27,6 +27,8 @@ pub(super) struct Unanswered {
     pub(super) target: Target,
     /// Its conversation, as the run numbers them.
     pub(super) conversation: usize,
+    /// How often it was written.
+    pub(super) tries: u32,
     /// When it was written in the present connection, if it was.
     written: Option<Instant>,
     /// Not again before.
@@ -46,6 +48,7 @@ impl Outstanding {
         let send = Unanswered {
             target: order.target,
             conversation: order.conversation,
+            tries: 0,
             written: None,
             not_before: Instant::now(),
         };
@@ -85,6 +88,7 @@ impl Outstanding {
         for (number, send) in &mut self.0 {
             if send.written.is_none() && send.not_before <= now {
                 send.written = Some(now);
+                send.tries += 1;
                 due.push((*number, send.target.clone()));
             }
         }

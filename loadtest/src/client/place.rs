@@ -28,11 +28,10 @@ pub(super) struct Place {
     ahead: BTreeSet<u64>,
     /// The latest event that was delivered.
     latest: u64,
-    /// What came as an event in the present connection, beyond the point it resumed from.
+    /// What came in the present connection, as an event or as the answer to the own send.
     in_connection: BTreeSet<u64>,
-    /// Had only by the answer to the own send so far. Few: most of them never come as an event too, so this is kept
-    /// short as `in_connection` is.
-    answered: BTreeSet<u64>,
+    /// Had by the answer to a repeated send, whose first try may have led to an event that is still on its way.
+    doubtful: BTreeSet<u64>,
     /// Where the present connection asked to resume; `None` when it left that to the server.
     resumed: Option<u64>,
 }
@@ -49,12 +48,15 @@ impl Place {
         self.in_connection.clear();
     }
 
-    /// The answer to an own send names its seq. In rooms the event comes besides, so only direct messages count here.
-    /// True if it was not had before.
-    pub(super) fn answered(&mut self, seq: u64) -> bool {
+    /// The answer to an own direct send names its seq. True if it was not had before. After the answer to a first try the
+    /// event must not come in the same connection (D19); after a repeated send it may (D29).
+    pub(super) fn answered(&mut self, seq: u64, is_first_try: bool) -> bool {
         let is_new = !self.has(seq);
         if is_new {
-            self.answered.insert(seq);
+            match is_first_try {
+                true => self.in_connection.insert(seq),
+                false => self.doubtful.insert(seq),
+            };
             self.add(seq);
         }
         is_new
@@ -63,8 +65,8 @@ impl Place {
     /// An event arrived. `own_direct`: it is the device's own direct message.
     pub(super) fn arrived(&mut self, seq: u64, own_direct: bool) -> Arrival {
         let is_first_here = self.in_connection.insert(seq);
-        let was_answered = self.answered.remove(&seq);
-        let arrival = if was_answered {
+        let is_doubtful = self.doubtful.remove(&seq);
+        let arrival = if is_doubtful {
             Arrival::RepeatedAsPermitted
         } else if self.has(seq) {
             let asked_for = self.resumed.is_none_or(|resumed| seq > resumed);
@@ -105,8 +107,8 @@ impl Place {
             // From here on a repeat of it counts as one that nobody asked for.
             self.resumed = self.resumed.max(first);
         }
-        while self.answered.len() > KEPT {
-            self.answered.pop_first();
+        while self.doubtful.len() > KEPT {
+            self.doubtful.pop_first();
         }
     }
 }
@@ -155,11 +157,21 @@ mod tests {
     fn d29_the_answer_to_a_direct_send_counts_as_its_event() {
         let mut place = after(1..=3);
         assert_eq!(place.arrived(5, false), Arrival::New);
-        assert!(place.answered(4));
+        assert!(place.answered(4, true));
         assert_eq!(place.contiguous(), 5);
         place.reconnected(Some(3));
         assert_eq!(place.arrived(4, true), Arrival::RepeatedAsPermitted);
         assert_eq!(place.arrived(5, false), Arrival::RepeatedAsPermitted);
         assert_eq!(place.arrived(5, false), Arrival::Repeated);
+    }
+
+    #[test]
+    fn d19_an_answered_send_does_not_come_as_an_event_too() {
+        let mut place = after(1..=3);
+        assert!(place.answered(4, true));
+        assert_eq!(place.arrived(4, true), Arrival::Repeated);
+        assert!(place.answered(5, false));
+        assert_eq!(place.arrived(5, true), Arrival::RepeatedAsPermitted);
+        assert_eq!(place.arrived(5, true), Arrival::Repeated);
     }
 }

@@ -361,7 +361,7 @@ impl Session {
         counters.outstanding.fetch_sub(1, Ordering::Relaxed);
         if matches!(send.target, Target::User(_)) {
             let place = place_in(&mut self.places, &message.conversation_id);
-            if place.is_some_and(|place| place.answered(seq)) {
+            if place.is_some_and(|place| place.answered(seq, send.tries == 1)) {
                 self.have(number, seq);
             }
         }

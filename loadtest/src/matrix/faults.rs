@@ -171,6 +171,7 @@ async fn mongo_down(cluster: &mut Cluster) -> Result<(), Invalid> {
 /// to roll back. The writes reach it within the election timeout: after that a primary without a majority resigns.
 async fn mongo_rollback(cluster: &Cluster) -> Result<(), Invalid> {
     let old = cluster.mongo.primary().await?;
+    let before = cluster.mongo.rollbacks(old);
     for other in Mongo::others(old) {
         cluster.mongo.signal(other, "STOP")?;
     }
@@ -185,7 +186,7 @@ async fn mongo_rollback(cluster: &Cluster) -> Result<(), Invalid> {
     if new == old {
         return Err(Invalid("the frozen primary was elected again".to_owned()));
     }
-    let rolled_back = async || cluster.mongo.rollbacks(old) > 0;
+    let rolled_back = async || cluster.mongo.rollbacks(old) > before;
     super::cluster::wait_until("no write was rolled back", rolled_back).await
 }
 

@@ -22,21 +22,36 @@ pub(super) struct Table {
 struct Entry {
     row: Row,
     fault: &'static str,
-    report: Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Report>,
+    /// Why there is no report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<String>,
 }
 
 impl Table {
-    pub(super) fn add(&mut self, row: Row, report: Report) {
+    pub(super) fn add(&mut self, row: Row, outcome: Result<Report, Invalid>) {
+        let (report, failed) = match outcome {
+            Ok(report) => (Some(report), None),
+            Err(Invalid(why)) => (None, Some(why)),
+        };
         self.rows.push(Entry {
             row,
             fault: row.fault(),
             report,
+            failed,
         });
     }
 
     /// The worst of all.
     pub(super) fn verdict(&self) -> Verdict {
-        let verdicts = || self.rows.iter().map(|entry| entry.report.verdict);
+        let verdict = |entry: &Entry| {
+            entry
+                .report
+                .as_ref()
+                .map_or(Verdict::Invalid, |report| report.verdict)
+        };
+        let verdicts = || self.rows.iter().map(verdict);
         match verdicts().find(|verdict| *verdict == Verdict::Broken) {
             Some(broken) => broken,
             None => verdicts().max().unwrap_or(Verdict::Invalid),
@@ -67,7 +82,13 @@ impl fmt::Display for Table {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let balance = &self.report.balance;
+        let Some(Report {
+            balance, verdict, ..
+        }) = &self.report
+        else {
+            let why = self.failed.as_deref().unwrap_or_default();
+            return writeln!(f, "| {} | | | | | | | invalid: {why} |", self.fault);
+        };
         let permitted = match balance.repeated_as_permitted {
             0 => String::new(),
             count => format!(" (+{count} permitted)"),
@@ -82,7 +103,7 @@ impl fmt::Display for Entry {
             balance.repeated,
             balance.out_of_order,
             balance.longest_gap_ms / 1000.0,
-            format!("{:?}", self.report.verdict).to_lowercase(),
+            format!("{verdict:?}").to_lowercase(),
         )
     }
 }

@@ -129,7 +129,7 @@ impl Mongo {
     pub(crate) fn rollbacks(&self, member: usize) -> usize {
         let log = self.members[member].directory.path().join("output.log");
         let log = std::fs::read_to_string(log).unwrap_or_default();
-        log.matches("transition to ROLLBACK").count()
+        log.matches("Rollback summary").count()
     }
 
     async fn initiate(&self) -> Result<(), Invalid> {
