@@ -8,5 +8,9 @@ mod invalid;
 mod ledger;
 pub mod matrix;
 mod measure;
+pub mod scenario;
 
+pub use client::Resume;
 pub use invalid::{Invalid, Verdict};
+pub use ledger::Balance;
+pub use measure::{LatenessReport, Percentiles};

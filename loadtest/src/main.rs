@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hobnob_load::{Invalid, Verdict, check, matrix};
+use hobnob_load::{Invalid, Verdict, check, matrix, scenario};
 
 /// Load generator and delivery checker for hobnob.
 ///
@@ -21,6 +21,12 @@ enum Command {
     Check(check::CheckOptions),
     /// Run the fault matrix on servers of its own
     Matrix(matrix::MatrixOptions),
+    /// Measure room fan-out at a steady rate
+    Fanout(scenario::FanoutOptions),
+    /// Measure saturated direct messages
+    Direct(scenario::DirectOptions),
+    /// Measure idle sessions
+    Idle(scenario::IdleOptions),
 }
 
 #[tokio::main]
@@ -28,6 +34,9 @@ async fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Check(options) => check::command(&options).await,
         Command::Matrix(options) => matrix::command(&options).await,
+        Command::Fanout(options) => scenario::fanout(&options).await,
+        Command::Direct(options) => scenario::direct(&options).await,
+        Command::Idle(options) => scenario::idle(&options).await,
     };
     match outcome {
         Ok(verdict) => verdict.into(),

@@ -20,6 +20,7 @@ use crate::config::{Config, StartError};
 use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
 use crate::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts};
 use crate::gateway::requests::Requests;
+use crate::gateway::socketio::protocol::SocketIo;
 use crate::lifecycle::{Failure, Service};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -34,6 +35,7 @@ const MIGRATE_RETRY: (Duration, Duration) = (Duration::from_millis(200), Duratio
 /// A gateway.
 pub struct App {
     router: Router,
+    socket_io: SocketIo,
     hub: Arc<Hub>,
     committer: Arc<Committer>,
     cursors: Arc<Cursors>,
@@ -140,10 +142,11 @@ impl App {
             },
         ));
         let requests = Requests::new(Arc::clone(&chat), Arc::clone(&hub));
-        let router = routes(config, world, chat, &requests)?;
+        let (router, socket_io) = routes(config, world, chat, &requests)?;
         watch_bus(readiness, &parts.bus);
         let app = Self {
             router,
+            socket_io,
             hub,
             committer,
             cursors,
@@ -244,7 +247,11 @@ impl Service for App {
     }
 
     async fn drain(&self, deadline: Instant) {
+        self.socket_io.engine().refuse_new();
         self.hub.drain(deadline).await;
+        // The last frames of the sessions that were closed last.
+        let ended = self.socket_io.engine().finished();
+        let _ = timeout_at(deadline, ended).await;
         let stored = async {
             self.committer.idle().await;
             self.cursors.settle().await;

@@ -28,7 +28,7 @@ pub(super) fn routes(
     world: &World,
     chat: Arc<Chat>,
     requests: &Requests,
-) -> Result<Router, StartError> {
+) -> Result<(Router, SocketIo), StartError> {
     let origins: Result<Vec<HeaderValue>, _> = config
         .server
         .cors_origins
@@ -74,7 +74,7 @@ pub(super) fn routes(
     ))
     .merge(socket_io.router())
     .merge(web::router());
-    Ok(router)
+    Ok((router, socket_io))
 }
 
 fn socketio_config(config: &Config, world: &World, origins: &[HeaderValue]) -> SocketIoConfig {

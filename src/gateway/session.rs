@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::offer::{Encoded, Encoding, Offer};
 use super::outbox::{Frame, Mark, Outbox, Reason};
 use super::pacer::Pacer;
-use super::receipts::{Heads, Receipts};
+use super::receipts::Receipts;
 use crate::domain::{ConversationId, EventId, Seq, SessionId, Timestamp, UserId};
 
 /// The shortest time between two marks of one session (D28: at most one ping a second).
@@ -79,6 +79,8 @@ struct State {
     /// It is being handed over to another gateway: no new conversations.
     withdrawn: bool,
     places: HashMap<ConversationId, Place>,
+    /// Conversations it was told of again while it was finding out about them.
+    again: HashSet<ConversationId>,
     /// Where this device wants to resume (D30), until it does.
     resume: HashMap<ConversationId, Seq>,
     receipts: Receipts<Mark>,
@@ -91,8 +93,8 @@ struct State {
 pub enum Place {
     /// It reads the log, and was given everything up to here. None: where it begins is not known yet.
     CatchingUp(Option<Seq>),
-    /// It is attached to the topic, which knows its position.
-    Attached,
+    /// It is attached to the topic, from this seq on: the topic knows how far it is.
+    Attached(Seq),
     /// It was given everything that is its user's, up to here.
     Ended(Seq),
 }
@@ -299,9 +301,13 @@ impl Session {
         state.receipts.has_unmarked()
     }
 
-    /// Everything before this mark was received: the cursors that move.
-    pub(super) fn prove(&self, mark: Mark) -> Heads {
-        self.state.lock().receipts.prove(&mark)
+    /// Everything before this mark was received: hands on the cursors that move.
+    pub(super) fn prove(&self, mark: Mark, mut proved: impl FnMut(ConversationId, Seq)) {
+        // Under the lock: whoever finds the session settled finds the proof handed on (D33).
+        let mut state = self.state.lock();
+        for (conversation, seq) in state.receipts.prove(&mark) {
+            proved(conversation, seq);
+        }
     }
 
     /// Whether everything given is proved received, or acknowledged by the client.
@@ -345,7 +351,7 @@ impl Session {
     pub(super) fn knows(&self, conversation: ConversationId) -> bool {
         matches!(
             self.place(conversation),
-            Some(Place::CatchingUp(_) | Place::Attached)
+            Some(Place::CatchingUp(_) | Place::Attached(_))
         )
     }
 
@@ -355,7 +361,11 @@ impl Session {
         let given = match state.places.get(&conversation) {
             None => None,
             Some(Place::Ended(seq)) => Some(*seq),
-            Some(_) => return false,
+            Some(Place::CatchingUp(_)) => {
+                state.again.insert(conversation);
+                return false;
+            }
+            Some(Place::Attached(_)) => return false,
         };
         if state.withdrawn {
             return false;
@@ -364,12 +374,17 @@ impl Session {
         true
     }
 
+    /// Whether it was told of a conversation again while it was finding out about it; told once.
+    pub(super) fn take_again(&self, conversation: ConversationId) -> bool {
+        self.state.lock().again.remove(&conversation)
+    }
+
     /// The last seq given to it, while the topic does not know.
     pub(super) fn given(&self, conversation: ConversationId) -> Option<Seq> {
         match self.place(conversation)? {
             Place::CatchingUp(seq) => seq,
             Place::Ended(seq) => Some(seq),
-            Place::Attached => None,
+            Place::Attached(_) => None,
         }
     }
 
@@ -379,7 +394,11 @@ impl Session {
     }
 
     pub(super) fn set_place(&self, conversation: ConversationId, place: Place) {
-        if let Some(current) = self.state.lock().places.get_mut(&conversation) {
+        let mut state = self.state.lock();
+        if matches!(place, Place::Attached(_)) {
+            state.again.remove(&conversation);
+        }
+        if let Some(current) = state.places.get_mut(&conversation) {
             *current = place;
         }
     }

@@ -1,3 +1,9 @@
 //! The main job over several real gateways on real Redis and MongoDB, by the official client, `/ws` and REST.
 
+mod concurrency;
+mod delivery;
+mod drain;
+mod offline;
+mod presence;
 mod removal;
+mod retries;

@@ -1,1 +1,10 @@
 //! The main job on one real gateway on its embedded store, by the official client, `/ws` and REST.
+
+mod agreement;
+mod crash;
+mod endings;
+mod forgery;
+mod frozen;
+mod garbage;
+mod resume;
+mod transports;

@@ -10,7 +10,9 @@ mod record;
 mod session;
 mod socketio;
 
+pub(crate) use connection::{Connection, Dial};
 pub(crate) use outstanding::Order;
-pub(crate) use protocol::{Protocol, Target};
+pub(crate) use protocol::{Joining, Protocol, Target};
 pub(crate) use record::{Receipt, Record, Sent};
-pub(crate) use session::{Counters, Patience, Phase, Resume, Session, Shared, Supply};
+pub use session::Resume;
+pub(crate) use session::{Counters, Patience, Phase, Session, Shared, Supply};

@@ -21,8 +21,6 @@ pub(crate) struct Receipt {
 pub(crate) struct Sent {
     /// Its number in this run.
     pub(crate) number: u64,
-    /// Its conversation, as the run numbers them.
-    pub(crate) conversation: usize,
     /// When it should have left, from the start of the run.
     pub(crate) intended: Duration,
 }

@@ -383,7 +383,6 @@ impl Session {
     fn order(&mut self, order: Order) {
         self.record.sent.push(Sent {
             number: order.number,
-            conversation: order.conversation,
             intended: order.intended,
         });
         self.outstanding.add(order);

@@ -252,7 +252,6 @@ mod tests {
             sent: (0..count)
                 .map(|number| Sent {
                     number,
-                    conversation: 0,
                     intended: at(number),
                 })
                 .collect(),

@@ -4,6 +4,8 @@ mod latency;
 mod lateness;
 mod process;
 
-pub(crate) use latency::{Latencies, Percentiles};
-pub(crate) use lateness::{Lateness, LatenessReport};
+pub(crate) use latency::Latencies;
+pub use latency::Percentiles;
+pub(crate) use lateness::Lateness;
+pub use lateness::LatenessReport;
 pub(crate) use process::{Usage, usage};

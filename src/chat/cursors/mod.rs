@@ -44,6 +44,8 @@ struct State {
     moves: HashMap<(ConversationId, UserId), Places>,
     waiters: Vec<Waiter>,
     in_flight: bool,
+    /// How many flushes have ended.
+    flushes: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -121,13 +123,15 @@ impl Cursors {
 
     /// Resolves when everything known at the call is stored, or the store refused it once.
     pub async fn settle(&self) {
+        let goal = {
+            let state = self.state.lock();
+            // What is in flight was taken before the call; what waits goes with the flush after it.
+            state.flushes + u64::from(state.in_flight) + u64::from(!state.moves.is_empty())
+        };
         loop {
             let flushed = self.flushed.notified();
-            {
-                let state = self.state.lock();
-                if state.moves.is_empty() && !state.in_flight {
-                    return;
-                }
+            if self.state.lock().flushes >= goal {
+                return;
             }
             self.wake.notify_one();
             flushed.await;
@@ -145,12 +149,13 @@ impl Cursors {
             let _ = stop.run_until_cancelled(woken).await;
             self.flush().await;
         }
+        self.flush().await;
     }
 
     async fn flush(&self) {
         let (moves, waiters) = {
             let mut state = self.state.lock();
-            state.in_flight = !state.moves.is_empty();
+            state.in_flight = true;
             (
                 std::mem::take(&mut state.moves),
                 std::mem::take(&mut state.waiters),
@@ -173,7 +178,11 @@ impl Cursors {
                 }
             }
         }
-        self.state.lock().in_flight = false;
+        {
+            let mut state = self.state.lock();
+            state.in_flight = false;
+            state.flushes += 1;
+        }
         for waiter in waiters {
             let _ = waiter.send(result.clone());
         }

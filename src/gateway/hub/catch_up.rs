@@ -21,18 +21,26 @@ const PAGE: usize = 200;
 const SPANS: usize = 100;
 /// The first and the longest wait after a failed read.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// The first wait for what a stale read does not show.
+const STALE: Duration = Duration::from_millis(10);
 /// How often a read is tried again before the session is closed, to resume elsewhere (D15).
 const TRIES: u32 = 20;
 
 /// Where a device wants to resume, by conversation (D30): overrides the user's cursor, up or down.
 pub type Since = HashMap<ConversationId, Seq>;
 
-/// The answer to a join.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A join that is to be answered, and then delivered.
+#[derive(Debug)]
 pub struct Joined {
     /// The user's rooms.
     pub rooms: Vec<RoomId>,
+    /// What [`Hub::deliver`] starts with, once the answer is written.
+    pub backlog: Backlog,
 }
+
+/// Where a session's delivery begins.
+#[derive(Debug, Default)]
+pub struct Backlog(Vec<Pursuit>);
 
 /// A conversation that a session catches up with.
 #[derive(Debug, Clone, Copy)]
@@ -44,8 +52,7 @@ struct Pursuit {
 }
 
 impl Hub {
-    /// Starts delivery to a session: the backlog, in order, then live events. A second join changes nothing. The
-    /// answer comes before the backlog.
+    /// Prepares delivery to a session, which [`Hub::deliver`] starts. A second join changes nothing.
     ///
     /// # Errors
     /// [`ChatError::Unavailable`] when the store is away; the session may try again.
@@ -79,14 +86,20 @@ impl Hub {
         };
         let rooms = rooms_of(&members);
         if !is_first_join {
-            return Ok(Joined { rooms });
+            let backlog = Backlog::default();
+            return Ok(Joined { rooms, backlog });
         }
         let pursuits: Vec<Pursuit> = members
             .iter()
             .filter_map(|member| self.begin(session, member))
             .collect();
-        self.spawn_catch_up(session, pursuits);
-        Ok(Joined { rooms })
+        let backlog = Backlog(pursuits);
+        Ok(Joined { rooms, backlog })
+    }
+
+    /// Starts delivery: the backlog, in order, then live events.
+    pub fn deliver(self: &Arc<Self>, session: &Arc<Session>, backlog: Backlog) {
+        self.spawn_catch_up(session, backlog.0);
     }
 
     /// Where a device wants to resume, but not beyond the logs. The heads are read before the memberships: so no resume
@@ -107,7 +120,7 @@ impl Hub {
     }
 
     /// A session begins to catch up with a conversation it has to do with, unless it does already.
-    fn begin(&self, session: &Session, member: &Member) -> Option<Pursuit> {
+    fn begin(self: &Arc<Self>, session: &Arc<Session>, member: &Member) -> Option<Pursuit> {
         self.pursue(session, member.conversation).then_some(())?;
         let pursuit = Pursuit::of(member, session);
         if pursuit.position >= pursuit.last {
@@ -139,11 +152,14 @@ impl Hub {
         let (hub, session) = (Arc::clone(self), Arc::clone(session));
         self.tracker.spawn(async move {
             let user = session.user();
+            let ended = session.given(conversation);
             let member = hub
                 .persist(&session, || hub.store.member(conversation, user))
                 .await;
+            // A stale read may show a member who was removed: only another joining begins another log (D7).
             let pursuit = member
                 .flatten()
+                .filter(|member| ended.is_none_or(|ended| member.joined_seq > ended))
                 .map(|member| Pursuit::of(&member, &session));
             match pursuit.filter(|pursuit| pursuit.position < pursuit.last) {
                 Some(pursuit) => hub.catch_up(&session, vec![pursuit]).await,
@@ -193,6 +209,7 @@ impl Hub {
         if !rooms.is_empty() {
             let _ = self.bus.subscribe(&rooms).await;
         }
+        let mut pause = STALE;
         let mut waiting: VecDeque<Pursuit> = pursuits.into();
         for pursuit in &waiting {
             session.advance(pursuit.conversation, pursuit.position);
@@ -204,8 +221,15 @@ impl Hub {
                 .persist(session, || self.store.events(&spans, PAGE))
                 .await;
             let Some(page) = page else { break };
-            self.give_page(session, &mut waiting, spans.len(), &page)
-                .await;
+            let before = waiting.len();
+            self.give_page(session, &mut waiting, spans.len(), &page);
+            if page.is_empty() && waiting.len() == before {
+                // Published but not shown: a majority read may be stale during an election (D14).
+                tokio::time::sleep(pause + self.entropy.jitter(pause)).await;
+                pause = (pause * 2).min(RETRY.1);
+            } else {
+                pause = STALE;
+            }
         }
         for pursuit in waiting {
             self.abandon(session, pursuit.conversation);
@@ -213,7 +237,7 @@ impl Hub {
     }
 
     /// Gives what was read, and attaches the session to each conversation that was read to its end.
-    async fn give_page(
+    fn give_page(
         self: &Arc<Self>,
         session: &Arc<Session>,
         waiting: &mut VecDeque<Pursuit>,
@@ -233,9 +257,12 @@ impl Hub {
             while let Some(event) =
                 events.next_if(|event| event.conversation == pursuit.conversation)
             {
+                // A page of long messages is more than an outbox holds: the rest is read again (D18).
+                if !session.has_room() || session.is_withdrawn() {
+                    waiting.push_front(pursuit);
+                    return;
+                }
                 if pursuit.position < pursuit.last {
-                    // A page of long messages is more than an outbox holds (D18).
-                    session.room().await;
                     give_event(session, &mut pursuit, event);
                 }
             }
@@ -255,8 +282,8 @@ impl Hub {
         let conversation = pursuit.conversation;
         let (attach, has_gap) = self.topics.open(conversation, |topic| {
             let attach = topic.attach(session, pursuit.position);
-            if attach == Attach::Attached {
-                session.set_place(conversation, Place::Attached);
+            if let Attach::Attached(from) = attach {
+                session.set_place(conversation, Place::Attached(from));
                 topic.catching_up = topic.catching_up.saturating_sub(1);
             }
             (attach, topic.hear(pursuit.position))
@@ -265,11 +292,11 @@ impl Hub {
             self.repair(conversation);
         }
         match attach {
-            Attach::Attached => {
+            Attach::Attached(_) => {
                 // A session that ended meanwhile was not attached when its topics were left.
                 if session.is_closed() || session.is_withdrawn() {
                     self.topics
-                        .with(conversation, |topic| topic.detach(session.id()));
+                        .with(conversation, |topic| topic.release(session, conversation));
                 }
                 true
             }
@@ -299,13 +326,16 @@ impl Hub {
         self.discover_session(conversation, session);
     }
 
-    /// A session has nothing (more) to do with a conversation.
-    fn abandon(&self, session: &Session, conversation: ConversationId) {
+    /// A session has nothing (more) to do with a conversation, unless it was told of it again meanwhile.
+    fn abandon(self: &Arc<Self>, session: &Arc<Session>, conversation: ConversationId) {
         match session.given(conversation) {
             Some(seq) => session.set_place(conversation, Place::Ended(seq)),
             None => session.forget(conversation),
         }
         self.stop_pursuing(conversation);
+        if session.take_again(conversation) && !session.is_closed() {
+            self.discover_session(conversation, session);
+        }
     }
 
     fn stop_pursuing(&self, conversation: ConversationId) {

@@ -81,7 +81,9 @@ impl Hub {
         for (session, seq) in consequences.ended {
             session.set_place(conversation, Place::Ended(seq));
             // The user may have been added again meanwhile (D7).
-            self.discover_session(conversation, &session);
+            if !consequences.is_closed {
+                self.discover_session(conversation, &session);
+            }
         }
         for (session, position) in consequences.detached {
             self.catch_up_again(conversation, &session, position);

@@ -13,9 +13,11 @@ mod users;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -32,7 +34,7 @@ use crate::store::Store;
 use crate::store::frontier::Frontier;
 
 pub use announce::HubAnnouncer;
-pub use catch_up::{Joined, Since};
+pub use catch_up::{Backlog, Joined, Since};
 use heads::Heads;
 use presence::{Stripes, Watchers};
 use topics::Topics;
@@ -94,6 +96,11 @@ pub struct Hub {
     watchers: Watchers,
     stripes: Stripes,
     heads: Heads,
+    /// Something may have been lost: wakes the one task that resyncs.
+    resync_wanted: Notify,
+    /// Payloads of this gateway may have been lost: wakes the one task that publishes the heads again.
+    heads_wanted: Notify,
+    draining: AtomicBool,
     pub(super) metrics: Metrics,
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     pacer: Arc<Pacer>,
@@ -119,6 +126,9 @@ impl Hub {
             watchers: Watchers::default(),
             stripes: Stripes::default(),
             heads: Heads::default(),
+            resync_wanted: Notify::new(),
+            heads_wanted: Notify::new(),
+            draining: AtomicBool::new(false),
             metrics: ports.metrics,
             sessions: Mutex::default(),
             pacer: Arc::default(),
@@ -145,6 +155,15 @@ impl Hub {
         self.tracker.spawn({
             let stop = stop.clone();
             async move { sweeper.sweep(stop).await }
+        });
+        let (resyncer, publisher) = (Arc::clone(self), Arc::clone(self));
+        self.tracker.spawn({
+            let stop = stop.clone();
+            async move { resyncer.resync_when_wanted(stop).await }
+        });
+        self.tracker.spawn({
+            let stop = stop.clone();
+            async move { publisher.publish_heads_when_wanted(stop).await }
         });
         let presence = Arc::clone(self);
         self.tracker.spawn({
@@ -200,15 +219,12 @@ impl Hub {
 
     /// Everything written to this session before the mark was received: moves its cursors (D28).
     pub fn proved(&self, session: &Session, mark: Mark) {
-        let heads = session.prove(mark);
-        if !session.is_auto() {
+        let Some(cursors) = self.cursors.get() else {
             return;
-        }
-        for (conversation, seq) in heads {
-            if let Some(cursors) = self.cursors.get() {
-                cursors.delivered(conversation, session.user(), seq);
-            }
-        }
+        };
+        session.prove(mark, |conversation, seq| {
+            cursors.delivered(conversation, session.user(), seq);
+        });
     }
 
     /// Acknowledges (or reads) up to a seq; returns once that is stored (D31). Clamped to what the session was offered
@@ -244,11 +260,9 @@ impl Hub {
         match session.place(conversation)? {
             Place::CatchingUp(position) => position,
             Place::Ended(position) => Some(position),
-            Place::Attached => {
-                let attached = self
-                    .topics
-                    .with(conversation, |topic| topic.position_of(session.id()));
-                Some(attached.flatten().unwrap_or_default())
+            Place::Attached(from) => {
+                let position = self.topics.with(conversation, |topic| topic.position());
+                Some(from.max(position.unwrap_or_default()))
             }
         }
     }
@@ -287,6 +301,17 @@ impl Hub {
         self.entropy.jitter(up_to)
     }
 
+    /// No new sessions from now on.
+    pub(super) fn refuse_new(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is draining: new connections belong to another gateway.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
     /// How many sessions there are.
     #[must_use]
     pub fn session_count(&self) -> usize {
@@ -318,8 +343,7 @@ impl Hub {
             }
             if compared.elapsed() >= COMPARE_EVERY {
                 compared = Instant::now();
-                let hub = Arc::clone(&self);
-                self.tracker.spawn(async move { hub.compare_heads().await });
+                self.resync_wanted.notify_one();
             }
             self.heads.sweep();
             self.metrics.topics.set(self.topics.in_use().len() as f64);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Query, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -82,6 +82,9 @@ async fn upgrade(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    if shared.requests.hub().is_draining() {
+        return busy();
+    }
     let token = bearer(&headers).map(str::to_owned).or(handshake.token);
     let caller = match token
         .map(|token| shared.requests.chat().authenticate(&token))
@@ -113,6 +116,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme
         .eq_ignore_ascii_case("bearer")
         .then_some(token.trim())
+}
+
+/// This gateway is draining: another one takes the client.
+fn busy() -> Response {
+    let body = error_json(&ChatError::Busy);
+    let headers = [(CONTENT_TYPE, "application/json"), (RETRY_AFTER, "1")];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response()
 }
 
 fn refuse(error: &ChatError) -> Response {

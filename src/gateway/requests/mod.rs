@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::hub::{Hub, Since};
+use super::hub::{Backlog, Hub, Since};
 use super::session::{Expectation, Session};
 use crate::chat::{Chat, ChatError, Sending};
 use crate::domain::{ConversationId, Refusal, RoomId, Seq, UserId};
@@ -30,6 +30,8 @@ pub type Answer = Vec<u8>;
 pub enum Reply {
     /// Answered.
     Now(Answer),
+    /// The answer to a join; once it is written, [`Hub::deliver`] must be called.
+    Joined(Answer, Backlog),
     /// To be answered when it is done. Spawn it.
     Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
     /// The answer to a send, likewise; [`Sent::written`] must be called once it is written (D29).
@@ -108,13 +110,13 @@ impl Requests {
         }))
     }
 
-    /// Starts delivery. `user` is the id a client claims, if it does; `options` the second argument of `join`.
+    /// Prepares delivery, which [`Hub::deliver`] starts once the answer is written. `user` is the id a client claims, if it does; `options` the second argument of `join`.
     pub async fn join(
         &self,
         session: &Arc<Session>,
         user: Option<&str>,
         options: Option<&str>,
-    ) -> Answer {
+    ) -> Reply {
         let joined = async {
             self.claim(session, "userId", user)?;
             let options: JoinOptions = options.map(read).transpose()?.unwrap_or_default();
@@ -123,8 +125,11 @@ impl Requests {
             self.hub.join(session, since, is_auto).await
         };
         match joined.await {
-            Result::Ok(joined) => ok_json(&JoinedJson::new(session.user(), &joined.rooms)),
-            Err(error) => error_json(&error),
+            Result::Ok(joined) => {
+                let answer = JoinedJson::new(session.user(), &joined.rooms);
+                Reply::Joined(ok_json(&answer), joined.backlog)
+            }
+            Err(error) => Reply::Now(error_json(&error)),
         }
     }
 

@@ -115,10 +115,11 @@ struct ChatConnection {
 #[async_trait]
 impl Connection for ChatConnection {
     async fn event(&mut self, event: Event<'_>) {
+        let _unanswered = self.session.take_request();
         let first = event.args.first().map_or("null", |arg| arg.get());
         let second = event.args.get(1).map(|arg| arg.get());
         let reply = match event.name.as_ref() {
-            "join" => self.join(first, second).await.map(Reply::Now),
+            "join" => self.join(first, second).await,
             "join_room" => self.join_room(first).await.map(Reply::Now),
             name => self
                 .requests
@@ -141,7 +142,7 @@ impl Connection for ChatConnection {
 
 impl ChatConnection {
     /// `join(userId?, options?)`; the id may be left out altogether.
-    async fn join(&self, first: &str, second: Option<&str>) -> Result<Answer, ChatError> {
+    async fn join(&self, first: &str, second: Option<&str>) -> Result<Reply, ChatError> {
         let (user, options) = match first {
             "null" => (None, second),
             object if object.starts_with('{') && second.is_none() => (None, Some(object)),
@@ -163,6 +164,10 @@ impl ChatConnection {
         let socket = self.socket.clone();
         match reply {
             Reply::Now(text) => answer(&socket, ack, &text),
+            Reply::Joined(text, backlog) => {
+                answer(&socket, ack, &text);
+                self.requests.hub().deliver(&self.session, backlog);
+            }
             Reply::Later(work) => {
                 self.spawn(async move { answer(&socket, ack, &work.await) })
                     .await

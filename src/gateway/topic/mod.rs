@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::offer::Offer;
+use super::offer::{Effect, Offer};
+use super::outbox::Reason;
 use super::session::Session;
 use crate::domain::{ConversationId, Seq, SessionId, UserId};
 
@@ -45,6 +46,8 @@ struct Attachment {
 pub(super) struct Consequences {
     /// There is a gap, and nobody fills it yet.
     pub(super) needs_repair: bool,
+    /// The conversation is over for everybody: its room was deleted.
+    pub(super) is_closed: bool,
     /// These sessions could not take a repair at once: they catch up from this position (D18).
     pub(super) detached: Vec<(Arc<Session>, Seq)>,
     /// The conversation is over for these sessions: their user was removed.
@@ -54,8 +57,8 @@ pub(super) struct Consequences {
 /// Whether a session is attached now.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Attach {
-    /// It is, and gets what follows.
-    Attached,
+    /// It is, from this seq on, and gets what follows.
+    Attached(Seq),
     /// There is more in the log than it has: read on.
     Behind,
     /// Its user was removed meanwhile, by this event.
@@ -105,6 +108,7 @@ impl Topic {
         let before = self.position;
         self.position = offer.seq;
         self.remember(offer);
+        consequences.is_closed |= offer.effect == Effect::Closed;
         self.attached.retain(|attachment| {
             if attachment.from >= offer.seq {
                 return true;
@@ -153,7 +157,6 @@ impl Topic {
         for offer in missing {
             session.give(&offer);
             place = offer.seq;
-            session.advance(offer.conversation, place);
             if offer.effect.ends_for(session.user()) {
                 return Attach::Ended(place);
             }
@@ -166,7 +169,7 @@ impl Topic {
             session: Arc::clone(session),
             from: place,
         });
-        Attach::Attached
+        Attach::Attached(place)
     }
 
     /// All events after `from` up to `goal`, if every one of them is remembered.
@@ -203,12 +206,9 @@ impl Topic {
         self.attached.len() < before
     }
 
-    /// The last seq this session was offered without a gap, if it is attached.
-    pub(super) fn position_of(&self, session: SessionId) -> Option<Seq> {
-        self.attached
-            .iter()
-            .find(|attachment| attachment.session.id() == session)
-            .map(|attachment| attachment.from.max(self.position))
+    /// The last seq offered to the attached sessions, unless they were attached beyond it.
+    pub(super) fn position(&self) -> Seq {
+        self.position
     }
 
     /// Notes that the log reaches to here; true when that shows a gap that nobody fills yet.
@@ -229,6 +229,13 @@ impl Topic {
 
     fn has_gap(&self) -> bool {
         !self.attached.is_empty() && self.heard > self.position
+    }
+
+    /// Ends the attached sessions, which resume elsewhere.
+    pub(super) fn close(&self, reason: Reason) {
+        for attachment in &self.attached {
+            attachment.session.close(reason);
+        }
     }
 
     /// Whether no session needs it.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use metrics::Counter;
 
-use super::super::offer::{Effect, Encoded, Encoding};
+use super::super::offer::{Encoded, Encoding};
 use super::super::outbox::{FRAME_OVERHEAD, Frame, Outbox, Pings};
 use super::super::session::NewSession;
 use super::*;
@@ -72,10 +72,10 @@ fn offer_with(seq: u64, effect: Effect) -> Arc<Offer> {
 
 fn attached(topic: &mut Topic, id: u8, from: u64) -> Client {
     let client = Client::new(id);
-    assert_eq!(
+    assert!(matches!(
         topic.attach(&client.session, Seq::new(from)),
-        Attach::Attached
-    );
+        Attach::Attached(_)
+    ));
     client
 }
 
@@ -125,7 +125,10 @@ fn d12_a_session_behind_the_topic_is_not_attached() {
     topic.offer(offer(1));
     let late = Client::new(2);
     assert_eq!(topic.attach(&late.session, Seq::ZERO), Attach::Behind);
-    assert_eq!(topic.attach(&late.session, Seq::new(1)), Attach::Attached);
+    assert_eq!(
+        topic.attach(&late.session, Seq::new(1)),
+        Attach::Attached(Seq::new(1))
+    );
     topic.offer(offer(2));
     assert_eq!(late.got(), [2]);
 }
@@ -138,7 +141,7 @@ fn d12_a_session_ahead_of_the_topic_gets_nothing_twice() {
     (1..=3).for_each(|seq| drop(topic.offer(offer(seq))));
     assert_eq!(first.got(), [1, 2, 3]);
     assert_eq!(ahead.got(), [3]);
-    assert_eq!(topic.position_of(ahead.session.id()), Some(Seq::new(3)));
+    assert_eq!(topic.position(), Seq::new(3));
 }
 
 #[test]
@@ -147,7 +150,10 @@ fn d12_events_heard_before_anybody_is_attached_are_not_hidden() {
     topic.offer(offer(5));
     let client = Client::new(1);
     assert_eq!(topic.attach(&client.session, Seq::new(4)), Attach::Behind);
-    assert_eq!(topic.attach(&client.session, Seq::new(5)), Attach::Attached);
+    assert_eq!(
+        topic.attach(&client.session, Seq::new(5)),
+        Attach::Attached(Seq::new(5))
+    );
 }
 
 #[test]
@@ -198,7 +204,10 @@ fn d18_only_live_events_overflow_an_outbox() {
     let mut topic = Topic::default();
     let small = Outbox::new(FRAME_OVERHEAD * 3);
     let slow = Client::with_outbox(1, small);
-    assert_eq!(topic.attach(&slow.session, Seq::ZERO), Attach::Attached);
+    assert_eq!(
+        topic.attach(&slow.session, Seq::ZERO),
+        Attach::Attached(Seq::ZERO)
+    );
     topic.offer(offer(1));
     topic.offer(offer(4));
     let mut detached = topic.repair(offer(2)).detached;
@@ -213,7 +222,10 @@ fn d18_only_live_events_overflow_an_outbox() {
 fn d18_a_client_that_does_not_read_is_closed_by_live_events() {
     let mut topic = Topic::default();
     let slow = Client::with_outbox(1, Outbox::new(FRAME_OVERHEAD * 3));
-    assert_eq!(topic.attach(&slow.session, Seq::ZERO), Attach::Attached);
+    assert_eq!(
+        topic.attach(&slow.session, Seq::ZERO),
+        Attach::Attached(Seq::ZERO)
+    );
     (1..=4).for_each(|seq| drop(topic.offer(offer(seq))));
     assert!(slow.session.is_closed());
 }

@@ -11,7 +11,7 @@ use super::wait_until;
 use crate::Invalid;
 
 /// What all gateways of a cluster share; long enough for the product, and worth nothing.
-const SECRET: &str = "a secret of the load test, known to everybody";
+const SECRET: &str = "a secret of the load test that everybody knows";
 
 /// One gateway.
 #[derive(Debug)]
@@ -83,9 +83,12 @@ impl Gateway {
         let url = format!("http://127.0.0.1:{}/readyz", self.admin_port);
         let is_ready = async || {
             let answer = reqwest::get(&url).await;
-            answer.is_ok_and(|answer| answer.status().is_success())
+            answer.is_ok_and(|answer| answer.status().is_success()) || !self.is_running()
         };
-        let outcome = wait_until("a gateway did not become ready", is_ready).await;
+        let mut outcome = wait_until("a gateway did not become ready", is_ready).await;
+        if !self.is_running() {
+            outcome = Err(Invalid("a gateway ended".to_owned()));
+        }
         outcome.map_err(|Invalid(why)| Invalid(format!("{why}: {}", self.last_output())))
     }
 
@@ -103,8 +106,12 @@ impl Gateway {
 
     /// Waits until it has ended by itself.
     pub(crate) async fn ended(&self) -> Result<(), Invalid> {
-        let is_over = async || !self.process.as_ref().is_some_and(Leashed::is_running);
+        let is_over = async || !self.is_running();
         wait_until("a gateway did not drain in time", is_over).await
+    }
+
+    fn is_running(&self) -> bool {
+        self.process.as_ref().is_some_and(Leashed::is_running)
     }
 
     fn last_output(&self) -> String {

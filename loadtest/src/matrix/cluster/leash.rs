@@ -45,11 +45,6 @@ impl Leashed {
         Ok(Self { leash, pid })
     }
 
-    /// The process itself, not its leash.
-    pub(crate) fn pid(&self) -> u32 {
-        self.pid
-    }
-
     /// Whether it still runs (a zombie does not).
     pub(crate) fn is_running(&self) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();

@@ -108,11 +108,9 @@ impl Mongo {
 
     /// Starts every member that was killed.
     pub(crate) fn restart(&mut self) -> Result<(), Invalid> {
-        let gone = self
-            .members
-            .iter_mut()
-            .filter(|member| member.process.is_none());
-        gone.map(Member::launch).collect()
+        let gone = self.members.iter_mut();
+        gone.filter(|member| member.process.is_none())
+            .try_for_each(Member::launch)
     }
 
     pub(crate) fn signal(&self, member: usize, name: &str) -> Result<(), Invalid> {

@@ -3,19 +3,21 @@
 //! Knows `tests/clients/driver.mjs` and its lines; refuses to know hobnob's events and payloads.
 //! Commands and lines travel over a Unix socket, so that the Node process can be on a leash even when it is frozen.
 
-use std::collections::{HashMap, VecDeque};
+mod arrivals;
+
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Mutex as AsyncMutex, watch};
+use tokio::sync::Mutex as AsyncMutex;
+
+use arrivals::Arrivals;
 
 use crate::support::fold::Fold;
 use crate::support::leash::{Leashed, START_DEADLINE, repository, scratch, signal, tool};
@@ -46,17 +48,6 @@ pub(crate) struct ConnectError {
     pub(crate) message: String,
     /// The error's `data`, null when the server sent none.
     pub(crate) data: Value,
-}
-
-/// What the process said and nobody took yet, in order, and everything it ever said.
-#[derive(Default)]
-struct Arrivals {
-    waiting: Mutex<HashMap<String, VecDeque<Value>>>,
-    /// Acknowledgements by their reference: thousands may be under way.
-    answers: Mutex<HashMap<u64, Value>>,
-    history: Mutex<HashMap<String, Vec<Value>>>,
-    folds: Mutex<HashMap<String, Arc<Fold>>>,
-    changed: watch::Sender<u64>,
 }
 
 impl Node {
@@ -123,8 +114,7 @@ impl Node {
     ) -> (SocketIo, Vec<u64>) {
         let id = format!("client-{}", self.number());
         let fold = Arc::<Fold>::default();
-        let folds = &self.arrivals.folds;
-        folds.lock().insert(id.clone(), Arc::clone(&fold));
+        self.arrivals.fold_into(&id, &fold);
         let client = SocketIo {
             node: Arc::clone(self),
             id,
@@ -201,6 +191,12 @@ impl SocketIo {
         })
     }
 
+    /// Waits for a `connect` or `upgrade`, and returns the transport in use then.
+    pub(crate) async fn wait_transport(&self, kind: &str) -> String {
+        let line = self.take(|line| line["type"] == kind).await;
+        line["transport"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Emits without an acknowledgement.
     pub(crate) async fn emit(&self, event: &str, arguments: Value) {
         self.send(json!({ "do": "emit", "event": event, "args": arguments }))
@@ -227,11 +223,15 @@ impl SocketIo {
 
     /// Waits for one acknowledgement.
     pub(crate) async fn wait_ack(&self, reference: u64) -> Value {
-        let what = format!("the answer to {reference}");
-        let answers = &self.node.arrivals.answers;
-        let mut line = self.wait(&what, || answers.lock().remove(&reference)).await;
-        assert_eq!(line["type"], "ack", "{line}");
-        line["args"][0].take()
+        let answer = self.wait_outcome(reference).await;
+        answer.unwrap_or_else(|| panic!("{} got no answer to {reference}", self.id))
+    }
+
+    /// The same; none when the client gave up, which it does at once when its connection ends.
+    pub(crate) async fn wait_outcome(&self, reference: u64) -> Option<Value> {
+        let arrivals = &self.node.arrivals;
+        let mut line = self.wait("an answer", || arrivals.answer(reference)).await;
+        (line["type"] == "ack").then(|| line["args"][0].take())
     }
 
     /// The logs it received, of every event that is in one.
@@ -267,11 +267,7 @@ impl SocketIo {
 
     /// The first arguments of all events of this name received so far, taken or not, in order.
     pub(crate) fn received(&self, event: &str) -> Vec<Value> {
-        let history = self.node.arrivals.history.lock();
-        let mine = history.get(&self.id).into_iter().flatten();
-        mine.filter(|line| line["type"] == "event" && line["event"] == event)
-            .map(|line| line["args"][0].clone())
-            .collect()
+        self.node.arrivals.received(&self.id, event)
     }
 
     /// Closes politely; the client does not reconnect by itself.
@@ -305,7 +301,7 @@ impl SocketIo {
 
     async fn wait(&self, what: &str, look: impl Fn() -> Option<Value>) -> Value {
         let arrivals = &self.node.arrivals;
-        let mut changed = arrivals.changed.subscribe();
+        let mut changed = arrivals.subscribe();
         let found = tokio::time::timeout(WAIT_DEADLINE, async {
             loop {
                 if let Some(line) = look() {
@@ -318,46 +314,9 @@ impl SocketIo {
             }
         });
         found.await.unwrap_or_else(|_| {
-            let waiting = arrivals.waiting.lock().remove(&self.id);
-            let waiting = waiting.unwrap_or_default();
-            let last: Vec<&Value> = waiting.iter().rev().take(5).collect();
-            panic!(
-                "{} waited in vain for {what}; {} lines not taken, the last {last:?}",
-                self.id,
-                waiting.len()
-            )
+            let left = arrivals.summary(&self.id);
+            panic!("{} waited in vain for {what}; {left}", self.id)
         })
-    }
-}
-
-impl Arrivals {
-    fn add(&self, line: Value) {
-        assert_ne!(line["type"], "bad_command", "{line}");
-        match line["ref"].as_u64() {
-            Some(reference) => drop(self.answers.lock().insert(reference, line)),
-            None => self.keep(line),
-        }
-        self.changed.send_modify(|count| *count += 1);
-    }
-
-    fn keep(&self, line: Value) {
-        let id = line["id"].as_str().unwrap_or_default().to_owned();
-        if line["type"] == "event"
-            && let Some(fold) = self.folds.lock().get(&id)
-        {
-            fold.add(&line["args"][0]);
-        }
-        let mut history = self.history.lock();
-        history.entry(id.clone()).or_default().push(line.clone());
-        drop(history);
-        self.waiting.lock().entry(id).or_default().push_back(line);
-    }
-
-    fn take(&self, id: &str, wanted: &dyn Fn(&Value) -> bool) -> Option<Value> {
-        let mut waiting = self.waiting.lock();
-        let waiting = waiting.get_mut(id)?;
-        let index = waiting.iter().position(wanted)?;
-        waiting.remove(index)
     }
 }
 

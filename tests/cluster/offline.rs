@@ -1,0 +1,105 @@
+//! The backlog of somebody who was offline: direct and room messages, all of them, in order, once, and not again after
+//! they were acknowledged.
+
+use serde_json::{Value, json};
+
+use crate::support::fold::{Fold, dense, seq, seqs};
+use crate::support::gateway::{Gateway, shared_cluster};
+use crate::support::node::{Node, SocketIo};
+use crate::support::rest::Person;
+use crate::support::ws::Ws;
+
+/// Messages in each of the two conversations.
+const EACH: u64 = 2_500;
+
+/// Sends `EACH` messages of this kind, all under way at once.
+async fn send_all(client: &Ws, kind: &str, to: (&str, &str)) {
+    let mut references = Vec::new();
+    for number in 1..=EACH {
+        let frame = json!({"type": kind, to.0: to.1, "content": format!("{kind} {number}")});
+        references.push(client.submit(frame).await);
+    }
+    for (number, reference) in (1..).zip(references) {
+        let answer = client.answer(reference).await;
+        assert_eq!(seq(&answer["message"]), number, "{answer}");
+    }
+}
+
+async fn joined(gateway: &Gateway, person: &Person, options: Value) -> (SocketIo, Value) {
+    let node = Node::start().await;
+    let connected = node
+        .connect(&gateway.url(""), &person.token, &["websocket"])
+        .await;
+    let client = connected.expect("the gateway takes the token");
+    let answer = client
+        .emit_with_ack("join", json!([person.id, options]))
+        .await;
+    (client, answer)
+}
+
+fn contents(log: &[Value]) -> Vec<&str> {
+    log.iter()
+        .map(|message| message["content"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn five_thousand_messages_wait_for_whoever_was_offline_and_come_once() {
+    let cluster = shared_cluster().await;
+    let [one, two, three] = [0, 1, 2].map(|number| cluster.gateway(number));
+    let ann = Person::register(one, "ann").await;
+    let bob = Person::register(two, "bob").await;
+    let room = ann.room(one, &[&bob]).await;
+    let direct = ann.direct_with(&bob);
+    let (here, there) = (Ws::join(one, &ann).await, Ws::join(two, &ann).await);
+    tokio::join!(
+        send_all(&here, "send_message", ("receiverId", &bob.id)),
+        send_all(&there, "send_group_message", ("roomId", &room)),
+    );
+
+    // The client acknowledges by itself: nothing moves the cursor but its word.
+    let (client, answer) = joined(three, &bob, json!({"ack": "client"})).await;
+    assert_eq!(answer["rooms"], json!([room]), "{answer}");
+    for (conversation, kind) in [(&direct, "send_message"), (&room, "send_group_message")] {
+        let log = client.fold().wait_seq(conversation, EACH).await;
+        assert_eq!(seqs(&log), dense(1, EACH));
+        let sent: Vec<String> = (1..=EACH)
+            .map(|number| format!("{kind} {number}"))
+            .collect();
+        assert_eq!(contents(&log), sent);
+    }
+    // Half of the direct ones and all of the room's.
+    let half = json!([{"conversationId": direct, "seq": EACH / 2}]);
+    assert_eq!(
+        client.emit_with_ack("message_ack", half).await,
+        json!({"ok": true})
+    );
+    let all = json!([{"conversationId": room, "seq": EACH}]);
+    assert_eq!(
+        client.emit_with_ack("message_ack", all).await,
+        json!({"ok": true})
+    );
+    client.disconnect().await;
+
+    // Proof of receipt moves the cursor over the rest.
+    let (client, _) = joined(one, &bob, json!({"ack": "auto"})).await;
+    let log = client.fold().wait_seq(&direct, EACH).await;
+    assert_eq!(seqs(&log), dense(EACH / 2 + 1, EACH));
+    bob.wait_delivered(two, &direct, EACH).await;
+    assert_eq!(client.fold().conversations(), [direct.clone()]);
+    client.disconnect().await;
+
+    // Nothing is left: what comes next comes first.
+    let (client, _) = joined(two, &bob, json!({"ack": "auto"})).await;
+    let body = json!({"receiverId": bob.id, "content": "next"});
+    here.ask("send_message", body).await;
+    let body = json!({"roomId": room, "content": "next"});
+    here.ask("send_group_message", body).await;
+    expect_only(client.fold(), &direct, EACH + 1).await;
+    expect_only(client.fold(), &room, EACH + 1).await;
+}
+
+async fn expect_only(fold: &Fold, conversation: &str, seq: u64) {
+    let log = fold.wait_seq(conversation, seq).await;
+    assert_eq!(seqs(&log), [seq]);
+}

@@ -1,0 +1,123 @@
+//! Who is online, seen from other gateways: online with the first session, offline after the last one's grace.
+
+use serde_json::{Value, json};
+
+use crate::support::fold::DEADLINE;
+use crate::support::gateway::{Gateway, shared_cluster};
+use crate::support::rest::Person;
+use crate::support::ws::Ws;
+
+async fn shown(watcher: &Person, gateway: &Gateway, of: &Person) -> Value {
+    let path = format!("/presence?ids={}", of.id);
+    let mut presence = watcher.get(gateway, &path).await.expect(200);
+    presence[&of.id].take()
+}
+
+fn changes(client: &Ws) -> Vec<bool> {
+    let frames = client.frames("presence");
+    frames.iter().map(|frame| frame["online"] == true).collect()
+}
+
+async fn told(client: &Ws, of: &Person, online: bool) -> Value {
+    client
+        .frame("presence", |frame| {
+            frame["type"] == "presence"
+                && frame["userId"] == of.id.as_str()
+                && frame["online"] == online
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_user_is_online_from_the_first_session_to_the_last_on_any_gateway() {
+    let cluster = shared_cluster().await;
+    let [one, two, three] = [0, 1, 2].map(|number| cluster.gateway(number));
+    let ann = Person::register(one, "ann").await;
+    let bob = Person::register(two, "bob").await;
+    let watching = Ws::join(one, &ann).await;
+    let answer = watching
+        .ask("watch_presence", json!({"userIds": [bob.id]}))
+        .await;
+    assert_eq!(
+        answer["presence"][&bob.id],
+        json!({"online": false}),
+        "{answer}"
+    );
+
+    let first = Ws::join(two, &bob).await;
+    told(&watching, &bob, true).await;
+    let second = Ws::join(three, &bob).await;
+    assert_eq!(shown(&ann, three, &bob).await["online"], true);
+    // One of two sessions ends, on the gateway where the user was first.
+    first.close().await;
+    second.ask("join_room", json!({"roomId": "x"})).await;
+    assert_eq!(shown(&ann, one, &bob).await["online"], true);
+    second.close().await;
+    let offline = told(&watching, &bob, false).await;
+    assert!(offline["lastSeenAt"].is_string(), "{offline}");
+    let agrees = tokio::time::timeout(DEADLINE, async {
+        while shown(&ann, two, &bob).await["online"] != false {
+            tokio::task::yield_now().await;
+        }
+    });
+    agrees.await.expect("REST agrees with the event");
+    assert!(shown(&ann, two, &bob).await["lastSeenAt"].is_string());
+    // Not offline in between, and not twice online.
+    assert_eq!(changes(&watching), [true, false]);
+}
+
+#[tokio::test]
+async fn typing_and_receipts_pass_between_gateways_and_are_not_stored() {
+    let cluster = shared_cluster().await;
+    let [one, two, three] = [0, 1, 2].map(|number| cluster.gateway(number));
+    let ann = Person::register(one, "ann").await;
+    let bob = Person::register(two, "bob").await;
+    let conversation = ann.direct_with(&bob);
+    let (here, there) = (Ws::join(one, &ann).await, Ws::join(two, &bob).await);
+    let sent = here
+        .ask(
+            "send_message",
+            json!({"receiverId": bob.id, "content": "hello"}),
+        )
+        .await;
+    assert_eq!(sent["ok"], true, "{sent}");
+    there.fold().wait_seq(&conversation, 1).await;
+
+    here.ask("typing", json!({"receiverId": bob.id, "typing": true}))
+        .await;
+    let typing = there
+        .frame("typing", |frame| frame["type"] == "typing")
+        .await;
+    let expected =
+        json!({"type": "typing", "conversationId": conversation, "userId": ann.id, "typing": true});
+    assert_eq!(typing, expected);
+    for (request, told) in [
+        ("message_ack", "message_delivered"),
+        ("message_read", "message_read"),
+    ] {
+        let answer = there
+            .ask(request, json!({"conversationId": conversation, "seq": 1}))
+            .await;
+        assert_eq!(answer["ok"], true, "{answer}");
+        let receipt = here.frame(told, |frame| frame["type"] == told).await;
+        let expected =
+            json!({"type": told, "conversationId": conversation, "userId": bob.id, "seq": 1});
+        assert_eq!(receipt, expected);
+    }
+    assert_eq!(bob.listed(three, &conversation).await["readSeq"], 1);
+    assert_eq!(ann.direct_history(three, &bob).await[0]["seen"], true);
+
+    // A device that resumes from the beginning gets the log and nothing else.
+    let since = json!({"since": {conversation.clone(): 0}});
+    let device = Ws::join_with(three, &bob, since).await;
+    here.ask(
+        "send_message",
+        json!({"receiverId": bob.id, "content": "and now"}),
+    )
+    .await;
+    device.fold().wait_seq(&conversation, 2).await;
+    assert_eq!(device.fold().seqs(&conversation), [1, 2]);
+    for kind in ["typing", "message_delivered", "message_read"] {
+        assert!(device.frames(kind).is_empty(), "{kind} was replayed");
+    }
+}

@@ -1,0 +1,75 @@
+//! One message, sent many times at once through every gateway and protocol, is stored once (P3).
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde_json::{Value, json};
+
+use crate::support::gateway::shared_cluster;
+use crate::support::node::Node;
+use crate::support::rest::Person;
+use crate::support::ws::Ws;
+
+/// Attempts in all.
+const ATTEMPTS: usize = 50;
+
+#[tokio::test]
+async fn fifty_concurrent_attempts_store_one_message_and_get_one_answer() {
+    let cluster = shared_cluster().await;
+    let node = Node::start().await;
+    let ann = Person::register(cluster.gateway(0), "ann").await;
+    let bob = Person::register(cluster.gateway(0), "bob").await;
+    let room = ann.room(cluster.gateway(0), &[&bob]).await;
+    let reading = Ws::join(cluster.gateway(2), &bob).await;
+    let (mut official, mut plain) = (Vec::new(), Vec::new());
+    for gateway in &cluster.gateways {
+        let connected = node
+            .connect(&gateway.url(""), &ann.token, &["websocket"])
+            .await;
+        official.push(connected.expect("the gateway takes the token"));
+        plain.push(Ws::join(gateway, &ann).await);
+    }
+
+    for round in 0..3 {
+        let id = format!("attempt-{round}");
+        let body = json!({"roomId": room, "content": "once", "clientMessageId": id});
+        let mut attempts: Vec<Pin<Box<dyn Future<Output = Value>>>> = Vec::new();
+        for number in 0..ATTEMPTS {
+            let place = number / 3 % 3;
+            let (gateway, body) = (cluster.gateway(place), body.clone());
+            let (official, plain, ann) = (&official[place], &plain[place], &ann);
+            attempts.push(match number % 3 {
+                0 => Box::pin(async move { ann.post(gateway, "/group", body).await.expect(201) }),
+                1 => Box::pin(async move {
+                    let mut answer = official
+                        .emit_with_ack("send_group_message", json!([body]))
+                        .await;
+                    assert_eq!(answer["ok"], true, "{answer}");
+                    answer["message"].take()
+                }),
+                _ => Box::pin(async move {
+                    let mut answer = plain.ask("send_group_message", body).await;
+                    assert_eq!(answer["ok"], true, "{answer}");
+                    answer["message"].take()
+                }),
+            });
+        }
+        let answers = futures_util::future::join_all(attempts).await;
+        assert_eq!(answers[0]["clientMessageId"], id.as_str());
+        assert_eq!(answers[0]["seq"], round + 1);
+        assert!(
+            answers.iter().all(|answer| *answer == answers[0]),
+            "{answers:?}"
+        );
+    }
+
+    let other = json!({"roomId": room, "content": "twice", "clientMessageId": "attempt-0"});
+    let reused = plain[1].ask("send_group_message", other).await;
+    assert_eq!(reused["error"]["code"], "client_message_id_reused");
+    let log = reading.fold().wait_seq(&room, 3).await;
+    assert_eq!(reading.fold().seqs(&room), [1, 2, 3]);
+    for client in &plain {
+        assert_eq!(client.fold().wait_seq(&room, 3).await, log);
+    }
+    assert_eq!(bob.room_history(cluster.gateway(1), &room).await, log);
+}
