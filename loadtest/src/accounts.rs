@@ -1,4 +1,4 @@
-//! Users, rooms and history over REST. Knows the routes of DESIGN.md section 7.1 that a run needs.
+//! Users, rooms and history over REST. Knows the routes that a run needs.
 
 use std::time::Duration;
 

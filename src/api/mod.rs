@@ -1,5 +1,5 @@
 //! The REST edge: routes, their order of checks, and what every answer carries. Knows the use cases; knows neither
-//! the sockets nor any adapter. The routes and shapes are DESIGN.md section 7.1.
+//! the sockets nor any adapter. `/openapi.json` describes the routes and shapes.
 
 mod accounts;
 mod answer;

@@ -136,7 +136,7 @@ fn a_refusal_of_a_token_challenges_and_a_busy_gateway_says_when_to_come_back() {
     }
 }
 
-/// DESIGN.md section 7.1.
+/// Every route, with its method: what the description must list, and nothing else.
 const ROUTES: &[(&str, &str)] = &[
     ("delete", "/rooms/{roomId}"),
     ("delete", "/rooms/{roomId}/members/{userId}"),

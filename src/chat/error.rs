@@ -4,7 +4,7 @@
 use crate::domain::{InvalidId, InvalidText, Refusal};
 use crate::store::StoreError;
 
-/// A refused or failed request. The code is part of the wire (DESIGN.md section 7); the text is for people.
+/// A refused or failed request. The code is part of the wire (docs/errors.md); the text is for people.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ChatError {
     /// The request is not of the documented form.

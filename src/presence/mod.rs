@@ -1,7 +1,7 @@
 //! The presence port: which users are online, on which gateways. This page is the contract; one suite
 //! (`tests/contract/presence.rs`) runs over every adapter.
 //!
-//! - A user is online while a gateway with a live lease holds them (DESIGN.md section 5).
+//! - A user is online while a gateway with a live lease holds them.
 //! - [`Presence::enter`] and [`Presence::exit`] are atomic: of concurrent calls by several gateways, exactly one sees
 //!   the transition, and announces it.
 //! - One lease per gateway, renewed by [`Presence::run`]; a gateway whose lease ends is offline with all its users, and

@@ -1,5 +1,5 @@
-//! The JSON shapes that REST, Socket.IO and WebSocket share, so that a message is the same object everywhere
-//! (DESIGN.md section 7). Knows the domain, serde and, to describe itself, utoipa; no protocol, no port, no use case.
+//! The JSON shapes that REST, Socket.IO and WebSocket share, so that a message is the same object everywhere.
+//! Knows the domain, serde and, to describe itself, utoipa; no protocol, no port, no use case.
 //!
 //! Shapes that belong to one edge alone (request bodies, frames) live at that edge.
 

@@ -1,5 +1,5 @@
 //! The bus over Redis pub/sub: a few publishing connections, one subscriber connection, and a probe. Knows nothing of
-//! what is published. How fred loses messages, and what is done about each way, is numbered in DEPENDENCIES.md
+//! what is published. How fred loses messages, and what is done about each way, is numbered in docs/delivery.md
 //! ("trap 4").
 
 mod interest;

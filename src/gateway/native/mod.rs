@@ -1,4 +1,4 @@
-//! The plain JSON WebSocket at `/ws` (DESIGN.md section 7.3): one JSON object per text frame. Knows frames and the
+//! The plain JSON WebSocket at `/ws`: one JSON object per text frame. Knows frames and the
 //! handshake; what is asked and answered is the same as on Socket.IO.
 
 mod frames;

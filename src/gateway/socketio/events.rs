@@ -1,4 +1,4 @@
-//! The seed's Socket.IO events and ours (DESIGN.md section 7.2), served on the protocol layer. Knows names, arguments
+//! The seed's Socket.IO events and ours, served on the protocol layer. Knows names, arguments
 //! and acknowledgements; what they do is the same as on `/ws`.
 
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Appending messages: optimistic inserts, decided by the unique keys (DESIGN.md section 3). Does not authorise and
+//! Appending messages: optimistic inserts, decided by the unique keys. Does not authorise and
 //! does not retry; the committer does.
 
 use futures_util::future::{join, join_all};
