@@ -247,6 +247,18 @@ impl SocketIo {
         line["args"][0].take()
     }
 
+    /// The same, for the first one whose argument is the one looked for.
+    pub(crate) async fn wait_for_matching(
+        &self,
+        event: &str,
+        matches: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let wanted = |line: &Value| {
+            line["type"] == "event" && line["event"] == event && matches(&line["args"][0])
+        };
+        self.take(wanted).await["args"][0].take()
+    }
+
     /// Waits until the client reports a disconnect, and returns its reason (`transport close`, …).
     pub(crate) async fn wait_disconnected(&self) -> String {
         let line = self.take(|line| line["type"] == "disconnect").await;
