@@ -3,9 +3,13 @@
 #![cfg(test)]
 
 mod api;
+mod asyncapi;
+mod browser;
 mod cli;
 mod cluster;
 mod contract;
+mod official;
+mod socketio;
 mod sockets;
 mod support;
 mod tidy;

@@ -11,7 +11,7 @@
 #   GATEWAYS               number of gateways (3)
 #   LISTEN_PORT            first gateway's port, the others follow (3001); a taken one is replaced by a free one
 #   ADMIN_PORT             the same for the admin ports (9091)
-#   HOBNOB_BIN             a binary to run instead of building target/release/hobnob
+#   CLUSTER_BIN             a binary to run instead of building target/release/hobnob
 #   CLUSTER_DIR            state, data and logs (.local/cluster); two clusters need two
 #   any other HOBNOB_*     handed to the gateways
 # CLUSTER_DIR/env can be sourced: CLUSTER_URLS, CLUSTER_ADMIN_URLS, HOBNOB_REDIS_URL, HOBNOB_MONGODB_URI. Every `up`
@@ -23,7 +23,7 @@ PATH="$PWD/.tools/bin:$PATH"
 members=${MEMBERS:-1}
 gateways=${GATEWAYS:-3}
 state=${CLUSTER_DIR:-.local/cluster}
-binary=${HOBNOB_BIN:-target/release/hobnob}
+binary=${CLUSTER_BIN:-target/release/hobnob}
 readonly READY_SECONDS=60 DRAIN_SECONDS=45
 
 fail() {
@@ -182,7 +182,7 @@ check_startable() {
 }
 
 up() {
-    if [ -z "${HOBNOB_BIN:-}" ]; then cargo build --release --locked; fi
+    if [ -z "${CLUSTER_BIN:-}" ]; then cargo build --release --locked; fi
     rm -rf "$state/data" "$state/env"
     rm -f "$state"/*.pid
     mkdir -p "$state/data" "$state/logs"

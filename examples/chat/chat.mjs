@@ -14,10 +14,16 @@ if (firstUrl === undefined) {
   process.exit(2);
 }
 
-/** Registers a new user and returns {userId, username, token, …}. */
+process.on("uncaughtException", (error) => {
+  console.error(`failed: ${error.message}`);
+  process.exit(1);
+});
+
+/** Registers a new user and returns {userId, username, token, …} and what this user has seen. */
 async function register(url, name) {
   const username = `${name}-${randomUUID().slice(0, 8)}`;
-  return post(url, "/register", { username, password: randomUUID() });
+  const user = await post(url, "/register", { username, password: randomUUID() });
+  return { ...user, seen: new Set() };
 }
 
 async function post(url, path, body, token) {
@@ -34,7 +40,6 @@ class Session {
   constructor(user, url) {
     this.user = user;
     this.messages = [];
-    this.seen = new Set();
     this.socket = io(url, { auth: { token: user.token } });
     this.socket.on("receive_message", (message) => this.receive(message));
     this.socket.on("receive_group_message", (message) => this.receive(message));
@@ -45,8 +50,8 @@ class Session {
 
   receive(message) {
     const key = `${message.conversationId} ${message.seq}`;
-    if (this.seen.has(key)) return;
-    this.seen.add(key);
+    if (this.user.seen.has(key)) return;
+    this.user.seen.add(key);
     this.messages.push(message);
     console.log(`  ${this.user.username} got #${message.seq} (${message.type}): ${message.content}`);
   }

@@ -1,2 +1,48 @@
-//! x
-fn main() {}
+//! `hobnob-load`: the command line of the load generator and delivery checker. Knows which commands there are.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use hobnob_load::{Invalid, Verdict, check, matrix, scenario};
+
+/// Load generator and delivery checker for hobnob.
+///
+/// Exit status: 0 every promise kept, 1 a promise broken, 2 the run proves nothing.
+#[derive(Parser)]
+#[command(version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check delivery against running gateways
+    Check(check::CheckOptions),
+    /// Run the fault matrix on servers of its own
+    Matrix(matrix::MatrixOptions),
+    /// Measure room fan-out at a steady rate
+    Fanout(scenario::FanoutOptions),
+    /// Measure saturated direct messages
+    Direct(scenario::DirectOptions),
+    /// Measure idle sessions
+    Idle(scenario::IdleOptions),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match CommandLine::parse().command {
+        Command::Check(options) => check::command(&options).await,
+        Command::Matrix(options) => matrix::command(&options).await,
+        Command::Fanout(options) => scenario::fanout(&options).await,
+        Command::Direct(options) => scenario::direct(&options).await,
+        Command::Idle(options) => scenario::idle(&options).await,
+    };
+    match outcome {
+        Ok(verdict) => verdict.into(),
+        Err(Invalid(why)) => {
+            eprintln!("hobnob-load: {why}");
+            Verdict::Invalid.into()
+        }
+    }
+}

@@ -35,6 +35,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::chat::{Chat, ChatError};
+use crate::metrics::Metrics;
 
 /// How long a browser may remember that an origin is allowed.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
@@ -44,10 +45,21 @@ const BODY_SLACK: usize = 16 * 1024;
 const WORST_ESCAPE: usize = 6;
 
 /// How the REST edge is set up.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ApiConfig {
     /// Origins whose pages may call it from a browser; none by default.
     pub allowed_origins: Vec<HeaderValue>,
+    /// Where requests are counted.
+    pub metrics: Metrics,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            allowed_origins: Vec::new(),
+            metrics: Metrics::none(),
+        }
+    }
 }
 
 /// The REST routes with everything around them. It has fallbacks of its own for unknown paths and methods, so a
@@ -71,7 +83,7 @@ pub fn router(chat: Arc<Chat>, config: ApiConfig) -> Router {
         .layer(header(REFERRER_POLICY, "no-referrer"))
         .layer(cors(config.allowed_origins))
         .layer(middleware::from_fn_with_state(
-            Arc::new(request::Ids::new()),
+            Arc::new(request::Ids::new(config.metrics)),
             request::identify,
         ))
         .with_state(chat)

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::domain::Entropy;
+use crate::metrics::Metrics;
 
 /// The header that carries it, both ways.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -19,12 +20,16 @@ const LONGEST: usize = 64;
 
 /// Makes ids.
 #[derive(Debug)]
-pub(super) struct Ids(Entropy);
+pub(super) struct Ids {
+    entropy: Entropy,
+    metrics: Metrics,
+}
 
 impl Ids {
     /// Apart from the entropy of users' and events' ids: a request's id need not be reproducible, and must not wait.
-    pub(super) fn new() -> Self {
-        Self(Entropy::from_os())
+    pub(super) fn new(metrics: Metrics) -> Self {
+        let entropy = Entropy::from_os();
+        Self { entropy, metrics }
     }
 
     fn of(&self, request: &Request) -> HeaderValue {
@@ -34,7 +39,7 @@ impl Ids {
                 && value.as_bytes().iter().all(u8::is_ascii_graphic)
         };
         given.filter(usable).cloned().unwrap_or_else(|| {
-            let id = format!("{:016x}", self.0.next_u64());
+            let id = format!("{:016x}", self.entropy.next_u64());
             HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
         })
     }
@@ -48,10 +53,12 @@ pub(super) async fn identify(
 ) -> Response {
     let id = ids.of(&request);
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
-    answer(id, request, next).instrument(span).await
+    answer(&ids.metrics, id, request, next)
+        .instrument(span)
+        .await
 }
 
-async fn answer(id: HeaderValue, request: Request, next: Next) -> Response {
+async fn answer(metrics: &Metrics, id: HeaderValue, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     // The route, not the path: a path has ids in it, and a stranger's may have anything.
@@ -59,8 +66,9 @@ async fn answer(id: HeaderValue, request: Request, next: Next) -> Response {
     let route = matched.map_or_else(|| "unknown".to_owned(), |path| path.as_str().to_owned());
     let mut response = next.run(request).await;
     response.headers_mut().insert(HEADER, id);
-    let milliseconds = began.elapsed().as_millis();
     let status = response.status().as_u16();
+    metrics.http_request(method.as_str(), &route, status, began.elapsed());
+    let milliseconds = began.elapsed().as_millis();
     tracing::debug!(%method, route, status, milliseconds, "answered");
     response
 }

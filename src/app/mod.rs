@@ -1,46 +1,41 @@
 //! The composition root: builds everything from the configuration. With `backends`, the only file that names adapters.
 
 mod backends;
+mod routes;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::http::HeaderValue;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Health, Readiness};
-use crate::api::{self, ApiConfig};
 use crate::auth::{Auth, AuthConfig, Secret};
 use crate::bus::Bus;
 use crate::chat::{Announce, Chat, Cursors, Limits, Ports};
 use crate::config::{Config, StartError};
 use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
-use crate::gateway::heartbeat::Wheel;
 use crate::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts};
-use crate::gateway::native::{self, NativeConfig};
 use crate::gateway::requests::Requests;
 use crate::gateway::socketio::protocol::SocketIo;
-use crate::gateway::socketio::{self, ChatApplication};
 use crate::lifecycle::{Failure, Service};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::committer::{Committer, CommitterConfig};
 use crate::store::frontier::Frontier;
-use crate::web;
 use backends::Parts;
+use routes::routes;
 
-/// For a client's first word, when its handshake carried no token.
-const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// The first and the longest wait before the schema is tried again.
 const MIGRATE_RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
 /// A gateway.
 pub struct App {
     router: Router,
+    socket_io: SocketIo,
     hub: Arc<Hub>,
     committer: Arc<Committer>,
     cursors: Arc<Cursors>,
@@ -79,11 +74,10 @@ impl App {
         readiness: Arc<Readiness>,
     ) -> Result<Self, Failure> {
         let world = World::new();
-        let _ = metrics;
         let parts = Parts::build(config, &world).await?;
         tracing::info!(gateway = %world.gateway, "this gateway");
         migrate_for_ever(&*parts.store, &readiness).await?;
-        Ok(Self::assemble(config, &world, parts, &readiness)?)
+        Ok(Self::assemble(config, &world, parts, &readiness, &metrics)?)
     }
 
     fn assemble(
@@ -91,6 +85,7 @@ impl App {
         world: &World,
         parts: Parts,
         readiness: &Readiness,
+        metrics: &Metrics,
     ) -> Result<Self, StartError> {
         let World { clock, entropy, .. } = world;
         let frontier = Arc::new(Frontier::default());
@@ -106,12 +101,14 @@ impl App {
                 frontier: Arc::clone(&frontier),
                 clock: Arc::clone(clock),
                 entropy: Arc::clone(entropy),
+                metrics: metrics.clone(),
             },
         );
         let announce: Arc<dyn Announce> = Arc::new(HubAnnouncer(Arc::clone(&hub)));
         let cursors = Arc::new(Cursors::new(
             Arc::clone(&parts.store),
             Arc::clone(&announce),
+            metrics.clone(),
         ));
         hub.keep_cursors(Arc::clone(&cursors));
         let committer = Arc::new(Committer::new(
@@ -120,6 +117,7 @@ impl App {
             Arc::clone(&announce),
             frontier,
             Arc::clone(entropy),
+            metrics.clone(),
         ));
         let auth = Auth::start(
             &auth_config(config, &parts)?,
@@ -144,10 +142,11 @@ impl App {
             },
         ));
         let requests = Requests::new(Arc::clone(&chat), Arc::clone(&hub));
-        let router = routes(config, world, chat, &requests)?;
+        let (router, socket_io) = routes(config, world, chat, &requests)?;
         watch_bus(readiness, &parts.bus);
         let app = Self {
             router,
+            socket_io,
             hub,
             committer,
             cursors,
@@ -182,55 +181,6 @@ impl App {
         }
         self.tasks.close();
     }
-}
-
-/// Everything clients can reach.
-fn routes(
-    config: &Config,
-    world: &World,
-    chat: Arc<Chat>,
-    requests: &Requests,
-) -> Result<Router, StartError> {
-    let origins: Result<Vec<HeaderValue>, _> = config
-        .server
-        .cors_origins
-        .iter()
-        .map(|origin| origin.parse())
-        .collect();
-    let allowed_origins = origins.map_err(|_| {
-        StartError::of(
-            "cors_origins",
-            "an origin has a character that is not allowed",
-        )
-    })?;
-    let sessions = &config.sessions;
-    let native = NativeConfig {
-        frame_bytes: sessions.frame_bytes,
-        outbox_bytes: sessions.outbox_bytes,
-        ping_interval: sessions.ping_interval,
-        ping_timeout: sessions.ping_timeout,
-        hello_within: HELLO_WITHIN,
-    };
-    let wheel = Wheel::default();
-    let socket_io = SocketIo::new(
-        socketio::chat_config(&config.server, sessions, world.gateway),
-        Arc::new(ChatApplication::new(
-            requests.clone(),
-            Arc::clone(&world.entropy),
-        )),
-        wheel.clone(),
-        Arc::clone(&world.entropy),
-    );
-    let router = api::router(chat, ApiConfig { allowed_origins })
-        .merge(native::router(
-            native,
-            requests.clone(),
-            Arc::clone(&world.entropy),
-            &wheel,
-        ))
-        .merge(socket_io.router())
-        .merge(web::router());
-    Ok(router)
 }
 
 fn auth_config(config: &Config, parts: &Parts) -> Result<AuthConfig, StartError> {
@@ -297,7 +247,11 @@ impl Service for App {
     }
 
     async fn drain(&self, deadline: Instant) {
+        self.socket_io.engine().refuse_new();
         self.hub.drain(deadline).await;
+        // The last frames of the sessions that were closed last.
+        let ended = self.socket_io.engine().finished();
+        let _ = timeout_at(deadline, ended).await;
         let stored = async {
             self.committer.idle().await;
             self.cursors.settle().await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::{
     ChangeKind, ClientMessageId, Content, ConversationId, Emoji, Event, EventId, Fingerprint,
-    RoomId, Seq, SessionId, UserId,
+    RoomId, Seq, SessionId, Timestamp, UserId,
 };
 use crate::store::NewMessage;
 use crate::store::committer::{CommitError, Ticket};
@@ -15,6 +15,8 @@ use super::{Chat, ChatError};
 /// A message somebody wants to send.
 #[derive(Debug, Clone)]
 pub struct Draft {
+    id: EventId,
+    at: Timestamp,
     content: Content,
     client_message_id: Option<ClientMessageId>,
 }
@@ -33,6 +35,14 @@ impl Sending {
     }
 }
 
+impl Draft {
+    /// The id its event will have, unless it is a retry.
+    #[must_use]
+    pub const fn id(&self) -> EventId {
+        self.id
+    }
+}
+
 impl Chat {
     /// Reads a message as a client sends it.
     ///
@@ -47,7 +57,10 @@ impl Chat {
             .map(ClientMessageId::parse)
             .transpose()
             .map_err(|error| ChatError::text("clientMessageId", error))?;
+        let at = self.clock.now();
         Ok(Draft {
+            id: EventId::generate(at, &self.entropy),
+            at,
             content: self.content(content)?,
             client_message_id,
         })
@@ -216,8 +229,7 @@ impl Chat {
         draft: Draft,
         origin: Option<SessionId>,
     ) -> Result<Sending, ChatError> {
-        let at = self.clock.now();
-        let id = EventId::generate(at, &self.entropy);
+        let Draft { id, at, .. } = draft;
         let client_message_id = match draft.client_message_id {
             Some(chosen) => chosen,
             None => ClientMessageId::parse(&id.to_string())

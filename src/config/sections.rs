@@ -212,8 +212,10 @@ impl Sessions {
         // A message's frame holds the content and a little more; JSON escapes may need more than this, which the
         // default leaves room for.
         let least_frame = limits.content_bytes + 1024;
+        // Backlog goes out while at most half is queued: two of the largest frames must fit, escapes included.
+        let least_outbox = (2 * (6 * limits.content_bytes + 1024)).max(64 * 1024);
         Ok(Self {
-            outbox_bytes: reader.number("outbox_bytes", 64 * 1024..=256 * MIB)?,
+            outbox_bytes: reader.number("outbox_bytes", least_outbox..=256 * MIB)?,
             frame_bytes: reader.number("frame_limit", least_frame..=16 * MIB)?,
             ping_interval: reader.duration("ping_interval", seconds(1, 300))?,
             ping_timeout: reader.duration("ping_timeout", seconds(1, 300))?,

@@ -2,6 +2,7 @@
 //! lost, and nothing is repeated that was proved received. Knows the hub and the cursors; what follows is the process's
 //! own end.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,28 +16,40 @@ use super::session::Session;
 
 /// The share of the grace over which sessions are spread; the rest is for the last ones' proofs and for storing.
 const SPREAD: f64 = 0.6;
+/// What is left of the grace for storing what was proved last.
+const RESERVE: Duration = Duration::from_secs(3);
 /// How long one session's last answers and proofs are waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How often they are looked at. Nothing wakes on "everything is proved", and a drain is rare.
 const LOOK: Duration = Duration::from_millis(20);
 
 impl Hub {
-    /// Ends every session, each at a random moment before about half of the time to the deadline has passed; resolves
-    /// when all have ended, at the deadline at the latest.
+    /// Ends every session, each at a random moment in about half of the time to the deadline; those that come late at
+    /// once. Resolves when all have ended, some seconds before the deadline at the latest: what they proved is stored
+    /// after that.
     pub async fn drain(self: &Arc<Self>, deadline: Instant) {
-        let window = deadline
+        self.refuse_new();
+        let end = deadline.checked_sub(RESERVE).unwrap_or(deadline);
+        let mut window = end
             .saturating_duration_since(Instant::now())
             .mul_f64(SPREAD);
-        for session in self.sessions() {
-            let after = self.jitter(window);
-            tell(&session, after);
-            let hub = Arc::clone(self);
-            tokio::spawn(async move { hub.hand_over(&session, after).await });
-        }
-        while self.session_count() > 0 && Instant::now() < deadline {
+        let mut scheduled = HashSet::new();
+        while Instant::now() < end {
+            let sessions = self.sessions();
+            if sessions.is_empty() {
+                return;
+            }
+            for session in sessions {
+                if scheduled.insert(session.id()) {
+                    let after = self.jitter(window);
+                    tell(&session, after);
+                    let hub = Arc::clone(self);
+                    tokio::spawn(async move { hub.hand_over(&session, after).await });
+                }
+            }
+            window = Duration::ZERO;
             sleep(LOOK).await;
         }
-        // Whoever came while we were draining, or did not end in time.
         for session in self.sessions() {
             session.close(Reason::Draining);
         }
@@ -46,7 +59,7 @@ impl Hub {
         sleep(after).await;
         self.withdraw(session);
         let patience = Instant::now() + PATIENCE;
-        while !(session.is_settled() && session.is_idle()) && !session.is_closed() {
+        while !(session.is_closed() || session.is_settled() && session.is_idle()) {
             if Instant::now() >= patience {
                 break;
             }

@@ -152,6 +152,7 @@ fn decode_event(mut bytes: Bytes) -> Option<Offer> {
         conversation,
         seq,
         effect,
+        id: None,
         origin,
         encoded,
     })
@@ -268,6 +269,7 @@ mod tests {
             conversation,
             seq: Seq::new(42),
             effect,
+            id: None,
             origin,
             encoded,
         }

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::outbox::Frame;
-use crate::domain::{Body, ConversationId, Event, Seq, SessionId, UserId};
+use crate::domain::{Body, ConversationId, Event, EventId, Seq, SessionId, UserId};
+use crate::metrics::ByProtocol;
 use crate::wire;
 
 /// How one protocol writes a named JSON object.
@@ -15,6 +16,17 @@ pub struct Encoding {
     pub slot: usize,
     /// Writes the name and the JSON text of an object as one frame.
     pub encode: fn(&str, &[u8]) -> Frame,
+}
+
+impl Encoding {
+    /// What is counted for its protocol.
+    #[must_use]
+    pub fn of<'a, T>(&self, each: &'a ByProtocol<T>) -> &'a T {
+        match self.slot {
+            0 => &each.socketio,
+            _ => &each.websocket,
+        }
+    }
 }
 
 /// How many encodings there are: Socket.IO and WebSocket.
@@ -99,6 +111,8 @@ pub struct Offer {
     pub seq: Seq,
     /// What it does to who receives later ones.
     pub effect: Effect,
+    /// The event's id, when it did not come over the bus.
+    pub id: Option<EventId>,
     /// The session whose request it was, when that is known (D19).
     pub origin: Option<SessionId>,
     /// What is written.
@@ -114,15 +128,15 @@ impl Offer {
             conversation: event.conversation,
             seq: event.seq,
             effect: Effect::of(&event.body),
+            id: Some(event.id),
             origin,
             encoded: Encoded::new(name, Bytes::from(json)),
         })
     }
 
-    /// Whether this session does not get it because the answer to its request shows it already: only in direct
-    /// conversations, as in the seed.
+    /// Whether it is a direct message: these are not given to the session that sent them, as in the seed.
     #[must_use]
-    pub fn is_answer_to(&self, session: SessionId) -> bool {
-        self.origin == Some(session) && matches!(self.conversation, ConversationId::Direct(..))
+    pub fn is_direct_message(&self) -> bool {
+        self.encoded.name == "receive_message"
     }
 }

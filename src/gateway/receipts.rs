@@ -1,9 +1,9 @@
 //! What one session was given and what of it is proved received (D28), and the sends of its own whose answer is the
 //! offer (D29). Knows neither the outbox nor the cursors; the session asks it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use crate::domain::{ConversationId, Seq};
+use crate::domain::{ConversationId, EventId, Seq};
 
 /// How many marks may wait for their proof; the outbox has at most one ping on its way and coalesces the others.
 const MARKS: usize = 4;
@@ -18,6 +18,9 @@ pub(super) struct Receipts<Mark> {
     given: Heads,
     /// Given before a mark whose proof has not arrived.
     marked: VecDeque<(Mark, Heads)>,
+    /// Direct messages this session is sending, until they are answered: the log may show one before the committer
+    /// says where it is.
+    expected: HashSet<EventId>,
     /// Own sends in direct conversations that are committed but not yet both answered and passed.
     own: BTreeMap<(ConversationId, Seq), Own>,
 }
@@ -27,6 +30,7 @@ impl<Mark> Default for Receipts<Mark> {
         Self {
             given: Heads::new(),
             marked: VecDeque::new(),
+            expected: HashSet::new(),
             own: BTreeMap::new(),
         }
     }
@@ -34,6 +38,7 @@ impl<Mark> Default for Receipts<Mark> {
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Own {
+    id: Option<EventId>,
     answered: bool,
     passed: bool,
 }
@@ -102,9 +107,48 @@ impl<Mark: Ord> Receipts<Mark> {
         self.given.is_empty() && self.marked.is_empty()
     }
 
+    /// The session is sending this message.
+    pub(super) fn expect(&mut self, id: EventId) {
+        self.expected.insert(id);
+    }
+
+    /// It is answered.
+    pub(super) fn expect_no_more(&mut self, id: EventId) {
+        self.expected.remove(&id);
+        // An answer that came too late shows nothing: without it the event counts as given.
+        for own in self.own.values_mut().filter(|own| own.id == Some(id)) {
+            own.answered = true;
+        }
+        self.own.retain(|_, own| !(own.answered && own.passed));
+    }
+
+    /// An event with this id passes: when it is expected, it is the session's own from now on.
+    pub(super) fn recognise(&mut self, conversation: ConversationId, seq: Seq, id: EventId) {
+        if self.expected.remove(&id) {
+            self.own_committed(conversation, seq, Some(id));
+        }
+    }
+
+    /// Everything up to here was acknowledged by the client.
+    pub(super) fn acknowledge(&mut self, conversation: ConversationId, seq: Seq) {
+        if self
+            .given
+            .get(&conversation)
+            .is_some_and(|given| *given <= seq)
+        {
+            self.given.remove(&conversation);
+        }
+    }
+
     /// A send of this session was committed; its answer is not written yet.
-    pub(super) fn own_committed(&mut self, conversation: ConversationId, seq: Seq) {
-        self.own.entry((conversation, seq)).or_default();
+    pub(super) fn own_committed(
+        &mut self,
+        conversation: ConversationId,
+        seq: Seq,
+        id: Option<EventId>,
+    ) {
+        let own = self.own.entry((conversation, seq)).or_default();
+        own.id = own.id.or(id);
     }
 
     /// Its answer was written, or nobody wants one.
@@ -184,7 +228,7 @@ mod tests {
     #[test]
     fn d29_a_send_counts_as_given_only_once_its_answer_is_written() {
         let mut receipts = Receipts::<u64>::default();
-        receipts.own_committed(conversation(1), Seq::new(4));
+        receipts.own_committed(conversation(1), Seq::new(4), None);
         assert!(receipts.own_passes(conversation(1), Seq::new(4)));
         receipts.give(conversation(1), Seq::new(4));
         receipts.mark(1);
@@ -198,7 +242,7 @@ mod tests {
     fn an_own_send_is_forgotten_when_answered_and_passed_in_either_order() {
         let mut receipts = Receipts::<u64>::default();
         for order in [true, false] {
-            receipts.own_committed(conversation(1), Seq::new(4));
+            receipts.own_committed(conversation(1), Seq::new(4), None);
             for step in [order, !order] {
                 match step {
                     true => receipts.own_answered(conversation(1), Seq::new(4)),

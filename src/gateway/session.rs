@@ -8,20 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use metrics::Counter;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::offer::{Encoded, Encoding, Offer};
 use super::outbox::{Frame, Mark, Outbox, Reason};
 use super::pacer::Pacer;
-use super::receipts::{Heads, Receipts};
-use crate::domain::{ConversationId, Seq, SessionId, Timestamp, UserId};
+use super::receipts::Receipts;
+use crate::domain::{ConversationId, EventId, Seq, SessionId, Timestamp, UserId};
 
 /// The shortest time between two marks of one session (D28: at most one ping a second).
 const MARK_EVERY: Duration = Duration::from_secs(1);
-/// Of how many logs that ended for the user the end is remembered. Beyond it they are forgotten, which may repeat events
-/// that the client did not acknowledge.
-const ENDED: usize = 1000;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -31,6 +29,7 @@ pub struct Session {
     encoding: &'static Encoding,
     outbox: Outbox,
     pacer: Arc<Pacer>,
+    deliveries: Counter,
     /// Cursors move by proof of receipt (`ack: "auto"`) rather than by the client's word.
     is_auto: AtomicBool,
     /// When its token expires, in milliseconds since the epoch.
@@ -50,16 +49,40 @@ impl Drop for Unanswered {
     }
 }
 
+/// A direct message that is being sent, until its answer is written.
+#[derive(Debug)]
+pub struct Expectation {
+    session: Arc<Session>,
+    id: EventId,
+}
+
+impl Expectation {
+    /// The answer is written: it says that the message is stored there.
+    pub fn answered(&self, conversation: ConversationId, seq: Seq) {
+        self.session
+            .state
+            .lock()
+            .receipts
+            .own_answered(conversation, seq);
+    }
+}
+
+impl Drop for Expectation {
+    fn drop(&mut self) {
+        self.session.state.lock().receipts.expect_no_more(self.id);
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     joined: bool,
     /// It is being handed over to another gateway: no new conversations.
     withdrawn: bool,
     places: HashMap<ConversationId, Place>,
+    /// Conversations it was told of again while it was finding out about them.
+    again: HashSet<ConversationId>,
     /// Where this device wants to resume (D30), until it does.
     resume: HashMap<ConversationId, Seq>,
-    /// Logs that ended for the user while the session was given them, and where: what follows begins behind.
-    ended: HashMap<ConversationId, Seq>,
     receipts: Receipts<Mark>,
     last_mark: Option<Instant>,
     watching: HashSet<UserId>,
@@ -70,8 +93,10 @@ struct State {
 pub enum Place {
     /// It reads the log, and was given everything up to here. None: where it begins is not known yet.
     CatchingUp(Option<Seq>),
-    /// It is attached to the topic, which knows its position.
-    Attached,
+    /// It is attached to the topic, from this seq on: the topic knows how far it is.
+    Attached(Seq),
+    /// It was given everything that is its user's, up to here.
+    Ended(Seq),
 }
 
 /// What a new session is made of.
@@ -91,14 +116,25 @@ pub struct NewSession {
     pub is_auto: bool,
 }
 
+impl State {
+    /// Whether an event is the session's own send, and its answer shows it.
+    fn is_own(&mut self, offer: &Offer) -> bool {
+        if let Some(id) = offer.id {
+            self.receipts.recognise(offer.conversation, offer.seq, id);
+        }
+        self.receipts.own_passes(offer.conversation, offer.seq)
+    }
+}
+
 impl Session {
-    pub(super) fn new(new: NewSession, pacer: Arc<Pacer>) -> Arc<Self> {
+    pub(super) fn new(new: NewSession, pacer: Arc<Pacer>, deliveries: Counter) -> Arc<Self> {
         Arc::new(Self {
             id: new.id,
             user: new.user,
             encoding: new.encoding,
             outbox: new.outbox,
             pacer,
+            deliveries,
             is_auto: AtomicBool::new(new.is_auto),
             expires_at: AtomicI64::new(new.expires_at.millis()),
             unanswered: AtomicUsize::new(0),
@@ -116,6 +152,18 @@ impl Session {
     #[must_use]
     pub fn user(&self) -> UserId {
         self.user
+    }
+
+    /// How its protocol writes.
+    #[must_use]
+    pub fn encoding(&self) -> &'static Encoding {
+        self.encoding
+    }
+
+    /// Why it has ended, if it has.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        self.outbox.reason()
     }
 
     /// When its token expires.
@@ -174,30 +222,38 @@ impl Session {
         self.write(encoded.frame(self.encoding));
     }
 
-    /// Gives an event: writes it, unless the answer to the session's own request shows it already (D19, D29).
+    /// Gives an event: writes it, unless the answer to the session's own request shows it (D19, D29).
     pub(super) fn give(self: &Arc<Self>, offer: &Offer) {
-        let is_direct = matches!(offer.conversation, ConversationId::Direct(..));
         let mut state = self.state.lock();
-        let is_own = is_direct && state.receipts.own_passes(offer.conversation, offer.seq);
-        if !is_own && !offer.is_answer_to(self.id) {
+        if !(offer.is_direct_message() && state.is_own(offer)) {
+            self.deliveries.increment(1);
             self.write_encoded(&offer.encoded);
         }
-        if self.is_auto() && state.receipts.give(offer.conversation, offer.seq) {
+        let is_first = state.receipts.give(offer.conversation, offer.seq);
+        if is_first && self.is_auto() {
             self.pacer.wants_mark(self);
         }
     }
 
-    /// A send of this session was committed, and will be answered.
-    pub(super) fn own_committed(&self, conversation: ConversationId, seq: Seq) {
-        let mut state = self.state.lock();
-        if state.places.contains_key(&conversation) {
-            state.receipts.own_committed(conversation, seq);
+    /// The session is about to send a direct message with this event id.
+    #[must_use]
+    pub fn expect(self: &Arc<Self>, id: EventId) -> Expectation {
+        self.state.lock().receipts.expect(id);
+        Expectation {
+            session: Arc::clone(self),
+            id,
         }
     }
 
-    /// The answer to a send was written (or the sender wants none).
-    pub fn own_answered(&self, conversation: ConversationId, seq: Seq) {
-        self.state.lock().receipts.own_answered(conversation, seq);
+    /// The client says that it has everything up to here.
+    pub(super) fn acknowledged(&self, conversation: ConversationId, seq: Seq) {
+        self.state.lock().receipts.acknowledge(conversation, seq);
+    }
+
+    /// A send of this session was committed, and will be answered.
+    pub(super) fn own_committed(&self, conversation: ConversationId, seq: Seq, id: EventId) {
+        let mut state = self.state.lock();
+        state.receipts.own_committed(conversation, seq, Some(id));
     }
 
     /// Counts a request until the value is dropped: when its answer has been written.
@@ -225,8 +281,10 @@ impl Session {
 
     /// Marks what was given at once: the session is about to end.
     pub(super) fn mark_now(&self) {
-        self.state.lock().last_mark = None;
-        self.mark_if_due(Instant::now());
+        if self.is_auto() {
+            self.state.lock().last_mark = None;
+            self.mark_if_due(Instant::now());
+        }
     }
 
     /// Marks what was given, unless it did so less than a second ago. True when there is something left to mark.
@@ -243,15 +301,19 @@ impl Session {
         state.receipts.has_unmarked()
     }
 
-    /// Everything before this mark was received: the cursors that move.
-    pub(super) fn prove(&self, mark: Mark) -> Heads {
-        self.state.lock().receipts.prove(&mark)
+    /// Everything before this mark was received: hands on the cursors that move.
+    pub(super) fn prove(&self, mark: Mark, mut proved: impl FnMut(ConversationId, Seq)) {
+        // Under the lock: whoever finds the session settled finds the proof handed on (D33).
+        let mut state = self.state.lock();
+        for (conversation, seq) in state.receipts.prove(&mark) {
+            proved(conversation, seq);
+        }
     }
 
-    /// Whether everything given is proved received (always, when the client acknowledges by itself).
+    /// Whether everything given is proved received, or acknowledged by the client.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        !self.is_auto() || self.state.lock().receipts.is_settled()
+        self.state.lock().receipts.is_settled()
     }
 
     /// Marks the session as joined; false when it was already.
@@ -287,17 +349,43 @@ impl Session {
 
     /// Whether it has to do with a conversation.
     pub(super) fn knows(&self, conversation: ConversationId) -> bool {
-        self.place(conversation).is_some()
+        matches!(
+            self.place(conversation),
+            Some(Place::CatchingUp(_) | Place::Attached(_))
+        )
     }
 
     /// Notes a conversation as one to catch up with; false when it is known already.
     pub(super) fn begin(&self, conversation: ConversationId) -> bool {
         let mut state = self.state.lock();
-        let is_new = !state.withdrawn && !state.places.contains_key(&conversation);
-        if is_new {
-            state.places.insert(conversation, Place::CatchingUp(None));
+        let given = match state.places.get(&conversation) {
+            None => None,
+            Some(Place::Ended(seq)) => Some(*seq),
+            Some(Place::CatchingUp(_)) => {
+                state.again.insert(conversation);
+                return false;
+            }
+            Some(Place::Attached(_)) => return false,
+        };
+        if state.withdrawn {
+            return false;
         }
-        is_new
+        state.places.insert(conversation, Place::CatchingUp(given));
+        true
+    }
+
+    /// Whether it was told of a conversation again while it was finding out about it; told once.
+    pub(super) fn take_again(&self, conversation: ConversationId) -> bool {
+        self.state.lock().again.remove(&conversation)
+    }
+
+    /// The last seq given to it, while the topic does not know.
+    pub(super) fn given(&self, conversation: ConversationId) -> Option<Seq> {
+        match self.place(conversation)? {
+            Place::CatchingUp(seq) => seq,
+            Place::Ended(seq) => Some(seq),
+            Place::Attached(_) => None,
+        }
     }
 
     /// Moves on in a conversation that it catches up with.
@@ -306,25 +394,13 @@ impl Session {
     }
 
     pub(super) fn set_place(&self, conversation: ConversationId, place: Place) {
-        if let Some(current) = self.state.lock().places.get_mut(&conversation) {
+        let mut state = self.state.lock();
+        if matches!(place, Place::Attached(_)) {
+            state.again.remove(&conversation);
+        }
+        if let Some(current) = state.places.get_mut(&conversation) {
             *current = place;
         }
-    }
-
-    /// Forgets a conversation whose log ended for the user with an event that was given.
-    pub(super) fn finish(&self, conversation: ConversationId, end: Seq) {
-        let mut state = self.state.lock();
-        if state.ended.len() >= ENDED {
-            state.ended.clear();
-        }
-        state.ended.insert(conversation, end);
-        state.places.remove(&conversation);
-    }
-
-    /// Where a conversation ended for the user while the session was given it; zero when it did not.
-    pub(super) fn ended_at(&self, conversation: ConversationId) -> Seq {
-        let ended = self.state.lock().ended.get(&conversation).copied();
-        ended.unwrap_or_default()
     }
 
     /// Forgets a conversation.

@@ -82,7 +82,7 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
     (RESYNC_SECONDS, Histogram, "One resync."),
     (BUS_PUBLISHED, Counter, "Payloads published to other gateways."),
     (BUS_RECEIVED, Counter, "Payloads heard from gateways, this one included."),
-    (BUS_DROPPED, Counter, "Payloads dropped, because the bus was away or too slow; resyncs make up for them."),
+    (BUS_DROPPED, Counter, "Times payloads published here may have been lost; heads are published again then."),
     (HEADS_REPUBLISHED, Counter, "Recent heads published again after a doubt."),
     (CURSOR_MOVES, Counter, "Cursor moves stored."),
     (LEASES_LOST, Counter, "Times this gateway's lease ended under it."),

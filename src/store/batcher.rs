@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::{Run, RunOutcome, Stop, Store};
+use crate::metrics::Metrics;
 
 /// How many batches may be on their way at once: one being committed while the next is being sent.
 const SLOTS: usize = 2;
@@ -22,6 +24,7 @@ pub(super) struct Batcher {
     store: Arc<dyn Store>,
     queue: Mutex<Queue>,
     tracker: TaskTracker,
+    metrics: Metrics,
 }
 
 #[derive(Default)]
@@ -36,11 +39,12 @@ struct Waiting {
 }
 
 impl Batcher {
-    pub(super) fn new(store: Arc<dyn Store>, tracker: TaskTracker) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, tracker: TaskTracker, metrics: Metrics) -> Self {
         Self {
             store,
             queue: Mutex::default(),
             tracker,
+            metrics,
         }
     }
 
@@ -89,7 +93,11 @@ impl Batcher {
             .into_iter()
             .map(|waiting| (waiting.run, waiting.answer))
             .unzip();
+        let events: usize = runs.iter().map(|run| run.messages.len()).sum();
+        let begun = Instant::now();
         let outcomes = self.store.append(runs).await;
+        self.metrics.commit_batch.record(events as f64);
+        self.metrics.commit_seconds.record(begun.elapsed());
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // Whoever has gone does not need the outcome.
             let _ = answer.send(outcome);

@@ -261,7 +261,14 @@ async fn another_origin_is_let_in_only_when_configured() {
     assert_eq!(answer.header("access-control-allow-origin"), "");
 
     let allowed_origins = vec![HeaderValue::from_static("https://chat.example")];
-    let open = Server::with(ApiConfig { allowed_origins }, Limits::default()).await;
+    let open = Server::with(
+        ApiConfig {
+            allowed_origins,
+            ..ApiConfig::default()
+        },
+        Limits::default(),
+    )
+    .await;
     let answer = open.send(preflight()).await;
     assert_eq!(
         answer.header("access-control-allow-origin"),

@@ -136,6 +136,7 @@ fn ports(
         announced.clone(),
         Arc::new(Frontier::default()),
         Arc::clone(&entropy),
+        hobnob::metrics::Metrics::none(),
     );
     Ports {
         store: Arc::clone(store),

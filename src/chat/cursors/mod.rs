@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Announce, ChatError};
 use crate::domain::{ConversationId, Seq, UserId};
+use crate::metrics::Metrics;
 use crate::store::{CursorMove, Store};
 use notices::Notices;
 
@@ -32,6 +33,7 @@ type Waiter = oneshot::Sender<Result<(), ChatError>>;
 pub struct Cursors {
     store: Arc<dyn Store>,
     notices: Notices,
+    metrics: Metrics,
     state: Mutex<State>,
     wake: Notify,
     flushed: Notify,
@@ -42,6 +44,8 @@ struct State {
     moves: HashMap<(ConversationId, UserId), Places>,
     waiters: Vec<Waiter>,
     in_flight: bool,
+    /// How many flushes have ended.
+    flushes: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -53,10 +57,11 @@ struct Places {
 impl Cursors {
     /// Cursors kept in this store; moves are announced once stored.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, announce: Arc<dyn Announce>) -> Self {
+    pub fn new(store: Arc<dyn Store>, announce: Arc<dyn Announce>, metrics: Metrics) -> Self {
         Self {
             notices: Notices::new(Arc::clone(&store), announce),
             store,
+            metrics,
             state: Mutex::default(),
             wake: Notify::new(),
             flushed: Notify::new(),
@@ -118,13 +123,15 @@ impl Cursors {
 
     /// Resolves when everything known at the call is stored, or the store refused it once.
     pub async fn settle(&self) {
+        let goal = {
+            let state = self.state.lock();
+            // What is in flight was taken before the call; what waits goes with the flush after it.
+            state.flushes + u64::from(state.in_flight) + u64::from(!state.moves.is_empty())
+        };
         loop {
             let flushed = self.flushed.notified();
-            {
-                let state = self.state.lock();
-                if state.moves.is_empty() && !state.in_flight {
-                    return;
-                }
+            if self.state.lock().flushes >= goal {
+                return;
             }
             self.wake.notify_one();
             flushed.await;
@@ -142,12 +149,13 @@ impl Cursors {
             let _ = stop.run_until_cancelled(woken).await;
             self.flush().await;
         }
+        self.flush().await;
     }
 
     async fn flush(&self) {
         let (moves, waiters) = {
             let mut state = self.state.lock();
-            state.in_flight = !state.moves.is_empty();
+            state.in_flight = true;
             (
                 std::mem::take(&mut state.moves),
                 std::mem::take(&mut state.waiters),
@@ -160,14 +168,21 @@ impl Cursors {
         let mut result = Ok(());
         for batch in moves.chunks(BATCH) {
             match self.store.move_cursors(batch).await {
-                Ok(()) => self.notices.stored(batch),
+                Ok(()) => {
+                    self.metrics.cursor_moves.increment(batch.len() as u64);
+                    self.notices.stored(batch);
+                }
                 Err(error) => {
                     self.put_back(batch);
                     result = Err(ChatError::from(error));
                 }
             }
         }
-        self.state.lock().in_flight = false;
+        {
+            let mut state = self.state.lock();
+            state.in_flight = false;
+            state.flushes += 1;
+        }
         for waiter in waiters {
             let _ = waiter.send(result.clone());
         }

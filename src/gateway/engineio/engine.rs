@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::request::{Checked, Refusal, Transport, check};
 use super::session::{Session, Stage, run};
+use super::upgrade::Claim;
 use super::{
     EngineApp, EngineConfig, EngineHandler, EngineSocket, packet, polling, upgrade, websocket,
 };
@@ -201,8 +202,14 @@ impl Engine {
     async fn upgrade(&self, session: Arc<Session>, mut parts: Parts) -> Result<Response, Refusal> {
         let upgrade = self.accept(&mut parts).await?;
         let token = self.0.tasks.token();
+        let farewell = self.0.config.farewell;
+        // Claimed before the answer, so that a poll sent after it finds the session on its way.
+        let claim = Claim::take(session);
         Ok(upgrade.on_upgrade(async move |socket| {
-            upgrade::upgrade(session, socket).await;
+            match claim {
+                Some(claim) => upgrade::upgrade(claim, socket).await,
+                None => upgrade::refuse(farewell, socket).await,
+            }
             drop(token);
         }))
     }

@@ -58,6 +58,10 @@ impl Payload {
         }
     }
 
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn into_body(self) -> String {
         self.0
     }

@@ -9,12 +9,12 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::packet;
 use super::payload::Payload;
 use super::request::Refusal;
-use super::session::{Post, Session, Stage};
+use super::session::{Link, Post, Session, Stage};
 use crate::gateway::outbox::{Pings, Reason};
 
 /// Answers a poll: waits until there is something to say.
@@ -30,12 +30,29 @@ pub(super) async fn poll(
         let signal = session.outbox().write_signal();
         tokio::pin!(signal);
         signal.as_mut().enable();
-        if let Some(body) = answer(&session) {
-            turn.complete = true;
-            return Ok(text(body));
+        match answer(&session, turn.stage) {
+            Answer::Body(body) => {
+                turn.complete = true;
+                return Ok(text(body));
+            }
+            Answer::Refused => {
+                turn.complete = true;
+                return Err(Refusal::BadRequest);
+            }
+            Answer::Wait => signal.await,
+            Answer::WaitUntil(moment) => {
+                let _ = timeout_at(moment, signal).await;
+            }
         }
-        signal.await;
     }
+}
+
+/// What a poll is answered.
+enum Answer {
+    Body(String),
+    Refused,
+    Wait,
+    WaitUntil(Instant),
 }
 
 /// Handles a body of packets; the answer comes when the application has handled them all.
@@ -62,7 +79,7 @@ pub(super) async fn post(session: Arc<Session>, body: Body) -> Result<Response, 
 fn hand_over(session: &Session, body: Bytes) -> Result<oneshot::Receiver<bool>, Refusal> {
     let (done, outcome) = oneshot::channel();
     let mut link = session.link.lock();
-    check_stage(session, link.stage)?;
+    check_alive(session, &link)?;
     if session.outbox().is_closed() {
         return Err(Refusal::SessionUnknown);
     }
@@ -77,13 +94,15 @@ fn hand_over(session: &Session, body: Bytes) -> Result<oneshot::Receiver<bool>, 
 struct Turn {
     session: Arc<Session>,
     is_poll: bool,
+    /// The session's stage when the request came.
+    stage: Stage,
     complete: bool,
 }
 
 impl Turn {
     fn poll(session: Arc<Session>, timestamp: Option<String>) -> Result<Self, Refusal> {
         let mut link = session.link.lock();
-        check_stage(&session, link.stage)?;
+        check_alive(&session, &link)?;
         let timestamp = timestamp.map(String::into_boxed_str);
         // The same poll again: the answer to the first, and what was in it, never arrived.
         let is_repeated = timestamp.is_some() && link.last_poll == timestamp;
@@ -98,18 +117,20 @@ impl Turn {
         }
         link.polling = true;
         link.last_poll = timestamp;
+        let stage = link.stage;
         drop(link);
         session.outbox().prove_taken();
         Ok(Self {
             session,
             is_poll: true,
+            stage,
             complete: false,
         })
     }
 
     fn post(session: Arc<Session>) -> Result<Self, Refusal> {
         let mut link = session.link.lock();
-        check_stage(&session, link.stage)?;
+        check_alive(&session, &link)?;
         if session.outbox().is_closed() {
             return Err(Refusal::SessionUnknown);
         }
@@ -119,10 +140,12 @@ impl Turn {
             return Err(Refusal::BadRequest);
         }
         link.posting = true;
+        let stage = link.stage;
         drop(link);
         Ok(Self {
             session,
             is_poll: false,
+            stage,
             complete: false,
         })
     }
@@ -143,46 +166,68 @@ impl Drop for Turn {
     }
 }
 
-fn check_stage(session: &Session, stage: Stage) -> Result<(), Refusal> {
+fn check_alive(session: &Session, link: &Link) -> Result<(), Refusal> {
     match session.outbox().reason() {
-        Some(reason) if !reason.is_graceful() => Err(Refusal::SessionUnknown),
-        _ if stage == Stage::WebSocket => Err(Refusal::BadRequest),
+        Some(reason) if !reason.is_graceful() && !link.goodbye => Err(Refusal::SessionUnknown),
+        _ if link.stage == Stage::WebSocket => Err(Refusal::BadRequest),
         _ => Ok(()),
     }
 }
 
-/// What a poll is answered now, if anything. Decided under the link's lock, so that nothing is taken for a poll once
-/// the session is on its WebSocket.
-fn answer(session: &Session) -> Option<String> {
+/// Looks for an answer. Decided under the link's lock, so that nothing is taken for a poll once the session is on its
+/// WebSocket. `arrived` is the stage at which the poll came.
+fn answer(session: &Session, arrived: Stage) -> Answer {
     let mut link = session.link.lock();
     if link.stage == Stage::WebSocket {
-        return Some(packet::NOOP.to_owned());
+        // Overtaken by the upgrade: an older poll is released, one that came beside the WebSocket is refused.
+        return match arrived {
+            Stage::Polling => Answer::Body(packet::NOOP.to_owned()),
+            _ => Answer::Refused,
+        };
     }
-    let mut payload = Payload::default();
-    let batch = session
-        .outbox()
-        .try_take(session.config.max_payload, Pings::HeartbeatOnly);
-    let is_empty = batch.is_none();
-    for frame in batch.iter().flat_map(|batch| &batch.frames) {
-        payload.frame(frame);
-    }
-    if batch.is_some_and(|batch| batch.ping) {
-        payload.packet(packet::PING);
-    }
+    let mut payload = take(session);
     match session.outbox().reason() {
         // The client asked for the end itself: its poll is merely released.
-        Some(Reason::TransportClosed) => payload.packet(packet::NOOP),
+        Some(Reason::TransportClosed) => link.tell(session, &mut payload, packet::NOOP),
         Some(_) if session.outbox().queued_bytes() == 0 => {
-            payload.packet(packet::CLOSE);
-            link.told = true;
-            session.outbox().wake_session();
+            link.tell(session, &mut payload, packet::CLOSE);
         }
         Some(_) => {}
-        None if is_empty && link.stage == Stage::Probed => payload.packet(packet::NOOP),
-        None if is_empty => return None,
-        None => {}
+        None if !payload.is_empty() => {}
+        None => match link.stage {
+            Stage::Probed { release_from } if release_from > Instant::now() => {
+                return Answer::WaitUntil(release_from);
+            }
+            Stage::Probed { .. } => payload.packet(packet::NOOP),
+            _ => return Answer::Wait,
+        },
     }
-    Some(payload.into_body())
+    Answer::Body(payload.into_body())
+}
+
+impl Link {
+    /// The last packet of the session.
+    fn tell(&mut self, session: &Session, payload: &mut Payload, packet: &str) {
+        payload.packet(packet);
+        self.told = true;
+        session.outbox().wake_session();
+    }
+}
+
+/// What waits in the outbox, as a payload.
+fn take(session: &Session) -> Payload {
+    let mut payload = Payload::default();
+    let max_bytes = session.config.max_payload;
+    let Some(batch) = session.outbox().try_take(max_bytes, Pings::HeartbeatOnly) else {
+        return payload;
+    };
+    for frame in &batch.frames {
+        payload.frame(frame);
+    }
+    if batch.ping {
+        payload.packet(packet::PING);
+    }
+    payload
 }
 
 async fn read(session: &Session, body: Body) -> Result<Bytes, Refusal> {

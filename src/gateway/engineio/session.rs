@@ -8,7 +8,7 @@ use axum::extract::ws::WebSocket;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::packet::{InvalidPacket, Packet};
 use super::payload::{Part, decode};
@@ -31,8 +31,8 @@ pub(super) enum Stage {
     Polling,
     /// A WebSocket is open beside the polling and has not probed yet.
     Claimed,
-    /// The probe was answered: every poll is ended at once, so that the client can stop polling.
-    Probed,
+    /// The probe was answered: from this moment on every poll is ended, so that the client can stop polling.
+    Probed { release_from: Instant },
     /// Polls and posts are refused from here on.
     WebSocket,
 }
@@ -51,6 +51,8 @@ pub(super) struct Link {
     pub(super) post: Option<Post>,
     /// The WebSocket the session continues on.
     pub(super) upgraded: Option<Box<WebSocket>>,
+    /// The client said goodbye: its poll, pending or still on its way, is released.
+    pub(super) goodbye: bool,
     /// The client was told of the end.
     pub(super) told: bool,
 }
@@ -139,7 +141,10 @@ impl Session {
         match packet {
             Ok(Packet::Message(text)) => self.deliver(handler, Message::Text(text)).await,
             Ok(Packet::Pong) => self.outbox.pong(),
-            Ok(Packet::Close) => self.outbox.close(Reason::TransportClosed),
+            Ok(Packet::Close) => {
+                self.link.lock().goodbye = true;
+                self.outbox.close(Reason::TransportClosed);
+            }
             Ok(Packet::Upgrade | Packet::Noop) => {}
             // Since version 4 only the server pings.
             Ok(Packet::Ping(_)) | Err(InvalidPacket) => self.outbox.close(Reason::ProtocolError),
@@ -225,12 +230,16 @@ async fn handle_parts(session: &Session, handler: &mut dyn EngineHandler, body: 
     }
 }
 
-/// The end of a polling session: a graceful one waits a little for the poll that carries the rest away.
+/// The end of a polling session: a graceful one waits a little for the poll that carries the rest away, or is released.
 async fn say_farewell(session: &Session, handler: &mut dyn EngineHandler) {
     let reason = session.outbox.closed().await;
     handler.closed(reason).await;
-    session.link.lock().drop_news();
-    if reason.is_graceful() {
+    let goodbye = {
+        let mut link = session.link.lock();
+        link.drop_news();
+        link.goodbye
+    };
+    if goodbye || reason.is_graceful() {
         let _ = timeout(session.config.farewell, told(session)).await;
     }
 }

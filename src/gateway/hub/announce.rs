@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::super::envelope::{self, Passing};
 use super::super::offer::{Effect, Encoded, Offer};
+use super::super::session::Session;
 use super::{Hub, channels_of};
 use crate::bus::Channel;
 use crate::chat::Announce;
@@ -21,19 +22,24 @@ pub struct HubAnnouncer(pub Arc<Hub>);
 impl Announce for HubAnnouncer {
     fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>) {
         let offer = Offer::of(event, origin);
-        if let Some(session) = origin.and_then(|origin| self.0.session(origin))
-            && matches!(event.conversation, ConversationId::Direct(..))
+        if offer.is_direct_message()
+            && let Some(session) = origin.and_then(|origin| self.0.session(origin))
         {
-            session.own_committed(event.conversation, event.seq);
+            self.0.note_own(&session, event);
         }
         self.0.heads.note(event.conversation, event.seq);
         let payload = envelope::encode_event(&offer);
         let lane = lane(event.conversation);
         for channel in channels_of(event.conversation) {
+            self.0.metrics.bus_published.increment(1);
             self.0.bus.publish(channel, lane, payload.clone());
         }
         if let Effect::Added(user) = offer.effect {
             self.joined(event.conversation, &[user]);
+        }
+        // A conversation that another gateway opened, while its hint has not arrived (P5).
+        for user in event.conversation.direct_users() {
+            self.0.discover(event.conversation, user);
         }
         self.0.offer(offer);
     }
@@ -58,6 +64,15 @@ impl Announce for HubAnnouncer {
 }
 
 impl Hub {
+    /// A session's own direct message was committed: its answer shows it (D29). For a retry of what the session was
+    /// given before, there is nothing to note.
+    fn note_own(&self, session: &Session, event: &Event) {
+        let position = self.position(session, event.conversation);
+        if position.is_some_and(|position| position < event.seq) {
+            session.own_committed(event.conversation, event.seq, event.id);
+        }
+    }
+
     /// Passes something on to whoever is there in a conversation, on every gateway, except its author's sessions.
     pub(super) fn pass(self: &Arc<Self>, passing: &Passing) {
         let payload = envelope::encode_passing(passing);

@@ -21,18 +21,26 @@ const PAGE: usize = 200;
 const SPANS: usize = 100;
 /// The first and the longest wait after a failed read.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// The first wait for what a stale read does not show.
+const STALE: Duration = Duration::from_millis(10);
 /// How often a read is tried again before the session is closed, to resume elsewhere (D15).
 const TRIES: u32 = 20;
 
 /// Where a device wants to resume, by conversation (D30): overrides the user's cursor, up or down.
 pub type Since = HashMap<ConversationId, Seq>;
 
-/// The answer to a join.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A join that is to be answered, and then delivered.
+#[derive(Debug)]
 pub struct Joined {
     /// The user's rooms.
     pub rooms: Vec<RoomId>,
+    /// What [`Hub::deliver`] starts with, once the answer is written.
+    pub backlog: Backlog,
 }
+
+/// Where a session's delivery begins.
+#[derive(Debug, Default)]
+pub struct Backlog(Vec<Pursuit>);
 
 /// A conversation that a session catches up with.
 #[derive(Debug, Clone, Copy)]
@@ -44,8 +52,7 @@ struct Pursuit {
 }
 
 impl Hub {
-    /// Starts delivery to a session: the backlog, in order, then live events. A second join changes nothing. The
-    /// answer comes before the backlog.
+    /// Prepares delivery to a session, which [`Hub::deliver`] starts. A second join changes nothing.
     ///
     /// # Errors
     /// [`ChatError::Unavailable`] when the store is away; the session may try again.
@@ -53,9 +60,13 @@ impl Hub {
         self: &Arc<Self>,
         session: &Arc<Session>,
         since: Since,
+        is_auto: Option<bool>,
     ) -> Result<Joined, ChatError> {
         let is_first_join = session.join();
         if is_first_join {
+            is_auto
+                .into_iter()
+                .for_each(|is_auto| session.set_auto(is_auto));
             let resume = self.clamp(since).await.inspect_err(|_| session.unjoin())?;
             session.resume_from(resume);
             self.arrive(session).await;
@@ -75,14 +86,20 @@ impl Hub {
         };
         let rooms = rooms_of(&members);
         if !is_first_join {
-            return Ok(Joined { rooms });
+            let backlog = Backlog::default();
+            return Ok(Joined { rooms, backlog });
         }
         let pursuits: Vec<Pursuit> = members
             .iter()
             .filter_map(|member| self.begin(session, member))
             .collect();
-        self.spawn_catch_up(session, pursuits);
-        Ok(Joined { rooms })
+        let backlog = Backlog(pursuits);
+        Ok(Joined { rooms, backlog })
+    }
+
+    /// Starts delivery: the backlog, in order, then live events.
+    pub fn deliver(self: &Arc<Self>, session: &Arc<Session>, backlog: Backlog) {
+        self.spawn_catch_up(session, backlog.0);
     }
 
     /// Where a device wants to resume, but not beyond the logs. The heads are read before the memberships: so no resume
@@ -103,9 +120,9 @@ impl Hub {
     }
 
     /// A session begins to catch up with a conversation it has to do with, unless it does already.
-    fn begin(&self, session: &Session, member: &Member) -> Option<Pursuit> {
+    fn begin(self: &Arc<Self>, session: &Arc<Session>, member: &Member) -> Option<Pursuit> {
         self.pursue(session, member.conversation).then_some(())?;
-        let pursuit = Pursuit::of(member, session.take_resume(member.conversation));
+        let pursuit = Pursuit::of(member, session);
         if pursuit.position >= pursuit.last {
             self.abandon(session, member.conversation);
             return None;
@@ -135,13 +152,15 @@ impl Hub {
         let (hub, session) = (Arc::clone(self), Arc::clone(session));
         self.tracker.spawn(async move {
             let user = session.user();
+            let ended = session.given(conversation);
             let member = hub
                 .persist(&session, || hub.store.member(conversation, user))
                 .await;
+            // A stale read may show a member who was removed: only another joining begins another log (D7).
             let pursuit = member
                 .flatten()
-                .map(|member| Pursuit::of(&member, session.take_resume(conversation)))
-                .map(|pursuit| pursuit.behind(session.ended_at(conversation)));
+                .filter(|member| ended.is_none_or(|ended| member.joined_seq > ended))
+                .map(|member| Pursuit::of(&member, &session));
             match pursuit.filter(|pursuit| pursuit.position < pursuit.last) {
                 Some(pursuit) => hub.catch_up(&session, vec![pursuit]).await,
                 None => hub.abandon(&session, conversation),
@@ -190,6 +209,7 @@ impl Hub {
         if !rooms.is_empty() {
             let _ = self.bus.subscribe(&rooms).await;
         }
+        let mut pause = STALE;
         let mut waiting: VecDeque<Pursuit> = pursuits.into();
         for pursuit in &waiting {
             session.advance(pursuit.conversation, pursuit.position);
@@ -201,8 +221,15 @@ impl Hub {
                 .persist(session, || self.store.events(&spans, PAGE))
                 .await;
             let Some(page) = page else { break };
-            self.give_page(session, &mut waiting, spans.len(), &page)
-                .await;
+            let before = waiting.len();
+            self.give_page(session, &mut waiting, spans.len(), &page);
+            if page.is_empty() && waiting.len() == before {
+                // Published but not shown: a majority read may be stale during an election (D14).
+                tokio::time::sleep(pause + self.entropy.jitter(pause)).await;
+                pause = (pause * 2).min(RETRY.1);
+            } else {
+                pause = STALE;
+            }
         }
         for pursuit in waiting {
             self.abandon(session, pursuit.conversation);
@@ -210,7 +237,7 @@ impl Hub {
     }
 
     /// Gives what was read, and attaches the session to each conversation that was read to its end.
-    async fn give_page(
+    fn give_page(
         self: &Arc<Self>,
         session: &Arc<Session>,
         waiting: &mut VecDeque<Pursuit>,
@@ -227,79 +254,93 @@ impl Hub {
             let Some(mut pursuit) = waiting.pop_front() else {
                 return;
             };
-            let mut has_ended = false;
             while let Some(event) =
                 events.next_if(|event| event.conversation == pursuit.conversation)
             {
-                // A page of long messages is larger than an outbox (D18).
-                session.room().await;
-                has_ended = has_ended || self.give_event(session, &mut pursuit, event);
+                // A page of long messages is more than an outbox holds: the rest is read again (D18).
+                if !session.has_room() || session.is_withdrawn() {
+                    waiting.push_front(pursuit);
+                    return;
+                }
+                if pursuit.position < pursuit.last {
+                    give_event(session, &mut pursuit, event);
+                }
             }
-            if has_ended || pursuit.position >= pursuit.last {
-                self.end(session, pursuit.conversation, pursuit.position);
+            if pursuit.position >= pursuit.last {
+                self.end(session, pursuit);
             } else if unfinished == Some(pursuit.conversation) {
                 waiting.push_front(pursuit);
                 return;
-            } else if !self.attach(session, &mut pursuit) {
+            } else if !self.attach(session, pursuit) {
                 waiting.push_back(pursuit);
             }
         }
     }
 
-    /// Gives one event from the log; true when it is the last one of this user's log.
-    fn give_event(&self, session: &Arc<Session>, pursuit: &mut Pursuit, event: &Event) -> bool {
-        let offer = Offer::of(event, None);
-        session.give(&offer);
-        pursuit.position = event.seq;
-        session.advance(pursuit.conversation, event.seq);
-        offer.effect.ends_for(session.user())
-    }
-
     /// Attaches a session that has read its log to the end; false when there is more by now.
-    fn attach(self: &Arc<Self>, session: &Arc<Session>, pursuit: &mut Pursuit) -> bool {
+    fn attach(self: &Arc<Self>, session: &Arc<Session>, pursuit: Pursuit) -> bool {
         let conversation = pursuit.conversation;
-        let attach = self.topics.open(conversation, |topic| {
+        let (attach, has_gap) = self.topics.open(conversation, |topic| {
             let attach = topic.attach(session, pursuit.position);
-            if attach == Attach::Attached {
-                session.set_place(conversation, Place::Attached);
+            if let Attach::Attached(from) = attach {
+                session.set_place(conversation, Place::Attached(from));
                 topic.catching_up = topic.catching_up.saturating_sub(1);
             }
             (attach, topic.hear(pursuit.position))
         });
+        if has_gap {
+            self.repair(conversation);
+        }
         match attach {
-            (Attach::Attached, has_gap) => {
-                if has_gap {
-                    self.repair(conversation);
-                }
+            Attach::Attached(_) => {
                 // A session that ended meanwhile was not attached when its topics were left.
                 if session.is_closed() || session.is_withdrawn() {
                     self.topics
-                        .with(conversation, |topic| topic.detach(session.id()));
+                        .with(conversation, |topic| topic.release(session, conversation));
                 }
                 true
             }
-            (Attach::Ended(end), _) => {
-                self.end(session, conversation, end);
+            Attach::Ended(at) => {
+                self.end(
+                    session,
+                    Pursuit {
+                        position: at,
+                        ..pursuit
+                    },
+                );
                 true
             }
-            (Attach::Behind(position), _) => {
-                pursuit.position = position;
-                false
-            }
+            Attach::Behind => false,
         }
     }
 
     /// The user is no member any more, as of what the session was given; perhaps one again by now (D7).
-    fn end(self: &Arc<Self>, session: &Arc<Session>, conversation: ConversationId, end: Seq) {
-        session.finish(conversation, end);
-        self.abandon(session, conversation);
+    fn end(self: &Arc<Self>, session: &Arc<Session>, pursuit: Pursuit) {
+        let Pursuit {
+            conversation,
+            position,
+            ..
+        } = pursuit;
+        session.set_place(conversation, Place::Ended(position));
+        self.stop_pursuing(conversation);
         self.discover_session(conversation, session);
     }
 
-    fn abandon(&self, session: &Session, conversation: ConversationId) {
-        session.forget(conversation);
+    /// A session has nothing (more) to do with a conversation, unless it was told of it again meanwhile.
+    fn abandon(self: &Arc<Self>, session: &Arc<Session>, conversation: ConversationId) {
+        match session.given(conversation) {
+            Some(seq) => session.set_place(conversation, Place::Ended(seq)),
+            None => session.forget(conversation),
+        }
+        self.stop_pursuing(conversation);
+        if session.take_again(conversation) && !session.is_closed() {
+            self.discover_session(conversation, session);
+        }
+    }
+
+    fn stop_pursuing(&self, conversation: ConversationId) {
         self.topics.with(conversation, |topic| {
-            topic.catching_up = topic.catching_up.saturating_sub(1)
+            topic.catching_up = topic.catching_up.saturating_sub(1);
         });
     }
 
@@ -328,24 +369,19 @@ impl Hub {
 }
 
 impl Pursuit {
-    /// From where this device wants to resume, clamped to the member's log, or else from the user's cursor.
-    fn of(member: &Member, resume: Option<Seq>) -> Self {
+    /// From where this device wants to resume, clamped to the member's log, or else from the user's cursor; not from
+    /// before what this session was given already.
+    fn of(member: &Member, session: &Session) -> Self {
+        let resume = session.take_resume(member.conversation);
         let last = member.last_seq();
         let position = resume.map_or(member.resume_after(), |seq| {
             seq.min(last).max(member.joined_seq.previous())
         });
+        let given = session.given(member.conversation).unwrap_or_default();
         Self {
             conversation: member.conversation,
-            position,
+            position: position.max(given),
             last,
-        }
-    }
-
-    /// What the session was given before its user was removed is not given again, acknowledged or not.
-    fn behind(self, end: Seq) -> Self {
-        Self {
-            position: self.position.max(end),
-            ..self
         }
     }
 
@@ -363,6 +399,17 @@ impl Pursuit {
             ConversationId::Room(room) if self.last == Seq::MAX => Some(Channel::Room(room)),
             _ => None,
         }
+    }
+}
+
+/// Gives one event from the log; the one that ends the user's log is the last.
+fn give_event(session: &Arc<Session>, pursuit: &mut Pursuit, event: &Event) {
+    let offer = Offer::of(event, None);
+    session.give(&offer);
+    pursuit.position = event.seq;
+    session.advance(pursuit.conversation, event.seq);
+    if offer.effect.ends_for(session.user()) {
+        pursuit.last = event.seq;
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::super::envelope;
 use super::{Hub, announce, channels_of};
@@ -15,6 +16,9 @@ use crate::domain::{ConversationId, Seq};
 const LIFETIME: Duration = Duration::from_secs(30);
 /// How many are; beyond it the oldest half is forgotten, and the sweep finds what it announced (D16).
 const LIMIT: usize = 50_000;
+/// How many are published at once, and the pause after that.
+const CHUNK: usize = 500;
+const PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Default)]
 pub(super) struct Heads(Mutex<HashMap<ConversationId, (Seq, Instant)>>);
@@ -52,13 +56,32 @@ fn forget(heads: &mut HashMap<ConversationId, (Seq, Instant)>, after: Duration) 
 }
 
 impl Hub {
-    /// Payloads of this gateway may have been lost: tells again how far its conversations reach.
+    /// Payloads of this gateway may have been lost: tells again soon how far its conversations reach.
     pub(super) fn publish_heads(&self) {
-        for (conversation, seq) in self.heads.all() {
-            let payload = envelope::encode_head(conversation, seq);
-            for channel in channels_of(conversation) {
+        self.heads_wanted.notify_one();
+    }
+
+    /// At a pace that leaves the publishing queues room for what is live.
+    pub(super) async fn publish_heads_when_wanted(&self, stop: CancellationToken) {
+        while stop
+            .run_until_cancelled(self.heads_wanted.notified())
+            .await
+            .is_some()
+        {
+            for heads in self.heads.all().chunks(CHUNK) {
+                self.publish_some(heads);
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    fn publish_some(&self, heads: &[(ConversationId, Seq)]) {
+        for (conversation, seq) in heads {
+            self.metrics.heads_republished.increment(1);
+            let payload = envelope::encode_head(*conversation, *seq);
+            for channel in channels_of(*conversation) {
                 self.bus
-                    .publish(channel, announce::lane(conversation), payload.clone());
+                    .publish(channel, announce::lane(*conversation), payload.clone());
             }
         }
     }

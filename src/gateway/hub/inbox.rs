@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::envelope::{Envelope, Passing};
 use super::super::offer::Offer;
+use super::super::session::Place;
 use super::super::topic::Consequences;
 use super::Hub;
 use crate::bus::{Channel, Signal};
@@ -22,12 +23,16 @@ impl Hub {
             match signal {
                 Signal::Payload { channel, payload } => self.take(channel, payload),
                 Signal::Gap(doubt) => self.resync(doubt.name()),
-                Signal::PublishDoubt => self.publish_heads(),
+                Signal::PublishDoubt => {
+                    self.metrics.bus_dropped.increment(1);
+                    self.publish_heads();
+                }
             }
         }
     }
 
     fn take(self: &Arc<Self>, channel: Channel, payload: Bytes) {
+        self.metrics.bus_received.increment(1);
         match (channel, Envelope::decode(payload)) {
             (Channel::User(user), Some(Envelope::Event(offer))) => {
                 self.discover(offer.conversation, user);
@@ -73,15 +78,18 @@ impl Hub {
         conversation: crate::domain::ConversationId,
         consequences: Consequences,
     ) {
-        for (session, end) in consequences.ended {
-            session.finish(conversation, end);
+        for (session, seq) in consequences.ended {
+            session.set_place(conversation, Place::Ended(seq));
             // The user may have been added again meanwhile (D7).
-            self.discover_session(conversation, &session);
+            if !consequences.is_closed {
+                self.discover_session(conversation, &session);
+            }
         }
         for (session, position) in consequences.detached {
             self.catch_up_again(conversation, &session, position);
         }
         if consequences.needs_repair {
+            self.metrics.topic_gaps.increment(1);
             self.repair(conversation);
         }
     }

@@ -13,9 +13,12 @@ mod users;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,12 +28,13 @@ use super::session::{NewSession, Place, Session};
 use crate::bus::{Bus, Channel};
 use crate::chat::{ChatError, Cursors};
 use crate::domain::{Clock, ConversationId, Entropy, Seq, SessionId, UserId};
+use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::store::Store;
 use crate::store::frontier::Frontier;
 
 pub use announce::HubAnnouncer;
-pub use catch_up::{Joined, Since};
+pub use catch_up::{Backlog, Joined, Since};
 use heads::Heads;
 use presence::{Stripes, Watchers};
 use topics::Topics;
@@ -38,6 +42,9 @@ use users::Users;
 
 /// How often unused topics are dropped and expired tokens looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How often topics are compared with the log, whatever was heard (D16).
+const COMPARE_EVERY: Duration = Duration::from_secs(60);
 
 /// The hub's bounds and pace.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +78,8 @@ pub struct HubPorts {
     pub clock: Arc<dyn Clock>,
     /// Jitter.
     pub entropy: Arc<Entropy>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// See the module's documentation.
@@ -87,6 +96,12 @@ pub struct Hub {
     watchers: Watchers,
     stripes: Stripes,
     heads: Heads,
+    /// Something may have been lost: wakes the one task that resyncs.
+    resync_wanted: Notify,
+    /// Payloads of this gateway may have been lost: wakes the one task that publishes the heads again.
+    heads_wanted: Notify,
+    draining: AtomicBool,
+    pub(super) metrics: Metrics,
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     pacer: Arc<Pacer>,
     cursors: std::sync::OnceLock<Arc<Cursors>>,
@@ -111,6 +126,10 @@ impl Hub {
             watchers: Watchers::default(),
             stripes: Stripes::default(),
             heads: Heads::default(),
+            resync_wanted: Notify::new(),
+            heads_wanted: Notify::new(),
+            draining: AtomicBool::new(false),
+            metrics: ports.metrics,
             sessions: Mutex::default(),
             pacer: Arc::default(),
             cursors: std::sync::OnceLock::new(),
@@ -137,6 +156,15 @@ impl Hub {
             let stop = stop.clone();
             async move { sweeper.sweep(stop).await }
         });
+        let (resyncer, publisher) = (Arc::clone(self), Arc::clone(self));
+        self.tracker.spawn({
+            let stop = stop.clone();
+            async move { resyncer.resync_when_wanted(stop).await }
+        });
+        self.tracker.spawn({
+            let stop = stop.clone();
+            async move { publisher.publish_heads_when_wanted(stop).await }
+        });
         let presence = Arc::clone(self);
         self.tracker.spawn({
             let stop = stop.clone();
@@ -150,7 +178,9 @@ impl Hub {
 
     /// A connection was authenticated. Requests are valid from now on; delivery starts with [`Hub::join`] (D32).
     pub fn open(self: &Arc<Self>, new: NewSession) -> Arc<Session> {
-        let session = Session::new(new, Arc::clone(&self.pacer));
+        new.encoding.of(&self.metrics.sessions).increment(1.0);
+        let deliveries = new.encoding.of(&self.metrics.deliveries_out).clone();
+        let session = Session::new(new, Arc::clone(&self.pacer), deliveries);
         self.sessions
             .lock()
             .insert(session.id(), Arc::clone(&session));
@@ -162,6 +192,7 @@ impl Hub {
         // First of all: whoever attaches it to a topic after this sees that it is closed.
         session.close(Reason::TransportClosed);
         self.sessions.lock().remove(&session.id());
+        self.count_end(session);
         for conversation in session.conversations() {
             self.topics
                 .with(conversation, |topic| topic.detach(session.id()));
@@ -176,17 +207,24 @@ impl Hub {
         }
     }
 
+    fn count_end(&self, session: &Session) {
+        session.encoding().of(&self.metrics.sessions).decrement(1.0);
+        let reason = session.reason().unwrap_or(Reason::TransportClosed);
+        self.metrics.session_closed(reason.name());
+        if reason == Reason::SlowConsumer {
+            self.metrics.slow_consumers.increment(1);
+        }
+        tracing::debug!(session = %session.id(), reason = reason.name(), "session ended");
+    }
+
     /// Everything written to this session before the mark was received: moves its cursors (D28).
     pub fn proved(&self, session: &Session, mark: Mark) {
-        let heads = session.prove(mark);
-        if !session.is_auto() {
+        let Some(cursors) = self.cursors.get() else {
             return;
-        }
-        for (conversation, seq) in heads {
-            if let Some(cursors) = self.cursors.get() {
-                cursors.delivered(conversation, session.user(), seq);
-            }
-        }
+        };
+        session.prove(mark, |conversation, seq| {
+            cursors.delivered(conversation, session.user(), seq);
+        });
     }
 
     /// Acknowledges (or reads) up to a seq; returns once that is stored (D31). Clamped to what the session was offered
@@ -206,6 +244,7 @@ impl Hub {
             None => self.head_for(session.user(), conversation).await?,
         };
         let seq = seq.min(offered);
+        session.acknowledged(conversation, seq);
         match self.cursors.get() {
             Some(cursors) if seq > Seq::ZERO => {
                 cursors
@@ -219,12 +258,11 @@ impl Hub {
     /// The last seq offered to a session without a gap; none when it has nothing to do with the conversation.
     fn position(&self, session: &Session, conversation: ConversationId) -> Option<Seq> {
         match session.place(conversation)? {
-            Place::CatchingUp(position) => Some(position.unwrap_or_default()),
-            Place::Attached => {
-                let attached = self
-                    .topics
-                    .with(conversation, |topic| topic.position_of(session.id()));
-                Some(attached.flatten().unwrap_or_default())
+            Place::CatchingUp(position) => position,
+            Place::Ended(position) => Some(position),
+            Place::Attached(from) => {
+                let position = self.topics.with(conversation, |topic| topic.position());
+                Some(from.max(position.unwrap_or_default()))
             }
         }
     }
@@ -245,8 +283,14 @@ impl Hub {
         session.withdraw();
         for conversation in session.conversations() {
             self.topics
-                .with(conversation, |topic| topic.detach(session.id()));
+                .with(conversation, |topic| topic.release(session, conversation));
         }
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     pub(super) fn cursors(&self) -> Option<&Arc<Cursors>> {
@@ -255,6 +299,17 @@ impl Hub {
 
     pub(super) fn jitter(&self, up_to: Duration) -> Duration {
         self.entropy.jitter(up_to)
+    }
+
+    /// No new sessions from now on.
+    pub(super) fn refuse_new(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is draining: new connections belong to another gateway.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// How many sessions there are.
@@ -274,6 +329,7 @@ impl Hub {
     }
 
     async fn sweep(self: Arc<Self>, stop: CancellationToken) {
+        let mut compared = Instant::now();
         while stop
             .run_until_cancelled(tokio::time::sleep(SWEEP_EVERY))
             .await
@@ -285,7 +341,12 @@ impl Hub {
                     session.close(Reason::Unauthorized);
                 }
             }
+            if compared.elapsed() >= COMPARE_EVERY {
+                compared = Instant::now();
+                self.resync_wanted.notify_one();
+            }
             self.heads.sweep();
+            self.metrics.topics.set(self.topics.in_use().len() as f64);
             self.topics.sweep(|unused| self.bus.unsubscribe(unused));
             self.users.sweep(|unused| self.bus.unsubscribe(unused));
             self.watchers.sweep(|unused| self.bus.unsubscribe(unused));

@@ -121,17 +121,28 @@ impl Hub {
             self.presence.exit(user).await
         };
         match told {
-            Ok(Transition::Changed) => self.announce_presence(user, is_here).await,
+            Ok(Transition::Changed) if is_here => self.publish_presence(user, true),
+            Ok(Transition::Changed) => self.announce_offline(&[user]).await,
             Ok(Transition::Unchanged) => {}
             Err(error) => tracing::warn!(%error, "presence not told"),
         }
     }
 
-    pub(super) async fn announce_presence(&self, user: UserId, online: bool) {
-        let at = self.clock.now();
-        if !online && let Err(error) = self.store.touch_last_seen(&[user], at).await {
+    /// Tells the watchers, and then notes when the users were last seen.
+    pub(super) async fn announce_offline(&self, users: &[UserId]) {
+        if users.is_empty() {
+            return;
+        }
+        for user in users {
+            self.publish_presence(*user, false);
+        }
+        if let Err(error) = self.store.touch_last_seen(users, self.clock.now()).await {
             tracing::warn!(%error, "last seen not stored");
         }
+    }
+
+    pub(super) fn publish_presence(&self, user: UserId, online: bool) {
+        let at = self.clock.now();
         let payload = envelope::encode_presence(PresenceChange { user, online, at });
         self.bus.publish(Channel::Watch(user), 0, payload);
     }

@@ -3,10 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
 use super::super::offer::Offer;
+use super::super::outbox::Reason;
 use super::Hub;
 use crate::domain::{ConversationId, Member, Seq};
-use crate::store::Span;
+use crate::store::{Span, StoreError};
 
 /// How long a gap waits for the missing event to arrive by itself (D14).
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -14,8 +19,12 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const PAGE: usize = 200;
 /// The longest wait between reads that do not show what must be there: during an election they may be stale.
 const RETRY_MAX: Duration = Duration::from_secs(1);
-/// How many conversations' heads are asked for at once in a resync, and how many users' memberships.
+/// How many conversations' heads are asked for at once in a resync.
 const CHUNK: usize = 200;
+/// How many users' memberships are read at once.
+const READS: usize = 16;
+/// How often a log that cannot be understood is read again before its sessions are closed, to resume (D15).
+const TRIES: usize = 20;
 /// The longest random wait before a resync, so that all gateways do not ask at once.
 const JITTER: Duration = Duration::from_millis(300);
 
@@ -31,6 +40,7 @@ impl Hub {
 
     async fn fill(self: &Arc<Self>, conversation: ConversationId) {
         let mut pause = PATIENCE;
+        let mut broken = 0;
         while let Some((after, up_to)) = self.gap(conversation) {
             let span = Span {
                 conversation,
@@ -41,6 +51,10 @@ impl Hub {
                 Ok(events) => events,
                 Err(error) => {
                     tracing::warn!(%error, "filling a gap, reading again");
+                    broken += usize::from(matches!(error, StoreError::Broken(_)));
+                    if broken > TRIES {
+                        return self.give_up(conversation);
+                    }
                     Vec::new()
                 }
             };
@@ -70,6 +84,14 @@ impl Hub {
         }
     }
 
+    /// A topic that cannot be repaired must not starve its sessions in silence.
+    fn give_up(&self, conversation: ConversationId) {
+        self.topics.with(conversation, |topic| {
+            topic.is_repairing = false;
+            topic.close(Reason::ServerClosed);
+        });
+    }
+
     /// The gap to fill; when there is none (any more), the topic notes that nobody fills it.
     fn gap(&self, conversation: ConversationId) -> Option<(Seq, Seq)> {
         let gap = self.topics.with(conversation, |topic| {
@@ -80,20 +102,31 @@ impl Hub {
         gap.flatten()
     }
 
-    /// Something may have been lost: re-reads what the local sessions may have missed (D16).
-    pub(super) fn resync(self: &Arc<Self>, doubt: &'static str) {
+    /// Something may have been lost: what the local sessions may have missed is read again soon (D16). Doubts that come
+    /// before that begins are settled by it too.
+    pub(super) fn resync(&self, doubt: &'static str) {
         tracing::info!(doubt, "resync");
-        let hub = Arc::clone(self);
-        self.tracker.spawn(async move {
-            tokio::time::sleep(hub.entropy.jitter(JITTER)).await;
-            hub.compare_heads().await;
-            hub.find_memberships().await;
-        });
+        self.metrics.gap(doubt);
+        self.resync_wanted.notify_one();
+    }
+
+    pub(super) async fn resync_when_wanted(self: &Arc<Self>, stop: CancellationToken) {
+        while stop
+            .run_until_cancelled(self.resync_wanted.notified())
+            .await
+            .is_some()
+        {
+            let begun = Instant::now();
+            tokio::time::sleep(self.entropy.jitter(JITTER)).await;
+            self.compare_heads().await;
+            self.find_memberships().await;
+            self.metrics.resynced("done", begun.elapsed());
+        }
     }
 
     /// Finds topics behind the log.
-    async fn compare_heads(self: &Arc<Self>) {
-        for chunk in self.topics.active().chunks(CHUNK) {
+    pub(super) async fn compare_heads(self: &Arc<Self>) {
+        for chunk in self.topics.in_use().chunks(CHUNK) {
             let heads = self.until_read(|| self.store.heads(chunk)).await;
             for (conversation, head) in heads.into_iter().flatten() {
                 self.hear_head(conversation, head);
@@ -110,12 +143,14 @@ impl Hub {
 
     /// Finds conversations that the local sessions do not know yet.
     async fn find_memberships(self: &Arc<Self>) {
-        for user in self.users.here() {
+        let users = stream::iter(self.users.here());
+        let reads = users.map(|user| async move {
             let members = self.until_read(|| self.store.memberships(user)).await;
             for member in members.into_iter().flatten().filter(Member::is_active) {
                 self.discover(member.conversation, user);
             }
-        }
+        });
+        reads.buffer_unordered(READS).collect::<()>().await;
     }
 
     pub(super) async fn until_read<T, F>(&self, mut read: impl FnMut() -> F) -> Option<T>

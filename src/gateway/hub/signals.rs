@@ -7,21 +7,33 @@ use tokio_util::sync::CancellationToken;
 use super::Hub;
 use crate::presence::PresenceSignal;
 
+/// How many signals are taken at once: the users of a dead gateway come together.
+const BATCH: usize = 500;
+
 impl Hub {
     /// Announces what presence found: users of dead gateways are offline, a lost lease is a doubt (D10, D21).
     pub(super) async fn heed_presence(self: &Arc<Self>, stop: CancellationToken) {
         let Some(mut signals) = self.presence.signals() else {
             return;
         };
-        while let Some(Some(signal)) = stop.run_until_cancelled(signals.recv()).await {
-            match signal {
-                PresenceSignal::Offline(user) => self.announce_presence(user, false).await,
-                PresenceSignal::Online(user) => self.announce_presence(user, true).await,
-                PresenceSignal::LeaseLost => {
-                    self.publish_heads();
-                    self.resync("lease lost");
+        let mut batch = Vec::with_capacity(BATCH);
+        while let Some(1..) = stop
+            .run_until_cancelled(signals.recv_many(&mut batch, BATCH))
+            .await
+        {
+            let mut offline = Vec::new();
+            for signal in batch.drain(..) {
+                match signal {
+                    PresenceSignal::Offline(user) => offline.push(user),
+                    PresenceSignal::Online(user) => self.publish_presence(user, true),
+                    PresenceSignal::LeaseLost => {
+                        self.metrics.leases_lost.increment(1);
+                        self.publish_heads();
+                        self.resync("lease lost");
+                    }
                 }
             }
+            self.announce_offline(&offline).await;
         }
     }
 

@@ -62,12 +62,12 @@ impl Topics {
         work(&mut slot.topic)
     }
 
-    /// The conversations with attached sessions.
-    pub(super) fn active(&self) -> Vec<ConversationId> {
+    /// The conversations that sessions are attached to, or about to be.
+    pub(super) fn in_use(&self) -> Vec<ConversationId> {
         let shards = self.shards.iter();
         let active = shards.flat_map(|shard| {
             let shard = shard.lock();
-            let active = shard.iter().filter(|(_, slot)| slot.topic.is_active());
+            let active = shard.iter().filter(|(_, slot)| !slot.topic.is_unused());
             active
                 .map(|(conversation, _)| *conversation)
                 .collect::<Vec<_>>()

@@ -135,9 +135,9 @@ pub(super) fn message(frame: Frame) -> axum::extract::ws::Message {
     }
 }
 
-/// A WebSocket ping without payload: pongs come in the order of the pings.
-pub(super) fn ping() -> axum::extract::ws::Message {
-    axum::extract::ws::Message::Ping(Bytes::new())
+/// A WebSocket ping with its number, which its pong repeats.
+pub(super) fn ping(number: u64) -> axum::extract::ws::Message {
+    axum::extract::ws::Message::Ping(Bytes::copy_from_slice(&number.to_be_bytes()))
 }
 
 /// A closing frame.

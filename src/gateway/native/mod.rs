@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Query, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -25,6 +25,9 @@ use socket::Socket;
 
 /// tungstenite's default of 128 KiB per connection is the largest part of an idle one (measured).
 const READ_BUFFER: usize = 1024;
+
+/// Every frame, for people and generators; `tests/asyncapi` holds it against what is really sent.
+const DESCRIPTION: &str = include_str!("../../../docs/asyncapi.yaml");
 
 /// Bounds and pace of `/ws`.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +52,7 @@ pub(super) struct Shared {
     wheel: Wheel,
 }
 
-/// The route `/ws`.
+/// The route `/ws`, and `/asyncapi.yaml`, which describes it.
 pub fn router(
     config: NativeConfig,
     requests: Requests,
@@ -64,6 +67,7 @@ pub fn router(
     };
     Router::new()
         .route("/ws", get(upgrade))
+        .route("/asyncapi.yaml", get(describe))
         .with_state(Arc::new(shared))
 }
 
@@ -78,6 +82,9 @@ async fn upgrade(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    if shared.requests.hub().is_draining() {
+        return busy();
+    }
     let token = bearer(&headers).map(str::to_owned).or(handshake.token);
     let caller = match token
         .map(|token| shared.requests.chat().authenticate(&token))
@@ -95,12 +102,27 @@ async fn upgrade(
         .on_upgrade(move |socket| Socket::serve(shared, socket, caller))
 }
 
+async fn describe() -> impl IntoResponse {
+    let headers = [
+        (CONTENT_TYPE, "application/yaml"),
+        (CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, DESCRIPTION)
+}
+
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme
         .eq_ignore_ascii_case("bearer")
         .then_some(token.trim())
+}
+
+/// This gateway is draining: another one takes the client.
+fn busy() -> Response {
+    let body = error_json(&ChatError::Busy);
+    let headers = [(CONTENT_TYPE, "application/json"), (RETRY_AFTER, "1")];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response()
 }
 
 fn refuse(error: &ChatError) -> Response {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
@@ -31,6 +32,7 @@ pub(super) struct Socket {
     outbox: Outbox,
     session: Option<Arc<Session>>,
     in_flight: Arc<Semaphore>,
+    pings: Arc<PingCount>,
 }
 
 impl Socket {
@@ -46,13 +48,15 @@ impl Socket {
             hello_within,
         );
         let (sink, stream) = socket.split();
-        let writer = tokio::spawn(write(outbox.clone(), sink));
+        let pings = Arc::new(PingCount::default());
+        let writer = tokio::spawn(write(outbox.clone(), sink, Arc::clone(&pings)));
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
         let mut connection = Self {
             shared,
             outbox,
             session: None,
             in_flight,
+            pings,
         };
         if let Some(caller) = caller {
             connection.open(caller);
@@ -81,7 +85,11 @@ impl Socket {
             };
             match message {
                 Some(Ok(Message::Text(text))) => self.request(text.as_str()).await,
-                Some(Ok(Message::Pong(_))) => self.outbox.pong(),
+                Some(Ok(Message::Pong(payload))) if self.pings.is_last(&payload) => {
+                    self.outbox.pong()
+                }
+                // Allowed at any time (RFC 6455, 5.5.3), and proves nothing.
+                Some(Ok(Message::Pong(_))) => {}
                 Some(Ok(Message::Ping(_))) => {}
                 Some(Ok(Message::Binary(_))) => self.outbox.close(Reason::ProtocolError),
                 Some(Ok(Message::Close(_))) | None => self.outbox.close(Reason::TransportClosed),
@@ -104,6 +112,7 @@ impl Socket {
             Ok(head) => head,
             Err(error) => return self.refuse(None, &error),
         };
+        let _unanswered = self.session.as_ref().map(Session::take_request);
         let reply = match (head.name.as_str(), self.session.clone()) {
             ("hello", _) => self.hello(text).await,
             (_, None) => Err(ChatError::TokenMissing),
@@ -152,12 +161,11 @@ impl Socket {
             (None, None) => return Err(ChatError::TokenMissing),
         };
         let options = hello.options();
-        Ok(Reply::Now(
-            self.shared
-                .requests
-                .join(&session, None, Some(&options))
-                .await,
-        ))
+        Ok(self
+            .shared
+            .requests
+            .join(&session, None, Some(&options))
+            .await)
     }
 
     async fn join_room(&self, session: &Session, text: &str) -> Result<Reply, ChatError> {
@@ -185,20 +193,23 @@ impl Socket {
 
     async fn reply(&self, head: Head, reply: Reply) {
         let outbox = self.outbox.clone();
-        let session = self.session.clone();
         match reply {
             Reply::Now(text) => answer(&outbox, &head, &text),
+            Reply::Joined(text, backlog) => {
+                answer(&outbox, &head, &text);
+                if let Some(session) = &self.session {
+                    self.shared.requests.hub().deliver(session, backlog);
+                }
+            }
             Reply::Later(work) => {
                 self.spawn(async move { answer(&outbox, &head, &work.await) })
                     .await
             }
             Reply::Sent(work) => {
                 let send = async move {
-                    let (text, place) = work.await;
-                    answer(&outbox, &head, &text);
-                    if let (Some(session), Some((conversation, seq))) = (session, place) {
-                        session.own_answered(conversation, seq);
-                    }
+                    let sent = work.await;
+                    answer(&outbox, &head, &sent.answer);
+                    sent.written();
                 };
                 self.spawn(send).await;
             }
@@ -234,10 +245,10 @@ fn answer(outbox: &Outbox, head: &Head, answer: &Answer) {
 }
 
 /// Writes until the end of the session, then says why it ended, where the transport still carries it (D20).
-async fn write(outbox: Outbox, mut sink: SplitSink<WebSocket, Message>) {
+async fn write(outbox: Outbox, mut sink: SplitSink<WebSocket, Message>, pings: Arc<PingCount>) {
     while let Some(batch) = outbox.take(WRITE, Pings::ForProof).await {
         let written = tokio::select! {
-            written = write_batch(&mut sink, batch) => written,
+            written = write_batch(&mut sink, batch, &pings) => written,
             () = cut(&outbox) => break,
         };
         if written.is_err() {
@@ -255,14 +266,29 @@ async fn write(outbox: Outbox, mut sink: SplitSink<WebSocket, Message>) {
 async fn write_batch(
     sink: &mut SplitSink<WebSocket, Message>,
     batch: Batch,
+    pings: &PingCount,
 ) -> Result<(), axum::Error> {
     for frame in batch.frames {
         sink.feed(frames::message(frame)).await?;
     }
     if batch.ping {
-        sink.feed(frames::ping()).await?;
+        sink.feed(frames::ping(pings.next())).await?;
     }
     sink.flush().await
+}
+
+/// The number of the last ping. A pong must name it: one that the client sent of its own accord proves nothing (D28).
+#[derive(Debug, Default)]
+struct PingCount(AtomicU64);
+
+impl PingCount {
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn is_last(&self, payload: &[u8]) -> bool {
+        payload == self.0.load(Ordering::Relaxed).to_be_bytes()
+    }
 }
 
 /// Resolves when a write is not worth waiting for any more.

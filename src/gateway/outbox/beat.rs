@@ -31,7 +31,7 @@ impl Outbox {
         wheel.schedule(first, self.downgrade());
     }
 
-    /// The client has said what it wants: no [`Reason::ConnectTimeout`] any more.
+    /// The client has said what it wants: no `ConnectTimeout` any more.
     pub fn settle(&self) {
         if let Some(pulse) = &mut self.0.state.lock().pulse {
             pulse.settle();

@@ -40,7 +40,7 @@ impl From<String> for Frame {
 pub struct Batch {
     /// Frames in the order they were pushed.
     pub frames: VecDeque<Frame>,
-    /// A ping follows the frames; its pong goes to [`Outbox::pong`].
+    /// A ping follows the frames; its pong goes to `Outbox::pong`.
     pub ping: bool,
 }
 

@@ -3,6 +3,10 @@
 //!
 //! Producers push and never wait; what does not fit ends the session (D18: live events may overflow, backlog asks
 //! [`Outbox::room`]). One writer takes everything that waits, writes it and flushes once.
+//!
+//! A protocol on it: [`Outbox::start_heartbeat`]; a writer that loops over [`Outbox::take`] and, where a batch says so,
+//! sends a ping behind its frames; a reader that calls [`Outbox::pong`] for each pong, and on [`Outbox::session_signal`]
+//! looks at [`Outbox::take_report`] and [`Outbox::reason`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;

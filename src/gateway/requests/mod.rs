@@ -9,8 +9,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::hub::{Hub, Since};
-use super::session::Session;
+use tokio::time::Instant;
+
+use super::hub::{Backlog, Hub, Since};
+use super::session::{Expectation, Session};
 use crate::chat::{Chat, ChatError, Sending};
 use crate::domain::{ConversationId, Refusal, RoomId, Seq, UserId};
 
@@ -28,14 +30,32 @@ pub type Answer = Vec<u8>;
 pub enum Reply {
     /// Answered.
     Now(Answer),
+    /// The answer to a join; once it is written, [`Hub::deliver`] must be called.
+    Joined(Answer, Backlog),
     /// To be answered when it is done. Spawn it.
     Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
-    /// The answer to a send: once it is written, `own_answered` must be called with the place it names (D29).
-    Sent(Pin<Box<dyn Future<Output = (Answer, Option<Place>)> + Send>>),
+    /// The answer to a send, likewise; [`Sent::written`] must be called once it is written (D29).
+    Sent(Pin<Box<dyn Future<Output = Sent> + Send>>),
 }
 
-/// Where a send was stored.
-pub type Place = (ConversationId, Seq);
+/// The answer to a send.
+#[derive(Debug)]
+pub struct Sent {
+    /// Its JSON text.
+    pub answer: Answer,
+    place: Option<(ConversationId, Seq)>,
+    /// Of a direct message: the session does not get it besides its answer.
+    expectation: Option<Expectation>,
+}
+
+impl Sent {
+    /// The answer is written: from now on it counts as the offer of the event (D29).
+    pub fn written(self) {
+        if let (Some(expectation), Some((conversation, seq))) = (self.expectation, self.place) {
+            expectation.answered(conversation, seq);
+        }
+    }
+}
 
 /// Takes up requests of sessions.
 #[derive(Debug, Clone)]
@@ -80,28 +100,36 @@ impl Requests {
             "authenticate" => self.authenticate(session, payload),
             _ => return None,
         };
-        Some(reply.unwrap_or_else(|error| Reply::Now(error_json(&error))))
+        let metrics = self.hub.metrics();
+        if matches!(reply, Result::Ok(Reply::Sent(_))) {
+            session.encoding().of(&metrics.messages_in).increment(1);
+        }
+        Some(reply.unwrap_or_else(|error| {
+            metrics.request_failed(error.code());
+            Reply::Now(error_json(&error))
+        }))
     }
 
-    /// Starts delivery. `user` is the id a client claims, if it does; `options` the second argument of `join`.
+    /// Prepares delivery, which [`Hub::deliver`] starts once the answer is written. `user` is the id a client claims, if it does; `options` the second argument of `join`.
     pub async fn join(
         &self,
         session: &Arc<Session>,
         user: Option<&str>,
         options: Option<&str>,
-    ) -> Answer {
+    ) -> Reply {
         let joined = async {
             self.claim(session, "userId", user)?;
             let options: JoinOptions = options.map(read).transpose()?.unwrap_or_default();
             let since = resume_points(options.since)?;
-            if let Some(is_auto) = options.ack.map(|mode| mode.is_auto()) {
-                session.set_auto(is_auto);
-            }
-            self.hub.join(session, since).await
+            let is_auto = options.ack.map(|mode| mode.is_auto());
+            self.hub.join(session, since, is_auto).await
         };
         match joined.await {
-            Result::Ok(joined) => ok_json(&JoinedJson::new(session.user(), &joined.rooms)),
-            Err(error) => error_json(&error),
+            Result::Ok(joined) => {
+                let answer = JoinedJson::new(session.user(), &joined.rooms);
+                Reply::Joined(ok_json(&answer), joined.backlog)
+            }
+            Err(error) => Reply::Now(error_json(&error)),
         }
     }
 
@@ -117,18 +145,23 @@ impl Requests {
         }
     }
 
-    async fn send_message(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
+    async fn send_message(
+        &self,
+        session: &Arc<Session>,
+        payload: &str,
+    ) -> Result<Reply, ChatError> {
         let params: SendDirect = read(payload)?;
         self.claim(session, "senderId", params.sender_id.as_deref())?;
         let receiver: UserId = id("receiverId", &params.receiver_id)?;
         let draft = self
             .chat
             .draft(&params.content, params.client_message_id.as_deref())?;
+        let expectation = session.expect(draft.id());
         let sending = self
             .chat
             .submit_direct(session.user(), receiver, draft, Some(session.id()))
             .await?;
-        Ok(answer_send(sending))
+        Ok(self.answer_send(sending, Some(expectation)))
     }
 
     fn send_group_message(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
@@ -141,7 +174,7 @@ impl Requests {
         let sending = self
             .chat
             .submit_room(session.user(), room, draft, Some(session.id()))?;
-        Ok(answer_send(sending))
+        Ok(self.answer_send(sending, None))
     }
 
     fn acknowledge(
@@ -242,6 +275,29 @@ impl Requests {
         }
     }
 
+    fn answer_send(&self, sending: Sending, expectation: Option<Expectation>) -> Reply {
+        let metrics = self.hub.metrics().clone();
+        let begun = Instant::now();
+        Reply::Sent(Box::pin(async move {
+            let (answer, place) = match sending.stored().await {
+                Result::Ok(event) => {
+                    metrics.send_seconds.record(begun.elapsed());
+                    let place = (event.conversation, event.seq);
+                    (ok_json(&Stored::new(&event)), Some(place))
+                }
+                Err(error) => {
+                    metrics.request_failed(error.code());
+                    (error_json(&error), None)
+                }
+            };
+            Sent {
+                answer,
+                place,
+                expectation,
+            }
+        }))
+    }
+
     /// A user id in a request, for compatibility with the seed, must be the token's.
     fn claim(
         &self,
@@ -260,18 +316,6 @@ impl Requests {
 fn later(work: impl Future<Output = Result<Answer, ChatError>> + Send + 'static) -> Reply {
     Reply::Later(Box::pin(async move {
         work.await.unwrap_or_else(|error| error_json(&error))
-    }))
-}
-
-fn answer_send(sending: Sending) -> Reply {
-    Reply::Sent(Box::pin(async move {
-        match sending.stored().await {
-            Result::Ok(event) => (
-                ok_json(&Stored::new(&event)),
-                Some((event.conversation, event.seq)),
-            ),
-            Err(error) => (error_json(&error), None),
-        }
     }))
 }
 

@@ -9,14 +9,10 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::protocol::{
-    Ack, Application, ConnectRefused, Connection, Event, HandshakeRequest, Socket, SocketIoConfig,
-    encode_event,
+    Ack, Application, ConnectRefused, Connection, Event, HandshakeRequest, Socket, encode_event,
 };
 use crate::chat::ChatError;
-use crate::config::{Server, Sessions};
-use crate::domain::{Entropy, GatewayId, SessionId};
-use crate::gateway::closing::closing;
-use crate::gateway::engineio::{Cors, EngineConfig};
+use crate::domain::{Entropy, SessionId};
 use crate::gateway::offer::Encoding;
 use crate::gateway::outbox::{Frame, Mark, Reason};
 use crate::gateway::requests::{Answer, Reply, Requests, error_json};
@@ -32,34 +28,6 @@ static ENCODING: Encoding = Encoding {
 
 fn event(name: &str, json: &[u8]) -> Frame {
     encode_event(name, &[std::str::from_utf8(json).unwrap_or("{}")])
-}
-
-/// The protocol layer's settings for chat.
-#[must_use]
-pub fn chat_config(server: &Server, sessions: &Sessions, gateway: GatewayId) -> SocketIoConfig {
-    let origins: Vec<_> = server
-        .cors_origins
-        .iter()
-        .filter_map(|origin| origin.parse().ok())
-        .collect();
-    SocketIoConfig {
-        engine: EngineConfig {
-            path: "/socket.io".to_owned(),
-            ping_interval: sessions.ping_interval,
-            ping_timeout: sessions.ping_timeout,
-            max_payload: sessions.frame_bytes,
-            outbox_bytes: sessions.outbox_bytes,
-            sid_prefix: gateway.to_string(),
-            cors: if origins.is_empty() {
-                Cors::Closed
-            } else {
-                Cors::Origins(origins)
-            },
-            close_code: |reason| closing(reason).code,
-            ..EngineConfig::default()
-        },
-        ..SocketIoConfig::default()
-    }
 }
 
 /// Chat, as a Socket.IO application.
@@ -147,10 +115,11 @@ struct ChatConnection {
 #[async_trait]
 impl Connection for ChatConnection {
     async fn event(&mut self, event: Event<'_>) {
+        let _unanswered = self.session.take_request();
         let first = event.args.first().map_or("null", |arg| arg.get());
         let second = event.args.get(1).map(|arg| arg.get());
         let reply = match event.name.as_ref() {
-            "join" => self.join(first, second).await.map(Reply::Now),
+            "join" => self.join(first, second).await,
             "join_room" => self.join_room(first).await.map(Reply::Now),
             name => self
                 .requests
@@ -173,7 +142,7 @@ impl Connection for ChatConnection {
 
 impl ChatConnection {
     /// `join(userId?, options?)`; the id may be left out altogether.
-    async fn join(&self, first: &str, second: Option<&str>) -> Result<Answer, ChatError> {
+    async fn join(&self, first: &str, second: Option<&str>) -> Result<Reply, ChatError> {
         let (user, options) = match first {
             "null" => (None, second),
             object if object.starts_with('{') && second.is_none() => (None, Some(object)),
@@ -195,18 +164,19 @@ impl ChatConnection {
         let socket = self.socket.clone();
         match reply {
             Reply::Now(text) => answer(&socket, ack, &text),
+            Reply::Joined(text, backlog) => {
+                answer(&socket, ack, &text);
+                self.requests.hub().deliver(&self.session, backlog);
+            }
             Reply::Later(work) => {
                 self.spawn(async move { answer(&socket, ack, &work.await) })
                     .await
             }
             Reply::Sent(work) => {
-                let session = Arc::clone(&self.session);
                 let send = async move {
-                    let (text, place) = work.await;
-                    answer(&socket, ack, &text);
-                    if let Some((conversation, seq)) = place {
-                        session.own_answered(conversation, seq);
-                    }
+                    let sent = work.await;
+                    answer(&socket, ack, &sent.answer);
+                    sent.written();
                 };
                 self.spawn(send).await;
             }

@@ -3,4 +3,4 @@
 mod events;
 pub mod protocol;
 
-pub use events::{ChatApplication, chat_config};
+pub use events::ChatApplication;

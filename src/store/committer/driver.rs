@@ -70,6 +70,12 @@ impl Shared {
             match self.attempt(conversation, &mut pending).await {
                 Ok(Progress::Some) => backoff = Backoff::new(),
                 Ok(Progress::None) => backoff.wait(&self.entropy).await,
+                Ok(Progress::Unknown) => {
+                    let held = pending.len() as f64;
+                    self.metrics.unknown_held.increment(held);
+                    backoff.wait(&self.entropy).await;
+                    self.metrics.unknown_held.decrement(held);
+                }
                 Err(error) => {
                     tracing::debug!(%error, "commit postponed");
                     backoff.wait(&self.entropy).await;
@@ -114,9 +120,15 @@ impl Shared {
         }
         match outcome.stopped {
             None => Ok(Progress::Some),
-            Some(Stop::SeqTaken) => self.catch_up(conversation, pending).await,
+            Some(Stop::SeqTaken) => {
+                self.metrics.append_conflicts.increment(1);
+                self.catch_up(conversation, pending).await
+            }
             Some(Stop::ClientMessageIdTaken) => self.resolve_retry(conversation, pending).await,
             Some(Stop::Unknown(cause)) => {
+                self.metrics
+                    .unknown_outcomes
+                    .increment(pending.len() as u64);
                 // Only these may still be on their way: after a refused key the rest of a run is certainly not stored.
                 let first = first.plus(outcome.committed as u64);
                 for (place, waiting) in (0..).zip(pending.iter_mut()) {
@@ -127,7 +139,7 @@ impl Shared {
                     waiting = pending.len(),
                     "unknown outcome, trying again"
                 );
-                Ok(Progress::None)
+                Ok(Progress::Unknown)
             }
         }
     }
@@ -278,6 +290,7 @@ impl Shared {
             waiting.settle(Err(CommitError::ClientMessageIdReused));
             return;
         }
+        self.metrics.retries_recognised.increment(1);
         // Announced like a new one, or the first attempt's late commit is never shown to anyone (D3).
         let event = Arc::new(event);
         self.announce.committed(&event, waiting.origin);
@@ -299,6 +312,8 @@ enum Progress {
     Some,
     /// Nothing is: wait a little.
     None,
+    /// An insert's outcome is unknown: wait a little (D5).
+    Unknown,
 }
 
 /// Those whose sender was told "unavailable" and of which no insert was ever tried are certainly not stored.

@@ -21,6 +21,7 @@ use super::frontier::Frontier;
 use super::{Changed, NewMessage, Store, StoreError};
 use crate::chat::Announce;
 use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, Seq, SessionId};
+use crate::metrics::Metrics;
 use lanes::Lanes;
 
 /// Why a message or change was not committed.
@@ -87,6 +88,7 @@ struct Shared {
     batcher: Arc<Batcher>,
     lanes: Lanes,
     tracker: TaskTracker,
+    metrics: Metrics,
 }
 
 /// Something that waits for its place in a log.
@@ -150,9 +152,14 @@ impl Committer {
         announce: Arc<dyn Announce>,
         frontier: Arc<Frontier>,
         entropy: Arc<Entropy>,
+        metrics: Metrics,
     ) -> Self {
         let tracker = TaskTracker::new();
-        let batcher = Arc::new(Batcher::new(Arc::clone(&store), tracker.clone()));
+        let batcher = Arc::new(Batcher::new(
+            Arc::clone(&store),
+            tracker.clone(),
+            metrics.clone(),
+        ));
         let lanes = Lanes::new(config);
         Self(Arc::new(Shared {
             config,
@@ -163,6 +170,7 @@ impl Committer {
             batcher,
             lanes,
             tracker,
+            metrics,
         }))
     }
 

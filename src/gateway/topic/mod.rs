@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::offer::Offer;
+use super::offer::{Effect, Offer};
+use super::outbox::Reason;
 use super::session::Session;
-use crate::domain::{Seq, SessionId, UserId};
+use crate::domain::{ConversationId, Seq, SessionId, UserId};
 
 /// How many events are held behind a gap; beyond it only the highest seq is kept and the rest is read from the log.
 const HELD: usize = 512;
@@ -45,6 +46,8 @@ struct Attachment {
 pub(super) struct Consequences {
     /// There is a gap, and nobody fills it yet.
     pub(super) needs_repair: bool,
+    /// The conversation is over for everybody: its room was deleted.
+    pub(super) is_closed: bool,
     /// These sessions could not take a repair at once: they catch up from this position (D18).
     pub(super) detached: Vec<(Arc<Session>, Seq)>,
     /// The conversation is over for these sessions: their user was removed.
@@ -54,11 +57,11 @@ pub(super) struct Consequences {
 /// Whether a session is attached now.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Attach {
-    /// It is, and gets what follows.
-    Attached,
-    /// There is more in the log than it has, or than it has room for: read on after this seq, the last it was given.
-    Behind(Seq),
-    /// Its user was removed meanwhile, by the event of this seq, the last one it was given.
+    /// It is, from this seq on, and gets what follows.
+    Attached(Seq),
+    /// There is more in the log than it has: read on.
+    Behind,
+    /// Its user was removed meanwhile, by this event.
     Ended(Seq),
 }
 
@@ -105,6 +108,7 @@ impl Topic {
         let before = self.position;
         self.position = offer.seq;
         self.remember(offer);
+        consequences.is_closed |= offer.effect == Effect::Closed;
         self.attached.retain(|attachment| {
             if attachment.from >= offer.seq {
                 return true;
@@ -146,18 +150,13 @@ impl Topic {
         } else {
             self.position
         };
+        let Some(missing) = self.remembered(from, goal).filter(|_| session.has_room()) else {
+            return Attach::Behind;
+        };
         let mut place = from;
-        while place < goal {
-            let Some(offer) = self.recent.get(&place.next()) else {
-                return Attach::Behind(place);
-            };
-            // Not live for this session: it must not overflow its outbox (D18).
-            if !session.has_room() {
-                return Attach::Behind(place);
-            }
-            session.give(offer);
-            place = place.next();
-            session.advance(offer.conversation, place);
+        for offer in missing {
+            session.give(&offer);
+            place = offer.seq;
             if offer.effect.ends_for(session.user()) {
                 return Attach::Ended(place);
             }
@@ -170,7 +169,30 @@ impl Topic {
             session: Arc::clone(session),
             from: place,
         });
-        Attach::Attached
+        Attach::Attached(place)
+    }
+
+    /// All events after `from` up to `goal`, if every one of them is remembered.
+    fn remembered(&self, from: Seq, goal: Seq) -> Option<Vec<Arc<Offer>>> {
+        let mut missing = Vec::new();
+        let mut place = from;
+        while place < goal {
+            place = place.next();
+            missing.push(Arc::clone(self.recent.get(&place)?));
+        }
+        Some(missing)
+    }
+
+    /// Takes a session off that goes on to answer requests: its position stays with it.
+    pub(super) fn release(&mut self, session: &Session, conversation: ConversationId) {
+        let held = self
+            .attached
+            .iter()
+            .find(|attachment| attachment.session.id() == session.id());
+        let Some(attachment) = held else { return };
+        let position = attachment.from.max(self.position);
+        session.advance(conversation, position);
+        self.detach(session.id());
     }
 
     /// Takes a session off; true when it was attached.
@@ -184,12 +206,9 @@ impl Topic {
         self.attached.len() < before
     }
 
-    /// The last seq this session was offered without a gap, if it is attached.
-    pub(super) fn position_of(&self, session: SessionId) -> Option<Seq> {
-        self.attached
-            .iter()
-            .find(|attachment| attachment.session.id() == session)
-            .map(|attachment| attachment.from.max(self.position))
+    /// The last seq offered to the attached sessions, unless they were attached beyond it.
+    pub(super) fn position(&self) -> Seq {
+        self.position
     }
 
     /// Notes that the log reaches to here; true when that shows a gap that nobody fills yet.
@@ -212,14 +231,16 @@ impl Topic {
         !self.attached.is_empty() && self.heard > self.position
     }
 
+    /// Ends the attached sessions, which resume elsewhere.
+    pub(super) fn close(&self, reason: Reason) {
+        for attachment in &self.attached {
+            attachment.session.close(reason);
+        }
+    }
+
     /// Whether no session needs it.
     pub(super) fn is_unused(&self) -> bool {
         self.attached.is_empty() && self.catching_up == 0
-    }
-
-    /// Whether sessions are attached.
-    pub(super) fn is_active(&self) -> bool {
-        !self.attached.is_empty()
     }
 
     /// The attached sessions of everybody but one user.
@@ -230,3 +251,6 @@ impl Topic {
             .filter(move |session| session.user() != user)
     }
 }
+
+#[cfg(test)]
+mod tests;

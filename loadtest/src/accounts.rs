@@ -1,0 +1,203 @@
+//! Users, rooms and history over REST. Knows the routes of DESIGN.md section 7.1 that a run needs.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::Invalid;
+
+/// How many registrations run at once: each costs the gateway 13 ms of CPU.
+const AT_ONCE: usize = 4;
+/// How long a gateway may be away or busy before a request is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two tries.
+const AGAIN: Duration = Duration::from_millis(250);
+/// The largest page of history.
+const PAGE: usize = 200;
+const PASSWORD: &str = "correct horse battery";
+
+/// One registered user.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) token: String,
+}
+
+/// A message as history shows it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StoredMessage {
+    pub(crate) seq: u64,
+    pub(crate) content: String,
+}
+
+/// The REST side of all gateways.
+#[derive(Debug, Clone)]
+pub(crate) struct Accounts {
+    client: reqwest::Client,
+    gateways: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Registered {
+    user_id: String,
+    token: String,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    #[serde(rename = "_id")]
+    id: String,
+}
+
+impl Accounts {
+    pub(crate) fn new(gateways: &[String]) -> Result<Self, Invalid> {
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(10))
+            .build()?;
+        Ok(Self {
+            client,
+            gateways: gateways.to_vec(),
+        })
+    }
+
+    /// Registers `count` new users whose names begin with `prefix`.
+    pub(crate) async fn register(&self, prefix: &str, count: usize) -> Result<Vec<User>, Invalid> {
+        let registrations = (0..count).map(|index| self.register_one(format!("{prefix}-{index}")));
+        stream::iter(registrations)
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn register_one(&self, name: String) -> Result<User, Invalid> {
+        let body = json!({"username": name, "password": PASSWORD});
+        // A lost answer makes the next try a conflict: then the name is ours already.
+        let registered: Registered = match self.call("/register", None, Some(&body)).await {
+            Ok(registered) => registered,
+            Err(Failed::Status(409)) => self.call("/login", None, Some(&body)).await?,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(User {
+            id: registered.user_id,
+            name,
+            token: registered.token,
+        })
+    }
+
+    /// Logs in again: the token has expired.
+    pub(crate) async fn renew(&self, user: &mut User) -> Result<(), Invalid> {
+        let body = json!({"username": user.name, "password": PASSWORD});
+        let registered: Registered = self.call("/login", None, Some(&body)).await?;
+        user.token = registered.token;
+        Ok(())
+    }
+
+    /// Makes a room with these members, and returns its id.
+    pub(crate) async fn room(
+        &self,
+        owner: &User,
+        name: &str,
+        members: &[&User],
+    ) -> Result<String, Invalid> {
+        let ids: Vec<_> = members.iter().map(|user| &user.id).collect();
+        let body = json!({"name": name, "members": ids});
+        let made: Made = self.call("/room", Some(owner), Some(&body)).await?;
+        Ok(made.id)
+    }
+
+    /// All messages of a conversation, by its history's path, oldest first.
+    pub(crate) async fn history(
+        &self,
+        reader: &mut User,
+        path: &str,
+    ) -> Result<Vec<StoredMessage>, Invalid> {
+        let mut messages: Vec<StoredMessage> = Vec::new();
+        loop {
+            let after = messages.last().map_or(0, |message| message.seq);
+            let page = format!("{path}?after={after}&limit={PAGE}");
+            let page: Vec<StoredMessage> = match self.call(&page, Some(reader), None).await {
+                Err(Failed::Status(401)) => {
+                    self.renew(reader).await?;
+                    continue;
+                }
+                page => page?,
+            };
+            let is_last = page.len() < PAGE;
+            messages.extend(page);
+            if is_last {
+                return Ok(messages);
+            }
+        }
+    }
+
+    /// One request, at one gateway after the other while they are away or busy.
+    async fn call<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        user: Option<&User>,
+        body: Option<&Value>,
+    ) -> Result<T, Failed> {
+        let deadline = Instant::now() + PATIENCE;
+        for gateway in self.gateways.iter().cycle() {
+            match self.call_one(gateway, path, user, body).await {
+                Err(Failed::Away(_) | Failed::Status(500..)) if Instant::now() < deadline => {
+                    sleep(AGAIN).await;
+                }
+                outcome => return outcome,
+            }
+        }
+        Err(Failed::Away("there is no gateway".to_owned()))
+    }
+
+    async fn call_one<T: DeserializeOwned>(
+        &self,
+        gateway: &str,
+        path: &str,
+        user: Option<&User>,
+        body: Option<&Value>,
+    ) -> Result<T, Failed> {
+        let url = format!("{gateway}{path}");
+        let mut request = match body {
+            Some(body) => self.client.post(url).json(body),
+            None => self.client.get(url),
+        };
+        if let Some(user) = user {
+            request = request.bearer_auth(&user.token);
+        }
+        let answer = request.send().await?;
+        if !answer.status().is_success() {
+            return Err(Failed::Status(answer.status().as_u16()));
+        }
+        Ok(answer.json().await?)
+    }
+}
+
+/// Why a request failed.
+#[derive(Debug)]
+enum Failed {
+    /// No answer, or none that could be read.
+    Away(String),
+    /// Another status than success.
+    Status(u16),
+}
+
+impl From<reqwest::Error> for Failed {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Away(error.to_string())
+    }
+}
+
+impl From<Failed> for Invalid {
+    fn from(failed: Failed) -> Self {
+        Self(match failed {
+            Failed::Away(why) => why,
+            Failed::Status(status) => format!("a request was answered with status {status}"),
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! The delivery checker: sends at its own pace while the system is being broken, waits until it must have healed, and
+//! closes the books. Knows neither how gateways are started nor how they are broken.
+
+mod options;
+mod report;
+mod stage;
+
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+pub use options::{CheckOptions, Fault, Load, Protocols};
+pub use report::Report;
+pub(crate) use stage::{Plan, Stage};
+
+use crate::client::Phase;
+use crate::measure::Lateness;
+use crate::{Invalid, Verdict};
+
+/// Runs a check against running gateways, and prints and writes its report.
+///
+/// # Errors
+/// When it could not be carried out.
+pub async fn command(options: &CheckOptions) -> Result<Verdict, Invalid> {
+    let faults = options.faults.clone();
+    let report = run("check", &options.gateways, &options.load, |cutter| {
+        scheduled(faults, cutter)
+    })
+    .await?;
+    print!("{report}");
+    if let Some(path) = &options.json {
+        std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
+    }
+    Ok(report.verdict)
+}
+
+/// Cuts all of a run's connections at once, without a word.
+#[derive(Debug, Clone)]
+pub struct Cutter(watch::Sender<Phase>);
+
+impl Cutter {
+    /// Cuts them.
+    pub fn cut(&self) {
+        self.0.send_modify(|phase| phase.cuts += 1);
+    }
+}
+
+/// Runs the load while `faults` runs beside it, from the first send on. Settling begins when both have ended.
+///
+/// # Errors
+/// When the run could not be carried out, or a fault could not be made.
+pub async fn run<F>(
+    name: &str,
+    gateways: &[String],
+    load: &Load,
+    faults: impl FnOnce(Cutter) -> F,
+) -> Result<Report, Invalid>
+where
+    F: Future<Output = Result<(), Invalid>>,
+{
+    let stage = Stage::prepare(gateways, load, Plan::of(load)?).await?;
+    let lateness = Lateness::new()?;
+    let mut samplers = JoinSet::new();
+    samplers.spawn(lateness.clone().watch());
+    let faults = faults(Cutter(stage.phase.clone()));
+    let (overflowed, broken) = tokio::join!(open_loop(&stage, load, &lateness), faults);
+    broken?;
+    samplers.abort_all();
+    stage.settle(Duration::from_secs(load.settle)).await;
+    let balance = stage.finish().await?;
+    let generator = lateness.report(Duration::from_millis(load.late_ms), overflowed);
+    Ok(Report::new(name, balance, generator))
+}
+
+/// Orders messages at a constant rate, whatever becomes of them. Returns for how many there was no room.
+pub(crate) async fn open_loop(stage: &Stage, load: &Load, lateness: &Lateness) -> u64 {
+    let begin = Instant::now();
+    let end = begin + Duration::from_secs(load.seconds);
+    let interval = Duration::from_secs_f64(1.0 / load.rate.max(0.001));
+    let (mut overflowed, mut due) = (0, begin);
+    for number in 0.. {
+        if due >= end {
+            break;
+        }
+        sleep_until(due).await;
+        lateness.note(due);
+        let intended = due.duration_since(stage.shared.start);
+        overflowed += u64::from(!stage.order(number, load.direct, intended));
+        due += interval;
+    }
+    overflowed
+}
+
+async fn scheduled(faults: Vec<Fault>, cutter: Cutter) -> Result<(), Invalid> {
+    let begin = Instant::now();
+    let at_their_time = faults.into_iter().map(|fault| {
+        let cutter = cutter.clone();
+        async move {
+            sleep(fault.after.saturating_sub(begin.elapsed())).await;
+            if fault.command == "cut" {
+                cutter.cut();
+                return Ok(());
+            }
+            let status = Command::new("sh")
+                .arg("-c")
+                .arg(&fault.command)
+                .status()
+                .await?;
+            match status.success() {
+                true => Ok(()),
+                false => Err(Invalid(format!("`{}`: {status}", fault.command))),
+            }
+        }
+    });
+    futures_util::future::try_join_all(at_their_time)
+        .await
+        .map(drop)
+}

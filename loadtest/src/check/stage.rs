@@ -1,0 +1,304 @@
+//! The people of a run: users, rooms and sessions, made before and questioned after. Knows no pace and no fault.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rand::Rng;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use super::options::{Load, Protocols};
+use crate::Invalid;
+use crate::accounts::{Accounts, User};
+use crate::client::{
+    Counters, Order, Patience, Phase, Protocol, Record, Session, Shared, Supply, Target,
+};
+use crate::ledger::{Balance, Books, Conversation, reconcile};
+
+/// How long all sessions together may take to connect.
+const CONNECT: Duration = Duration::from_secs(60);
+/// How often progress is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+/// After everything has arrived: time for what should not arrive again.
+const LINGER: Duration = Duration::from_secs(2);
+/// How many orders wait for a session that is not connected; a full queue makes the run void.
+const ORDERS: usize = 4096;
+
+/// Who talks with whom, by index of user.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Plan {
+    /// How many users.
+    pub(crate) users: usize,
+    /// The members of each room.
+    pub(crate) rooms: Vec<Vec<usize>>,
+    /// Pairs.
+    pub(crate) directs: Vec<(usize, usize)>,
+    /// `Some(window)`: each user sends to their pair as fast as answers come.
+    pub(crate) window: Option<usize>,
+}
+
+/// A run, from before its first send to after its last.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) phase: watch::Sender<Phase>,
+    orders: Vec<mpsc::Sender<Order>>,
+    conversations: Vec<Conversation>,
+    /// Whom a message of user A in conversation B goes to.
+    plan: Plan,
+    users: Vec<User>,
+    rooms: Vec<String>,
+    tasks: Vec<JoinHandle<Record>>,
+}
+
+impl Plan {
+    /// Rooms whose members overlap, so that a user has several; and pairs of neighbours.
+    pub(crate) fn of(load: &Load) -> Result<Self, Invalid> {
+        if load.users < 2 || load.members < 2 || load.members > load.users {
+            let wrong = "at least 2 users and 2 members are needed, and as many users as members";
+            return Err(Invalid(wrong.to_owned()));
+        }
+        let step = (load.users / load.rooms.max(1)).max(1);
+        let members = |room: usize| {
+            let members = (0..load.members).map(|index| (room * step + index) % load.users);
+            members.collect()
+        };
+        let pairs = (0..load.users).map(|user| (user, (user + 1) % load.users));
+        Ok(Self {
+            users: load.users,
+            rooms: (0..load.rooms).map(members).collect(),
+            directs: if load.direct > 0.0 {
+                pairs.collect()
+            } else {
+                Vec::new()
+            },
+            window: None,
+        })
+    }
+
+    fn members_of(&self, conversation: usize) -> Vec<usize> {
+        match self.rooms.get(conversation) {
+            Some(members) => members.clone(),
+            None => {
+                let (one, two) = self.directs[conversation - self.rooms.len()];
+                vec![one, two]
+            }
+        }
+    }
+
+    /// The one direct conversation a user writes to.
+    fn direct_of(&self, user: usize) -> Option<usize> {
+        let is_theirs = |(one, two): &(usize, usize)| *one == user || *two == user;
+        let index = self.directs.iter().position(is_theirs)?;
+        Some(self.rooms.len() + index)
+    }
+}
+
+impl Stage {
+    /// Registers, makes the rooms, and connects every session.
+    pub(crate) async fn prepare(
+        gateways: &[String],
+        load: &Load,
+        plan: Plan,
+    ) -> Result<Self, Invalid> {
+        let accounts = Accounts::new(gateways)?;
+        let run = format!("{:08x}", rand::rng().random::<u32>());
+        let users = accounts
+            .register(&format!("load-{run}"), plan.users)
+            .await?;
+        let rooms = make_rooms(&accounts, &plan, &users).await?;
+        let sizes = (0..plan.rooms.len() + plan.directs.len())
+            .map(|conversation| plan.members_of(conversation).len() as u64);
+        let shared = Arc::new(Shared {
+            run,
+            padding: "x".repeat(load.padding),
+            gateways: gateways.to_vec(),
+            start: Instant::now(),
+            patience: patience(load)?,
+            resume: load.resume,
+            counters: Counters::default(),
+            sizes: sizes.collect(),
+            accounts,
+        });
+        let (phase, _) = watch::channel(Phase::default());
+        let mut stage = Self {
+            conversations: conversations(&plan, &users, &rooms),
+            shared,
+            phase,
+            orders: Vec::new(),
+            plan,
+            users,
+            rooms,
+            tasks: Vec::new(),
+        };
+        stage.start(load.protocol);
+        stage.wait_connected().await?;
+        Ok(stage)
+    }
+
+    fn start(&mut self, protocols: Protocols) {
+        for index in 0..self.users.len() {
+            let protocol = match protocols {
+                Protocols::Ws => Protocol::Native,
+                Protocols::Socketio => Protocol::SocketIo,
+                Protocols::Mixed if index % 2 == 0 => Protocol::Native,
+                Protocols::Mixed => Protocol::SocketIo,
+            };
+            let supply = self.supply(index);
+            let (shared, user) = (Arc::clone(&self.shared), self.users[index].clone());
+            let session = Session::new(shared, user, protocol, self.phase.subscribe(), supply);
+            self.tasks.push(tokio::spawn(session.run()));
+        }
+    }
+
+    fn supply(&mut self, user: usize) -> Supply {
+        if let (Some(window), Some(conversation)) = (self.plan.window, self.plan.direct_of(user)) {
+            let target = self.target(conversation, user);
+            return Supply::Closed {
+                window,
+                conversation,
+                target,
+            };
+        }
+        let (sender, receiver) = mpsc::channel(ORDERS);
+        self.orders.push(sender);
+        Supply::Open(receiver)
+    }
+
+    fn target(&self, conversation: usize, sender: usize) -> Target {
+        match self.rooms.get(conversation) {
+            Some(room) => Target::Room(room.clone()),
+            None => {
+                let (one, two) = self.plan.directs[conversation - self.rooms.len()];
+                let receiver = if one == sender { two } else { one };
+                Target::User(self.users[receiver].id.clone())
+            }
+        }
+    }
+
+    async fn wait_connected(&self) -> Result<(), Invalid> {
+        let deadline = Instant::now() + CONNECT;
+        let wanted = self.users.len() as u64;
+        while self.shared.counters.connected.load(Ordering::Relaxed) < wanted {
+            if Instant::now() > deadline {
+                let connected = self.shared.counters.connected.load(Ordering::Relaxed);
+                return Err(Invalid(format!(
+                    "only {connected} of {wanted} sessions connected"
+                )));
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Orders a message from a random member of a random conversation; false when its session's queue is full.
+    pub(crate) fn order(&self, number: u64, direct: f64, intended: Duration) -> bool {
+        let mut random = rand::rng();
+        let (rooms, directs) = (self.rooms.len(), self.plan.directs.len());
+        let is_direct = rooms == 0 || (directs > 0 && random.random_bool(direct.clamp(0.0, 1.0)));
+        let conversation = match is_direct {
+            true => rooms + random.random_range(0..directs),
+            false => random.random_range(0..rooms),
+        };
+        let members = &self.conversations[conversation].members;
+        let sender = members[random.random_range(0..members.len())];
+        let order = Order {
+            number,
+            conversation,
+            target: self.target(conversation, sender),
+            intended,
+        };
+        let counters = &self.shared.counters;
+        counters.outstanding.fetch_add(1, Ordering::Relaxed);
+        let is_taken = self.orders[sender].try_send(order).is_ok();
+        if !is_taken {
+            counters.outstanding.fetch_sub(1, Ordering::Relaxed);
+        }
+        is_taken
+    }
+
+    /// Waits until every send is answered and everything acknowledged has reached everybody, but no longer than `limit`.
+    pub(crate) async fn settle(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        let counters = &self.shared.counters;
+        let is_settled = || {
+            counters.outstanding.load(Ordering::Relaxed) <= 0
+                && counters.delivered.load(Ordering::Relaxed)
+                    >= counters.expected.load(Ordering::Relaxed)
+        };
+        while !is_settled() && Instant::now() < deadline {
+            sleep(LOOK).await;
+        }
+        sleep(LINGER).await;
+    }
+
+    /// Ends all sessions, reads all histories and closes the books.
+    pub(crate) async fn finish(mut self) -> Result<Balance, Invalid> {
+        self.phase.send_modify(|phase| phase.over = true);
+        let ended = join_all(std::mem::take(&mut self.tasks)).await;
+        let records: Result<Vec<_>, _> = ended.into_iter().collect();
+        let records = records.map_err(|error| Invalid(format!("a session failed: {error}")))?;
+        let mut stored = Vec::new();
+        for conversation in &self.conversations {
+            let reader = &mut self.users[conversation.members[0]];
+            let history = self
+                .shared
+                .accounts
+                .history(reader, &conversation.history)
+                .await?;
+            let numbered = history
+                .iter()
+                .map(|message| (message.seq, self.shared.number_of(&message.content)));
+            stored.push(numbered.collect());
+        }
+        reconcile(&Books {
+            conversations: &self.conversations,
+            records: &records,
+            stored: &stored,
+        })
+    }
+}
+
+async fn make_rooms(
+    accounts: &Accounts,
+    plan: &Plan,
+    users: &[User],
+) -> Result<Vec<String>, Invalid> {
+    let mut rooms = Vec::new();
+    for (index, members) in plan.rooms.iter().enumerate() {
+        let members: Vec<_> = members.iter().map(|member| &users[*member]).collect();
+        rooms.push(
+            accounts
+                .room(members[0], &format!("load {index}"), &members)
+                .await?,
+        );
+    }
+    Ok(rooms)
+}
+
+fn conversations(plan: &Plan, users: &[User], rooms: &[String]) -> Vec<Conversation> {
+    let histories = rooms.iter().map(|room| format!("/room/{room}"));
+    let directs = plan.directs.iter();
+    let directs =
+        directs.map(|(one, two)| format!("/message/{}/{}", users[*one].id, users[*two].id));
+    let histories = histories.chain(directs).enumerate();
+    let conversation = |(index, history)| Conversation {
+        members: plan.members_of(index),
+        history,
+    };
+    histories.map(conversation).collect()
+}
+
+fn patience(load: &Load) -> Result<Patience, Invalid> {
+    let seconds = |seconds: f64| {
+        Duration::try_from_secs_f64(seconds).map_err(|error| Invalid(error.to_string()))
+    };
+    Ok(Patience {
+        answer: seconds(load.answer_within)?,
+        silence: seconds(load.silence)?,
+        churn: load.churn.map(seconds).transpose()?,
+    })
+}

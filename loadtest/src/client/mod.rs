@@ -1,0 +1,18 @@
+//! A chat client that reconnects and resumes, over either protocol. Knows the wire as it is documented; refuses to
+//! de-duplicate or to reorder: whatever arrives is recorded as it arrives.
+
+mod connection;
+mod native;
+mod outstanding;
+mod place;
+mod protocol;
+mod record;
+mod session;
+mod socketio;
+
+pub(crate) use connection::{Connection, Dial};
+pub(crate) use outstanding::Order;
+pub(crate) use protocol::{Joining, Protocol, Target};
+pub(crate) use record::{Receipt, Record, Sent};
+pub use session::Resume;
+pub(crate) use session::{Counters, Patience, Phase, Session, Shared, Supply};

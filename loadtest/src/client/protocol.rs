@@ -1,0 +1,162 @@
+//! What a client can say and be told, whatever the protocol: the same requests and objects on `/ws` and Socket.IO.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{native, socketio};
+
+/// Which of the two protocols a session speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// JSON frames on `/ws`.
+    Native,
+    /// Engine.IO 4 and Socket.IO 5 over the WebSocket transport.
+    SocketIo,
+}
+
+/// Whom a message is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// A room, by id.
+    Room(String),
+    /// Another user, by id.
+    User(String),
+}
+
+/// How a session begins.
+#[derive(Debug)]
+pub(crate) struct Joining<'a> {
+    /// The access token.
+    pub(crate) token: &'a str,
+    /// The last seq this device has of each conversation.
+    pub(crate) since: &'a BTreeMap<String, u64>,
+    /// Whether the client moves its cursors itself, by `message_ack`.
+    pub(crate) acknowledges: bool,
+}
+
+/// What a frame says.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Incoming<'a> {
+    /// The transport is open; Socket.IO only.
+    Opened,
+    /// The token was taken; Socket.IO only.
+    Connected,
+    /// The transport's own ping, to be answered by a frame; Socket.IO only.
+    Ping,
+    /// A request was answered.
+    Answer {
+        /// The request's number.
+        id: u64,
+        /// The message it made, if it made one, or the error's code.
+        outcome: Result<Option<Message<'a>>, Cow<'a, str>>,
+    },
+    /// A message was delivered.
+    Message(Message<'a>),
+    /// The connection was refused with this code.
+    Refused(String),
+    /// Something this client has no use for.
+    Other,
+}
+
+/// A message, as far as it matters here.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Message<'a> {
+    #[serde(borrow)]
+    pub(crate) conversation_id: Cow<'a, str>,
+    pub(crate) seq: u64,
+    #[serde(borrow)]
+    pub(crate) content: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) sender_id: Cow<'a, str>,
+    /// Direct messages have a receiver, room messages a room.
+    #[serde(borrow)]
+    pub(crate) receiver_id: Option<Cow<'a, str>>,
+}
+
+/// The body of an answer.
+#[derive(Debug, Deserialize)]
+pub(super) struct Answer<'a> {
+    #[serde(borrow)]
+    pub(super) message: Option<Message<'a>>,
+    #[serde(borrow)]
+    pub(super) error: Option<Refusal<'a>>,
+}
+
+/// The body of an error.
+#[derive(Debug, Deserialize)]
+pub(super) struct Refusal<'a> {
+    #[serde(borrow)]
+    pub(super) code: Cow<'a, str>,
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn outcome(self) -> Result<Option<Message<'a>>, Cow<'a, str>> {
+        self.error.map_or(Ok(self.message), |error| Err(error.code))
+    }
+}
+
+impl Protocol {
+    /// The address to open for a gateway's `http://` base.
+    pub(crate) fn url(self, base: &str) -> String {
+        let base = base.replacen("http", "ws", 1);
+        match self {
+            Self::Native => format!("{base}/ws"),
+            Self::SocketIo => format!("{base}/socket.io/?EIO=4&transport=websocket"),
+        }
+    }
+
+    /// What to write as soon as the WebSocket is open.
+    pub(crate) fn opening(self, joining: &Joining<'_>) -> Option<String> {
+        (self == Self::Native).then(|| native::hello(joining))
+    }
+
+    /// What to write in answer to a frame of the handshake.
+    pub(crate) fn reaction(self, incoming: &Incoming<'_>, joining: &Joining<'_>) -> Option<String> {
+        match incoming {
+            Incoming::Opened => Some(socketio::connect(joining)),
+            Incoming::Connected => Some(socketio::join(joining)),
+            Incoming::Ping => Some(socketio::PONG.to_owned()),
+            _ => None,
+        }
+    }
+
+    /// A request to send a message.
+    pub(crate) fn send(self, id: u64, to: &Target, content: &str, own_id: &str) -> String {
+        let (name, body) = match to {
+            Target::Room(room) => (
+                "send_group_message",
+                json!({"roomId": room, "content": content, "clientMessageId": own_id}),
+            ),
+            Target::User(user) => (
+                "send_message",
+                json!({"receiverId": user, "content": content, "clientMessageId": own_id}),
+            ),
+        };
+        self.request(id, name, body)
+    }
+
+    /// A request to move a cursor.
+    pub(crate) fn acknowledge(self, id: u64, conversation: &str, seq: u64) -> String {
+        let body = json!({"conversationId": conversation, "seq": seq});
+        self.request(id, "message_ack", body)
+    }
+
+    fn request(self, id: u64, name: &str, body: Value) -> String {
+        match self {
+            Self::Native => native::request(id, name, body),
+            Self::SocketIo => socketio::request(id, name, &body),
+        }
+    }
+
+    /// Reads a frame; `None` when it is not of the documented form.
+    pub(crate) fn read(self, text: &str) -> Option<Incoming<'_>> {
+        match self {
+            Self::Native => native::read(text),
+            Self::SocketIo => socketio::read(text),
+        }
+    }
+}

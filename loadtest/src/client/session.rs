@@ -1,0 +1,505 @@
+//! The life of one user's device: connects, sends what it is told, records what arrives, and comes back after every
+//! cut, at another gateway, from where it was. Knows no faults: it meets them as any client does.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use rand::Rng;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, interval, sleep};
+
+use super::connection::{Connection, Dial, Gone, NotConnected};
+use super::outstanding::{Order, Outstanding};
+use super::place::Place;
+use super::protocol::{Incoming, Joining, Message, Protocol, Target};
+use super::record::{Receipt, Record, Sent};
+use crate::accounts::{Accounts, User};
+
+/// How often retries, acknowledgements and time limits are looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// How often cursors are moved by a client that does so itself, in ticks.
+const ACKNOWLEDGE_EVERY: u32 = 10;
+/// The first and the longest wait before connecting again.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Where a reconnecting client resumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Resume {
+    /// From what this device has: nothing may come twice.
+    Since,
+    /// From the user's cursor on the server: what was not proved received may come twice.
+    Cursor,
+}
+
+/// How long a client believes in its connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For the answer to a request; then it reconnects elsewhere.
+    pub(crate) answer: Duration,
+    /// Without any sign of life; more than the server's ping interval.
+    pub(crate) silence: Duration,
+    /// The mean life of a connection, which then is cut by the client itself; `None` to keep it.
+    pub(crate) churn: Option<Duration>,
+}
+
+/// What all sessions are told at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Phase {
+    /// Grows with every order to cut all connections without a word.
+    pub(crate) cuts: u64,
+    /// A closed loop sends on its own until told to stop.
+    pub(crate) sending: bool,
+    /// The run is over.
+    pub(crate) over: bool,
+}
+
+/// How far a run is, over all sessions.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Sends ordered and neither acknowledged nor refused.
+    pub(crate) outstanding: AtomicI64,
+    /// Acknowledged sends.
+    pub(crate) acknowledged: AtomicU64,
+    /// Deliveries that the acknowledged sends must lead to.
+    pub(crate) expected: AtomicU64,
+    /// Deliveries had.
+    pub(crate) delivered: AtomicU64,
+    /// Sessions with a connection.
+    pub(crate) connected: AtomicU64,
+    /// The next message's number, where sessions number their own.
+    pub(crate) next_number: AtomicU64,
+}
+
+/// What all sessions of a run share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The run's own name, in each of its messages.
+    pub(crate) run: String,
+    /// What every content is filled up with.
+    pub(crate) padding: String,
+    /// The gateways' `http://` bases.
+    pub(crate) gateways: Vec<String>,
+    pub(crate) start: Instant,
+    pub(crate) patience: Patience,
+    pub(crate) resume: Resume,
+    pub(crate) counters: Counters,
+    /// How many sessions belong to each conversation.
+    pub(crate) sizes: Vec<u64>,
+    pub(crate) accounts: Accounts,
+}
+
+/// Where a session's sends come from.
+#[derive(Debug)]
+pub(crate) enum Supply {
+    /// From outside, at their own time.
+    Open(mpsc::Receiver<Order>),
+    /// The next as soon as fewer than `window` are unanswered.
+    Closed {
+        /// How many at once.
+        window: usize,
+        /// Which conversation, as the run numbers them.
+        conversation: usize,
+        /// Whom for.
+        target: Target,
+    },
+}
+
+/// One device of one user.
+#[derive(Debug)]
+pub(crate) struct Session {
+    shared: Arc<Shared>,
+    user: User,
+    protocol: Protocol,
+    phase: watch::Receiver<Phase>,
+    supply: Supply,
+    outstanding: Outstanding,
+    places: HashMap<String, Place>,
+    reported: HashMap<String, u64>,
+    record: Record,
+    heard: Instant,
+    gateway: usize,
+}
+
+/// Why a connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Lost,
+    Over,
+}
+
+impl Session {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        user: User,
+        protocol: Protocol,
+        phase: watch::Receiver<Phase>,
+        supply: Supply,
+    ) -> Self {
+        let gateway = rand::rng().random_range(0..shared.gateways.len());
+        Self {
+            shared,
+            user,
+            protocol,
+            phase,
+            supply,
+            outstanding: Outstanding::default(),
+            places: HashMap::new(),
+            reported: HashMap::new(),
+            record: Record::default(),
+            heard: Instant::now(),
+            gateway,
+        }
+    }
+
+    /// Lives until the run is over.
+    pub(crate) async fn run(mut self) -> Record {
+        let mut wait = BACKOFF.0;
+        while !self.phase.borrow().over {
+            match self.connect().await {
+                Ok(connection) => {
+                    wait = BACKOFF.0;
+                    self.record.connections += 1;
+                    self.shared
+                        .counters
+                        .connected
+                        .fetch_add(1, Ordering::Relaxed);
+                    let ended = self.serve(connection).await;
+                    self.shared
+                        .counters
+                        .connected
+                        .fetch_sub(1, Ordering::Relaxed);
+                    if ended == Ended::Over {
+                        break;
+                    }
+                }
+                Err(error) => self.failed(&error).await,
+            }
+            self.move_elsewhere();
+            let share = rand::rng().random_range(0.5..1.0);
+            sleep(wait.mul_f64(share)).await;
+            wait = (wait * 2).min(BACKOFF.1);
+        }
+        self.take_remaining_orders();
+        self.record
+    }
+
+    fn move_elsewhere(&mut self) {
+        let count = self.shared.gateways.len();
+        if count > 1 {
+            self.gateway = (self.gateway + rand::rng().random_range(1..count)) % count;
+        }
+    }
+
+    async fn failed(&mut self, error: &NotConnected) {
+        self.record.failed_connects += 1;
+        if let NotConnected::Refused(code) = error {
+            self.record.error(code);
+            if code == "token_expired" {
+                // Whoever cannot log in now can try again after the next refusal.
+                let _ = self.shared.accounts.renew(&mut self.user).await;
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<Connection, NotConnected> {
+        let since = self.resume_points();
+        let joining = Joining {
+            token: &self.user.token,
+            since: &since,
+            acknowledges: self.acknowledges(),
+        };
+        let dial = Dial {
+            gateway: self.shared.gateways[self.gateway].clone(),
+            source: None,
+        };
+        let mut early = Vec::new();
+        let keep = |text: &str| early.push(text.to_owned());
+        let connection = Connection::open(&dial, self.protocol, &joining, keep).await?;
+        for (conversation, place) in &mut self.places {
+            place.reconnected(since.get(conversation).copied());
+        }
+        self.outstanding.reconnected();
+        self.heard = Instant::now();
+        early.iter().for_each(|text| self.take(text));
+        Ok(connection)
+    }
+
+    fn acknowledges(&self) -> bool {
+        self.protocol == Protocol::Native
+    }
+
+    fn resume_points(&self) -> BTreeMap<String, u64> {
+        if self.shared.resume == Resume::Cursor {
+            return BTreeMap::new();
+        }
+        let points = self
+            .places
+            .iter()
+            .map(|(id, place)| (id.clone(), place.contiguous()));
+        points.filter(|(_, seq)| *seq > 0).collect()
+    }
+
+    async fn serve(&mut self, mut connection: Connection) -> Ended {
+        let mut tick = interval(TICK);
+        let mut ticks = 0_u32;
+        let cuts = self.phase.borrow().cuts;
+        let life = self.life();
+        tokio::pin!(life);
+        loop {
+            if self.write_due(&mut connection).await.is_err() {
+                return Ended::Lost;
+            }
+            let accepts = self.outstanding.len() < 256;
+            let worked = tokio::select! {
+                frame = connection.next() => match frame {
+                    None => Err(Gone),
+                    Some(None) => { self.heard = Instant::now(); Ok(()) }
+                    Some(Some(text)) => self.hear(&mut connection, &text).await,
+                },
+                Some(order) = next_order(&mut self.supply), if accepts => { self.order(order); Ok(()) }
+                _ = tick.tick() => { ticks += 1; self.on_tick(&mut connection, ticks).await }
+                () = &mut life => Err(Gone),
+                _ = self.phase.changed() => Ok(()),
+            };
+            let phase = *self.phase.borrow();
+            if phase.over {
+                connection.close().await;
+                return Ended::Over;
+            }
+            if worked.is_err() || phase.cuts != cuts {
+                return Ended::Lost;
+            }
+            self.refill(phase.sending);
+        }
+    }
+
+    /// Resolves when the connection is to be cut by its own client.
+    fn life(&self) -> impl Future<Output = ()> + use<> {
+        let mean = self.shared.patience.churn;
+        let life = mean.map(|mean| mean.mul_f64(rand::rng().random_range(0.1..1.9)));
+        async move {
+            match life {
+                Some(life) => sleep(life).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    async fn hear(&mut self, connection: &mut Connection, text: &str) -> Result<(), Gone> {
+        self.heard = Instant::now();
+        if !connection.answer_ping(text).await? {
+            self.take(text);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, text: &str) {
+        match self.protocol.read(text) {
+            Some(Incoming::Message(message)) => self.arrived(&message),
+            Some(Incoming::Answer { id, outcome }) if id % 2 == 1 => {
+                self.answered(id / 2, outcome.as_ref().map(Option::as_ref));
+            }
+            Some(_) => {}
+            None => self.record.unreadable += 1,
+        }
+    }
+
+    fn arrived(&mut self, message: &Message<'_>) {
+        let Some(number) = self.shared.number_of(&message.content) else {
+            self.record.foreign += 1;
+            return;
+        };
+        let own_direct = message.receiver_id.is_some() && message.sender_id == self.user.id;
+        let Some(place) = place_in(&mut self.places, &message.conversation_id) else {
+            return;
+        };
+        let before = place.has(message.seq);
+        let arrival = place.arrived(message.seq, own_direct);
+        let user = &self.user.id;
+        self.record.note(arrival, || {
+            format!("{user} got {} of {}", message.seq, message.conversation_id)
+        });
+        if !before {
+            self.have(number, message.seq);
+        }
+    }
+
+    fn have(&mut self, number: u64, seq: u64) {
+        let at = self.shared.start.elapsed();
+        self.record.receipts.push(Receipt { number, seq, at });
+        self.shared
+            .counters
+            .delivered
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn answered(
+        &mut self,
+        number: u64,
+        outcome: Result<Option<&Message<'_>>, &std::borrow::Cow<'_, str>>,
+    ) {
+        match outcome {
+            Ok(Some(message)) => self.acknowledged(number, message),
+            Ok(None) => self.record.unreadable += 1,
+            Err(code) => self.refused(number, code),
+        }
+    }
+
+    fn acknowledged(&mut self, number: u64, message: &Message<'_>) {
+        let Some(send) = self.outstanding.remove(number) else {
+            return;
+        };
+        let (seq, at) = (message.seq, self.shared.start.elapsed());
+        self.record.acknowledged.push(Receipt { number, seq, at });
+        let counters = &self.shared.counters;
+        counters
+            .expected
+            .fetch_add(self.shared.sizes[send.conversation], Ordering::Relaxed);
+        counters.acknowledged.fetch_add(1, Ordering::Relaxed);
+        counters.outstanding.fetch_sub(1, Ordering::Relaxed);
+        if matches!(send.target, Target::User(_)) {
+            let place = place_in(&mut self.places, &message.conversation_id);
+            if place.is_some_and(|place| place.answered(seq)) {
+                self.have(number, seq);
+            }
+        }
+    }
+
+    fn refused(&mut self, number: u64, code: &str) {
+        self.record.error(code);
+        if matches!(code, "busy" | "unavailable") {
+            self.outstanding.postpone(number);
+        } else if self.outstanding.remove(number).is_some() {
+            self.record.refused.push((number, code.to_owned()));
+            self.shared
+                .counters
+                .outstanding
+                .fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        self.record.sent.push(Sent {
+            number: order.number,
+            intended: order.intended,
+        });
+        self.outstanding.add(order);
+    }
+
+    /// A closed loop's own next sends.
+    fn refill(&mut self, sending: bool) {
+        let Supply::Closed {
+            window,
+            conversation,
+            target,
+        } = &self.supply
+        else {
+            return;
+        };
+        let (window, conversation, target) = (*window, *conversation, target.clone());
+        while sending && self.outstanding.len() < window {
+            self.shared
+                .counters
+                .outstanding
+                .fetch_add(1, Ordering::Relaxed);
+            self.order(Order {
+                number: self
+                    .shared
+                    .counters
+                    .next_number
+                    .fetch_add(1, Ordering::Relaxed),
+                conversation,
+                target: target.clone(),
+                intended: self.shared.start.elapsed(),
+            });
+        }
+    }
+
+    async fn write_due(&mut self, connection: &mut Connection) -> Result<(), Gone> {
+        if !self.outstanding.has_unwritten() {
+            return Ok(());
+        }
+        for (number, target) in self.outstanding.due(Instant::now()) {
+            let content = self.shared.content(number);
+            let own_id = format!("{}-{number}", self.shared.run);
+            let text = self
+                .protocol
+                .send(number * 2 + 1, &target, &content, &own_id);
+            connection.write(text).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_tick(&mut self, connection: &mut Connection, ticks: u32) -> Result<(), Gone> {
+        let now = Instant::now();
+        let patience = self.shared.patience;
+        let is_silent = now.duration_since(self.heard) > patience.silence;
+        if is_silent || self.outstanding.longest_wait(now) > patience.answer {
+            return Err(Gone);
+        }
+        if self.acknowledges() && ticks.is_multiple_of(ACKNOWLEDGE_EVERY) {
+            self.acknowledge(connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Moves the cursors to what this device has.
+    async fn acknowledge(&mut self, connection: &mut Connection) -> Result<(), Gone> {
+        for (conversation, place) in &self.places {
+            let (seq, reported) = (place.contiguous(), self.reported.get_mut(conversation));
+            if reported.as_deref().copied().unwrap_or_default() == seq {
+                continue;
+            }
+            connection
+                .write(self.protocol.acknowledge(2, conversation, seq))
+                .await?;
+            match reported {
+                Some(reported) => *reported = seq,
+                None => drop(self.reported.insert(conversation.clone(), seq)),
+            }
+        }
+        Ok(())
+    }
+
+    /// What was ordered and never taken up counts as sent, and as unanswered.
+    fn take_remaining_orders(&mut self) {
+        while let Supply::Open(orders) = &mut self.supply
+            && let Ok(order) = orders.try_recv()
+        {
+            self.order(order);
+        }
+    }
+}
+
+async fn next_order(supply: &mut Supply) -> Option<Order> {
+    match supply {
+        Supply::Open(orders) => orders.recv().await,
+        Supply::Closed { .. } => None,
+    }
+}
+
+impl Shared {
+    fn content(&self, number: u64) -> String {
+        format!("{} {number} {}", self.run, self.padding)
+    }
+
+    /// The number of one of this run's messages.
+    pub(crate) fn number_of(&self, content: &str) -> Option<u64> {
+        let mut words = content.split(' ');
+        (words.next()? == self.run).then_some(())?;
+        words.next()?.parse().ok()
+    }
+}
+
+/// The place in a conversation; copies the id only the first time.
+fn place_in<'a>(
+    places: &'a mut HashMap<String, Place>,
+    conversation: &str,
+) -> Option<&'a mut Place> {
+    if !places.contains_key(conversation) {
+        places.insert(conversation.to_owned(), Place::default());
+    }
+    places.get_mut(conversation)
+}

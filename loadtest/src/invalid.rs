@@ -1,0 +1,54 @@
+//! The three ways a run ends, and why one may prove nothing. Knows no particular run.
+
+use std::process::ExitCode;
+
+/// Why a run proves nothing: it could not be carried out as described.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub String);
+
+impl From<std::io::Error> for Invalid {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<reqwest::Error> for Invalid {
+    fn from(error: reqwest::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Invalid {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<mongodb::error::Error> for Invalid {
+    fn from(error: mongodb::error::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Every promise was kept: exit status 0.
+    Pass,
+    /// A promise was broken: exit status 1.
+    Broken,
+    /// The run proves nothing, for example because the generator itself fell behind: exit status 2.
+    Invalid,
+}
+
+impl From<Verdict> for ExitCode {
+    fn from(verdict: Verdict) -> Self {
+        Self::from(match verdict {
+            Verdict::Pass => 0,
+            Verdict::Broken => 1,
+            Verdict::Invalid => 2,
+        })
+    }
+}

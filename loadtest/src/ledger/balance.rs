@@ -1,0 +1,74 @@
+//! What the books say of a run. Knows no run.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::measure::Percentiles;
+
+/// The outcome of a run. Whatever [`Balance::broken`] adds up must be zero.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Balance {
+    /// Messages that sessions were told to send.
+    pub sent: u64,
+    /// Of these, acknowledged.
+    pub acknowledged: u64,
+    /// Messages that history shows.
+    pub stored: u64,
+    /// What all members together should have received.
+    pub deliveries: u64,
+    /// Acknowledged, and not in history (P1, P6, P7).
+    pub acknowledged_not_stored: u64,
+    /// Stored, and missing on the device of a member (P4, P5); one per member.
+    pub not_delivered: u64,
+    /// Arrived on a device that had it and had not asked for it again (P4).
+    pub repeated: u64,
+    /// Arrived again after a reconnect where nothing proved the first arrival (P4 permits that).
+    pub repeated_as_permitted: u64,
+    /// Arrived after a later one (P2).
+    pub out_of_order: u64,
+    /// Numbers missing in a conversation's log (P2).
+    pub holes: u64,
+    /// The same message more than once in history (P3).
+    pub stored_twice: u64,
+    /// Arrived or acknowledged under another seq than history shows, or of another run.
+    pub wrong: u64,
+    /// Refused with a code that is not to be retried.
+    pub refused: u64,
+    /// Neither acknowledged nor refused when the time to settle was over.
+    pub unanswered: u64,
+    /// From an acknowledgement to the last member's receipt, the longest of all, in milliseconds.
+    pub longest_gap_ms: f64,
+    /// From the intended time of sending to the acknowledgement.
+    pub acknowledgement_latency: Percentiles,
+    /// From the intended time of sending to a receipt, by anyone but the sender.
+    pub delivery_latency: Percentiles,
+    /// Connections beyond the first of each session.
+    pub reconnects: u64,
+    /// Error codes that sessions met, and how often.
+    pub errors: BTreeMap<String, u64>,
+    /// The first few violations, in words.
+    pub examples: Vec<String>,
+}
+
+impl Balance {
+    /// Lost in either way: acknowledged and not stored, or stored and not delivered.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.acknowledged_not_stored + self.not_delivered
+    }
+
+    /// How many times a promise was broken.
+    #[must_use]
+    pub fn broken(&self) -> u64 {
+        self.lost()
+            + self.repeated
+            + self.out_of_order
+            + self.holes
+            + self.stored_twice
+            + self.wrong
+            + self.refused
+            + self.unanswered
+    }
+}

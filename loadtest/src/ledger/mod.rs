@@ -1,0 +1,7 @@
+//! The books of a run: what was sent, acknowledged, stored and received, and whether they agree. Knows no wire.
+
+mod balance;
+mod reconcile;
+
+pub use balance::Balance;
+pub(crate) use reconcile::{Books, Conversation, reconcile};

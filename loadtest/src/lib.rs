@@ -1,0 +1,16 @@
+//! Load and proof for hobnob: a generator that numbers what it sends, and a checker that reconciles what was
+//! acknowledged and received with what is stored. Knows the product only by its wire: nothing of its source is used.
+
+mod accounts;
+pub mod check;
+mod client;
+mod invalid;
+mod ledger;
+pub mod matrix;
+mod measure;
+pub mod scenario;
+
+pub use client::Resume;
+pub use invalid::{Invalid, Verdict};
+pub use ledger::Balance;
+pub use measure::{LatenessReport, Percentiles};

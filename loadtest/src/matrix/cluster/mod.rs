@@ -1,0 +1,90 @@
+//! A whole cluster as processes of this one: Redis, a replica set, and gateways, each gateway with a cable of its own to
+//! Redis. Knows how it is put together; breaking it is another file's business.
+
+mod gateway;
+mod leash;
+mod mongo;
+mod proxy;
+mod redis;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+pub(crate) use gateway::Gateway;
+pub(crate) use leash::repository;
+pub(crate) use mongo::Mongo;
+pub(crate) use proxy::Proxy;
+pub(crate) use redis::Redis;
+
+use crate::Invalid;
+
+const GATEWAYS: usize = 3;
+/// How long anything may take to come up.
+const START: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The whole.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) redis: Redis,
+    pub(crate) mongo: Mongo,
+    pub(crate) gateways: Vec<Gateway>,
+    /// One per gateway.
+    pub(crate) redis_cables: Vec<Proxy>,
+}
+
+impl Cluster {
+    /// Starts everything, and returns when every gateway is ready.
+    pub(crate) async fn start(binary: &Path, drain_grace: Duration) -> Result<Self, Invalid> {
+        let (redis, mongo) = (Redis::start().await?, Mongo::start().await?);
+        let mut cluster = Self {
+            redis,
+            mongo,
+            gateways: Vec::new(),
+            redis_cables: Vec::new(),
+        };
+        for _ in 0..GATEWAYS {
+            let cable = Proxy::start(cluster.redis.port()).await?;
+            let binary = PathBuf::from(binary);
+            let mut gateway = Gateway::new(binary, cable.port(), cluster.mongo.uri(), drain_grace)?;
+            gateway.launch()?;
+            cluster.gateways.push(gateway);
+            cluster.redis_cables.push(cable);
+        }
+        cluster.ready().await?;
+        Ok(cluster)
+    }
+
+    /// Waits until every gateway takes clients, and the replica set writes.
+    pub(crate) async fn ready(&self) -> Result<(), Invalid> {
+        self.mongo.primary().await?;
+        for gateway in &self.gateways {
+            gateway.ready().await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn urls(&self) -> Vec<String> {
+        self.gateways.iter().map(Gateway::url).collect()
+    }
+}
+
+/// Waits for a condition.
+///
+/// # Errors
+/// `what`, when it is not met within a minute.
+pub(crate) async fn wait_until(
+    what: &str,
+    mut condition: impl AsyncFnMut() -> bool,
+) -> Result<(), Invalid> {
+    let deadline = Instant::now() + START;
+    while !condition().await {
+        if Instant::now() > deadline {
+            return Err(Invalid(what.to_owned()));
+        }
+        sleep(LOOK).await;
+    }
+    Ok(())
+}

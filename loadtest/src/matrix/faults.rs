@@ -1,0 +1,215 @@
+//! How each fault is made. Knows the servers and their weak points; knows nothing of messages.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::cluster::{Cluster, Mongo, Proxy, Redis};
+use super::row::Row;
+use crate::Invalid;
+use crate::check::Cutter;
+
+/// The load runs this long before anything happens.
+const BEFORE: Duration = Duration::from_secs(3);
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// What a row needs besides the cluster, put up before its load begins.
+#[derive(Debug, Default)]
+pub(super) struct Props {
+    replica: Option<Redis>,
+    mongo_cable: Option<Proxy>,
+    mongodb_uri: Option<String>,
+}
+
+/// Puts up what a row needs.
+pub(super) async fn prepare(row: Row, cluster: &mut Cluster) -> Result<Props, Invalid> {
+    let mut props = Props::default();
+    match row {
+        Row::RedisPromote => props.replica = Some(Redis::start_replica(&cluster.redis).await?),
+        Row::MongoCut => {
+            // Drivers learn the members' own addresses from the set, past any proxy; unless told to stay where they are.
+            let primary = cluster.mongo.primary().await?;
+            let cable = Proxy::start(cluster.mongo.port(primary)).await?;
+            let uri = format!(
+                "mongodb://127.0.0.1:{}/hobnob?directConnection=true",
+                cable.port()
+            );
+            props.mongodb_uri = Some(restart_with(cluster, uri).await?);
+            props.mongo_cable = Some(cable);
+        }
+        _ => {}
+    }
+    Ok(props)
+}
+
+/// Puts the cluster back as it was.
+pub(super) async fn clean_up(cluster: &mut Cluster, props: Props) -> Result<(), Invalid> {
+    if let Some(uri) = props.mongodb_uri {
+        restart_with(cluster, uri).await?;
+    }
+    cluster.ready().await
+}
+
+async fn restart_with(cluster: &mut Cluster, uri: String) -> Result<String, Invalid> {
+    let gateway = &mut cluster.gateways[0];
+    gateway.kill();
+    let before = gateway.set_mongodb_uri(uri);
+    gateway.launch()?;
+    gateway.ready().await?;
+    Ok(before)
+}
+
+/// Breaks the cluster, and mends it.
+pub(super) async fn make(
+    row: Row,
+    cluster: &mut Cluster,
+    props: &mut Props,
+    cutter: &Cutter,
+) -> Result<(), Invalid> {
+    sleep(BEFORE).await;
+    match row {
+        Row::None | Row::Churn => Ok(()),
+        Row::GatewayKill => gateway_kill(cluster).await,
+        Row::GatewayStop => gateway_stop(cluster).await,
+        Row::Drain => drain(cluster).await,
+        Row::RedisRestart => redis_down(cluster, seconds(1)).await,
+        Row::Flushall => flushall(cluster).await,
+        Row::PubsubKill => pubsub_kill(cluster).await,
+        Row::RedisStop => redis_stop(cluster).await,
+        Row::RedisDown => redis_down(cluster, seconds(30)).await,
+        Row::RedisPromote => redis_promote(cluster, props).await,
+        Row::MongoStepdown => cluster.mongo.step_down().await,
+        Row::MongoKill => mongo_kill(cluster).await,
+        Row::MongoRollback => mongo_rollback(cluster).await,
+        Row::MongoDown => mongo_down(cluster).await,
+        Row::RedisCut => cut(cluster.redis_cables.first()).await,
+        Row::MongoCut => cut(props.mongo_cable.as_ref()).await,
+        Row::Storm => storm(cutter).await,
+        Row::TwoFaults => two_faults(cluster).await,
+    }
+}
+
+async fn gateway_kill(cluster: &mut Cluster) -> Result<(), Invalid> {
+    cluster.gateways[0].kill();
+    sleep(seconds(5)).await;
+    cluster.gateways[0].launch()?;
+    cluster.gateways[0].ready().await
+}
+
+async fn gateway_stop(cluster: &Cluster) -> Result<(), Invalid> {
+    cluster.gateways[0].signal("STOP")?;
+    sleep(seconds(20)).await;
+    cluster.gateways[0].signal("CONT")
+}
+
+async fn drain(cluster: &mut Cluster) -> Result<(), Invalid> {
+    for gateway in &mut cluster.gateways {
+        gateway.signal("TERM")?;
+        gateway.ended().await?;
+        gateway.launch()?;
+        gateway.ready().await?;
+    }
+    Ok(())
+}
+
+async fn redis_down(cluster: &mut Cluster, time: Duration) -> Result<(), Invalid> {
+    cluster.redis.kill();
+    sleep(time).await;
+    cluster.redis.launch().await
+}
+
+async fn flushall(cluster: &Cluster) -> Result<(), Invalid> {
+    cluster.redis.command("FLUSHALL").await.map(drop)
+}
+
+async fn pubsub_kill(cluster: &Cluster) -> Result<(), Invalid> {
+    let end = Instant::now() + seconds(8);
+    while Instant::now() < end {
+        cluster.redis.command("CLIENT KILL TYPE pubsub").await?;
+        sleep(seconds(2)).await;
+    }
+    Ok(())
+}
+
+async fn redis_stop(cluster: &Cluster) -> Result<(), Invalid> {
+    cluster.redis.signal("STOP")?;
+    sleep(seconds(10)).await;
+    cluster.redis.signal("CONT")
+}
+
+/// As a failover does it that keeps the address: the clients' connections break and lead to the replica then.
+async fn redis_promote(cluster: &mut Cluster, props: &mut Props) -> Result<(), Invalid> {
+    let replica = props.replica.take();
+    let replica = replica.ok_or_else(|| Invalid("there is no replica".to_owned()))?;
+    cluster.redis.kill();
+    sleep(seconds(1)).await;
+    replica.command("REPLICAOF NO ONE").await?;
+    for cable in &cluster.redis_cables {
+        cable.switch(replica.port());
+    }
+    cluster.redis = replica;
+    Ok(())
+}
+
+async fn mongo_kill(cluster: &mut Cluster) -> Result<(), Invalid> {
+    let primary = cluster.mongo.primary().await?;
+    cluster.mongo.kill(primary);
+    sleep(seconds(5)).await;
+    cluster.mongo.restart()
+}
+
+async fn mongo_down(cluster: &mut Cluster) -> Result<(), Invalid> {
+    cluster.mongo.kill_all();
+    sleep(seconds(10)).await;
+    cluster.mongo.restart()
+}
+
+/// The primary takes writes that nobody copies, and is frozen; the others elect one of theirs; the old one wakes, and has
+/// to roll back. The writes reach it within the election timeout: after that a primary without a majority resigns.
+async fn mongo_rollback(cluster: &Cluster) -> Result<(), Invalid> {
+    let old = cluster.mongo.primary().await?;
+    for other in Mongo::others(old) {
+        cluster.mongo.signal(other, "STOP")?;
+    }
+    sleep(Duration::from_millis(1200)).await;
+    cluster.mongo.signal(old, "STOP")?;
+    for other in Mongo::others(old) {
+        cluster.mongo.signal(other, "CONT")?;
+    }
+    let new = cluster.mongo.primary().await?;
+    sleep(seconds(2)).await;
+    cluster.mongo.signal(old, "CONT")?;
+    if new == old {
+        return Err(Invalid("the frozen primary was elected again".to_owned()));
+    }
+    let rolled_back = async || cluster.mongo.rollbacks(old) > 0;
+    super::cluster::wait_until("no write was rolled back", rolled_back).await
+}
+
+async fn cut(cable: Option<&Proxy>) -> Result<(), Invalid> {
+    let cable = cable.ok_or_else(|| Invalid("there is no cable".to_owned()))?;
+    cable.set_cut(true);
+    sleep(seconds(10)).await;
+    cable.set_cut(false);
+    Ok(())
+}
+
+async fn storm(cutter: &Cutter) -> Result<(), Invalid> {
+    for _ in 0..3 {
+        cutter.cut();
+        sleep(seconds(3)).await;
+    }
+    Ok(())
+}
+
+async fn two_faults(cluster: &mut Cluster) -> Result<(), Invalid> {
+    cluster.gateways[0].kill();
+    cluster.mongo.step_down().await?;
+    sleep(seconds(4)).await;
+    flushall(cluster).await?;
+    cluster.gateways[0].launch()?;
+    cluster.gateways[0].ready().await
+}

@@ -1,0 +1,124 @@
+//! The fault matrix: one check per fault, on real servers started here, and the table of what came of it. Knows neither
+//! how the load is made nor how the servers are broken.
+
+mod cluster;
+mod faults;
+mod row;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use self::cluster::{Cluster, repository};
+pub use self::row::Row;
+use self::table::Table;
+use crate::check::{Load, Report, run};
+use crate::{Invalid, Verdict};
+
+/// `hobnob-load matrix`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct MatrixOptions {
+    /// The gateway's binary; target/release/hobnob, else target/debug/hobnob, by default
+    #[arg(long)]
+    pub hobnob: Option<PathBuf>,
+    /// A few minutes instead of a quarter of an hour: fewer and shorter rows
+    #[arg(long)]
+    pub short: bool,
+    /// Only these rows
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub only: Vec<Row>,
+    /// How long a gateway's drain may take, in seconds
+    #[arg(long, default_value_t = 6)]
+    pub drain_grace: u64,
+    /// What is sent; each row sets the seconds itself
+    #[command(flatten)]
+    pub load: Load,
+    /// Where the reports go, as JSON
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    /// Where the table goes, as Markdown
+    #[arg(long)]
+    pub markdown: Option<PathBuf>,
+    /// Where the gateways' logs are kept
+    #[arg(long)]
+    pub logs: Option<PathBuf>,
+}
+
+/// Runs the matrix, and prints and writes its table.
+///
+/// # Errors
+/// When the servers could not be started or mended.
+pub async fn command(options: &MatrixOptions) -> Result<Verdict, Invalid> {
+    let binary = binary(options.hobnob.as_deref())?;
+    let grace = Duration::from_secs(options.drain_grace);
+    eprintln!(
+        "starting Redis, MongoDB and gateways ({})",
+        binary.display()
+    );
+    let mut cluster = Cluster::start(&binary, grace).await?;
+    let mut table = Table::default();
+    for row in rows(options) {
+        let (report, repaired) = run_row(row, cluster, options).await?;
+        eprint!("{report}");
+        table.add(row, report);
+        table.write(options.json.as_deref(), options.markdown.as_deref())?;
+        cluster = repaired;
+    }
+    print!("{table}");
+    Ok(table.verdict())
+}
+
+fn rows(options: &MatrixOptions) -> Vec<Row> {
+    match (options.only.is_empty(), options.short) {
+        (false, _) => options.only.clone(),
+        (true, true) => Row::SHORT.to_vec(),
+        (true, false) => Row::ALL.to_vec(),
+    }
+}
+
+/// One row on a cluster in order, which is left in order.
+async fn run_row(
+    row: Row,
+    mut cluster: Cluster,
+    options: &MatrixOptions,
+) -> Result<(Report, Cluster), Invalid> {
+    let mut load = options.load.clone();
+    load.seconds = row.seconds(options.short);
+    if row == Row::Churn {
+        load.churn = Some(2.0);
+    }
+    let props = faults::prepare(row, &mut cluster).await?;
+    let (urls, scene) = (cluster.urls(), Mutex::new((cluster, props)));
+    let report = run(row.name(), &urls, &load, |cutter| {
+        let scene = &scene;
+        async move {
+            let mut scene = scene.lock().await;
+            let (cluster, props) = &mut *scene;
+            faults::make(row, cluster, props, &cutter).await
+        }
+    })
+    .await;
+    let (mut cluster, props) = scene.into_inner();
+    if let Some(logs) = &options.logs {
+        for (index, gateway) in cluster.gateways.iter().enumerate() {
+            gateway.keep_log(logs, &format!("{}-gateway{index}", row.name()))?;
+        }
+    }
+    let report = report?;
+    faults::clean_up(&mut cluster, props).await?;
+    Ok((report, cluster))
+}
+
+fn binary(chosen: Option<&Path>) -> Result<PathBuf, Invalid> {
+    if let Some(path) = chosen {
+        return Ok(path.to_owned());
+    }
+    let built = ["release", "debug"]
+        .map(|profile| repository().join("target").join(profile).join("hobnob"));
+    let found = built.into_iter().find(|path| path.is_file());
+    found.ok_or_else(|| {
+        Invalid("there is no target/release/hobnob: build it, or name one".to_owned())
+    })
+}

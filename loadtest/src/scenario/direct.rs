@@ -1,0 +1,77 @@
+//! Saturated direct messages: pairs of users who answer each other as fast as acknowledgements come (a closed loop).
+//! Finds the throughput of durable sends. Thresholds: nothing lost, repeated or reordered.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::Measured;
+use super::cost::{Meter, Named, parse, rate};
+use crate::check::{Load, Plan, Report, Stage};
+use crate::measure::Lateness;
+use crate::{Invalid, Verdict};
+
+/// How late a closed loop may be: it shares the cores and takes all it gets, so only a stall makes it void.
+const STALL: Duration = Duration::from_secs(1);
+
+/// `hobnob-load direct`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DirectOptions {
+    /// The gateways' addresses
+    #[arg(long, required = true, value_delimiter = ',')]
+    pub gateways: Vec<String>,
+    /// Messages each user has under way at once
+    #[arg(long, default_value_t = 1)]
+    pub window: usize,
+    /// The users, the time and the protocol (--rooms, --members, --rate and --direct have no effect)
+    #[command(flatten)]
+    pub load: Load,
+    /// Processes to watch, NAME=PID; may be repeated
+    #[arg(long = "pid", value_parser = parse)]
+    pub pids: Vec<Named>,
+    /// Where the report goes, as JSON
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When it could not be carried out.
+pub async fn command(options: &DirectOptions) -> Result<Verdict, Invalid> {
+    let load = &options.load;
+    let plan = Plan {
+        users: load.users & !1,
+        directs: (0..load.users / 2)
+            .map(|pair| (2 * pair, 2 * pair + 1))
+            .collect(),
+        window: Some(options.window),
+        ..Plan::default()
+    };
+    let stage = Stage::prepare(&options.gateways, load, plan).await?;
+    let lateness = Lateness::new()?;
+    let watch = tokio::spawn(lateness.clone().watch());
+    let (meter, begin) = (Meter::start(&options.pids)?, Instant::now());
+    stage.phase.send_modify(|phase| phase.sending = true);
+    sleep(Duration::from_secs(load.seconds)).await;
+    let (count, time) = (
+        stage.shared.counters.acknowledged.load(Ordering::Relaxed),
+        begin.elapsed(),
+    );
+    let costs = meter.costs(count)?;
+    stage.phase.send_modify(|phase| phase.sending = false);
+    watch.abort();
+    stage.settle(Duration::from_secs(load.settle)).await;
+    let balance = stage.finish().await?;
+    let measured = Measured {
+        report: Report::new("direct", balance, lateness.report(STALL, 0)),
+        unit: "message",
+        count,
+        per_second: rate(count, time),
+        costs,
+    };
+    measured.show(options.json.as_deref())?;
+    Ok(measured.report.verdict)
+}

@@ -1,0 +1,101 @@
+//! Everything clients can reach, on one port: REST, both socket protocols, the web client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::HeaderValue;
+
+use super::World;
+use crate::api::{self, ApiConfig};
+use crate::chat::Chat;
+use crate::config::{Config, StartError};
+use crate::gateway::closing::closing;
+use crate::gateway::engineio::{Cors, EngineConfig};
+use crate::gateway::heartbeat::Wheel;
+use crate::gateway::native::{self, NativeConfig};
+use crate::gateway::requests::Requests;
+use crate::gateway::socketio::ChatApplication;
+use crate::gateway::socketio::protocol::{SocketIo, SocketIoConfig};
+use crate::web;
+
+/// For a client's first word, when its handshake carried no token.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+
+/// Everything clients can reach.
+pub(super) fn routes(
+    config: &Config,
+    world: &World,
+    chat: Arc<Chat>,
+    requests: &Requests,
+) -> Result<(Router, SocketIo), StartError> {
+    let origins: Result<Vec<HeaderValue>, _> = config
+        .server
+        .cors_origins
+        .iter()
+        .map(|origin| origin.parse())
+        .collect();
+    let allowed_origins = origins.map_err(|_| {
+        StartError::of(
+            "cors_origins",
+            "an origin has a character that is not allowed",
+        )
+    })?;
+    let sessions = &config.sessions;
+    let native = NativeConfig {
+        frame_bytes: sessions.frame_bytes,
+        outbox_bytes: sessions.outbox_bytes,
+        ping_interval: sessions.ping_interval,
+        ping_timeout: sessions.ping_timeout,
+        hello_within: HELLO_WITHIN,
+    };
+    let wheel = Wheel::default();
+    let socket_io = SocketIo::new(
+        socketio_config(config, world, &allowed_origins),
+        Arc::new(ChatApplication::new(
+            requests.clone(),
+            Arc::clone(&world.entropy),
+        )),
+        wheel.clone(),
+        Arc::clone(&world.entropy),
+    );
+    let router = api::router(
+        chat,
+        ApiConfig {
+            allowed_origins,
+            metrics: requests.hub().metrics().clone(),
+        },
+    )
+    .merge(native::router(
+        native,
+        requests.clone(),
+        Arc::clone(&world.entropy),
+        &wheel,
+    ))
+    .merge(socket_io.router())
+    .merge(web::router());
+    Ok((router, socket_io))
+}
+
+fn socketio_config(config: &Config, world: &World, origins: &[HeaderValue]) -> SocketIoConfig {
+    let sessions = &config.sessions;
+    let cors = if origins.is_empty() {
+        Cors::Closed
+    } else {
+        Cors::Origins(origins.to_vec())
+    };
+    SocketIoConfig {
+        engine: EngineConfig {
+            path: "/socket.io".to_owned(),
+            ping_interval: sessions.ping_interval,
+            ping_timeout: sessions.ping_timeout,
+            max_payload: sessions.frame_bytes,
+            outbox_bytes: sessions.outbox_bytes,
+            sid_prefix: world.gateway.to_string(),
+            cors,
+            close_code: |reason| closing(reason).code,
+            ..EngineConfig::default()
+        },
+        ..SocketIoConfig::default()
+    }
+}

@@ -1,0 +1,6 @@
+//! `docs/asyncapi.yaml` is true: a real gateway is driven through every frame of `/ws`, and what it sends is held
+//! against the document's schemas.
+
+mod client;
+mod conversation;
+mod document;

@@ -1,0 +1,225 @@
+//! The official `socket.io-client` against real gateway processes, and the example that is written with it.
+//!
+//! Compatibility is what the client of others does, not what our own tests believe.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::support::gateway::{Cluster, Gateway};
+use crate::support::leash::{repository, tool};
+use crate::support::node::{Node, SocketIo};
+
+const TRANSPORTS: [&[&str]; 3] = [&["websocket"], &["polling"], &["polling", "websocket"]];
+
+async fn register(gateway: &Gateway, username: &str) -> Value {
+    let body = json!({ "username": username, "password": "correct horse battery" });
+    let request = reqwest::Client::new()
+        .post(gateway.url("/register"))
+        .json(&body);
+    let answer = request.send().await.expect("the gateway answers");
+    assert_eq!(answer.status(), 201);
+    answer.json().await.expect("a JSON answer")
+}
+
+/// A client of `user` that has joined.
+async fn join(
+    node: &std::sync::Arc<Node>,
+    gateway: &Gateway,
+    user: &Value,
+    transports: &[&str],
+) -> SocketIo {
+    let token = user["token"].as_str().expect("a token");
+    let client = node
+        .connect(&gateway.url(""), token, transports)
+        .await
+        .expect("a connection");
+    assert_eq!(
+        client.emit_with_ack("join", json!([user["userId"]])).await["ok"],
+        true
+    );
+    client
+}
+
+fn private(receiver: &Value, content: &str) -> Value {
+    json!([{ "receiverId": receiver["userId"], "content": content }])
+}
+
+async fn run_example(urls: &[String]) -> Output {
+    let mut command = Command::new(tool("node"));
+    command
+        .arg(repository().join("examples/chat/chat.mjs"))
+        .args(urls)
+        .kill_on_drop(true);
+    command.output().await.expect("node runs")
+}
+
+fn assert_nothing_was_lost(example: &Output) {
+    let said = String::from_utf8_lossy(&example.stdout);
+    let complained = String::from_utf8_lossy(&example.stderr);
+    assert!(example.status.success(), "{said}{complained}");
+    assert!(said.ends_with("nothing was lost\n"), "{said}{complained}");
+}
+
+#[tokio::test]
+async fn two_users_chat_across_gateways_on_every_transport() {
+    let cluster = Cluster::start(2).await;
+    let (first, second) = (cluster.gateway(0), cluster.gateway(1));
+    let alice = register(first, "alice").await;
+    let bob = register(second, "bob").await;
+    let node = Node::start().await;
+    for transports in TRANSPORTS {
+        let at_first = join(&node, first, &alice, transports).await;
+        let at_second = join(&node, second, &bob, transports).await;
+        let content = format!("over {transports:?}");
+        let answer = at_first
+            .emit_with_ack("send_message", private(&bob, &content))
+            .await;
+        assert_eq!(answer["ok"], true, "{answer}");
+        let got = at_second
+            .wait_for_matching("receive_message", |got| got["content"] == content.as_str())
+            .await;
+        assert_eq!(got, answer["message"]);
+        at_first.disconnect().await;
+        at_second.disconnect().await;
+        at_second.wait_disconnected().await;
+    }
+}
+
+#[tokio::test]
+async fn a_bad_token_is_a_connect_error_with_the_errors_code() {
+    let gateway = Gateway::embedded().await;
+    let node = Node::start().await;
+    for transports in TRANSPORTS {
+        let refused = node
+            .connect(&gateway.url(""), "not a token", transports)
+            .await;
+        let error = refused.err().expect("a connect_error");
+        assert_eq!(error.data["code"], "token_invalid", "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cut_client_reconnects_by_itself_and_gets_what_it_missed() {
+    let cluster = Cluster::start(2).await;
+    let (first, second) = (cluster.gateway(0), cluster.gateway(1));
+    let alice = register(first, "alice").await;
+    let bob = register(second, "bob").await;
+    let node = Node::start().await;
+    let at_first = join(&node, first, &alice, &["websocket"]).await;
+    let at_second = join(&node, second, &bob, &["websocket"]).await;
+
+    at_second.cut().await;
+    at_second.wait_disconnected().await;
+    let sent: Vec<Value> = (0..3)
+        .map(|number| json!(format!("missed {number}")))
+        .collect();
+    for content in &sent {
+        at_first
+            .emit_with_ack("send_message", private(&bob, content.as_str().unwrap()))
+            .await;
+    }
+    at_second.wait_connected().await.expect("it comes back");
+    at_second.emit_with_ack("join", json!([])).await;
+    at_second
+        .wait_for_matching("receive_message", |got| got["content"] == "missed 2")
+        .await;
+    let got: Vec<Value> = at_second
+        .received("receive_message")
+        .iter()
+        .map(|got| got["content"].clone())
+        .collect();
+    assert_eq!(got, sent);
+}
+
+#[tokio::test]
+async fn clients_of_a_killed_gateway_come_back_to_their_conversation() {
+    let mut gateway = Gateway::embedded().await;
+    let alice = register(&gateway, "alice").await;
+    let bob = register(&gateway, "bob").await;
+    let node = Node::start().await;
+    let at_alices = join(&node, &gateway, &alice, &["websocket"]).await;
+    let at_bobs = join(&node, &gateway, &bob, &["websocket"]).await;
+    let answer = at_alices
+        .emit_with_ack("send_message", private(&bob, "before"))
+        .await;
+    assert_eq!(at_bobs.wait_for("receive_message").await, answer["message"]);
+
+    gateway.kill9();
+    at_alices.wait_disconnected().await;
+    at_bobs.wait_disconnected().await;
+    // One client was told to stay away until called back; the other returns by itself.
+    at_bobs.disconnect().await;
+    gateway.restart().await;
+    at_alices
+        .wait_connected()
+        .await
+        .expect("it comes back by itself");
+    at_alices.emit_with_ack("join", json!([])).await;
+    at_bobs
+        .reconnect(Some(json!({ "token": bob["token"] })))
+        .await;
+    at_bobs.wait_connected().await.expect("it was called back");
+    at_bobs.emit_with_ack("join", json!([])).await;
+
+    at_bobs
+        .emit(
+            "typing",
+            json!([{ "receiverId": alice["userId"], "typing": true }]),
+        )
+        .await;
+    assert_eq!(at_alices.wait_for("typing").await["typing"], true);
+    at_alices
+        .emit_with_ack("send_message", private(&bob, "after"))
+        .await;
+    let got = at_bobs
+        .wait_for_matching("receive_message", |got| got["content"] == "after")
+        .await;
+    assert_eq!(got["seq"], 2);
+}
+
+#[tokio::test]
+async fn a_frozen_client_hears_everything_when_it_goes_on() {
+    let gateway = Gateway::embedded().await;
+    let alice = register(&gateway, "alice").await;
+    let bob = register(&gateway, "bob").await;
+    let (awake, asleep) = (Node::start().await, Node::start().await);
+    let at_alices = join(&awake, &gateway, &alice, &["websocket"]).await;
+    let at_bobs = join(&asleep, &gateway, &bob, &["websocket"]).await;
+
+    asleep.stop();
+    let mut acknowledgements = Vec::new();
+    for number in 0..50 {
+        let message = private(&bob, &format!("number {number}"));
+        acknowledgements.push(at_alices.emit_for_ack("send_message", message).await);
+    }
+    for reference in acknowledgements {
+        assert_eq!(at_alices.wait_ack(reference).await["ok"], true);
+    }
+    asleep.cont();
+    at_bobs
+        .wait_for_matching("receive_message", |got| got["content"] == "number 49")
+        .await;
+    let seqs: Vec<u64> = at_bobs
+        .received("receive_message")
+        .iter()
+        .filter_map(|got| got["seq"].as_u64())
+        .collect();
+    assert_eq!(seqs, (1..=50).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_example_runs_on_two_gateways() {
+    let gateways = Cluster::start(2).await;
+    let urls = [0, 1].map(|number| gateways.gateway(number).url(""));
+    assert_nothing_was_lost(&run_example(&urls).await);
+}
+
+#[tokio::test]
+async fn the_example_runs_on_one_embedded_gateway_that_then_drains() {
+    let mut gateway = Gateway::embedded().await;
+    assert_nothing_was_lost(&run_example(&[gateway.url("")]).await);
+    gateway.terminate();
+    assert_eq!(gateway.ended().await, Some(0), "{}", gateway.output());
+}
