@@ -91,7 +91,7 @@ async fn every_documented_frame_is_sent_and_no_other() {
     assert_eq!((ended.code, ended.reason.as_str()), (1012, "draining"));
 
     let seen: BTreeSet<String> = ann.seen.union(&seen_by_bob).cloned().collect();
-    let mut documented = scene.document.from_server();
+    let mut documented = scene.document.server_frames();
     documented.extend(scene.document.requests());
     assert_eq!(seen, documented);
 }

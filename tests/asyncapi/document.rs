@@ -87,7 +87,7 @@ impl Document {
     }
 
     /// Everything that the server sends.
-    pub(super) fn from_server(&self) -> BTreeSet<String> {
+    pub(super) fn server_frames(&self) -> BTreeSet<String> {
         let answers = self
             .operations("receive")
             .flat_map(|operation| keys(&operation["reply"]["messages"]));
@@ -135,7 +135,7 @@ fn of_the_tree() -> Document {
 fn every_message_is_used_and_every_used_one_is_there() {
     let document = of_the_tree();
     let used: BTreeSet<String> = document
-        .from_server()
+        .server_frames()
         .into_iter()
         .chain(document.requests())
         .collect();

@@ -152,7 +152,10 @@ fn d12_events_heard_before_anybody_is_attached_are_not_hidden() {
     let mut topic = Topic::default();
     topic.offer(offer(5));
     let client = Client::new(1);
-    assert_eq!(topic.attach(&client.session, Seq::new(4)), Attach::Behind(Seq::new(4)));
+    assert_eq!(
+        topic.attach(&client.session, Seq::new(4)),
+        Attach::Behind(Seq::new(4))
+    );
     assert_eq!(
         topic.attach(&client.session, Seq::new(5)),
         Attach::Attached(Seq::new(5))
@@ -172,7 +175,10 @@ fn a_session_in_a_busy_conversation_attaches_from_what_is_remembered() {
     let too_late = Client::new(3);
     topic.catching_up = 0;
     topic.offer(offer(11));
-    assert_eq!(topic.attach(&too_late.session, Seq::new(7)), Attach::Behind(Seq::new(7)));
+    assert_eq!(
+        topic.attach(&too_late.session, Seq::new(7)),
+        Attach::Behind(Seq::new(7))
+    );
 }
 
 #[test]
