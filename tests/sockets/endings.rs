@@ -19,7 +19,7 @@ const LARGE: usize = 16 * 1024;
 async fn a_client_that_does_not_read_is_closed_and_resumes_from_where_it_was() {
     // Without a grace the presence of its user tells when the session ends.
     let settings = [
-        ("HOBNOB_OUTBOX_BYTES", "65536"),
+        ("HOBNOB_OUTBOX_BYTES", "262144"),
         ("HOBNOB_OFFLINE_GRACE", "0s"),
     ];
     let gateway = Gateway::embedded_with(&settings).await;

@@ -8,11 +8,13 @@ mod place;
 mod protocol;
 mod record;
 mod session;
+mod shared;
 mod socketio;
 
 pub(crate) use connection::{Connection, Dial};
 pub(crate) use outstanding::Order;
 pub(crate) use protocol::{Joining, Protocol, Target};
 pub(crate) use record::{Receipt, Record, Sent};
-pub use session::Resume;
-pub(crate) use session::{Counters, Patience, Phase, Session, Shared, Supply};
+pub(crate) use session::Session;
+pub use shared::Resume;
+pub(crate) use shared::{Counters, Patience, Phase, Shared, Supply};

@@ -68,7 +68,8 @@ impl Hub {
     /// given before, there is nothing to note.
     fn note_own(&self, session: &Session, event: &Event) {
         let position = self.position(session, event.conversation);
-        if position.is_some_and(|position| position < event.seq) {
+        // One that has joined is about to find out about a conversation it does not know.
+        if position.map_or(session.has_joined(), |position| position < event.seq) {
             session.own_committed(event.conversation, event.seq, event.id);
         }
     }

@@ -1,7 +1,7 @@
 //! From backlog to live (D12): a session reads the log from its own position, at its outbox's pace, buffers nothing
 //! live, and is attached to the topic when it has everything the topic has offered.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,7 @@ use super::super::session::{Place, Session};
 use super::super::topic::Attach;
 use super::Hub;
 use crate::bus::Channel;
-use crate::chat::ChatError;
-use crate::domain::{ConversationId, Event, Member, RoomId, Seq};
+use crate::domain::{ConversationId, Event, Member, Seq};
 use crate::store::{Span, StoreError};
 
 /// How many events are read at once.
@@ -26,25 +25,9 @@ const STALE: Duration = Duration::from_millis(10);
 /// How often a read is tried again before the session is closed, to resume elsewhere (D15).
 const TRIES: u32 = 20;
 
-/// Where a device wants to resume, by conversation (D30): overrides the user's cursor, up or down.
-pub type Since = HashMap<ConversationId, Seq>;
-
-/// A join that is to be answered, and then delivered.
-#[derive(Debug)]
-pub struct Joined {
-    /// The user's rooms.
-    pub rooms: Vec<RoomId>,
-    /// What [`Hub::deliver`] starts with, once the answer is written.
-    pub backlog: Backlog,
-}
-
-/// Where a session's delivery begins.
-#[derive(Debug, Default)]
-pub struct Backlog(Vec<Pursuit>);
-
 /// A conversation that a session catches up with.
 #[derive(Debug, Clone, Copy)]
-struct Pursuit {
+pub(super) struct Pursuit {
     conversation: ConversationId,
     position: Seq,
     /// The last seq that is the user's: a former member's log ends.
@@ -52,75 +35,12 @@ struct Pursuit {
 }
 
 impl Hub {
-    /// Prepares delivery to a session, which [`Hub::deliver`] starts. A second join changes nothing.
-    ///
-    /// # Errors
-    /// [`ChatError::Unavailable`] when the store is away; the session may try again.
-    pub async fn join(
+    /// A session begins to catch up with a conversation it has to do with, unless it does already.
+    pub(super) fn begin(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        since: Since,
-        is_auto: Option<bool>,
-    ) -> Result<Joined, ChatError> {
-        let is_first_join = session.join();
-        if is_first_join {
-            is_auto
-                .into_iter()
-                .for_each(|is_auto| session.set_auto(is_auto));
-            let resume = self.clamp(since).await.inspect_err(|_| session.unjoin())?;
-            session.resume_from(resume);
-            self.arrive(session).await;
-            // Events on the user's channel reveal what the memberships read after this do not show yet. When the bus
-            // is away the join proceeds; its return is a gap (D15).
-            let _ = self.bus.subscribe(&[Channel::User(session.user())]).await;
-        }
-        let members = match self.store.memberships(session.user()).await {
-            Ok(members) => members,
-            Err(error) => {
-                if is_first_join {
-                    session.unjoin();
-                    self.part(session);
-                }
-                return Err(error.into());
-            }
-        };
-        let rooms = rooms_of(&members);
-        if !is_first_join {
-            let backlog = Backlog::default();
-            return Ok(Joined { rooms, backlog });
-        }
-        let pursuits: Vec<Pursuit> = members
-            .iter()
-            .filter_map(|member| self.begin(session, member))
-            .collect();
-        let backlog = Backlog(pursuits);
-        Ok(Joined { rooms, backlog })
-    }
-
-    /// Starts delivery: the backlog, in order, then live events.
-    pub fn deliver(self: &Arc<Self>, session: &Arc<Session>, backlog: Backlog) {
-        self.spawn_catch_up(session, backlog.0);
-    }
-
-    /// Where a device wants to resume, but not beyond the logs. The heads are read before the memberships: so no resume
-    /// point lies beyond a removal that the memberships do not show yet.
-    async fn clamp(&self, since: Since) -> Result<Since, ChatError> {
-        if since.is_empty() {
-            return Ok(since);
-        }
-        let wanted: Vec<ConversationId> = since.keys().copied().collect();
-        let heads = self.store.heads(&wanted).await?;
-        let clamp = |(conversation, seq): (ConversationId, Seq)| {
-            (
-                conversation,
-                seq.min(heads.get(&conversation).copied().unwrap_or_default()),
-            )
-        };
-        Ok(since.into_iter().map(clamp).collect())
-    }
-
-    /// A session begins to catch up with a conversation it has to do with, unless it does already.
-    fn begin(self: &Arc<Self>, session: &Arc<Session>, member: &Member) -> Option<Pursuit> {
+        member: &Member,
+    ) -> Option<Pursuit> {
         self.pursue(session, member.conversation).then_some(())?;
         let pursuit = Pursuit::of(member, session);
         if pursuit.position >= pursuit.last {
@@ -198,7 +118,7 @@ impl Hub {
         is_new
     }
 
-    fn spawn_catch_up(self: &Arc<Self>, session: &Arc<Session>, pursuits: Vec<Pursuit>) {
+    pub(super) fn spawn_catch_up(self: &Arc<Self>, session: &Arc<Session>, pursuits: Vec<Pursuit>) {
         let (hub, session) = (Arc::clone(self), Arc::clone(session));
         self.tracker
             .spawn(async move { hub.catch_up(&session, pursuits).await });
@@ -415,17 +335,4 @@ fn give_event(session: &Arc<Session>, pursuit: &mut Pursuit, event: &Event) {
     if offer.effect.ends_for(session.user()) {
         pursuit.last = event.seq;
     }
-}
-
-fn rooms_of(members: &[Member]) -> Vec<RoomId> {
-    let rooms = members
-        .iter()
-        .filter(|member| member.is_active())
-        .filter_map(|member| match member.conversation {
-            ConversationId::Room(room) => Some(room),
-            ConversationId::Direct(..) => None,
-        });
-    let mut rooms: Vec<RoomId> = rooms.collect();
-    rooms.sort_unstable();
-    rooms
 }

@@ -5,6 +5,7 @@ mod announce;
 mod catch_up;
 mod heads;
 mod inbox;
+mod join;
 mod presence;
 mod repair;
 mod signals;
@@ -34,8 +35,8 @@ use crate::store::Store;
 use crate::store::frontier::Frontier;
 
 pub use announce::HubAnnouncer;
-pub use catch_up::{Backlog, Joined, Since};
 use heads::Heads;
+pub use join::{Backlog, Joined, Since};
 use presence::{Stripes, Watchers};
 use topics::Topics;
 use users::Users;

@@ -244,8 +244,13 @@ mod tests {
     fn a_stopped_redis_is_frozen_until_it_continues() {
         let redis = Redis::start();
         redis.stop();
-        let state = std::fs::read_to_string(format!("/proc/{}/stat", redis.pid())).unwrap();
-        assert!(state.contains(") T "), "{state}");
+        // The signal is on its way when `kill` returns: wait until the kernel has delivered it.
+        let deadline = Instant::now() + START_DEADLINE;
+        let stat = format!("/proc/{}/stat", redis.pid());
+        while !std::fs::read_to_string(&stat).unwrap().contains(") T ") {
+            assert!(Instant::now() < deadline, "redis was not stopped");
+            std::thread::yield_now();
+        }
         redis.cont();
         assert_eq!(redis.command(&["PING"]), Reply::Text("PONG".to_owned()));
     }

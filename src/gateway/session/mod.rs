@@ -3,6 +3,9 @@
 //!
 //! Lock order: a topic's lock before a session's, a session's before its outbox's.
 
+mod guards;
+mod places;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
@@ -17,6 +20,8 @@ use super::outbox::{Frame, Mark, Outbox, Reason};
 use super::pacer::Pacer;
 use super::receipts::Receipts;
 use crate::domain::{ConversationId, EventId, Seq, SessionId, Timestamp, UserId};
+
+pub use guards::{Expectation, Unanswered};
 
 /// The shortest time between two marks of one session (D28: at most one ping a second).
 const MARK_EVERY: Duration = Duration::from_secs(1);
@@ -37,40 +42,6 @@ pub struct Session {
     /// Requests that are not answered yet.
     unanswered: AtomicUsize,
     state: Mutex<State>,
-}
-
-/// A request that is not answered yet.
-#[derive(Debug)]
-pub struct Unanswered(Arc<Session>);
-
-impl Drop for Unanswered {
-    fn drop(&mut self) {
-        self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A direct message that is being sent, until its answer is written.
-#[derive(Debug)]
-pub struct Expectation {
-    session: Arc<Session>,
-    id: EventId,
-}
-
-impl Expectation {
-    /// The answer is written: it says that the message is stored there.
-    pub fn answered(&self, conversation: ConversationId, seq: Seq) {
-        self.session
-            .state
-            .lock()
-            .receipts
-            .own_answered(conversation, seq);
-    }
-}
-
-impl Drop for Expectation {
-    fn drop(&mut self) {
-        self.session.state.lock().receipts.expect_no_more(self.id);
-    }
 }
 
 #[derive(Debug, Default)]
@@ -314,103 +285,6 @@ impl Session {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.state.lock().receipts.is_settled()
-    }
-
-    /// Marks the session as joined; false when it was already.
-    pub(super) fn join(&self) -> bool {
-        !std::mem::replace(&mut self.state.lock().joined, true)
-    }
-
-    /// Notes where this device wants to resume.
-    pub(super) fn resume_from(&self, places: HashMap<ConversationId, Seq>) {
-        self.state.lock().resume = places;
-    }
-
-    /// Where this device wants to resume in a conversation, if it said; told once.
-    pub(super) fn take_resume(&self, conversation: ConversationId) -> Option<Seq> {
-        self.state.lock().resume.remove(&conversation)
-    }
-
-    /// It could not join after all, and may try again.
-    pub(super) fn unjoin(&self) {
-        self.state.lock().joined = false;
-    }
-
-    /// Whether it has joined.
-    #[must_use]
-    pub fn has_joined(&self) -> bool {
-        self.state.lock().joined
-    }
-
-    /// Where it stands in a conversation; none when it has nothing to do with it.
-    pub(super) fn place(&self, conversation: ConversationId) -> Option<Place> {
-        self.state.lock().places.get(&conversation).copied()
-    }
-
-    /// Whether it has to do with a conversation.
-    pub(super) fn knows(&self, conversation: ConversationId) -> bool {
-        matches!(
-            self.place(conversation),
-            Some(Place::CatchingUp(_) | Place::Attached(_))
-        )
-    }
-
-    /// Notes a conversation as one to catch up with; false when it is known already.
-    pub(super) fn begin(&self, conversation: ConversationId) -> bool {
-        let mut state = self.state.lock();
-        let given = match state.places.get(&conversation) {
-            None => None,
-            Some(Place::Ended(seq)) => Some(*seq),
-            Some(Place::CatchingUp(_)) => {
-                state.again.insert(conversation);
-                return false;
-            }
-            Some(Place::Attached(_)) => return false,
-        };
-        if state.withdrawn {
-            return false;
-        }
-        state.places.insert(conversation, Place::CatchingUp(given));
-        true
-    }
-
-    /// Whether it was told of a conversation again while it was finding out about it; told once.
-    pub(super) fn take_again(&self, conversation: ConversationId) -> bool {
-        self.state.lock().again.remove(&conversation)
-    }
-
-    /// The last seq given to it, while the topic does not know.
-    pub(super) fn given(&self, conversation: ConversationId) -> Option<Seq> {
-        match self.place(conversation)? {
-            Place::CatchingUp(seq) => seq,
-            Place::Ended(seq) => Some(seq),
-            Place::Attached(_) => None,
-        }
-    }
-
-    /// Moves on in a conversation that it catches up with.
-    pub(super) fn advance(&self, conversation: ConversationId, position: Seq) {
-        self.set_place(conversation, Place::CatchingUp(Some(position)));
-    }
-
-    pub(super) fn set_place(&self, conversation: ConversationId, place: Place) {
-        let mut state = self.state.lock();
-        if matches!(place, Place::Attached(_)) {
-            state.again.remove(&conversation);
-        }
-        if let Some(current) = state.places.get_mut(&conversation) {
-            *current = place;
-        }
-    }
-
-    /// Forgets a conversation.
-    pub(super) fn forget(&self, conversation: ConversationId) {
-        self.state.lock().places.remove(&conversation);
-    }
-
-    /// The conversations it has to do with.
-    pub(super) fn conversations(&self) -> Vec<ConversationId> {
-        self.state.lock().places.keys().copied().collect()
     }
 
     /// Notes users whose presence it shows, at most `limit` in all; those that are new. `None` when they are too many.

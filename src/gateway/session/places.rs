@@ -1,0 +1,105 @@
+//! Where a session stands in each of its conversations.
+
+use std::collections::HashMap;
+
+use super::{Place, Session};
+use crate::domain::{ConversationId, Seq};
+
+impl Session {
+    /// Marks the session as joined; false when it was already.
+    pub(in crate::gateway) fn join(&self) -> bool {
+        !std::mem::replace(&mut self.state.lock().joined, true)
+    }
+
+    /// Notes where this device wants to resume.
+    pub(in crate::gateway) fn resume_from(&self, places: HashMap<ConversationId, Seq>) {
+        self.state.lock().resume = places;
+    }
+
+    /// Where this device wants to resume in a conversation, if it said; told once.
+    pub(in crate::gateway) fn take_resume(&self, conversation: ConversationId) -> Option<Seq> {
+        self.state.lock().resume.remove(&conversation)
+    }
+
+    /// It could not join after all, and may try again.
+    pub(in crate::gateway) fn unjoin(&self) {
+        self.state.lock().joined = false;
+    }
+
+    /// Whether it has joined.
+    #[must_use]
+    pub fn has_joined(&self) -> bool {
+        self.state.lock().joined
+    }
+
+    /// Where it stands in a conversation; none when it has nothing to do with it.
+    pub(in crate::gateway) fn place(&self, conversation: ConversationId) -> Option<Place> {
+        self.state.lock().places.get(&conversation).copied()
+    }
+
+    /// Whether it has to do with a conversation.
+    pub(in crate::gateway) fn knows(&self, conversation: ConversationId) -> bool {
+        matches!(
+            self.place(conversation),
+            Some(Place::CatchingUp(_) | Place::Attached(_))
+        )
+    }
+
+    /// Notes a conversation as one to catch up with; false when it is known already.
+    pub(in crate::gateway) fn begin(&self, conversation: ConversationId) -> bool {
+        let mut state = self.state.lock();
+        let given = match state.places.get(&conversation) {
+            None => None,
+            Some(Place::Ended(seq)) => Some(*seq),
+            Some(Place::CatchingUp(_)) => {
+                state.again.insert(conversation);
+                return false;
+            }
+            Some(Place::Attached(_)) => return false,
+        };
+        if state.withdrawn {
+            return false;
+        }
+        state.places.insert(conversation, Place::CatchingUp(given));
+        true
+    }
+
+    /// Whether it was told of a conversation again while it was finding out about it; told once.
+    pub(in crate::gateway) fn take_again(&self, conversation: ConversationId) -> bool {
+        self.state.lock().again.remove(&conversation)
+    }
+
+    /// The last seq given to it, while the topic does not know.
+    pub(in crate::gateway) fn given(&self, conversation: ConversationId) -> Option<Seq> {
+        match self.place(conversation)? {
+            Place::CatchingUp(seq) => seq,
+            Place::Ended(seq) => Some(seq),
+            Place::Attached(_) => None,
+        }
+    }
+
+    /// Moves on in a conversation that it catches up with.
+    pub(in crate::gateway) fn advance(&self, conversation: ConversationId, position: Seq) {
+        self.set_place(conversation, Place::CatchingUp(Some(position)));
+    }
+
+    pub(in crate::gateway) fn set_place(&self, conversation: ConversationId, place: Place) {
+        let mut state = self.state.lock();
+        if matches!(place, Place::Attached(_)) {
+            state.again.remove(&conversation);
+        }
+        if let Some(current) = state.places.get_mut(&conversation) {
+            *current = place;
+        }
+    }
+
+    /// Forgets a conversation.
+    pub(in crate::gateway) fn forget(&self, conversation: ConversationId) {
+        self.state.lock().places.remove(&conversation);
+    }
+
+    /// The conversations it has to do with.
+    pub(in crate::gateway) fn conversations(&self) -> Vec<ConversationId> {
+        self.state.lock().places.keys().copied().collect()
+    }
+}
