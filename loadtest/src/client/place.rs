@@ -4,7 +4,7 @@
 //! the point the client asked to resume from (D28, D30); one's own direct messages may come as the answer to the send
 //! instead of as an event, or as both around a reconnect (D29). Knows no wire.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// What an arrival means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +111,17 @@ impl Place {
             self.doubtful.pop_first();
         }
     }
+}
+
+/// The place in a conversation; copies the id only the first time.
+pub(super) fn place_in<'a>(
+    places: &'a mut HashMap<String, Place>,
+    conversation: &str,
+) -> Option<&'a mut Place> {
+    if !places.contains_key(conversation) {
+        places.insert(conversation.to_owned(), Place::default());
+    }
+    places.get_mut(conversation)
 }
 
 #[cfg(test)]

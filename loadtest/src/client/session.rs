@@ -12,7 +12,7 @@ use tokio::time::{Instant, interval, sleep};
 
 use super::connection::{Connection, Dial, Gone, NotConnected};
 use super::outstanding::{Order, Outstanding};
-use super::place::Place;
+use super::place::{Place, place_in};
 use super::protocol::{Incoming, Joining, Message, Protocol, Target};
 use super::record::{Receipt, Record, Sent};
 use super::shared::{Phase, Resume, Shared, Supply};
@@ -397,15 +397,4 @@ async fn next_order(supply: &mut Supply) -> Option<Order> {
         Supply::Open(orders) => orders.recv().await,
         Supply::Closed { .. } => None,
     }
-}
-
-/// The place in a conversation; copies the id only the first time.
-fn place_in<'a>(
-    places: &'a mut HashMap<String, Place>,
-    conversation: &str,
-) -> Option<&'a mut Place> {
-    if !places.contains_key(conversation) {
-        places.insert(conversation.to_owned(), Place::default());
-    }
-    places.get_mut(conversation)
 }
