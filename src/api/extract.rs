@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
+use crate::auth::bearer;
 use crate::chat::{Chat, ChatError};
 use crate::domain::{RoomId, UserId};
 
@@ -30,8 +31,7 @@ impl FromRequestParts<Arc<Chat>> for Bearer {
 }
 
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    bearer(headers.get(AUTHORIZATION)?.to_str().ok()?)
 }
 
 /// The ids in the path.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use passwords::{Password, Passwords};
-pub use tokens::{Caller, Grant, Tokens};
+pub use tokens::{Caller, Grant, Tokens, bearer};
 
 use crate::domain::{Clock, Entropy};
 

@@ -241,5 +241,14 @@ fn invalid(_: jsonwebtoken::errors::Error) -> AuthError {
     AuthError::TokenInvalid
 }
 
+/// The token in an `Authorization` header's value (RFC 6750, section 2.1), the same for every edge.
+#[must_use]
+pub fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
+}
+
 #[cfg(test)]
 mod tests;

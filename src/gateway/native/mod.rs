@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use super::heartbeat::Wheel;
 use super::requests::{Requests, error_json};
-use crate::auth::Caller;
+use crate::auth::{Caller, bearer};
 use crate::chat::ChatError;
 use crate::domain::Entropy;
 use socket::Socket;
@@ -85,7 +85,9 @@ async fn upgrade(
     if shared.requests.hub().is_draining() {
         return busy();
     }
-    let token = bearer(&headers).map(str::to_owned).or(handshake.token);
+    let token = bearer_token(&headers)
+        .map(str::to_owned)
+        .or(handshake.token);
     let caller = match token
         .map(|token| shared.requests.chat().authenticate(&token))
         .transpose()
@@ -110,12 +112,8 @@ async fn describe() -> impl IntoResponse {
     (headers, DESCRIPTION)
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(token.trim())
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    bearer(headers.get(AUTHORIZATION)?.to_str().ok()?)
 }
 
 /// This gateway is draining: another one takes the client.

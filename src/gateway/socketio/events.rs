@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::protocol::{
     Ack, Application, ConnectRefused, Connection, Event, HandshakeRequest, Socket, encode_event,
 };
+use crate::auth::bearer;
 use crate::chat::ChatError;
 use crate::domain::{Entropy, SessionId};
 use crate::gateway::offer::Encoding;
@@ -84,12 +85,7 @@ fn token(auth: Option<&Value>, request: &HandshakeRequest) -> Result<String, Cha
         Some(Value::Null) | None => {}
         Some(_) => return Err(ChatError::TokenInvalid),
     }
-    let header = request.header("authorization").and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then_some(token.trim())
-    });
+    let header = request.header("authorization").and_then(bearer);
     header
         .or_else(|| request.query("token"))
         .map(str::to_owned)
