@@ -206,7 +206,8 @@ start_haproxy() {
     deploy/local/haproxy_config.sh "${servers[@]}" >"$state/haproxy.cfg"
     port=$(port_or_free "${EDGE_PORT:-8080}")
     stats=$(free_port)
-    HOBNOB_EDGE="127.0.0.1:$port" HOBNOB_EDGE_STATS="127.0.0.1:$stats" \
+    # Clients take two files each, of the 20,000 that a user often has.
+    HOBNOB_EDGE="127.0.0.1:$port" HOBNOB_EDGE_STATS="127.0.0.1:$stats" HOBNOB_EDGE_CLIENTS=9000 \
         start haproxy haproxy -db -W -f "$state/haproxy.cfg"
     wait_until haproxy answers_ok "$port" /openapi.json
     edge_stats=127.0.0.1:$stats
