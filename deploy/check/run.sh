@@ -108,6 +108,7 @@ check "HAProxy, nginx" proxies
 check "systemd unit" unit
 check "Prometheus, Alertmanager" watching
 check "alerts" alerts
+check "metric names" python deploy/check/metrics.py
 check "compose" python deploy/check/compose.py "$BINARIES/hobnob"
 check "Kubernetes schemas" kubernetes
 check "custom resources" custom_resources
