@@ -38,6 +38,8 @@ pub enum Envelope {
     Presence(PresenceChange),
     /// A log reaches at least to here (D10).
     Head(ConversationId, Seq),
+    /// Payloads of another gateway are lost: the channel's gateway is to look for itself (D10).
+    Gap,
 }
 
 /// Something for those sessions of a conversation that are there: typing, receipts.
@@ -76,6 +78,7 @@ impl Envelope {
             3 => decode_passing(bytes).map(Self::Passing),
             4 => decode_presence(bytes).map(Self::Presence),
             5 => decode_head(bytes),
+            6 => Some(Self::Gap),
             _ => None,
         }
     }
@@ -130,6 +133,12 @@ pub fn encode_head(conversation: ConversationId, seq: Seq) -> Bytes {
     put_conversation(&mut out, conversation);
     out.put_u64(seq.get());
     out.freeze()
+}
+
+/// The payload that says that others are lost.
+#[must_use]
+pub fn encode_gap() -> Bytes {
+    header(6, 0).freeze()
 }
 
 fn header(kind: u8, capacity: usize) -> BytesMut {
@@ -315,6 +324,10 @@ mod tests {
         assert!(
             matches!(head, Some(Envelope::Head(id, seq)) if id == direct && seq == Seq::new(8))
         );
+        assert!(matches!(
+            Envelope::decode(encode_gap()),
+            Some(Envelope::Gap)
+        ));
         let change = PresenceChange {
             user: user(5),
             online: true,
@@ -343,7 +356,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_payload_breaks_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0_u8..6) {
+        fn no_payload_breaks_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0_u8..8) {
             let mut framed = vec![VERSION, kind];
             framed.extend(bytes);
             let _ = Envelope::decode(Bytes::from(framed));
