@@ -56,11 +56,13 @@ impl RedisPresence {
         seen: &mut HashSet<Entry>,
     ) -> Result<(), PresenceError> {
         let asking = self.link.ask()?;
-        if self.is_quiet(&asking, quiet).await? {
-            return Ok(());
-        }
+        let is_quiet = self.is_quiet(&asking, quiet).await?;
         let registered = self.registered(&asking).await?;
         let live = self.are_live(&asking, &registered).await?;
+        if is_quiet {
+            seen.extend(live);
+            return Ok(());
+        }
         if !std::mem::replace(seen, live.clone()).is_subset(&live) {
             self.tell(PresenceSignal::GatewayGone);
         }
