@@ -47,8 +47,8 @@ pub enum Envelope {
 pub struct Passing {
     /// The conversation.
     pub conversation: ConversationId,
-    /// Whose doing it is; their own sessions do not get it.
-    pub from: UserId,
+    /// Whose doing it is; their own sessions do not get it. None: it tells of several.
+    pub from: Option<UserId>,
     /// What is written.
     pub encoded: Encoded,
 }
@@ -111,7 +111,11 @@ pub fn encode_passing(passing: &Passing) -> Bytes {
     let mut out = header(3, 48 + passing.encoded.json.len());
     put_name(&mut out, passing.encoded.name);
     put_conversation(&mut out, passing.conversation);
-    out.put_slice(&passing.from.to_bytes());
+    out.put_u8(u8::from(passing.from.is_some()));
+    passing
+        .from
+        .into_iter()
+        .for_each(|user| out.put_slice(&user.to_bytes()));
     out.put_slice(&passing.encoded.json);
     out.freeze()
 }
@@ -170,7 +174,10 @@ fn decode_event(mut bytes: Bytes) -> Option<Offer> {
 fn decode_passing(mut bytes: Bytes) -> Option<Passing> {
     let name = take_name(&mut bytes)?;
     let conversation = take_conversation(&mut bytes)?;
-    let from = take_user(&mut bytes)?;
+    let from = match bytes.try_get_u8().ok()? {
+        0 => None,
+        _ => Some(take_user(&mut bytes)?),
+    };
     Some(Passing {
         conversation,
         from,
@@ -336,14 +343,16 @@ mod tests {
         let presence = Envelope::decode(encode_presence(change));
         assert!(matches!(presence, Some(Envelope::Presence(got)) if got == change));
         let encoded = Encoded::new("typing", Bytes::from_static(b"{}"));
-        let passing = encode_passing(&Passing {
-            conversation: direct,
-            from: user(1),
-            encoded,
-        });
-        assert!(
-            matches!(Envelope::decode(passing), Some(Envelope::Passing(got)) if got.from == user(1))
-        );
+        for from in [Some(user(1)), None] {
+            let passing = encode_passing(&Passing {
+                conversation: direct,
+                from,
+                encoded: encoded.clone(),
+            });
+            assert!(
+                matches!(Envelope::decode(passing), Some(Envelope::Passing(got)) if got.from == from && got.encoded.json == "{}")
+            );
+        }
     }
 
     #[test]
