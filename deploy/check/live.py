@@ -3,14 +3,17 @@
 
     live.py BINARIES    the folder with this tree's hobnob and hobnob-load
 
-Three gateways behind HAProxy, Prometheus with the rules of production. While hobnob-load sends through the proxy, the
-gateways are restarted one after the other, and then one is killed with SIGKILL. Nothing may be lost; the alert for the
-dead gateway must fire for it, no other alert may fire at any time, and it must resolve once the gateway is back.
+Three gateways behind HAProxy, Prometheus with the rules of production. First, clients that poll must stay where they
+are, behind HAProxy and behind nginx. Then, while hobnob-load sends through HAProxy, the gateways are restarted one after
+the other, and one is killed with SIGKILL. Nothing may be lost; the alert for the dead gateway must fire for it, no other
+alert may fire at any time, and it must resolve once the gateway is back.
 """
 
+import contextlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import tempfile
@@ -39,7 +42,10 @@ def main(binaries, scratch):
     try:
         cluster(environment, "up")
         addresses = read_addresses(scratch / "cluster/env")
-        polling(addresses["EDGE_URL"])
+        exposition(addresses["CLUSTER_ADMIN_URLS"].split()[0])
+        polling("HAProxy", addresses["EDGE_URL"])
+        with nginx(scratch, addresses["CLUSTER_URLS"].split()) as url:
+            polling("nginx", url)
         alerts = under_load(binaries, scratch, environment, addresses)
         judge(json.loads((scratch / "report.json").read_text()), alerts)
     except BaseException:
@@ -59,8 +65,55 @@ def read_addresses(file):
     return {name: value.strip('"') for name, _, value in (line.partition("=") for line in lines)}
 
 
-def polling(url):
+def exposition(admin):
+    """What a gateway exposes, as Prometheus' own linter sees it."""
+    with urllib.request.urlopen(f"{admin}/metrics", timeout=5) as answer:
+        text = answer.read()
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    if checked.returncode != 0 or checked.stdout or checked.stderr:
+        sys.exit(f"live: promtool check metrics: {checked.stdout.decode()}{checked.stderr.decode()}")
+    print("live: promtool finds nothing wrong with the metrics")
+
+
+def polling(proxy, url):
+    print(f"live: {proxy}: ", end="", flush=True)
     subprocess.run(["node", ROOT / "deploy/check/polling.mjs", url], check=True)
+
+
+@contextlib.contextmanager
+def nginx(scratch, gateways):
+    """deploy/nginx/nginx.conf in front of these gateways, on a port of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    text = (ROOT / "deploy/nginx/nginx.conf").read_text()
+    for port, gateway in zip((3001, 3002, 3003), gateways, strict=True):
+        text = text.replace(f"127.0.0.1:{port} ", f"{urllib.parse.urlsplit(gateway).netloc} ")
+    text = text.replace("listen [::]:8080;", "").replace("listen 8080;", f"listen {address};")
+    # The open file limit of a user is lower than that of a service.
+    text = text.replace("worker_rlimit_nofile 65536;", f"daemon off; pid {scratch}/nginx.pid; error_log stderr;")
+    text = text.replace("worker_connections 20000;", "worker_connections 2000;")
+    (scratch / "nginx.conf").write_text(text)
+    path = os.environ["PATH"] + ":/usr/sbin"
+    server = subprocess.Popen(["nginx", "-c", scratch / "nginx.conf"], env={**os.environ, "PATH": path})
+    try:
+        until_answered(f"http://{address}/openapi.json", server)
+        yield f"http://{address}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def until_answered(url, server):
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError as error:
+            if server.poll() is not None or time.monotonic() > deadline:
+                sys.exit(f"live: {url}: {error}")
+        time.sleep(0.1)
 
 
 def under_load(binaries, scratch, environment, addresses):
