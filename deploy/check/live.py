@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -23,7 +24,8 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLUSTER = ROOT / "deploy/local/cluster.sh"
-SENDING_SECONDS, ROLL_AT, KILL_AT = 85, 3, 32
+USERS = 60
+SENDING_SECONDS, ROLL_AT, KILL_AT = 85, 5, 34
 VICTIM = "gateway2"
 # From SIGKILL: a scrape (5 s), `for` (30 s), an evaluation (5 s), and as much again for a slow machine.
 FIRING_SECONDS = 80
@@ -120,14 +122,14 @@ def under_load(binaries, scratch, environment, addresses):
     """Runs the load and the faults, and returns the instances for which each alert ever fired."""
     command = [
         binaries / "hobnob-load", "check", "--gateways", addresses["EDGE_URL"],
-        "--seconds", str(SENDING_SECONDS), "--json", scratch / "report.json",
+        "--users", str(USERS), "--seconds", str(SENDING_SECONDS), "--json", scratch / "report.json",
         "--at", f"{ROLL_AT}={CLUSTER} roll", "--at", f"{KILL_AT}={CLUSTER} kill {VICTIM}",
     ]  # fmt: skip
     victim = admin_of(VICTIM, scratch)
     watch = Watch(addresses["PROMETHEUS_URL"])
-    began = time.monotonic()
     load = subprocess.Popen(command, env=environment, cwd=ROOT)
     try:
+        began = spread(scratch, watch)
         watch.until(lambda: time.monotonic() - began > KILL_AT, KILL_AT + 30, "the time of the kill")
         watch.until(lambda: victim in watch.now.get("HobnobGatewayDown", ()), FIRING_SECONDS, "the alert to fire")
         print(f"live: the alert fired {time.monotonic() - began - KILL_AT:.0f} s after SIGKILL")
@@ -140,6 +142,30 @@ def under_load(binaries, scratch, environment, addresses):
         load.kill()
         load.wait()
     return {"ever": watch.ever, "victim": victim}
+
+
+def spread(scratch, watch):
+    """Waits until all of the load's WebSockets are there, leastconn having spread them; returns the time."""
+    (targets,) = json.loads((scratch / "cluster/prometheus/targets/haproxy.yml").read_text())
+    counts = []
+
+    def arrived():
+        counts[:] = open_connections(f"http://{targets['targets'][0]}/metrics")
+        return sum(counts) >= USERS
+
+    watch.until(arrived, 60, f"{USERS} WebSockets")
+    if len(counts) != 3 or max(counts) - min(counts) > USERS / 10:
+        sys.exit(f"live: HAProxy does not spread WebSockets evenly: {counts}")
+    print(f"live: HAProxy spread {USERS} WebSockets over the gateways as {counts}")
+    return time.monotonic()
+
+
+def open_connections(url):
+    """To each server of the backend that is balanced by leastconn."""
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        text = answer.read().decode()
+    pattern = r'^haproxy_server_current_sessions\{proxy="gateways",server="[^"]*"\} (\d+)'
+    return [int(count) for count in re.findall(pattern, text, re.MULTILINE)]
 
 
 def admin_of(gateway, scratch):
