@@ -139,6 +139,7 @@ impl LaneTask {
                 None => return self.flush(&connection).await,
                 Some(error) => tracing::warn!(%error, "publishing connection lost"),
             }
+            self.shared.config.metrics().bus.errors.increment(1);
             // D10: whatever was in flight may be lost.
             self.doubt.store(true, Ordering::Release);
             lost_at = Instant::now();
@@ -180,6 +181,7 @@ impl LaneTask {
                 Box::pin(maybe_done(wire.publish(connection.client(), name, payload)))
             })
             .collect();
+        let begun = Instant::now();
         start_in_order(&mut answers).await;
         for answer in &mut answers {
             answer.as_mut().await;
@@ -187,6 +189,12 @@ impl LaneTask {
                 return Err(error);
             }
         }
+        self.shared
+            .config
+            .metrics()
+            .bus
+            .seconds
+            .record(begun.elapsed());
         for receipt in receipts {
             // The probe may have stopped waiting.
             let _ = receipt.send(());

@@ -77,11 +77,10 @@ impl Hub {
 
     fn publish_some(&self, heads: &[(ConversationId, Seq)]) {
         for (conversation, seq) in heads {
-            self.metrics.heads_republished.increment(1);
+            self.metrics.hints.heads_republished.increment(1);
             let payload = envelope::encode_head(*conversation, *seq);
             for channel in channels_of(*conversation) {
-                self.bus
-                    .publish(channel, announce::lane(*conversation), payload.clone());
+                self.publish(channel, announce::lane(*conversation), payload.clone());
             }
         }
     }

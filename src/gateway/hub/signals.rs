@@ -29,7 +29,7 @@ impl Hub {
                     PresenceSignal::LeaseLost => {
                         self.metrics.leases_lost.increment(1);
                         self.publish_heads();
-                        self.resync("lease lost");
+                        self.resync("lease_lost");
                     }
                 }
             }
@@ -40,7 +40,7 @@ impl Hub {
     /// MongoDB has a new primary: once it takes majority writes, everything is compared with its log (D16).
     pub async fn primary_changed(self: &Arc<Self>) {
         if self.until_read(|| self.store.ping()).await.is_some() {
-            self.resync("primary changed");
+            self.resync("primary_changed");
         }
     }
 }
