@@ -45,6 +45,8 @@ pub enum Envelope {
     Presence(PresenceChange),
     /// A log reaches at least to here (D10).
     Head(ConversationId, Seq),
+    /// Payloads of another gateway are lost: the channel's gateway is to look for itself (D10).
+    Gap,
 }
 
 /// Something for those sessions of a conversation that are there: typing, receipts.
@@ -83,6 +85,7 @@ impl Envelope {
             3 => decode_passing(bytes).map(Self::Passing),
             4 => decode_presence(bytes).map(Self::Presence),
             5 => decode_head(bytes),
+            6 => Some(Self::Gap),
             _ => None,
         }
     }
@@ -141,6 +144,12 @@ pub fn encode_head(conversation: ConversationId, seq: Seq) -> Bytes {
     put_conversation(&mut out, conversation);
     out.put_u64(seq.get());
     out.freeze()
+}
+
+/// The payload that says that others are lost.
+#[must_use]
+pub fn encode_gap() -> Bytes {
+    header(6, 0).freeze()
 }
 
 fn header(kind: u8, capacity: usize) -> BytesMut {

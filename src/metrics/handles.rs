@@ -136,12 +136,14 @@ pub struct Handles {
 }
 
 /// Why topics are compared with the log. What the parts say, and there is a series of each from the start.
-const RESYNC_CAUSES: [&str; 6] = [
+const RESYNC_CAUSES: [&str; 8] = [
     "reconnected",
     "lagged",
     "deaf",
     "lease_lost",
     "primary_changed",
+    "gateway_gone",
+    "publisher_lost",
     "periodic",
 ];
 

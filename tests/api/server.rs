@@ -337,6 +337,10 @@ impl Presence for Roster {
         }
     }
 
+    async fn gateways(&self) -> Result<Vec<hobnob::domain::GatewayId>, PresenceError> {
+        Ok(Vec::new())
+    }
+
     async fn run(&self, stop: CancellationToken) {
         stop.cancelled().await;
     }

@@ -48,6 +48,7 @@ impl Announce for HubAnnouncer {
     }
 
     fn joined(&self, conversation: ConversationId, users: &[UserId]) {
+        self.0.heads.note_joined(conversation, users);
         let payload = envelope::encode_joined(conversation);
         for user in users {
             self.0.discover(conversation, *user);
