@@ -54,8 +54,8 @@ pub enum Envelope {
 pub struct Passing {
     /// The conversation.
     pub conversation: ConversationId,
-    /// Whose doing it is; their own sessions do not get it.
-    pub from: UserId,
+    /// Whose doing it is; their own sessions do not get it. None: it tells of several.
+    pub from: Option<UserId>,
     /// What is written.
     pub encoded: Encoded,
 }
@@ -122,7 +122,11 @@ pub fn encode_passing(passing: &Passing) -> Bytes {
     let mut out = header(3, 48 + passing.encoded.json.len());
     put_name(&mut out, passing.encoded.name);
     put_conversation(&mut out, passing.conversation);
-    out.put_slice(&passing.from.to_bytes());
+    out.put_u8(u8::from(passing.from.is_some()));
+    passing
+        .from
+        .into_iter()
+        .for_each(|user| out.put_slice(&user.to_bytes()));
     out.put_slice(&passing.encoded.json);
     out.freeze()
 }
@@ -195,7 +199,10 @@ fn take_extension(bytes: &mut Bytes) -> Option<Option<Timestamp>> {
 fn decode_passing(mut bytes: Bytes) -> Option<Passing> {
     let name = take_name(&mut bytes)?;
     let conversation = take_conversation(&mut bytes)?;
-    let from = take_user(&mut bytes)?;
+    let from = match bytes.try_get_u8().ok()? {
+        0 => None,
+        _ => Some(take_user(&mut bytes)?),
+    };
     Some(Passing {
         conversation,
         from,

@@ -290,7 +290,7 @@ impl Announce for Announced {
         self.joined.lock().push((conversation, users.to_vec()));
     }
 
-    fn cursor_moved(&self, _: ConversationId, _: UserId, _: Seq, _read: bool) {}
+    fn cursors_moved(&self, _: ConversationId, _: &[(UserId, Seq)], _read: bool) {}
 }
 
 /// How presence is.

@@ -95,15 +95,16 @@ fn the_other_kinds_survive_the_bus() {
     };
     let presence = Envelope::decode(encode_presence(change));
     assert!(matches!(presence, Some(Envelope::Presence(got)) if got == change));
-    let encoded = Encoded::new("typing", Bytes::from_static(b"{}"));
-    let passing = encode_passing(&Passing {
-        conversation: direct,
-        from: user(1),
-        encoded,
-    });
-    assert!(
-        matches!(Envelope::decode(passing), Some(Envelope::Passing(got)) if got.from == user(1))
-    );
+    for from in [Some(user(1)), None] {
+        let passing = encode_passing(&Passing {
+            conversation: direct,
+            from,
+            encoded: Encoded::new("typing", Bytes::from_static(b"{}")),
+        });
+        assert!(
+            matches!(Envelope::decode(passing), Some(Envelope::Passing(got)) if got.from == from && got.encoded.json == "{}")
+        );
+    }
 }
 
 #[test]
