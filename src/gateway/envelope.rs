@@ -342,12 +342,11 @@ mod tests {
         };
         let presence = Envelope::decode(encode_presence(change));
         assert!(matches!(presence, Some(Envelope::Presence(got)) if got == change));
-        let encoded = Encoded::new("typing", Bytes::from_static(b"{}"));
         for from in [Some(user(1)), None] {
             let passing = encode_passing(&Passing {
                 conversation: direct,
                 from,
-                encoded: encoded.clone(),
+                encoded: Encoded::new("typing", Bytes::from_static(b"{}")),
             });
             assert!(
                 matches!(Envelope::decode(passing), Some(Envelope::Passing(got)) if got.from == from && got.encoded.json == "{}")
