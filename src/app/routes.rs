@@ -17,6 +17,7 @@ use crate::gateway::native::{self, NativeConfig};
 use crate::gateway::requests::Requests;
 use crate::gateway::socketio::ChatApplication;
 use crate::gateway::socketio::protocol::{SocketIo, SocketIoConfig};
+use crate::metrics::Metrics;
 use crate::web;
 
 /// For a client's first word, when its handshake carried no token.
@@ -49,9 +50,10 @@ pub(super) fn routes(
         ping_timeout: sessions.ping_timeout,
         hello_within: HELLO_WITHIN,
     };
-    let wheel = Wheel::default();
+    let metrics = requests.hub().metrics();
+    let wheel = Wheel::new(metrics.ping_seconds.clone());
     let socket_io = SocketIo::new(
-        socketio_config(config, world, &allowed_origins),
+        socketio_config(config, world, &allowed_origins, metrics),
         Arc::new(ChatApplication::new(
             requests.clone(),
             Arc::clone(&world.entropy),
@@ -63,7 +65,7 @@ pub(super) fn routes(
         chat,
         ApiConfig {
             allowed_origins,
-            metrics: requests.hub().metrics().clone(),
+            metrics: metrics.clone(),
         },
     )
     .merge(native::router(
@@ -77,7 +79,12 @@ pub(super) fn routes(
     Ok((router, socket_io))
 }
 
-fn socketio_config(config: &Config, world: &World, origins: &[HeaderValue]) -> SocketIoConfig {
+fn socketio_config(
+    config: &Config,
+    world: &World,
+    origins: &[HeaderValue],
+    metrics: &Metrics,
+) -> SocketIoConfig {
     let sessions = &config.sessions;
     let cors = if origins.is_empty() {
         Cors::Closed
@@ -93,6 +100,7 @@ fn socketio_config(config: &Config, world: &World, origins: &[HeaderValue]) -> S
             outbox_bytes: sessions.outbox_bytes,
             sid_prefix: world.gateway.to_string(),
             cors,
+            metrics: metrics.clone(),
             close_code: |reason| closing(reason).code,
             ..EngineConfig::default()
         },
