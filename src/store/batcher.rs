@@ -20,6 +20,9 @@ use crate::metrics::Metrics;
 const SLOTS: usize = 2;
 /// The most messages in one batch.
 const BATCH: usize = 500;
+/// How many longer runs may share a batch before those that others write to as well are cut to one message: one
+/// conflict would hold up what stands behind it in a common insert, while single messages go side by side.
+const CROWD: usize = 4;
 /// How many runs may be on their way alone, besides. When that many are, a whole store is in trouble rather than a
 /// conversation, and the next one shares a batch.
 const ALONE: usize = 4;
@@ -41,6 +44,7 @@ struct Queue {
 
 struct Waiting {
     run: Run,
+    is_contended: bool,
     answer: oneshot::Sender<RunOutcome>,
 }
 
@@ -55,10 +59,15 @@ impl Batcher {
         }
     }
 
-    /// Appends a run; resolves when its outcome is known, or known to be unknown.
-    pub(super) async fn append(self: &Arc<Self>, run: Run) -> RunOutcome {
+    /// Appends a run; resolves when its outcome is known, or known to be unknown. A contended one, to which another
+    /// gateway has written lately, may be cut to its first message.
+    pub(super) async fn append(self: &Arc<Self>, run: Run, is_contended: bool) -> RunOutcome {
         let (answer, outcome) = oneshot::channel();
-        self.queue.lock().waiting.push_back(Waiting { run, answer });
+        self.queue.lock().waiting.push_back(Waiting {
+            run,
+            is_contended,
+            answer,
+        });
         self.pump();
         outcome.await.unwrap_or_else(|_| abandoned())
     }
@@ -66,10 +75,16 @@ impl Batcher {
     /// Appends a run in a batch of its own that takes no slot, so that no other run waits for this one's outcome.
     pub(super) async fn append_alone(self: &Arc<Self>, run: Run) -> RunOutcome {
         let Ok(_permit) = self.alone.try_acquire() else {
-            return self.append(run).await;
+            return self.append(run, true).await;
         };
         let (answer, mut outcome) = oneshot::channel();
-        self.commit(vec![Waiting { run, answer }]).await;
+        let is_contended = true;
+        self.commit(vec![Waiting {
+            run,
+            is_contended,
+            answer,
+        }])
+        .await;
         outcome.try_recv().unwrap_or_else(|_| abandoned())
     }
 
@@ -109,7 +124,8 @@ impl Batcher {
         Some(batch)
     }
 
-    async fn commit(&self, batch: Vec<Waiting>) {
+    async fn commit(&self, mut batch: Vec<Waiting>) {
+        thin_out(&mut batch);
         let (runs, answers): (Vec<_>, Vec<_>) = batch
             .into_iter()
             .map(|waiting| (waiting.run, waiting.answer))
@@ -122,6 +138,18 @@ impl Batcher {
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // Whoever has gone does not need the outcome.
             let _ = answer.send(outcome);
+        }
+    }
+}
+
+/// See [`CROWD`].
+fn thin_out(batch: &mut [Waiting]) {
+    let longer = batch
+        .iter()
+        .filter(|waiting| waiting.run.messages.len() > 1);
+    if longer.count() > CROWD {
+        for waiting in batch.iter_mut().filter(|waiting| waiting.is_contended) {
+            waiting.run.messages.truncate(1);
         }
     }
 }

@@ -35,7 +35,22 @@ struct Known {
     generation: u64,
     may_write: HashMap<UserId, bool>,
     touched: u64,
+    /// How many own events must follow until another gateway's last one is forgotten.
+    contention: u8,
+    /// That one was heard from the bus, so the next one will be.
+    is_heard: bool,
 }
+
+/// Who has written an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    Own,
+    OtherHeard,
+    OtherRead,
+}
+
+/// After how many own events in a row a conversation counts as this gateway's alone.
+const CONTENTION: u8 = 16;
 
 /// The state of a conversation as of one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +68,50 @@ pub(super) struct Standing {
 impl Frontier {
     /// Notes that an event is committed, as heard from the bus, read from the log or just written.
     pub fn note(&self, conversation: ConversationId, seq: Seq, changes_membership: bool) {
+        self.advance(conversation, seq, changes_membership, Writer::OtherHeard);
+    }
+
+    /// Notes another gateway's event that was read from the log before the bus told of it.
+    pub(super) fn note_read(
+        &self,
+        conversation: ConversationId,
+        seq: Seq,
+        changes_membership: bool,
+    ) {
+        self.advance(conversation, seq, changes_membership, Writer::OtherRead);
+    }
+
+    /// Notes an event that this gateway has written.
+    pub(super) fn note_own(
+        &self,
+        conversation: ConversationId,
+        seq: Seq,
+        changes_membership: bool,
+    ) {
+        self.advance(conversation, seq, changes_membership, Writer::Own);
+    }
+
+    /// Whether another gateway has written to it lately.
+    pub(super) fn is_contended(&self, conversation: ConversationId) -> bool {
+        let inner = self.0.lock();
+        let known = inner.known.get(&conversation);
+        known.is_some_and(|known| known.contention > 0)
+    }
+
+    /// Whether the bus told of what another gateway has written to it lately.
+    pub(super) fn is_overheard(&self, conversation: ConversationId) -> bool {
+        let inner = self.0.lock();
+        let known = inner.known.get(&conversation);
+        known.is_some_and(|known| known.contention > 0 && known.is_heard)
+    }
+
+    fn advance(
+        &self,
+        conversation: ConversationId,
+        seq: Seq,
+        changes_membership: bool,
+        writer: Writer,
+    ) {
         let mut inner = self.0.lock();
         let Some(known) = inner.touch(conversation) else {
             let known = Known {
@@ -67,6 +126,13 @@ impl Frontier {
         }
         let follows = seq == known.head.next();
         known.head = seq;
+        match writer {
+            Writer::Own => known.contention = known.contention.saturating_sub(1),
+            other => {
+                known.contention = CONTENTION;
+                known.is_heard = other == Writer::OtherHeard;
+            }
+        }
         if !follows || changes_membership {
             known.forget_senders();
         }
@@ -87,7 +153,7 @@ impl Frontier {
         if head == Seq::ZERO {
             self.0.lock().insert_if_absent(conversation);
         } else {
-            self.note(conversation, head, false);
+            self.note_read(conversation, head, false);
         }
     }
 

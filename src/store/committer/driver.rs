@@ -145,7 +145,10 @@ impl Shared {
         self.settle_stored(conversation, first, outcome.committed, pending);
         match outcome.stopped {
             None => Ok(Progress::Some),
-            Some(stop) => self.stopped(conversation, first, stop, pending).await,
+            Some(stop) => {
+                let place = (first, first.plus(outcome.committed as u64));
+                self.stopped(conversation, place, stop, pending).await
+            }
         }
     }
 
@@ -155,7 +158,8 @@ impl Shared {
         if pending.iter().any(|waiting| waiting.attempted.is_some()) {
             self.batcher.append_alone(run).await
         } else {
-            self.batcher.append(run).await
+            let is_contended = self.frontier.is_contended(run.conversation);
+            self.batcher.append(run, is_contended).await
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::driver::{PendingMessage, Progress};
 use super::{CommitError, Shared};
@@ -10,6 +11,9 @@ use crate::domain::{Body, ConversationId, Event, Message, Reactions, Refusal, Se
 use crate::store::frontier::Standing;
 use crate::store::{NewMessage, Span, Stop, StoreResult};
 
+/// How often, and every how many milliseconds, it is looked whether the event that took a place is heard from the bus
+/// before it is read from the log. A read is dear: it waits until the other's commit has reached a majority.
+const HEARINGS: (u32, Duration) = (3, Duration::from_millis(1));
 /// How many events are read at once after a conflict; when more are new, only the head is read.
 const CATCH_UP: usize = 200;
 
@@ -30,17 +34,23 @@ impl Shared {
         }
     }
 
-    /// The first of those still pending is not stored, or nobody knows.
+    /// The first of those still pending is not stored, or nobody knows. `place` is where their run began, and where it
+    /// stopped.
     pub(super) async fn stopped(
         &self,
         conversation: ConversationId,
-        first: Seq,
+        (first, taken): (Seq, Seq),
         stop: Stop,
         pending: &mut VecDeque<PendingMessage>,
     ) -> StoreResult<Progress> {
         match stop {
             Stop::SeqTaken => {
                 self.metrics.append_conflicts.increment(1);
+                // What has an unknown outcome may be what took the place: only the log knows.
+                let is_plain = pending.iter().all(|waiting| waiting.attempted.is_none());
+                if is_plain && self.is_heard(conversation, taken).await {
+                    return Ok(Progress::Conflict);
+                }
                 self.catch_up(conversation, pending).await
             }
             Stop::ClientMessageIdTaken => self.resolve_retry(conversation, pending).await,
@@ -62,6 +72,19 @@ impl Shared {
                 Ok(Progress::Unknown)
             }
         }
+    }
+
+    /// Whether the bus tells of the event at this place, now or very soon: then the frontier has noted it, and what it
+    /// means for who may write (D2).
+    async fn is_heard(&self, conversation: ConversationId, place: Seq) -> bool {
+        let is_known = || self.frontier.head(conversation) >= Some(place);
+        for _ in 0..HEARINGS.0 {
+            if is_known() || !self.frontier.is_overheard(conversation) {
+                break;
+            }
+            tokio::time::sleep(HEARINGS.1).await;
+        }
+        is_known()
     }
 
     /// Answers those who may not write: a retry of what was stored before is recognised first (D4). One whose insert
@@ -126,7 +149,7 @@ impl Shared {
         let is_full = events.len() == CATCH_UP;
         for event in events.into_iter().map(Arc::new) {
             self.frontier
-                .note(conversation, event.seq, event.body.changes_membership());
+                .note_read(conversation, event.seq, event.body.changes_membership());
             self.settle_found(&event, pending);
         }
         if is_full {
@@ -198,7 +221,7 @@ impl Shared {
     }
 
     pub(super) fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>) {
-        self.frontier.note(
+        self.frontier.note_own(
             event.conversation,
             event.seq,
             event.body.changes_membership(),
