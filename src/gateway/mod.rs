@@ -15,3 +15,4 @@ pub mod requests;
 pub mod session;
 pub mod socketio;
 mod topic;
+mod websocket;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::session::Session;
 
 /// How long gives are collected before they are marked; the pace of one session is its own ([`Session::mark_if_due`]).
-const TICK: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(200);
 
 /// The sessions that wait for a mark. At most once each per tick.
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ impl Pacer {
             let now = Instant::now();
             let left = waiting
                 .into_iter()
-                .filter(|session| session.mark_if_due(now) && !session.is_closed());
+                .filter(|session| session.mark_if_due(now));
             let left: Vec<_> = left.collect();
             self.0.lock().extend(left);
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Request, State, WebSocketUpgrade};
+use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -25,7 +25,8 @@ use super::{
 };
 use crate::domain::Entropy;
 use crate::gateway::heartbeat::Wheel;
-use crate::gateway::outbox::{Frame, Reason};
+use crate::gateway::outbox::{Flusher, Frame, Reason};
+use crate::gateway::websocket::Handshake;
 
 /// Random bytes in a session id; 128 bits cannot be guessed.
 const SID_BYTES: usize = 16;
@@ -38,6 +39,7 @@ struct Inner {
     config: Arc<EngineConfig>,
     app: Arc<dyn EngineApp>,
     wheel: Wheel,
+    flusher: Flusher,
     entropy: Arc<Entropy>,
     /// At most `max_sessions`.
     sessions: RwLock<HashMap<Box<str>, Arc<Session>>>,
@@ -58,6 +60,7 @@ impl Engine {
             config: Arc::new(config),
             app,
             wheel,
+            flusher: Flusher::default(),
             entropy,
             sessions: RwLock::default(),
             refusing: AtomicBool::new(false),
@@ -141,7 +144,8 @@ impl Engine {
     /// Registers a new session; `None` when the engine is full.
     fn register(&self, stage: Stage) -> Option<Registration> {
         let config = Arc::clone(&self.0.config);
-        let session = Arc::new(Session::new(self.new_sid(), config, stage));
+        let flusher = self.0.flusher.clone();
+        let session = Arc::new(Session::new(self.new_sid(), config, flusher, stage));
         let mut sessions = self.0.sessions.write();
         if self.0.refusing.load(Ordering::Relaxed) || sessions.len() >= self.0.config.max_sessions {
             return None;
@@ -189,14 +193,15 @@ impl Engine {
         Ok(polling::text(self.open_packet(&session, &["websocket"])))
     }
 
-    async fn open_websocket(&self, mut parts: Parts) -> Result<Response, Refusal> {
-        let upgrade = self.accept(&mut parts).await?;
+    fn open_websocket(&self, mut parts: Parts) -> Result<Response, Refusal> {
+        let handshake = accept(&mut parts)?;
         if self.is_full() {
             return Err(Refusal::Unavailable);
         }
         let token = self.0.tasks.token();
         let engine = self.clone();
-        Ok(upgrade.on_upgrade(async move |socket| {
+        let bounds = websocket::bounds(&self.0.config);
+        Ok(handshake.accept(bounds, async move |socket| {
             let Some(registration) = engine.register(Stage::WebSocket) else {
                 return;
             };
@@ -206,30 +211,25 @@ impl Engine {
             let _ = session.outbox().push(Frame::from(open));
             let handler = engine.open_handler(session, &parts);
             drop((parts, engine));
-            run(Arc::clone(session), handler, Some(Box::new(socket))).await;
+            run(Arc::clone(session), handler, Some(socket)).await;
             drop((registration, token));
         }))
     }
 
-    async fn upgrade(&self, session: Arc<Session>, mut parts: Parts) -> Result<Response, Refusal> {
-        let upgrade = self.accept(&mut parts).await?;
+    fn upgrade(&self, session: Arc<Session>, mut parts: Parts) -> Result<Response, Refusal> {
+        let handshake = accept(&mut parts)?;
         let token = self.0.tasks.token();
         let farewell = self.0.config.farewell;
         // Claimed before the answer, so that a poll sent after it finds the session on its way.
         let claim = Claim::take(session);
-        Ok(upgrade.on_upgrade(async move |socket| {
+        let bounds = websocket::bounds(&self.0.config);
+        Ok(handshake.accept(bounds, async move |socket| {
             match claim {
                 Some(claim) => upgrade::upgrade(claim, socket).await,
                 None => upgrade::refuse(farewell, socket).await,
             }
             drop(token);
         }))
-    }
-
-    async fn accept(&self, parts: &mut Parts) -> Result<WebSocketUpgrade, Refusal> {
-        let upgrade = WebSocketUpgrade::from_request_parts(parts, &()).await;
-        let upgrade = upgrade.map_err(|_| Refusal::BadRequest)?;
-        Ok(websocket::bounded(upgrade, &self.0.config))
     }
 }
 
@@ -255,6 +255,10 @@ impl Drop for Registration {
     }
 }
 
+fn accept(parts: &mut Parts) -> Result<Handshake, Refusal> {
+    Handshake::of(parts).map_err(|_| Refusal::BadRequest)
+}
+
 async fn handle(State(engine): State<Engine>, request: Request) -> Response {
     let answered = answer(&engine, request).await;
     answered.unwrap_or_else(|refusal| {
@@ -272,8 +276,8 @@ async fn answer(engine: &Engine, request: Request) -> Result<Response, Refusal> 
     } = check(&parts.method, &parts.uri)?;
     match (transport, sid) {
         (Transport::Polling, None) => engine.open_polling(&parts),
-        (Transport::WebSocket, None) => engine.open_websocket(parts).await,
-        (Transport::WebSocket, Some(sid)) => engine.upgrade(engine.find(&sid)?, parts).await,
+        (Transport::WebSocket, None) => engine.open_websocket(parts),
+        (Transport::WebSocket, Some(sid)) => engine.upgrade(engine.find(&sid)?, parts),
         (Transport::Polling, Some(sid)) => {
             let session = engine.find(&sid)?;
             match parts.method {

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::extract::ws::WebSocket;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -13,13 +12,15 @@ use tokio::time::{Instant, timeout};
 use super::packet::{InvalidPacket, Packet};
 use super::payload::{Part, decode};
 use super::{EngineConfig, EngineHandler, Message, websocket};
-use crate::gateway::outbox::{Outbox, Reason};
+use crate::gateway::outbox::{Flusher, Outbox, Reason};
+use crate::gateway::websocket::WebSocket;
 
 /// The shared state of one session.
 pub(super) struct Session {
     id: Box<str>,
     outbox: Outbox,
     pub(super) config: Arc<EngineConfig>,
+    pub(super) flusher: Flusher,
     pub(super) link: Mutex<Link>,
     woken: AtomicBool,
 }
@@ -52,7 +53,7 @@ pub(super) struct Link {
     /// A body for the task.
     pub(super) post: Option<Post>,
     /// The WebSocket the session continues on.
-    pub(super) upgraded: Option<Box<WebSocket>>,
+    pub(super) upgraded: Option<WebSocket>,
     /// The client said goodbye: its poll, pending or still on its way, is released.
     pub(super) goodbye: bool,
     /// The client was told of the end.
@@ -67,11 +68,17 @@ pub(super) struct Post {
 }
 
 impl Session {
-    pub(super) fn new(id: String, config: Arc<EngineConfig>, stage: Stage) -> Self {
+    pub(super) fn new(
+        id: String,
+        config: Arc<EngineConfig>,
+        flusher: Flusher,
+        stage: Stage,
+    ) -> Self {
         Self {
             id: id.into_boxed_str(),
             outbox: Outbox::new(config.outbox_bytes),
             config,
+            flusher,
             link: Mutex::new(Link {
                 stage,
                 ..Link::default()
@@ -158,14 +165,14 @@ impl Session {
 pub(super) async fn run(
     session: Arc<Session>,
     mut handler: Box<dyn EngineHandler>,
-    socket: Option<Box<WebSocket>>,
+    socket: Option<WebSocket>,
 ) {
     let socket = match socket {
         Some(socket) => Some(socket),
         None => poll_until_upgrade(&session, handler.as_mut()).await,
     };
     match socket {
-        Some(socket) => websocket::run(&session, handler.as_mut(), *socket).await,
+        Some(socket) => websocket::run(&session, handler.as_mut(), socket).await,
         None => say_farewell(&session, handler.as_mut()).await,
     }
 }
@@ -174,7 +181,7 @@ pub(super) async fn run(
 async fn poll_until_upgrade(
     session: &Session,
     handler: &mut dyn EngineHandler,
-) -> Option<Box<WebSocket>> {
+) -> Option<WebSocket> {
     loop {
         session.news().await;
         session.tell(handler).await;
@@ -192,7 +199,7 @@ async fn poll_until_upgrade(
 
 impl Link {
     /// A post first: it was sent before the upgrade.
-    fn take_news(&mut self) -> (Option<Post>, Option<Box<WebSocket>>) {
+    fn take_news(&mut self) -> (Option<Post>, Option<WebSocket>) {
         match self.post.take() {
             Some(post) => (Some(post), None),
             None => (None, self.upgraded.take()),

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use tokio::time::{Instant, timeout};
+use tungstenite::{Message, Utf8Bytes};
 
 use super::packet::{self, Packet};
 use super::session::{Session, Stage};
+use crate::gateway::websocket::WebSocket;
 
 /// From the answer to the probe to the end of a pending poll: a client that upgrades without waiting for the answer is
 /// on its WebSocket by then, and its poll is refused.
@@ -38,12 +39,12 @@ impl Drop for Claim {
 }
 
 /// Tries the new socket; on success the session's task continues on it.
-pub(super) async fn upgrade(claim: Claim, mut socket: WebSocket) {
+pub(super) async fn upgrade(claim: Claim, socket: WebSocket) {
     let session = &claim.0;
     let attempt = async {
         tokio::select! {
             _ = session.outbox().closed() => None,
-            outcome = probe(session, &mut socket) => outcome,
+            outcome = probe(session, &socket) => outcome,
         }
     };
     if let Ok(Some(())) = timeout(session.config.upgrade_timeout, attempt).await {
@@ -52,18 +53,17 @@ pub(super) async fn upgrade(claim: Claim, mut socket: WebSocket) {
 }
 
 /// One WebSocket per session: a second one is closed, and the session is not disturbed.
-pub(super) async fn refuse(farewell: Duration, mut socket: WebSocket) {
+pub(super) async fn refuse(farewell: Duration, socket: WebSocket) {
     // The client may have gone already.
-    let _ = timeout(farewell, socket.send(Message::Close(None))).await;
+    let _ = timeout(farewell, socket.close(None)).await;
 }
 
 /// The probe, its answer, and the client's decision.
-async fn probe(session: &Session, socket: &mut WebSocket) -> Option<()> {
+async fn probe(session: &Session, socket: &WebSocket) -> Option<()> {
     if receive(socket).await?.as_str() != packet::PROBE {
         return None;
     }
-    let answer = Message::Text(Utf8Bytes::from_static(packet::PROBE_ANSWER));
-    socket.send(answer).await.ok()?;
+    socket.send(packet::PROBE_ANSWER).await.ok()?;
     let release_from = Instant::now() + BEFORE_RELEASE;
     session.advance(Stage::Claimed, Stage::Probed { release_from });
     session.outbox().wake_writer();
@@ -71,11 +71,11 @@ async fn probe(session: &Session, socket: &mut WebSocket) -> Option<()> {
     (Packet::parse(decision.as_str()) == Ok(Packet::Upgrade)).then_some(())
 }
 
-async fn receive(socket: &mut WebSocket) -> Option<Utf8Bytes> {
+async fn receive(socket: &WebSocket) -> Option<Utf8Bytes> {
     loop {
-        match socket.recv().await?.ok()? {
+        match socket.next().await?.ok()? {
             Message::Text(text) => return Some(text),
-            Message::Ping(_) | Message::Pong(_) => {}
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             Message::Binary(_) | Message::Close(_) => return None,
         }
     }
@@ -95,7 +95,7 @@ impl Session {
         let mut link = self.link.lock();
         link.stage = Stage::WebSocket;
         self.count_switch(link.is_counted);
-        link.upgraded = Some(Box::new(socket));
+        link.upgraded = Some(socket);
         drop(link);
         // The client has paused its polling, so the last answer has arrived.
         self.outbox().prove_taken();

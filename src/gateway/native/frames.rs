@@ -1,7 +1,5 @@
 //! The frames of `/ws`: how requests are read, and answers and events written.
 
-use axum::extract::ws::Utf8Bytes;
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -125,28 +123,6 @@ pub(super) fn room(text: &str) -> Result<String, ChatError> {
     let room: Result<Room, _> = serde_json::from_str(text);
     room.map(|room| room.room_id)
         .map_err(|_| ChatError::InvalidRequest("roomId is missing".to_owned()))
-}
-
-/// What the writer sends for a frame.
-pub(super) fn message(frame: Frame) -> axum::extract::ws::Message {
-    match frame {
-        Frame::Text(text) => axum::extract::ws::Message::Text(text),
-        Frame::Binary(bytes) => axum::extract::ws::Message::Binary(bytes),
-    }
-}
-
-/// A WebSocket ping with its number, which its pong repeats.
-pub(super) fn ping(number: u64) -> axum::extract::ws::Message {
-    axum::extract::ws::Message::Ping(Bytes::copy_from_slice(&number.to_be_bytes()))
-}
-
-/// A closing frame.
-pub(super) fn close(code: u16, reason: &'static str) -> axum::extract::ws::Message {
-    let frame = axum::extract::ws::CloseFrame {
-        code,
-        reason: Utf8Bytes::from_static(reason),
-    };
-    axum::extract::ws::Message::Close(Some(frame))
 }
 
 #[cfg(test)]

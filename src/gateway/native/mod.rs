@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{Query, State};
+use axum::extract::{Query, Request, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +17,9 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::heartbeat::Wheel;
+use super::outbox::Flusher;
 use super::requests::{Requests, error_json};
+use super::websocket::{Bounds, Handshake};
 use crate::auth::{Caller, bearer};
 use crate::chat::ChatError;
 use crate::domain::Entropy;
@@ -51,6 +52,7 @@ pub(super) struct Shared {
     requests: Requests,
     entropy: Arc<Entropy>,
     wheel: Wheel,
+    flusher: Flusher,
 }
 
 /// The route `/ws`, and `/asyncapi.yaml`, which describes it.
@@ -65,6 +67,7 @@ pub fn router(
         requests,
         entropy,
         wheel: wheel.clone(),
+        flusher: Flusher::default(),
     };
     Router::new()
         .route("/ws", get(upgrade))
@@ -73,25 +76,29 @@ pub fn router(
 }
 
 #[derive(Deserialize)]
-struct Handshake {
+struct Parameters {
     token: Option<String>,
 }
 
 async fn upgrade(
     State(shared): State<Arc<Shared>>,
-    Query(handshake): Query<Handshake>,
-    headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
+    Query(parameters): Query<Parameters>,
+    request: Request,
 ) -> Response {
     let begun = Instant::now();
+    let (mut parts, _) = request.into_parts();
+    let handshake = match Handshake::of(&mut parts) {
+        Ok(handshake) => handshake,
+        Err(refusal) => return refusal.into_response(),
+    };
     let refused = &shared.requests.hub().metrics().refused;
     if shared.requests.hub().is_draining() {
         refused.draining.increment(1);
         return busy();
     }
-    let token = bearer_token(&headers)
+    let token = bearer_token(&parts.headers)
         .map(str::to_owned)
-        .or(handshake.token);
+        .or(parameters.token);
     let caller = match token
         .map(|token| shared.requests.chat().authenticate(&token))
         .transpose()
@@ -102,13 +109,13 @@ async fn upgrade(
             return refuse(&error);
         }
     };
-    let limit = shared.config.frame_bytes;
-    upgrade
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
-        .max_message_size(limit)
-        .max_frame_size(limit)
-        .on_upgrade(move |socket| Socket::serve(shared, socket, caller, begun))
+    let bounds = Bounds {
+        message: shared.config.frame_bytes,
+        read_buffer: READ_BUFFER,
+    };
+    handshake.accept(bounds, move |socket| {
+        Socket::serve(shared, socket, caller, begun)
+    })
 }
 
 async fn describe() -> impl IntoResponse {

@@ -1,29 +1,26 @@
-//! One connection of `/ws`: a reader that takes requests in order, a writer that takes all that waits and flushes once.
+//! One connection of `/ws`: takes requests in order, and hands proofs of receipt on. What it says is written by the
+//! flusher.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
-use metrics::Counter;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tungstenite::error::ProtocolError;
+use tungstenite::{Error, Message};
 
 use super::super::closing::closing;
-use super::super::outbox::{Batch, Outbox, Pings, Reason};
+use super::super::outbox::{Outbox, Reason};
 use super::super::requests::{Answer, Reply};
 use super::super::session::{NewSession, Session};
+use super::super::websocket::{Ping, PingCount, WebSocket};
 use super::frames::{self, ENCODING, Head};
 use super::{Known, Shared};
 use crate::auth::Caller;
 use crate::chat::ChatError;
 use crate::domain::SessionId;
 
-/// How much is written before a flush, in bytes.
-const WRITE: usize = 64 * 1024;
 /// How many requests of one connection may wait for their answers; the next is not read until one is answered.
 const IN_FLIGHT: usize = 256;
 /// How long the last frames of a session may take.
@@ -56,15 +53,14 @@ impl Socket {
             config.ping_timeout,
             hello_within,
         );
-        let (sink, stream) = socket.split();
         let pings = Arc::new(PingCount::default());
+        let ping = Ping::Numbered(Arc::clone(&pings));
         let bytes_out = shared.requests.hub().metrics().bytes_out.websocket.clone();
-        let write = write(outbox.clone(), sink, Arc::clone(&pings), bytes_out);
-        let writer = tokio::spawn(write);
+        socket.attach(&outbox, &shared.flusher, ping, bytes_out);
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
         let mut connection = Self {
             shared,
-            outbox,
+            outbox: outbox.clone(),
             session: None,
             in_flight,
             pings,
@@ -73,15 +69,25 @@ impl Socket {
         if let Some(caller) = caller {
             connection.open(caller);
         }
-        connection.read(stream).await;
-        if let Some(session) = connection.session.take() {
-            connection.shared.requests.hub().leave(&session);
-        }
-        // The writer ends by itself; a panic in it is its own.
-        let _ = writer.await;
+        // Its last words are said beside what the reader still does, and where the transport carries them (D20).
+        let code = |reason| {
+            let closing = closing(reason);
+            (closing.code, closing.reason)
+        };
+        tokio::join!(
+            connection.live(&socket),
+            socket.serve(&outbox, FAREWELL, code)
+        );
     }
 
-    async fn read(&mut self, mut stream: SplitStream<WebSocket>) {
+    async fn live(&mut self, socket: &WebSocket) {
+        self.read(socket).await;
+        if let Some(session) = self.session.take() {
+            self.shared.requests.hub().leave(&session);
+        }
+    }
+
+    async fn read(&mut self, socket: &WebSocket) {
         let outbox = self.outbox.clone();
         loop {
             let signal = outbox.session_signal();
@@ -92,7 +98,7 @@ impl Socket {
                 return;
             }
             let message = tokio::select! {
-                message = stream.next() => message,
+                message = socket.next() => message,
                 () = signal => continue,
             };
             match message {
@@ -105,8 +111,7 @@ impl Socket {
                     self.outbox.pong()
                 }
                 // Allowed at any time (RFC 6455, 5.5.3), and proves nothing.
-                Some(Ok(Message::Pong(_))) => {}
-                Some(Ok(Message::Ping(_))) => {}
+                Some(Ok(Message::Pong(_) | Message::Ping(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Binary(_))) => self.outbox.close(Reason::ProtocolError),
                 Some(Ok(Message::Close(_))) | None => self.outbox.close(Reason::TransportClosed),
                 Some(Err(error)) => self.outbox.close(reason_of(&error)),
@@ -266,71 +271,11 @@ fn answer(outbox: &Outbox, head: &Head, answer: &Answer) {
     let _ = outbox.push(frames::answer(kind, head.reference.as_deref(), answer));
 }
 
-/// Writes until the end of the session, then says why it ended, where the transport still carries it (D20).
-async fn write(
-    outbox: Outbox,
-    mut sink: SplitSink<WebSocket, Message>,
-    pings: Arc<PingCount>,
-    bytes_out: Counter,
-) {
-    while let Some(batch) = outbox.take(WRITE, Pings::ForProof).await {
-        bytes_out.increment(batch.bytes());
-        let written = tokio::select! {
-            written = write_batch(&mut sink, batch, &pings) => written,
-            () = cut(&outbox) => break,
-        };
-        if written.is_err() {
-            outbox.close(Reason::TransportError);
-        }
-    }
-    let closing = closing(outbox.closed().await);
-    let farewell = async {
-        let _ = sink.send(frames::close(closing.code, closing.reason)).await;
-        let _ = sink.close().await;
-    };
-    let _ = tokio::time::timeout(FAREWELL, farewell).await;
-}
-
-async fn write_batch(
-    sink: &mut SplitSink<WebSocket, Message>,
-    batch: Batch,
-    pings: &PingCount,
-) -> Result<(), axum::Error> {
-    for frame in batch.frames {
-        sink.feed(frames::message(frame)).await?;
-    }
-    if batch.ping {
-        sink.feed(frames::ping(pings.next())).await?;
-    }
-    sink.flush().await
-}
-
-/// The number of the last ping. A pong must name it: one that the client sent of its own accord proves nothing (D28).
-#[derive(Debug, Default)]
-struct PingCount(AtomicU64);
-
-impl PingCount {
-    fn next(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    fn is_last(&self, payload: &[u8]) -> bool {
-        payload == self.0.load(Ordering::Relaxed).to_be_bytes()
-    }
-}
-
-/// Resolves when a write is not worth waiting for any more.
-async fn cut(outbox: &Outbox) {
-    if outbox.closed().await.is_graceful() {
-        tokio::time::sleep(FAREWELL).await;
-    }
-}
-
-fn reason_of(error: &axum::Error) -> Reason {
-    // axum hides the cause's type; its text is stable enough to tell the client's size fault from a lost connection.
-    match std::error::Error::source(error).map(ToString::to_string) {
-        Some(text) if text.contains("too long") || text.contains("too big") => Reason::TooLarge,
-        Some(text) if text.contains("protocol") || text.contains("UTF-8") => Reason::ProtocolError,
+fn reason_of(error: &Error) -> Reason {
+    match error {
+        Error::Capacity(_) => Reason::TooLarge,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Reason::TransportClosed,
+        Error::Protocol(_) | Error::Utf8(_) => Reason::ProtocolError,
         _ => Reason::TransportError,
     }
 }

@@ -53,12 +53,10 @@ impl Outbox {
         }
         match state.pulse.as_mut()?.beat(now) {
             Ok(beat) => {
-                let next = beat.next;
-                drop(state);
                 if beat.ping {
-                    self.0.to_write.notify_waiters();
+                    self.signal(state);
                 }
-                Some(next)
+                Some(beat.next)
             }
             Err(reason) => {
                 drop(state);

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
+use tungstenite::Utf8Bytes;
 
 /// What a queued frame costs besides its bytes, in bytes: its place in the queue and its share of the encoding.
 pub const FRAME_OVERHEAD: usize = 64;

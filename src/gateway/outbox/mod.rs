@@ -2,18 +2,21 @@
 //! and how the session ended. Knows neither the protocol nor the socket it is written to.
 //!
 //! Producers push and never wait; what does not fit ends the session (D18: live events may overflow, backlog asks
-//! [`Outbox::room`]). One writer takes everything that waits, writes it and flushes once.
+//! [`Outbox::room`]). One writer takes everything that waits, and writes it at once.
 //!
-//! A protocol on it: [`Outbox::start_heartbeat`]; a writer that loops over [`Outbox::take`] and, where a batch says so,
-//! sends a ping behind its frames; a reader that calls [`Outbox::pong`] for each pong, and on [`Outbox::session_signal`]
-//! looks at [`Outbox::take_report`] and [`Outbox::reason`].
+//! A protocol on it: [`Outbox::start_heartbeat`]; a [`Port`] that is attached with a [`Flusher`], or else a writer that
+//! loops over [`Outbox::take`]; either sends a ping behind the frames where a batch says so. Besides, a reader that calls
+//! [`Outbox::pong`] for each pong, and on [`Outbox::session_signal`] looks at [`Outbox::take_report`] and
+//! [`Outbox::reason`].
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
+use flusher::Lane;
+pub use flusher::{Flushed, Flusher, Port};
 pub use frame::{Batch, FRAME_OVERHEAD, Frame, Pings};
 pub use proof::Mark;
 use proof::Proof;
@@ -22,6 +25,7 @@ pub use reason::{Closed, Reason};
 use super::heartbeat::Pulse;
 
 mod beat;
+mod flusher;
 mod frame;
 mod proof;
 mod reason;
@@ -34,12 +38,21 @@ struct State {
     proof: Proof,
     pulse: Option<Pulse>,
     end: Option<Reason>,
+    /// The flusher, or whoever it left the writing to, is going to look.
+    is_scheduled: bool,
+}
+
+#[derive(Debug)]
+struct Attached {
+    port: Arc<dyn Port>,
+    lane: Arc<Lane>,
 }
 
 #[derive(Debug)]
 pub(in crate::gateway) struct Shared {
     limit: usize,
     state: Mutex<State>,
+    attached: OnceLock<Attached>,
     /// Something to write, or the end.
     to_write: Notify,
     /// A proof to report, the end, or a [`Outbox::wake_session`].
@@ -59,6 +72,7 @@ impl Outbox {
         Self(Arc::new(Shared {
             limit: limit_bytes,
             state: Mutex::default(),
+            attached: OnceLock::new(),
             to_write: Notify::new(),
             to_session: Notify::new(),
             room: Notify::new(),
@@ -78,6 +92,15 @@ impl Outbox {
     /// # Errors
     /// [`Closed`] when the session has ended, by this call or before.
     pub fn push_all(&self, frames: impl IntoIterator<Item = Frame>) -> Result<(), Closed> {
+        let state = self.queue(frames)?;
+        self.signal(state);
+        Ok(())
+    }
+
+    fn queue(
+        &self,
+        frames: impl IntoIterator<Item = Frame>,
+    ) -> Result<MutexGuard<'_, State>, Closed> {
         let mut state = self.0.state.lock();
         if state.end.is_some() {
             return Err(Closed);
@@ -92,9 +115,42 @@ impl Outbox {
             self.close(Reason::SlowConsumer);
             return Err(Closed);
         }
-        drop(state);
-        self.0.to_write.notify_waiters();
-        Ok(())
+        Ok(state)
+    }
+
+    /// [`Outbox::push`] and [`Outbox::mark`] in one step, so that the ping leaves with the frame.
+    ///
+    /// # Errors
+    /// [`Closed`] when the session has ended, by this call or before.
+    pub fn push_and_mark(&self, frame: Frame) -> Result<Mark, Closed> {
+        let mut state = self.queue([frame])?;
+        let mark = state.proof.mark();
+        self.signal(state);
+        Ok(mark)
+    }
+
+    /// From now on the flusher writes to this port. Once per outbox.
+    pub fn attach(&self, flusher: &Flusher, port: Arc<dyn Port>) {
+        let lane = flusher.lane();
+        let attached = self.0.attached.set(Attached { port, lane });
+        debug_assert!(attached.is_ok(), "an outbox has one port");
+        self.signal(self.0.state.lock());
+    }
+
+    /// There is something to write.
+    fn signal(&self, mut state: MutexGuard<'_, State>) {
+        match self.0.attached.get() {
+            None => {
+                drop(state);
+                self.0.to_write.notify_waiters();
+            }
+            Some(attached) => {
+                if !std::mem::replace(&mut state.is_scheduled, true) {
+                    drop(state);
+                    attached.lane.schedule(self.clone());
+                }
+            }
+        }
     }
 
     /// Whether backlog may be pushed: at most half of the limit is queued and the session lives.
@@ -132,11 +188,10 @@ impl Outbox {
         let mut state = self.0.state.lock();
         let mark = state.proof.mark();
         let proved = state.proof.has_report();
-        drop(state);
+        self.signal(state);
         if proved {
             self.0.to_session.notify_waiters();
         }
-        self.0.to_write.notify_waiters();
         mark
     }
 

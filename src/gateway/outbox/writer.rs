@@ -1,11 +1,11 @@
-//! The outbox as its writer and the session's task see it.
+//! The outbox as its writers and the session's task see it.
 
 use std::collections::VecDeque;
 
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-use super::{Batch, Frame, Mark, Outbox, Pings, State};
+use super::{Batch, Flushed, Frame, Mark, Outbox, Pings, State};
 use crate::gateway::heartbeat::Pulse;
 
 impl Outbox {
@@ -19,6 +19,34 @@ impl Outbox {
             self.0.room.notify_waiters();
         }
         Some(batch)
+    }
+
+    /// What there is to write now, for a port; and whether there is more. Once there is not, the next push schedules the
+    /// flusher again.
+    pub fn take_scheduled(&self, max_bytes: usize) -> (Option<Batch>, Flushed) {
+        let mut state = self.0.state.lock();
+        let batch = state.batch(max_bytes, Pings::ForProof);
+        state.is_scheduled = !state.queue.is_empty();
+        let left = if state.is_scheduled {
+            Flushed::More
+        } else {
+            Flushed::All
+        };
+        let has_room = state.bytes <= self.0.limit / 2;
+        drop(state);
+        if has_room && batch.is_some() {
+            self.0.room.notify_waiters();
+        }
+        (batch, left)
+    }
+
+    /// A turn of the flusher.
+    pub(super) fn flush(&self, memory: &mut Vec<u8>) {
+        if let Some(attached) = self.0.attached.get()
+            && attached.port.flush(self, memory) == Flushed::More
+        {
+            attached.lane.schedule(self.clone());
+        }
     }
 
     /// Waits for something to write. `None` when the session has ended and nothing is left. Cancelling loses nothing.
@@ -57,13 +85,13 @@ impl Outbox {
         let mut state = self.0.state.lock();
         step(&mut state);
         let report = state.proof.has_report();
-        let ping = state.proof.wants_ping();
-        drop(state);
+        if state.proof.wants_ping() {
+            self.signal(state);
+        } else {
+            drop(state);
+        }
         if report {
             self.0.to_session.notify_waiters();
-        }
-        if ping {
-            self.0.to_write.notify_waiters();
         }
     }
 

@@ -25,6 +25,8 @@ pub use guards::{Expectation, Unanswered};
 
 /// The shortest time between two marks of one session (D28: at most one ping a second).
 const MARK_EVERY: Duration = Duration::from_secs(1);
+/// How long a mark that is due waits for the next event, whose frame its ping can share a write with.
+const MARK_WAITS: Duration = Duration::from_millis(250);
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -56,6 +58,8 @@ struct State {
     resume: HashMap<ConversationId, Seq>,
     receipts: Receipts<Mark>,
     last_mark: Option<Instant>,
+    /// The pacer has it on its list.
+    is_paced: bool,
     watching: HashSet<UserId>,
 }
 
@@ -88,6 +92,16 @@ pub struct NewSession {
 }
 
 impl State {
+    fn mark_is_due(&self, now: Instant, every: Duration) -> bool {
+        let is_due = |last| now.duration_since(last) >= every;
+        self.receipts.wants_mark() && self.last_mark.is_none_or(is_due)
+    }
+
+    fn mark(&mut self, mark: Mark, now: Instant) {
+        self.last_mark = Some(now);
+        self.receipts.mark(mark);
+    }
+
     /// Whether an event is the session's own send, and its answer shows it.
     fn is_own(&mut self, offer: &Offer) -> bool {
         if let Some(id) = offer.id {
@@ -201,12 +215,23 @@ impl Session {
     /// Gives an event: writes it, unless the answer to the session's own request shows it (D19, D29).
     pub(super) fn give(self: &Arc<Self>, offer: &Offer) {
         let mut state = self.state.lock();
-        if !(offer.is_direct_message() && state.is_own(offer)) {
+        let is_shown = offer.is_direct_message() && state.is_own(offer);
+        state.receipts.give(offer.conversation, offer.seq);
+        let is_auto = self.is_auto();
+        if !is_shown {
             self.deliveries.increment(1);
-            self.write_encoded(&offer.encoded);
+            let frame = offer.encoded.frame(self.encoding);
+            let now = Instant::now();
+            if is_auto && state.mark_is_due(now, MARK_EVERY) {
+                // The ping leaves with the event: a write of its own would cost as much as a delivery.
+                if let Ok(mark) = self.outbox.push_and_mark(frame) {
+                    state.mark(mark, now);
+                }
+                return;
+            }
+            self.write(frame);
         }
-        let is_first = state.receipts.give(offer.conversation, offer.seq);
-        if is_first && self.is_auto() {
+        if is_auto && !std::mem::replace(&mut state.is_paced, true) {
             self.pacer.wants_mark(self);
         }
     }
@@ -263,18 +288,17 @@ impl Session {
         }
     }
 
-    /// Marks what was given, unless it did so less than a second ago. True when there is something left to mark.
+    /// Marks what was given, unless it did so about a second ago. True when there is something left to mark, and the
+    /// pacer must come again.
     pub(super) fn mark_if_due(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
-        let is_due = state
-            .last_mark
-            .is_none_or(|last| now.duration_since(last) >= MARK_EVERY);
-        if is_due && state.receipts.wants_mark() && !self.is_closed() {
-            state.last_mark = Some(now);
+        let is_closed = self.is_closed();
+        if !is_closed && state.mark_is_due(now, MARK_EVERY + MARK_WAITS) {
             let mark = self.outbox.mark();
-            state.receipts.mark(mark);
+            state.mark(mark, now);
         }
-        state.receipts.has_unmarked()
+        state.is_paced = !is_closed && state.receipts.has_unmarked();
+        state.is_paced
     }
 
     /// Everything before this mark was received: hands on the cursors that move.

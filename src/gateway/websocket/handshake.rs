@@ -1,0 +1,122 @@
+//! The opening handshake over HTTP/1.1 (RFC 6455, section 4.2). Knows nothing of who may connect.
+
+use axum::body::Body;
+use axum::http::header::{
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tungstenite::handshake::derive_accept_key;
+
+use super::{Bounds, WebSocket};
+
+/// A request that asks for a WebSocket, and can have one.
+#[derive(Debug)]
+pub(in crate::gateway) struct Handshake {
+    key: HeaderValue,
+    on_upgrade: OnUpgrade,
+}
+
+/// The request asks for no WebSocket, or in a way the protocol does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::gateway) struct NoWebSocket;
+
+impl IntoResponse for NoWebSocket {
+    fn into_response(self) -> Response {
+        let headers = [
+            (UPGRADE, "websocket"),
+            (CONNECTION, "upgrade"),
+            (SEC_WEBSOCKET_VERSION, "13"),
+        ];
+        (StatusCode::UPGRADE_REQUIRED, headers).into_response()
+    }
+}
+
+impl Handshake {
+    /// Reads the request; its connection is then ours.
+    pub(in crate::gateway) fn of(parts: &mut Parts) -> Result<Self, NoWebSocket> {
+        let headers = &parts.headers;
+        let is_asked = parts.method == Method::GET
+            && names(headers, &CONNECTION, "upgrade")
+            && names(headers, &UPGRADE, "websocket")
+            && names(headers, &SEC_WEBSOCKET_VERSION, "13");
+        if !is_asked {
+            return Err(NoWebSocket);
+        }
+        let key = headers.get(SEC_WEBSOCKET_KEY).cloned().ok_or(NoWebSocket)?;
+        let on_upgrade = parts.extensions.remove().ok_or(NoWebSocket)?;
+        Ok(Self { key, on_upgrade })
+    }
+
+    /// The answer; `serve` gets the socket once it is sent.
+    pub(in crate::gateway) fn accept<F>(
+        self,
+        bounds: Bounds,
+        serve: impl FnOnce(WebSocket) -> F + Send + 'static,
+    ) -> Response
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let on_upgrade = self.on_upgrade;
+        tokio::spawn(async move {
+            // A client that went away before the answer has no socket to serve.
+            if let Ok(stream) = on_upgrade.await {
+                serve(WebSocket::new(TokioIo::new(stream), bounds)).await;
+            }
+        });
+        let accept = derive_accept_key(self.key.as_bytes());
+        let headers = [
+            (CONNECTION, "upgrade"),
+            (UPGRADE, "websocket"),
+            (SEC_WEBSOCKET_ACCEPT, accept.as_str()),
+        ];
+        (StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response()
+    }
+}
+
+/// Whether a header's comma-separated list names this, in any case.
+fn names(headers: &HeaderMap, header: &HeaderName, wanted: &str) -> bool {
+    let values = headers.get_all(header).into_iter();
+    let mut tokens = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    tokens.any(|token| token.trim().eq_ignore_ascii_case(wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    fn of(headers: &[(&str, &str)]) -> Result<Handshake, NoWebSocket> {
+        let mut request = Request::get("/ws");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(()).unwrap();
+        let on_upgrade = hyper::upgrade::on(&mut request);
+        request.extensions_mut().insert(on_upgrade);
+        Handshake::of(&mut request.into_parts().0)
+    }
+
+    #[test]
+    fn lists_and_cases_are_read_as_the_protocol_says() {
+        let mut headers = vec![
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "WebSocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        assert!(of(&headers).is_ok());
+        headers[2].1 = "12";
+        assert!(of(&headers).is_err());
+        headers.pop();
+        assert!(of(&headers).is_err());
+        assert!(of(&[]).is_err());
+    }
+}
