@@ -14,6 +14,11 @@ use hobnob::lifecycle::{self, Failure, Listeners, Signals};
 use hobnob::logging;
 use hobnob::metrics::Metrics;
 
+/// A message passes through some hundred small allocations, most of them the drivers' own: with glibc's allocator a
+/// durable direct message cost 73 µs of CPU here, with this one 56 (measured, saturated, two cores).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// For blocking work that is still running when everything has been stored.
 const FAREWELL: Duration = Duration::from_secs(1);
 
