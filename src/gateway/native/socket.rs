@@ -113,6 +113,9 @@ impl Socket {
             Err(error) => return self.refuse(None, &error),
         };
         let _unanswered = self.session.as_ref().map(Session::take_request);
+        if let Err(error) = self.admit().await {
+            return self.refuse(head.reference.as_deref(), &error);
+        }
         let reply = match (head.name.as_str(), self.session.clone()) {
             ("hello", _) => self.hello(text).await,
             (_, None) => Err(ChatError::TokenMissing),
@@ -127,6 +130,16 @@ impl Socket {
             // A connection without a user has one try: its client must not wait for the time limit.
             self.outbox.close(Reason::Unauthorized);
         }
+    }
+
+    async fn admit(&self) -> Result<(), ChatError> {
+        let Some(session) = &self.session else {
+            return Ok(());
+        };
+        self.outbox.set_busy(true);
+        let admitted = self.shared.requests.admit(session).await;
+        self.outbox.set_busy(false);
+        admitted
     }
 
     async fn take(
