@@ -3,7 +3,9 @@
 mod concurrency;
 mod delivery;
 mod drain;
+mod journeys;
 mod offline;
 mod presence;
 mod removal;
+mod resync;
 mod retries;
