@@ -3,16 +3,19 @@
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 CARGO ?= cargo
 
-.PHONY: help run tools test check advisories cluster bench clean
+.PHONY: help run tools ops-tools test check ops ops-live rules advisories cluster bench clean
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 run: ## One gateway on the embedded store: http://127.0.0.1:3000
 	$(CARGO) run --release --locked
 
 tools: ## Install what is missing on this machine; the only step that uses the network
 	deploy/local/tools.sh
+
+ops-tools: ## The same, and what `make ops` needs
+	deploy/local/tools.sh ops
 
 # Three commands, so that the run closes with the counts of the integration tests and not of an empty suite.
 test: tools ## Every test, with real Redis, MongoDB, Socket.IO client and browser
@@ -27,10 +30,21 @@ check: tools ## Format, lints, documentation, shell scripts, licences and source
 	shellcheck .ci/run deploy/local/leash deploy/local/*.sh
 	$(CARGO) deny --locked check bans licenses sources
 
+ops: ops-tools ## deploy/ and k8s/ against the tools that will read them, the images built and run
+	$(CARGO) build --workspace --bins --locked
+	deploy/check/run.sh
+
+ops-live: ops-tools ## The cluster behind HAProxy, watched by Prometheus: restarts and a kill under load, an alert
+	$(CARGO) build --workspace --bins --locked
+	deploy/check/live.py target/debug
+
+rules: ## Copy the alerts of deploy/prometheus into k8s/
+	deploy/check/copy_rules.py
+
 advisories: ## Known vulnerabilities among the dependencies (asks the RustSec database)
 	$(CARGO) deny --locked check advisories
 
-cluster: ## Redis, a MongoDB replica set and three gateways until Ctrl-C; MEMBERS=3 for elections
+cluster: tools ## Redis, MongoDB, three gateways, HAProxy, Prometheus until Ctrl-C; MEMBERS=3 for elections
 	deploy/local/cluster.sh
 
 bench: ## Micro-benchmarks; loadtest/ measures the whole system

@@ -1,21 +1,28 @@
 #!/usr/bin/env bash
-# A whole hobnob on this machine: Redis, a MongoDB replica set and several gateways, on loopback only.
+# A whole hobnob on this machine: Redis, a MongoDB replica set, several gateways, HAProxy before them and Prometheus
+# beside them, on loopback only.
 #
-#   cluster.sh             starts it, prints its addresses, stops everything on Ctrl-C (`make cluster`)
-#   cluster.sh up          starts it and returns when every gateway is ready
-#   cluster.sh status      lists its processes; exits 1 unless all of them run
-#   cluster.sh down        stops it: gateways drain first, then MongoDB and Redis
+#   cluster.sh                  starts it, prints its addresses, stops everything on Ctrl-C (`make cluster`)
+#   cluster.sh up               starts it and returns when every gateway is ready
+#   cluster.sh status           lists its processes; exits 1 unless all of them run
+#   cluster.sh down             stops it: gateways drain first, then the rest
+#   cluster.sh roll             restarts the gateways one after the other, as a deployment does
+#   cluster.sh kill gateway2    kill -9
+#   cluster.sh start gateway2   starts it again with the ports it had, and returns when it is ready
 #
 # From the environment:
 #   MEMBERS=1 or 3         members of the replica set (1)
 #   GATEWAYS               number of gateways (3)
 #   LISTEN_PORT            first gateway's port, the others follow (3001); a taken one is replaced by a free one
 #   ADMIN_PORT             the same for the admin ports (9091)
-#   CLUSTER_BIN             a binary to run instead of building target/release/hobnob
+#   EDGE_PORT              HAProxy's port (8080), the same
+#   PROMETHEUS_PORT        Prometheus' port (9099), the same
+#   EDGE=no                leaves both out
+#   CLUSTER_BIN            a binary to run instead of building target/release/hobnob
 #   CLUSTER_DIR            state, data and logs (.local/cluster); two clusters need two
 #   any other HOBNOB_*     handed to the gateways
-# CLUSTER_DIR/env can be sourced: CLUSTER_URLS, CLUSTER_ADMIN_URLS, HOBNOB_REDIS_URL, HOBNOB_MONGODB_URI. Every `up`
-# starts with empty servers; logs stay after `down`.
+# CLUSTER_DIR/env can be sourced: CLUSTER_URLS, CLUSTER_ADMIN_URLS, EDGE_URL, PROMETHEUS_URL, HOBNOB_REDIS_URL,
+# HOBNOB_MONGODB_URI. Every `up` starts with empty servers; logs stay after `down`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 PATH="$PWD/.tools/bin:$PATH"
@@ -24,6 +31,10 @@ members=${MEMBERS:-1}
 gateways=${GATEWAYS:-3}
 state=${CLUSTER_DIR:-.local/cluster}
 binary=${CLUSTER_BIN:-target/release/hobnob}
+edge=${EDGE:-yes}
+ports=() admin_ports=() edge_stats=
+# Debian keeps HAProxy where only root's PATH looks.
+PATH="$PATH:/usr/sbin"
 readonly READY_SECONDS=60 DRAIN_SECONDS=45
 
 fail() {
@@ -143,17 +154,35 @@ start_mongo() {
     export HOBNOB_MONGODB_URI="mongodb://$hosts/hobnob?replicaSet=rs0"
 }
 
+# The program of one gateway, so that `start` brings it back with the settings it had. The file is the user's own: it
+# holds the secret.
+write_gateway() {
+    local name=$1 listen=$2 admin=$3
+    (
+        umask 077
+        {
+            echo '#!/usr/bin/env bash'
+            HOBNOB_LISTEN="127.0.0.1:$listen" HOBNOB_ADMIN_LISTEN="127.0.0.1:$admin" bash -c 'declare -px ${!HOBNOB_*}'
+            printf 'exec %q\n' "$(realpath "$binary")"
+        } >"$state/$name.sh"
+        chmod 700 "$state/$name.sh"
+        echo "$admin" >"$state/$name.admin"
+    )
+}
+
 start_gateways() {
-    local index port admin urls='' admin_urls='' admin_ports=()
+    local index port admin urls='' admin_urls=''
     HOBNOB_JWT_SECRET=${HOBNOB_JWT_SECRET:-$(head -c 48 /dev/urandom | base64 -w 0)}
     export HOBNOB_JWT_SECRET
     for ((index = 1; index <= gateways; index++)); do
         port=$(port_or_free $((${LISTEN_PORT:-3001} + index - 1)))
         admin=$(port_or_free $((${ADMIN_PORT:-9091} + index - 1)))
-        HOBNOB_LISTEN="127.0.0.1:$port" HOBNOB_ADMIN_LISTEN="127.0.0.1:$admin" start "gateway$index" "$binary"
+        write_gateway "gateway$index" "$port" "$admin"
+        start "gateway$index" "$state/gateway$index.sh"
         # One after the other: two gateways may otherwise be given the same free port.
         wait_until "gateway$index" answers_ok "$admin" /livez
         admin_ports+=("$admin")
+        ports+=("$port")
         urls="$urls${urls:+ }http://127.0.0.1:$port"
         admin_urls="$admin_urls${admin_urls:+ }http://127.0.0.1:$admin"
     done
@@ -168,6 +197,64 @@ export HOBNOB_MONGODB_URI="$HOBNOB_MONGODB_URI"
 ENV
 }
 
+# HAProxy with the configuration of production but for its addresses; its cookies and checks are the same.
+start_haproxy() {
+    local index port stats servers=()
+    for index in "${!ports[@]}"; do
+        servers+=("127.0.0.1:${ports[index]}:${admin_ports[index]}")
+    done
+    deploy/local/haproxy_config.sh "${servers[@]}" >"$state/haproxy.cfg"
+    port=$(port_or_free "${EDGE_PORT:-8080}")
+    stats=$(free_port)
+    # Clients take two files each, of the 20,000 that a user often has.
+    HOBNOB_EDGE="127.0.0.1:$port" HOBNOB_EDGE_STATS="127.0.0.1:$stats" HOBNOB_EDGE_CLIENTS=9000 \
+        start haproxy haproxy -db -W -f "$state/haproxy.cfg"
+    wait_until haproxy answers_ok "$port" /openapi.json
+    edge_stats=127.0.0.1:$stats
+    echo "EDGE_URL=http://127.0.0.1:$port" >>"$state/env"
+}
+
+# Prometheus with the rules of production, and these processes as its targets.
+start_prometheus() {
+    local port targets
+    mkdir -p "$state/prometheus/targets"
+    cp deploy/prometheus/prometheus.yml deploy/prometheus/rules.yml "$state/prometheus/"
+    targets=$(printf ',"127.0.0.1:%s"' "${admin_ports[@]}")
+    echo "[{\"targets\": [${targets#,}]}]" >"$state/prometheus/targets/gateways.yml"
+    echo "[{\"targets\": [\"$edge_stats\"]}]" >"$state/prometheus/targets/haproxy.yml"
+    echo '[]' >"$state/prometheus/targets/alertmanagers.yml"
+    port=$(port_or_free "${PROMETHEUS_PORT:-9099}")
+    start prometheus prometheus --config.file="$state/prometheus/prometheus.yml" \
+        --storage.tsdb.path="$state/data/prometheus" --web.listen-address="127.0.0.1:$port"
+    wait_until prometheus answers_ok "$port" /-/ready
+    echo "PROMETHEUS_URL=http://127.0.0.1:$port" >>"$state/env"
+}
+
+# start_again NAME: a gateway that was stopped, with the ports and settings it had.
+start_again() {
+    [ -e "$state/$1.sh" ] || fail "there is no $1 in $state"
+    if running "$state/$1.pid" >/dev/null 2>&1; then fail "$1 runs already"; fi
+    start "$1" "$state/$1.sh"
+    wait_until "$1" answers_ok "$(cat "$state/$1.admin")" /readyz
+}
+
+kill_gateway() {
+    local pid
+    pid=$(running "$state/$1.pid") || fail "$1 does not run"
+    kill -KILL "$pid"
+}
+
+roll() {
+    local file name
+    for file in "$state"/gateway*.sh; do
+        name=$(basename "$file" .sh)
+        stop "$DRAIN_SECONDS" "$state/$name.pid"
+        start_again "$name"
+        # The proxy must have seen it ready before the next one goes, as a deployment waits for readiness.
+        sleep 2
+    done
+}
+
 pid_files() { find "$state" -maxdepth 1 -name "$1*.pid" 2>/dev/null | sort; }
 
 # What must hold before anything is started, and so before anything may be cleaned up.
@@ -176,7 +263,9 @@ check_startable() {
     for file in $(pid_files ''); do
         if running "$file" >/dev/null; then fail "already up in $state: cluster.sh down first"; fi
     done
-    for file in redis-server redis-cli mongod python3; do
+    local needed=(redis-server redis-cli mongod python3)
+    if [ "$edge" = yes ]; then needed+=(haproxy prometheus); fi
+    for file in "${needed[@]}"; do
         command -v "$file" >/dev/null || fail "$file is missing: make tools"
     done
 }
@@ -184,11 +273,15 @@ check_startable() {
 up() {
     if [ -z "${CLUSTER_BIN:-}" ]; then cargo build --release --locked; fi
     rm -rf "$state/data" "$state/env"
-    rm -f "$state"/*.pid
+    rm -f "$state"/*.pid "$state"/gateway*.sh "$state"/gateway*.admin
     mkdir -p "$state/data" "$state/logs"
     start_redis
     start_mongo
     start_gateways
+    if [ "$edge" = yes ]; then
+        start_haproxy
+        start_prometheus
+    fi
     cat "$state/env"
     echo "# logs: $state/logs"
 }
@@ -245,5 +338,8 @@ up)
     ;;
 down) down ;;
 status) status ;;
-*) fail "usage: cluster.sh [up|down|status]" ;;
+roll) roll ;;
+kill) kill_gateway "${2:?which gateway}" ;;
+start) start_again "${2:?which gateway}" ;;
+*) fail "usage: cluster.sh [up|down|status|roll|kill NAME|start NAME]" ;;
 esac

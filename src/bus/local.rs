@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::outlet::Outlet;
 use super::{Bus, BusError, Channel, Doubt, Signal};
@@ -59,10 +60,10 @@ impl LocalBusHub {
         }
     }
 
-    /// Tells every gateway that what it published may have been lost.
-    pub fn signal_publish_doubt(&self) {
+    /// Tells every gateway that what it published since then may have been lost.
+    pub fn signal_publish_doubt(&self, since: Instant) {
         for outlet in self.0.lock().outlets.values() {
-            outlet.publish_doubt();
+            outlet.publish_doubt(since);
         }
     }
 

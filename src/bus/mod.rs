@@ -18,6 +18,7 @@ pub use redis::RedisBus;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::domain::{GatewayId, RoomId, UserId};
 
@@ -47,8 +48,9 @@ pub enum Signal {
     /// Payloads may have been lost on the way here: re-read from the log. Sent when the connection is usable again
     /// and every subscription is confirmed, so that a re-read after it leaves no hole.
     Gap(Doubt),
-    /// Payloads of this gateway may have been lost on the way to others: publish the recent heads again (D10).
-    PublishDoubt,
+    /// Payloads of this gateway may have been lost on the way to others, none that was published before this moment:
+    /// publish the heads since then again (D10).
+    PublishDoubt(Instant),
 }
 
 /// Why something may have been lost; a metric's label.

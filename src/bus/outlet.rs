@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::{Channel, Doubt, Signal};
 
@@ -27,17 +28,44 @@ struct Waiting {
     reconnected: AtomicBool,
     lagged: AtomicBool,
     deaf: AtomicBool,
-    publish: AtomicBool,
+    /// Since when payloads of this gateway may have been lost.
+    publish: Mutex<Option<Instant>>,
 }
 
 impl Waiting {
-    const fn flag(&self, doubt: &Signal) -> &AtomicBool {
+    const fn flag(&self, doubt: Doubt) -> &AtomicBool {
         match doubt {
-            Signal::Gap(Doubt::Reconnected) => &self.reconnected,
-            Signal::Gap(Doubt::Lagged) => &self.lagged,
-            Signal::Gap(Doubt::Deaf) => &self.deaf,
-            Signal::PublishDoubt | Signal::Payload { .. } => &self.publish,
+            Doubt::Reconnected => &self.reconnected,
+            Doubt::Lagged => &self.lagged,
+            Doubt::Deaf => &self.deaf,
         }
+    }
+
+    /// True when it waits already; of two publish doubts the earlier stands.
+    fn put(&self, doubt: &Signal) -> bool {
+        match doubt {
+            Signal::Gap(doubt) => self.flag(*doubt).swap(true, Ordering::AcqRel),
+            Signal::PublishDoubt(since) => {
+                let mut publish = self.publish.lock();
+                let before = *publish;
+                *publish = Some(before.map_or(*since, |other| other.min(*since)));
+                before.is_some()
+            }
+            Signal::Payload { .. } => true,
+        }
+    }
+
+    /// What is to be told of a doubt that waited.
+    fn take(&self, doubt: Signal) -> Signal {
+        match doubt {
+            Signal::Gap(gap) => self.flag(gap).store(false, Ordering::Release),
+            Signal::PublishDoubt(since) => {
+                let earliest = self.publish.lock().take().unwrap_or(since);
+                return Signal::PublishDoubt(earliest);
+            }
+            Signal::Payload { .. } => {}
+        }
+        doubt
     }
 }
 
@@ -73,14 +101,14 @@ impl Outlet {
         self.doubt(Signal::Gap(doubt));
     }
 
-    /// Payloads may have been lost on the way to others.
-    pub(super) fn publish_doubt(&self) {
-        self.doubt(Signal::PublishDoubt);
+    /// Payloads published since then may have been lost on the way to others.
+    pub(super) fn publish_doubt(&self, since: Instant) {
+        self.doubt(Signal::PublishDoubt(since));
     }
 
     fn doubt(&self, doubt: Signal) {
         if let Err(mpsc::error::TrySendError::Full(doubt)) = self.sender.try_send(doubt)
-            && !self.waiting.flag(&doubt).swap(true, Ordering::AcqRel)
+            && !self.waiting.put(&doubt)
         {
             tokio::spawn(deliver(
                 self.sender.clone(),
@@ -94,7 +122,7 @@ impl Outlet {
 /// Waits for room. The flag falls before the doubt is in the queue: what is lost in between asks for another one.
 async fn deliver(sender: mpsc::Sender<Signal>, waiting: Arc<Waiting>, doubt: Signal) {
     let permit = sender.reserve().await;
-    waiting.flag(&doubt).store(false, Ordering::Release);
+    let doubt = waiting.take(doubt);
     if let Ok(permit) = permit {
         permit.send(doubt);
     }
@@ -132,14 +160,15 @@ mod tests {
         outlet.payload(channel(), Bytes::new());
         outlet.gap(Doubt::Reconnected);
         outlet.gap(Doubt::Deaf);
-        outlet.publish_doubt();
-        outlet.publish_doubt();
+        let since = Instant::now();
+        outlet.publish_doubt(since);
+        outlet.publish_doubt(since);
         let mut seen = Vec::new();
         while seen.len() < 4 {
             seen.extend(signals.recv().await);
         }
         assert!(seen.contains(&Signal::Gap(Doubt::Reconnected)));
         assert!(seen.contains(&Signal::Gap(Doubt::Deaf)));
-        assert!(seen.contains(&Signal::PublishDoubt));
+        assert!(seen.contains(&Signal::PublishDoubt(since)));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{ConversationId, Event, SessionId, UserId};
+use crate::domain::{ConversationId, Event, Seq, SessionId, UserId};
 
 /// Tells others. Nothing here waits or fails: who misses an announcement finds it in the log.
 pub trait Announce: Send + Sync + 'static {
@@ -17,12 +17,6 @@ pub trait Announce: Send + Sync + 'static {
     /// These users became members of a conversation without an event: a room or direct conversation was made.
     fn joined(&self, conversation: ConversationId, users: &[UserId]);
 
-    /// A member's cursors moved (D34); `read` tells a read receipt from a delivery.
-    fn cursor_moved(
-        &self,
-        conversation: ConversationId,
-        user: UserId,
-        seq: crate::domain::Seq,
-        read: bool,
-    );
+    /// Members' cursors moved to these places, told together (D34); `read` tells read receipts from deliveries.
+    fn cursors_moved(&self, conversation: ConversationId, moved: &[(UserId, Seq)], read: bool);
 }

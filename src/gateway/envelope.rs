@@ -38,6 +38,8 @@ pub enum Envelope {
     Presence(PresenceChange),
     /// A log reaches at least to here (D10).
     Head(ConversationId, Seq),
+    /// Payloads of another gateway are lost: the channel's gateway is to look for itself (D10).
+    Gap,
 }
 
 /// Something for those sessions of a conversation that are there: typing, receipts.
@@ -45,8 +47,8 @@ pub enum Envelope {
 pub struct Passing {
     /// The conversation.
     pub conversation: ConversationId,
-    /// Whose doing it is; their own sessions do not get it.
-    pub from: UserId,
+    /// Whose doing it is; their own sessions do not get it. None: it tells of several.
+    pub from: Option<UserId>,
     /// What is written.
     pub encoded: Encoded,
 }
@@ -76,6 +78,7 @@ impl Envelope {
             3 => decode_passing(bytes).map(Self::Passing),
             4 => decode_presence(bytes).map(Self::Presence),
             5 => decode_head(bytes),
+            6 => Some(Self::Gap),
             _ => None,
         }
     }
@@ -108,7 +111,11 @@ pub fn encode_passing(passing: &Passing) -> Bytes {
     let mut out = header(3, 48 + passing.encoded.json.len());
     put_name(&mut out, passing.encoded.name);
     put_conversation(&mut out, passing.conversation);
-    out.put_slice(&passing.from.to_bytes());
+    out.put_u8(u8::from(passing.from.is_some()));
+    passing
+        .from
+        .into_iter()
+        .for_each(|user| out.put_slice(&user.to_bytes()));
     out.put_slice(&passing.encoded.json);
     out.freeze()
 }
@@ -130,6 +137,12 @@ pub fn encode_head(conversation: ConversationId, seq: Seq) -> Bytes {
     put_conversation(&mut out, conversation);
     out.put_u64(seq.get());
     out.freeze()
+}
+
+/// The payload that says that others are lost.
+#[must_use]
+pub fn encode_gap() -> Bytes {
+    header(6, 0).freeze()
 }
 
 fn header(kind: u8, capacity: usize) -> BytesMut {
@@ -161,7 +174,10 @@ fn decode_event(mut bytes: Bytes) -> Option<Offer> {
 fn decode_passing(mut bytes: Bytes) -> Option<Passing> {
     let name = take_name(&mut bytes)?;
     let conversation = take_conversation(&mut bytes)?;
-    let from = take_user(&mut bytes)?;
+    let from = match bytes.try_get_u8().ok()? {
+        0 => None,
+        _ => Some(take_user(&mut bytes)?),
+    };
     Some(Passing {
         conversation,
         from,
@@ -315,6 +331,10 @@ mod tests {
         assert!(
             matches!(head, Some(Envelope::Head(id, seq)) if id == direct && seq == Seq::new(8))
         );
+        assert!(matches!(
+            Envelope::decode(encode_gap()),
+            Some(Envelope::Gap)
+        ));
         let change = PresenceChange {
             user: user(5),
             online: true,
@@ -322,15 +342,16 @@ mod tests {
         };
         let presence = Envelope::decode(encode_presence(change));
         assert!(matches!(presence, Some(Envelope::Presence(got)) if got == change));
-        let encoded = Encoded::new("typing", Bytes::from_static(b"{}"));
-        let passing = encode_passing(&Passing {
-            conversation: direct,
-            from: user(1),
-            encoded,
-        });
-        assert!(
-            matches!(Envelope::decode(passing), Some(Envelope::Passing(got)) if got.from == user(1))
-        );
+        for from in [Some(user(1)), None] {
+            let passing = encode_passing(&Passing {
+                conversation: direct,
+                from,
+                encoded: Encoded::new("typing", Bytes::from_static(b"{}")),
+            });
+            assert!(
+                matches!(Envelope::decode(passing), Some(Envelope::Passing(got)) if got.from == from && got.encoded.json == "{}")
+            );
+        }
     }
 
     #[test]
@@ -343,7 +364,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_payload_breaks_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0_u8..6) {
+        fn no_payload_breaks_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0_u8..8) {
             let mut framed = vec![VERSION, kind];
             framed.extend(bytes);
             let _ = Envelope::decode(Bytes::from(framed));

@@ -54,6 +54,14 @@ impl State {
             .any(|other| self.is_live(*other))
     }
 
+    /// The gateways with a live lease, other than this one.
+    fn others(&self, gateway: GatewayId) -> HashSet<GatewayId> {
+        let others = self.leases.keys().copied();
+        others
+            .filter(|other| *other != gateway && self.is_live(*other))
+            .collect()
+    }
+
     fn remove(&mut self, user: UserId, gateway: GatewayId) -> bool {
         let Some(gateways) = self.users.get_mut(&user) else {
             return false;
@@ -98,6 +106,7 @@ impl LocalPresenceHub {
         LocalPresence {
             hub: self.clone(),
             gateway,
+            seen: Mutex::default(),
             sender,
             receiver: Mutex::new(Some(receiver)),
         }
@@ -109,6 +118,8 @@ impl LocalPresenceHub {
 pub struct LocalPresence {
     hub: LocalPresenceHub,
     gateway: GatewayId,
+    /// The other gateways at the last look.
+    seen: Mutex<HashSet<GatewayId>>,
     sender: mpsc::Sender<PresenceSignal>,
     receiver: Mutex<Option<mpsc::Receiver<PresenceSignal>>>,
 }
@@ -127,7 +138,14 @@ impl LocalPresence {
         let mut look = interval(self.hub.config.look);
         loop {
             look.tick().await;
-            let offline = self.hub.state.lock().bury();
+            let (offline, others) = {
+                let mut state = self.hub.state.lock();
+                (state.bury(), state.others(self.gateway))
+            };
+            let seen = std::mem::replace(&mut *self.seen.lock(), others.clone());
+            if !seen.is_subset(&others) {
+                let _ = self.sender.send(PresenceSignal::GatewayGone).await;
+            }
             for user in offline {
                 // Nobody listens any more when the gateway is going away.
                 let _ = self.sender.send(PresenceSignal::Offline(user)).await;
@@ -176,6 +194,11 @@ impl Presence for LocalPresence {
     async fn online(&self, users: &[UserId]) -> Result<Vec<bool>, PresenceError> {
         let state = self.hub.state.lock();
         Ok(users.iter().map(|user| state.is_online(*user)).collect())
+    }
+
+    async fn gateways(&self) -> Result<Vec<GatewayId>, PresenceError> {
+        let others = self.hub.state.lock().others(self.gateway);
+        Ok(others.into_iter().collect())
     }
 
     async fn run(&self, stop: CancellationToken) {

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::UserId;
+use crate::domain::{GatewayId, UserId};
 
 pub use local::{LocalPresence, LocalPresenceHub};
 pub use redis::RedisPresence;
@@ -54,6 +54,9 @@ pub enum PresenceSignal {
     Online(UserId),
     /// This gateway's lease was lost and is held again: a doubt, like a gap of the bus (D10, D21).
     LeaseLost,
+    /// A gateway that was there is not any more, orderly or not: what it committed last may not have been published.
+    /// Every other gateway is told, not only the heir.
+    GatewayGone,
 }
 
 /// The times of presence.
@@ -103,6 +106,12 @@ pub trait Presence: Send + Sync + 'static {
     /// # Errors
     /// When the backend does not answer in time.
     async fn online(&self, users: &[UserId]) -> Result<Vec<bool>, PresenceError>;
+
+    /// The other gateways with a live lease, in no order.
+    ///
+    /// # Errors
+    /// When the backend does not answer in time.
+    async fn gateways(&self) -> Result<Vec<GatewayId>, PresenceError>;
 
     /// Holds this gateway's lease until `stop`, then leaves it to end with the grace: a draining gateway does not call
     /// [`Self::exit`] for its users, whose grace is its heir's to end (D24). Runs once, for the gateway's whole life; its

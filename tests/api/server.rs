@@ -290,7 +290,7 @@ impl Announce for Announced {
         self.joined.lock().push((conversation, users.to_vec()));
     }
 
-    fn cursor_moved(&self, _: ConversationId, _: UserId, _: Seq, _read: bool) {}
+    fn cursors_moved(&self, _: ConversationId, _: &[(UserId, Seq)], _read: bool) {}
 }
 
 /// How presence is.
@@ -335,6 +335,10 @@ impl Presence for Roster {
             Mood::Away => Err(PresenceError("away".to_owned())),
             Mood::Panicking => panic!("presence panics, as this test wants"),
         }
+    }
+
+    async fn gateways(&self) -> Result<Vec<hobnob::domain::GatewayId>, PresenceError> {
+        Ok(Vec::new())
     }
 
     async fn run(&self, stop: CancellationToken) {

@@ -110,9 +110,10 @@ async fn privately(scene: &Scene, ann: &mut Client, bob: &mut Client) {
     assert_eq!(bob.event("typing").await["typing"], true);
 
     bob.ask(about("message_ack", &message, json!({}))).await;
-    assert_eq!(ann.event("message_delivered").await["seq"], 1);
+    let cursors = json!({scene.bob.id.as_str(): 1});
+    assert_eq!(ann.event("message_delivered").await["cursors"], cursors);
     bob.ask(about("message_read", &message, json!({}))).await;
-    assert_eq!(ann.event("message_read").await["seq"], 1);
+    assert_eq!(ann.event("message_read").await["cursors"], cursors);
 
     let edit = about("edit_message", &message, json!({"content": "Hello, Bob."}));
     ann.ask(edit.clone()).await;

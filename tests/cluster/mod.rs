@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod delivery;
+mod doubts;
 mod drain;
 mod journeys;
 mod offline;

@@ -101,7 +101,7 @@ async fn typing_and_receipts_pass_between_gateways_and_are_not_stored() {
         assert_eq!(answer["ok"], true, "{answer}");
         let receipt = here.frame(told, |frame| frame["type"] == told).await;
         let expected =
-            json!({"type": told, "conversationId": conversation, "userId": bob.id, "seq": 1});
+            json!({"type": told, "conversationId": conversation, "cursors": {bob.id.as_str(): 1}});
         assert_eq!(receipt, expected);
     }
     assert_eq!(bob.listed(three, &conversation).await["readSeq"], 1);

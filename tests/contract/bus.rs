@@ -96,6 +96,11 @@ impl Gateway {
         while self.next().await != *wanted {}
     }
 
+    /// Reads until what it published may have been lost.
+    pub(crate) async fn until_publish_doubt(&mut self) {
+        while !matches!(self.next().await, Signal::PublishDoubt(_)) {}
+    }
+
     pub(crate) fn queued(&self) -> usize {
         self.signals.len()
     }
@@ -280,7 +285,7 @@ async fn a_slow_receiver_is_told_of_its_losses_and_hears_again<R: Rig>() {
                 assert_eq!(doubt, Doubt::Lagged);
                 break;
             }
-            Signal::PublishDoubt => panic!("it has published nothing"),
+            Signal::PublishDoubt(_) => panic!("it has published nothing"),
         }
     }
     assert!(heard < BURST, "a bounded queue cannot hold them all");
@@ -353,6 +358,7 @@ async fn the_local_hub_loses_and_doubts_when_told() {
     assert_eq!(one.payload().await.1, "heard");
     hub.signal_gap();
     assert_eq!(one.next().await, Signal::Gap(Doubt::Reconnected));
-    hub.signal_publish_doubt();
-    assert_eq!(one.next().await, Signal::PublishDoubt);
+    let since = tokio::time::Instant::now();
+    hub.signal_publish_doubt(since);
+    assert_eq!(one.next().await, Signal::PublishDoubt(since));
 }

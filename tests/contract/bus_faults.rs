@@ -52,7 +52,7 @@ async fn a_killed_redis_that_comes_back() {
     one.until(&Signal::Gap(Doubt::Reconnected)).await;
     assert!(one.bus.health().is_ok());
     // D10: the publishing connections were new as well.
-    other.until(&Signal::PublishDoubt).await;
+    other.until_publish_doubt().await;
     hears_again(&mut one, &other).await;
     other.say(user(2), "subscribed while it was away");
     while one.payload().await.0 != user(2) {}
@@ -82,7 +82,7 @@ async fn a_frozen_redis_that_wakes() {
     }
     redis.cont();
     one.until(&Signal::Gap(Doubt::Reconnected)).await;
-    other.until(&Signal::PublishDoubt).await;
+    other.until_publish_doubt().await;
     hears_again(&mut one, &other).await;
 }
 
@@ -97,7 +97,7 @@ async fn a_redis_frozen_while_much_is_published() {
     }
     eventually("noticed", || other.bus.health().is_err()).await;
     redis.cont();
-    other.until(&Signal::PublishDoubt).await;
+    other.until_publish_doubt().await;
     hears_again(&mut one, &other).await;
 }
 
@@ -128,7 +128,7 @@ async fn publishers_that_are_cut() {
     let redis = Redis::start();
     let (mut one, mut other) = pair(&redis).await;
     redis.command(&["CLIENT", "KILL", "TYPE", "normal"]);
-    other.until(&Signal::PublishDoubt).await;
+    other.until_publish_doubt().await;
     hears_again(&mut one, &other).await;
 }
 

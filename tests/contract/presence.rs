@@ -119,15 +119,41 @@ impl Gateway {
         matches!(self.presence.online(&[user]).await.as_deref(), Ok([true]))
     }
 
-    /// The next signal that is not about a scout.
+    /// The next signal that is neither about a scout nor about gateways that have gone.
     pub(super) async fn signal(&mut self) -> PresenceSignal {
         loop {
-            let next = timeout(PATIENCE, self.signals.recv()).await;
-            match next.expect("a signal in time").expect("a running presence") {
+            match self.any_signal().await {
                 PresenceSignal::Offline(who) | PresenceSignal::Online(who) if is_scout(who) => {}
+                PresenceSignal::GatewayGone => {}
                 signal => return signal,
             }
         }
+    }
+
+    /// Reads until a gateway has gone.
+    async fn until_gateway_gone(&mut self) {
+        while self.any_signal().await != PresenceSignal::GatewayGone {}
+    }
+
+    async fn any_signal(&mut self) -> PresenceSignal {
+        let next = timeout(PATIENCE, self.signals.recv()).await;
+        next.expect("a signal in time").expect("a running presence")
+    }
+
+    /// Waits until it sees these other gateways, and only these.
+    async fn until_gateways(&self, others: &[u64]) {
+        let wanted: Vec<GatewayId> = others.iter().copied().map(gateway_id).collect();
+        let seen = async {
+            loop {
+                let mut gateways = self.presence.gateways().await.unwrap_or_default();
+                gateways.sort_unstable();
+                if gateways == wanted {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, seen).await.expect("the others in time");
     }
 
     /// `kill -9`: nothing is released.
@@ -243,6 +269,19 @@ async fn the_users_of_a_dead_gateway_are_announced_by_one_other<R: Rig>() {
     assert!(!third.sees(user(1)).await);
 }
 
+/// What it committed last may not have been published, so everybody has to look, not only the heir.
+async fn everybody_notices_that_a_gateway_has_gone<R: Rig>() {
+    let (rig, one, mut other) = two::<R>().await;
+    let mut third = Gateway::run(rig.presence(gateway_id(3)), 3).await;
+    one.until_gateways(&[2, 3]).await;
+    // Long enough that both have looked, and are past the time in which nobody is buried.
+    tokio::time::sleep(TIMES.lease + TIMES.look * 3).await;
+    one.crash();
+    other.until_gateway_gone().await;
+    third.until_gateway_gone().await;
+    other.until_gateways(&[3]).await;
+}
+
 async fn a_draining_gateway_leaves_its_users_their_grace<R: Rig>() {
     let (_rig, one, mut other) = two::<R>().await;
     let _transition = one.enter(user(1)).await;
@@ -278,5 +317,6 @@ contract!(
     answers_come_in_the_order_asked,
     of_concurrent_calls_one_sees_the_transition,
     the_users_of_a_dead_gateway_are_announced_by_one_other,
+    everybody_notices_that_a_gateway_has_gone,
     a_draining_gateway_leaves_its_users_their_grace,
 );

@@ -139,6 +139,21 @@ impl Gateway {
         1024 * kilobytes.parse::<u64>().expect("a number")
     }
 
+    /// Waits until this check of `/readyz` reports a trouble that all gateways may share.
+    pub(crate) async fn until_degraded(&self, check: &str) {
+        let url = format!("http://127.0.0.1:{}/readyz?verbose", self.admin_port);
+        let deadline = Instant::now() + START_DEADLINE;
+        loop {
+            let answer = reqwest::get(&url).await.expect("an admin port");
+            let report: serde_json::Value = answer.json().await.expect("a report");
+            if report["checks"][check]["status"] == "degraded" {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{check} is well: {report}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// What it logged.
     pub(crate) fn output(&self) -> String {
         let path = self.directory.path().join("output.log");
@@ -195,15 +210,14 @@ impl Cluster {
     pub(crate) async fn start_with(gateways: usize, settings: &[(&str, &str)]) -> Self {
         let redis = Redis::start();
         let mongodb_uri = shared_mongo().await.uri(&unique("e2e"));
-        let redis_url = redis.url();
-        let mut all = vec![
-            ("HOBNOB_REDIS_URL", redis_url.as_str()),
-            ("HOBNOB_MONGODB_URI", mongodb_uri.as_str()),
-        ];
+        let mut all = vec![("HOBNOB_MONGODB_URI", mongodb_uri.as_str())];
         all.extend(settings);
         let mut started = Vec::new();
-        for _ in 0..gateways {
-            started.push(Gateway::start(&all).await);
+        for number in 0..gateways {
+            redis.grant(&redis_user(number));
+            let own = redis.url_of(&redis_user(number));
+            let own = [("HOBNOB_REDIS_URL", own.as_str())];
+            started.push(Gateway::start(&[&all[..], &own].concat()).await);
         }
         Self {
             gateways: started,
@@ -212,10 +226,34 @@ impl Cluster {
         }
     }
 
+    /// Cuts one gateway off from Redis: its connections are closed, and it may not log in again.
+    pub(crate) fn cut_from_redis(&self, number: usize) {
+        let user = redis_user(number);
+        self.redis.command(&["ACL", "SETUSER", &user, "off"]);
+        self.redis.command(&["CLIENT", "KILL", "USER", &user]);
+    }
+
+    /// Lets it come back.
+    pub(crate) fn let_back_to_redis(&self, number: usize) {
+        self.redis
+            .command(&["ACL", "SETUSER", &redis_user(number), "on"]);
+    }
+
+    /// Refuses what one gateway publishes; it goes on to hear.
+    pub(crate) fn refuse_publishing(&self, number: usize) {
+        self.redis
+            .command(&["ACL", "SETUSER", &redis_user(number), "-publish"]);
+    }
+
     /// The gateway of this number, from 0.
     pub(crate) fn gateway(&self, number: usize) -> &Gateway {
         &self.gateways[number]
     }
+}
+
+/// Each gateway logs in to Redis as a user of its own, so that one alone can be cut off.
+fn redis_user(number: usize) -> String {
+    format!("gateway-{number}")
 }
 
 /// Three gateways shared by all tests that do not break them. Users are your own.

@@ -14,7 +14,7 @@ use super::options::{Load, Protocols};
 use crate::Invalid;
 use crate::accounts::{Accounts, User};
 use crate::client::{
-    Counters, Order, Patience, Phase, Protocol, Record, Session, Shared, Supply, Target,
+    Counters, Numbering, Order, Patience, Phase, Protocol, Record, Session, Shared, Supply, Target,
 };
 use crate::ledger::{Balance, Books, Conversation, reconcile};
 
@@ -240,7 +240,7 @@ impl Stage {
         self.phase.send_modify(|phase| phase.over = true);
         let ended = join_all(std::mem::take(&mut self.tasks)).await;
         let records: Result<Vec<_>, _> = ended.into_iter().collect();
-        let records = records.map_err(|error| Invalid(format!("a session failed: {error}")))?;
+        let mut records = records.map_err(|error| Invalid(format!("a session failed: {error}")))?;
         let mut stored = Vec::new();
         for conversation in &self.conversations {
             let reader = &mut self.users[conversation.members[0]];
@@ -249,10 +249,15 @@ impl Stage {
                 .accounts
                 .history(reader, &conversation.history)
                 .await?;
-            let numbered = history
-                .iter()
-                .map(|message| (message.seq, self.shared.number_of(&message.content)));
+            let numbered = (1..).zip(&history).map(|(place, message)| {
+                let number = self.shared.number_of(&message.content);
+                (message.seq.unwrap_or(place), number)
+            });
             stored.push(numbered.collect());
+        }
+        let numbering = numbering(&stored);
+        for record in &mut records {
+            record.judge(&numbering);
         }
         reconcile(&Books {
             conversations: &self.conversations,
@@ -277,6 +282,19 @@ async fn make_rooms(
         );
     }
     Ok(rooms)
+}
+
+/// The first place of each message of this run.
+fn numbering(stored: &[Vec<(u64, Option<u64>)>]) -> Numbering {
+    let mut numbering = Numbering::new();
+    for (conversation, log) in stored.iter().enumerate() {
+        for (seq, number) in log {
+            if let Some(number) = number {
+                numbering.entry(*number).or_insert((conversation, *seq));
+            }
+        }
+    }
+    numbering
 }
 
 fn conversations(plan: &Plan, users: &[User], rooms: &[String]) -> Vec<Conversation> {

@@ -1,7 +1,9 @@
 //! A chat client that reconnects and resumes, over either protocol. Knows the wire as it is documented; refuses to
 //! de-duplicate or to reorder: whatever arrives is recorded as it arrives.
 
+mod arrivals;
 mod connection;
+mod hindsight;
 mod native;
 mod outstanding;
 mod place;
@@ -12,6 +14,7 @@ mod shared;
 mod socketio;
 
 pub(crate) use connection::{Connection, Dial};
+pub(crate) use hindsight::Numbering;
 pub(crate) use outstanding::Order;
 pub(crate) use protocol::{Joining, Protocol, Target};
 pub(crate) use record::{Receipt, Record, Sent};

@@ -66,7 +66,7 @@ mod tests {
         let Some(Incoming::Message(message)) = read(text) else {
             panic!("no message")
         };
-        assert_eq!((message.seq, message.content.as_ref()), (7, "a\"b"));
+        assert_eq!((message.seq, message.content.as_ref()), (Some(7), "a\"b"));
         assert_eq!(message.receiver_id.as_deref(), Some("r"));
     }
 

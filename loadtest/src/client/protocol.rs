@@ -29,10 +29,14 @@ pub(crate) enum Target {
 /// How a session begins.
 #[derive(Debug)]
 pub(crate) struct Joining<'a> {
+    /// Whose session it is.
+    pub(crate) user: &'a str,
     /// The access token.
     pub(crate) token: &'a str,
     /// The last seq this device has of each conversation.
     pub(crate) since: &'a BTreeMap<String, u64>,
+    /// When the latest message was stored that this device has, for servers without seqs.
+    pub(crate) last: Option<&'a str>,
     /// Whether the client moves its cursors itself, by `message_ack`.
     pub(crate) acknowledges: bool,
 }
@@ -61,13 +65,15 @@ pub(crate) enum Incoming<'a> {
     Other,
 }
 
-/// A message, as far as it matters here.
+/// A message, as far as it matters here. A peer's has neither conversation nor seq.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Message<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     pub(crate) conversation_id: Cow<'a, str>,
-    pub(crate) seq: u64,
+    pub(crate) seq: Option<u64>,
+    #[serde(borrow)]
+    pub(crate) timestamp: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(crate) content: Cow<'a, str>,
     #[serde(borrow)]

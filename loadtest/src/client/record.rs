@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::hindsight::Hindsight;
 use super::place::Arrival;
 
 /// A message of this run that a session has, as an event or as the answer to its own direct send.
@@ -10,7 +11,7 @@ use super::place::Arrival;
 pub(crate) struct Receipt {
     /// The message's number in this run.
     pub(crate) number: u64,
-    /// Its seq in its conversation.
+    /// Its seq in its conversation; 0 until [`Hindsight`] knows it.
     pub(crate) seq: u64,
     /// When it arrived first, from the start of the run.
     pub(crate) at: Duration,
@@ -54,6 +55,8 @@ pub(crate) struct Record {
     pub(crate) failed_connects: u64,
     /// Answers that asked for a retry, and refused connections, by code.
     pub(crate) errors: BTreeMap<String, u64>,
+    /// What came without a seq.
+    pub(crate) hindsight: Hindsight,
     /// Descriptions of the first few violations.
     pub(crate) examples: Vec<String>,
 }

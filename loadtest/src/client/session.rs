@@ -12,9 +12,9 @@ use tokio::time::{Instant, interval, sleep};
 
 use super::connection::{Connection, Dial, Gone, NotConnected};
 use super::outstanding::{Order, Outstanding};
-use super::place::{Place, place_in};
-use super::protocol::{Incoming, Joining, Message, Protocol, Target};
-use super::record::{Receipt, Record, Sent};
+use super::place::Place;
+use super::protocol::{Joining, Protocol};
+use super::record::{Record, Sent};
 use super::shared::{Phase, Resume, Shared, Supply};
 use crate::accounts::User;
 
@@ -28,15 +28,15 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 /// One device of one user.
 #[derive(Debug)]
 pub(crate) struct Session {
-    shared: Arc<Shared>,
-    user: User,
-    protocol: Protocol,
+    pub(super) shared: Arc<Shared>,
+    pub(super) user: User,
+    pub(super) protocol: Protocol,
     phase: watch::Receiver<Phase>,
     supply: Supply,
-    outstanding: Outstanding,
-    places: HashMap<String, Place>,
+    pub(super) outstanding: Outstanding,
+    pub(super) places: HashMap<String, Place>,
     reported: HashMap<String, u64>,
-    record: Record,
+    pub(super) record: Record,
     heard: Instant,
     gateway: usize,
 }
@@ -125,8 +125,10 @@ impl Session {
     async fn connect(&mut self) -> Result<Connection, NotConnected> {
         let since = self.resume_points();
         let joining = Joining {
+            user: &self.user.id,
             token: &self.user.token,
             since: &since,
+            last: self.record.hindsight.last(),
             acknowledges: self.acknowledges(),
         };
         let dial = Dial {
@@ -139,6 +141,7 @@ impl Session {
         for (conversation, place) in &mut self.places {
             place.reconnected(since.get(conversation).copied());
         }
+        self.record.hindsight.reconnected();
         self.outstanding.reconnected();
         self.heard = Instant::now();
         early.iter().for_each(|text| self.take(text));
@@ -212,91 +215,6 @@ impl Session {
             self.take(text);
         }
         Ok(())
-    }
-
-    fn take(&mut self, text: &str) {
-        match self.protocol.read(text) {
-            Some(Incoming::Message(message)) => self.arrived(&message),
-            Some(Incoming::Answer { id, outcome }) if id % 2 == 1 => {
-                self.answered(id / 2, outcome.as_ref().map(Option::as_ref));
-            }
-            Some(_) => {}
-            None => self.record.unreadable += 1,
-        }
-    }
-
-    fn arrived(&mut self, message: &Message<'_>) {
-        let Some(number) = self.shared.number_of(&message.content) else {
-            self.record.foreign += 1;
-            return;
-        };
-        let own_direct = message.receiver_id.is_some() && message.sender_id == self.user.id;
-        let Some(place) = place_in(&mut self.places, &message.conversation_id) else {
-            return;
-        };
-        let before = place.has(message.seq);
-        let arrival = place.arrived(message.seq, own_direct);
-        let user = &self.user.id;
-        self.record.note(arrival, || {
-            format!("{user} got {} of {}", message.seq, message.conversation_id)
-        });
-        if !before {
-            self.have(number, message.seq);
-        }
-    }
-
-    fn have(&mut self, number: u64, seq: u64) {
-        let at = self.shared.start.elapsed();
-        self.record.receipts.push(Receipt { number, seq, at });
-        self.shared
-            .counters
-            .delivered
-            .fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn answered(
-        &mut self,
-        number: u64,
-        outcome: Result<Option<&Message<'_>>, &std::borrow::Cow<'_, str>>,
-    ) {
-        match outcome {
-            Ok(Some(message)) => self.acknowledged(number, message),
-            Ok(None) => self.record.unreadable += 1,
-            Err(code) => self.refused(number, code),
-        }
-    }
-
-    fn acknowledged(&mut self, number: u64, message: &Message<'_>) {
-        let Some(send) = self.outstanding.remove(number) else {
-            return;
-        };
-        let (seq, at) = (message.seq, self.shared.start.elapsed());
-        self.record.acknowledged.push(Receipt { number, seq, at });
-        let counters = &self.shared.counters;
-        counters
-            .expected
-            .fetch_add(self.shared.sizes[send.conversation], Ordering::Relaxed);
-        counters.acknowledged.fetch_add(1, Ordering::Relaxed);
-        counters.outstanding.fetch_sub(1, Ordering::Relaxed);
-        if matches!(send.target, Target::User(_)) {
-            let place = place_in(&mut self.places, &message.conversation_id);
-            if place.is_some_and(|place| place.answered(seq, send.tries == 1)) {
-                self.have(number, seq);
-            }
-        }
-    }
-
-    fn refused(&mut self, number: u64, code: &str) {
-        self.record.error(code);
-        if matches!(code, "busy" | "unavailable" | "rate_limited") {
-            self.outstanding.postpone(number);
-        } else if self.outstanding.remove(number).is_some() {
-            self.record.refused.push((number, code.to_owned()));
-            self.shared
-                .counters
-                .outstanding
-                .fetch_sub(1, Ordering::Relaxed);
-        }
     }
 
     fn order(&mut self, order: Order) {

@@ -22,8 +22,11 @@ pub(super) fn join(joining: &Joining<'_>) -> String {
     } else {
         "auto"
     };
-    let options = json!({"since": joining.since, "ack": ack});
-    format!("420{}", json!(["join", null, options]))
+    let mut options = json!({"since": joining.since, "ack": ack});
+    if let Some(last) = joining.last {
+        options["last"] = last.into();
+    }
+    format!("420{}", json!(["join", joining.user, options]))
 }
 
 /// An event with an acknowledgement.
@@ -81,7 +84,7 @@ mod tests {
     fn events_and_answers_are_read() {
         let text = r#"42["receive_group_message",{"conversationId":"c","seq":2,"senderId":"s","roomId":"c","content":"x"}]"#;
         assert!(
-            matches!(read(text), Some(Incoming::Message(message)) if message.seq == 2 && message.receiver_id.is_none())
+            matches!(read(text), Some(Incoming::Message(message)) if message.seq == Some(2) && message.receiver_id.is_none())
         );
         assert!(matches!(
             read(r#"4315[{"ok":true}]"#),

@@ -1,7 +1,7 @@
 //! Compares the sessions' records with history: acknowledged ⊆ stored exactly once, delivered = stored for every
 //! member, every log dense. Knows no connection.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::Balance;
@@ -52,6 +52,7 @@ pub(crate) fn reconcile(books: &Books<'_>) -> Result<Balance, Invalid> {
     for (conversation, stored) in books.conversations.iter().zip(books.stored) {
         closing.log(conversation, stored, &received);
     }
+    closing.delivered_and_not_stored(books);
     closing.acknowledged_and_not_stored(books.stored);
     Ok(closing.finish())
 }
@@ -193,6 +194,23 @@ impl Closing {
         }
     }
 
+    /// What a device was shown must be in history (P1).
+    fn delivered_and_not_stored(&mut self, books: &Books<'_>) {
+        let stored: HashSet<u64> = books
+            .stored
+            .iter()
+            .flatten()
+            .filter_map(|(_, number)| *number)
+            .collect();
+        let shown = books.records.iter().flat_map(|record| &record.receipts);
+        for receipt in shown.filter(|receipt| !stored.contains(&receipt.number)) {
+            self.wrong(format!(
+                "message {} was delivered and is not stored",
+                receipt.number
+            ));
+        }
+    }
+
     fn acknowledged_and_not_stored(&mut self, stored: &[Vec<(u64, Option<u64>)>]) {
         let numbers = stored.iter().flatten().filter_map(|(_, number)| *number);
         for number in numbers {
@@ -305,6 +323,8 @@ mod tests {
     fn an_acknowledged_message_missing_in_history_is_lost() {
         let balance = close(&records(2), &[(1, Some(0))]);
         assert_eq!((balance.acknowledged_not_stored, balance.lost()), (1, 1));
+        // And both devices were shown it.
+        assert_eq!(balance.wrong, 2);
     }
 
     #[test]

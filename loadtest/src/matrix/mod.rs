@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use self::cluster::{Cluster, repository};
+pub use self::cluster::Peer;
+use self::cluster::{Cluster, Program, repository};
 pub use self::row::Row;
 use self::table::Table;
-use crate::check::{Load, Report, run};
+use crate::check::{Load, Protocols, Report, run};
 use crate::{Invalid, Verdict};
 
 /// How often a row is run in which the generator fell behind; never again because a promise was broken.
@@ -34,6 +35,9 @@ pub struct MatrixOptions {
     /// The gateway's binary; target/release/hobnob, else target/debug/hobnob, by default
     #[arg(long)]
     pub hobnob: Option<PathBuf>,
+    /// Another server in its place, which speaks Socket.IO only
+    #[arg(long, value_enum)]
+    pub peer: Option<Peer>,
     /// A few minutes instead of a quarter of an hour: fewer and shorter rows
     #[arg(long)]
     pub short: bool,
@@ -62,11 +66,14 @@ pub struct MatrixOptions {
 /// # Errors
 /// When the servers could not be started or mended.
 pub async fn command(options: &MatrixOptions) -> Result<Verdict, Invalid> {
-    let binary = binary(options.hobnob.as_deref())?;
+    let program = match options.peer {
+        Some(peer) => Program::Peer(peer),
+        None => Program::Hobnob(binary(options.hobnob.as_deref())?),
+    };
     let mut cluster = None;
     let mut table = Table::default();
     for row in rows(options) {
-        let outcome = run_row_until_valid(row, &mut cluster, &binary, options).await;
+        let outcome = run_row_until_valid(row, &mut cluster, &program, options).await;
         match &outcome {
             Ok(outcome) => eprint!("{}", outcome.report),
             Err(Invalid(why)) => eprintln!("{}: {why}", row.name()),
@@ -82,7 +89,7 @@ pub async fn command(options: &MatrixOptions) -> Result<Verdict, Invalid> {
 async fn run_row_until_valid(
     row: Row,
     cluster: &mut Option<Cluster>,
-    binary: &Path,
+    program: &Program,
     options: &MatrixOptions,
 ) -> Result<Outcome, Invalid> {
     let mut tries = 0;
@@ -90,11 +97,8 @@ async fn run_row_until_valid(
         let whole = match cluster.take() {
             Some(cluster) => cluster,
             None => {
-                eprintln!(
-                    "starting Redis, MongoDB and gateways ({})",
-                    binary.display()
-                );
-                Cluster::start(binary, Duration::from_secs(options.drain_grace)).await?
+                eprintln!("starting Redis, MongoDB and gateways ({program})");
+                Cluster::start(program, Duration::from_secs(options.drain_grace)).await?
             }
         };
         let (outcome, whole) = run_row(row, whole, options).await?;
@@ -124,6 +128,9 @@ async fn run_row(
 ) -> Result<(Outcome, Cluster), Invalid> {
     let mut load = options.load.clone();
     load.seconds = row.seconds(options.short);
+    if options.peer.is_some() {
+        load.protocol = Protocols::Socketio;
+    }
     if row == Row::Churn {
         load.churn = Some(2.0);
     }

@@ -120,8 +120,10 @@ async fn connect(options: &IdleOptions, users: &[User]) -> Vec<Connection> {
             source: Some(source(index)),
         };
         let joining = Joining {
+            user: &users[index % users.len()].id,
             token: &users[index % users.len()].token,
             since: &since,
+            last: None,
             acknowledges: protocol == Protocol::Native,
         };
         async move {

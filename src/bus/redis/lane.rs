@@ -4,13 +4,13 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fred::error::Error;
 use futures_util::future::{MaybeDone, maybe_done};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,10 @@ const BATCH: usize = 512;
 /// are announced again after the doubt.
 const STALE: Duration = Duration::from_secs(2);
 
+/// The longest that a payload has waited in the queue when it is sent or dropped: a batch in flight ends with its
+/// command's time limit, a lost connection with `STALE`.
+const QUEUED: Duration = Duration::from_secs(5);
+
 /// How long a closing lane may take to send what is queued.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
@@ -48,14 +52,31 @@ pub(super) struct Outgoing {
 #[derive(Debug)]
 pub(super) struct Lane {
     queue: mpsc::Sender<Outgoing>,
-    doubt: Arc<AtomicBool>,
+    doubt: Arc<Doubtful>,
+}
+
+/// Since when payloads may have been lost on the way to others, if any may.
+#[derive(Debug, Default)]
+struct Doubtful(Mutex<Option<Instant>>);
+
+impl Doubtful {
+    fn note(&self, since: Instant) {
+        let mut earliest = self.0.lock();
+        *earliest = Some(earliest.map_or(since, |other| other.min(since)));
+    }
+
+    /// From when on publishers cannot rely on what they gave to the queue.
+    fn take(&self) -> Option<Instant> {
+        let since = self.0.lock().take()?;
+        Some(since.checked_sub(QUEUED).unwrap_or(since))
+    }
 }
 
 impl Lane {
     /// A lane and the task that serves it, once it is spawned.
     pub(super) fn new(shared: Shared) -> (Self, LaneTask) {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let doubt = Arc::new(AtomicBool::new(false));
+        let doubt = Arc::<Doubtful>::default();
         let lane = Self {
             queue,
             doubt: Arc::clone(&doubt),
@@ -73,7 +94,7 @@ impl Lane {
     /// anew is of no use before.
     pub(super) fn send(&self, outgoing: Outgoing) {
         if self.queue.try_send(outgoing).is_err() {
-            self.doubt.store(true, Ordering::Release);
+            self.doubt.note(Instant::now());
         }
     }
 }
@@ -117,7 +138,7 @@ impl Shared {
 pub(super) struct LaneTask {
     shared: Shared,
     waiting: mpsc::Receiver<Outgoing>,
-    doubt: Arc<AtomicBool>,
+    doubt: Arc<Doubtful>,
     backoff: Backoff,
 }
 
@@ -139,8 +160,6 @@ impl LaneTask {
                 None => return self.flush(&connection).await,
                 Some(error) => tracing::warn!(%error, "publishing connection lost"),
             }
-            // D10: whatever was in flight may be lost.
-            self.doubt.store(true, Ordering::Release);
             lost_at = Instant::now();
             tokio::time::sleep(self.backoff.step(&self.shared.entropy)).await;
         }
@@ -153,10 +172,16 @@ impl LaneTask {
             tokio::select! {
                 biased;
                 () = self.shared.stop.cancelled() => return None,
-                error = connection.ended() => return Some(error),
+                error = connection.ended() => {
+                    self.doubt.note(Instant::now());
+                    return Some(error);
+                }
                 _ = self.waiting.recv_many(&mut batch, BATCH) => {}
             }
+            let begun = Instant::now();
             if let Err(error) = self.publish(connection, &mut batch).await {
+                // D10: whatever was in flight may be lost.
+                self.doubt.note(begun);
                 return Some(error);
             }
             self.backoff.reset();
@@ -199,13 +224,13 @@ impl LaneTask {
             return;
         }
         while self.waiting.try_recv().is_ok() {
-            self.doubt.store(true, Ordering::Release);
+            self.doubt.note(lost_at);
         }
     }
 
     fn tell_doubt(&self) {
-        if self.doubt.swap(false, Ordering::AcqRel) {
-            self.shared.outlet.publish_doubt();
+        if let Some(since) = self.doubt.take() {
+            self.shared.outlet.publish_doubt(since);
         }
     }
 

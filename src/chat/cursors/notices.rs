@@ -1,6 +1,6 @@
-//! Tells the others in a conversation that a member's cursor moved (D34): coalesced to one notice a second per member
-//! and conversation, and only in direct conversations and small rooms, lest receipts outnumber messages a hundred to
-//! one. Not replayed. Knows the store only to ask how large a room is.
+//! Tells the others in a conversation that members' cursors moved (D34): coalesced to one notice a second per
+//! conversation, and only in direct conversations and small rooms, lest receipts outnumber messages a hundred to one.
+//! Not replayed. Knows the store only to ask how large a room is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -68,22 +68,26 @@ impl Notices {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let waiting = std::mem::take(&mut *self.waiting.lock());
-            for ((conversation, user), places) in waiting {
+            for (conversation, moved) in by_conversation(waiting) {
                 if self.is_small(conversation).await {
-                    self.announce(conversation, user, places);
+                    self.announce(conversation, &moved, false, |places| places.delivered);
+                    self.announce(conversation, &moved, true, |places| places.read);
                 }
             }
         }
     }
 
-    fn announce(&self, conversation: ConversationId, user: UserId, places: Places) {
-        if places.delivered > Seq::ZERO {
-            self.announce
-                .cursor_moved(conversation, user, places.delivered, false);
-        }
-        if places.read > Seq::ZERO {
-            self.announce
-                .cursor_moved(conversation, user, places.read, true);
+    fn announce(
+        &self,
+        conversation: ConversationId,
+        moved: &[(UserId, Places)],
+        read: bool,
+        seq: impl Fn(&Places) -> Seq,
+    ) {
+        let moved = moved.iter().map(|(user, places)| (*user, seq(places)));
+        let moved: Vec<_> = moved.filter(|(_, seq)| *seq > Seq::ZERO).collect();
+        if !moved.is_empty() {
+            self.announce.cursors_moved(conversation, &moved, read);
         }
     }
 
@@ -107,4 +111,14 @@ impl Notices {
         small.insert(conversation, (is_small, Instant::now()));
         is_small
     }
+}
+
+fn by_conversation(
+    waiting: HashMap<(ConversationId, UserId), Places>,
+) -> HashMap<ConversationId, Vec<(UserId, Places)>> {
+    let mut moved = HashMap::<_, Vec<_>>::new();
+    for ((conversation, user), places) in waiting {
+        moved.entry(conversation).or_default().push((user, places));
+    }
+    moved
 }

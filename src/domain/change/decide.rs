@@ -2,7 +2,8 @@
 
 use super::{Change, ChangeKind, Decision, Facts, Projection, Refusal};
 use crate::domain::{
-    Body, Content, ConversationId, Emoji, Event, Member, Message, Reactions, Role, Seq, Timestamp,
+    Body, Content, ConversationId, Emoji, Event, Member, Message, Reactions, Role, RoomName, Seq,
+    Timestamp, UserId,
 };
 
 /// Decides a change. `room_limit` is the most members a room may have.
@@ -65,86 +66,97 @@ fn change_room(
     seq: Seq,
     room_limit: usize,
 ) -> Result<Outcome, Refusal> {
-    let subject = facts.subject.filter(Member::is_active);
     match kind {
         ChangeKind::AddMember { user, role } => {
-            // Nobody hands out more than they have.
-            require(actor.role >= Role::Admin && actor.role >= *role)?;
-            if subject.is_some() {
-                return Err(Refusal::AlreadyAMember);
-            }
-            if facts.active_members >= room_limit {
-                return Err(Refusal::RoomFull);
-            }
             let member = Member::joining(actor.conversation, *user, *role, seq);
-            let body = Body::MemberAdded {
-                user: *user,
-                role: *role,
-            };
-            Ok(Some((body, vec![Projection::Member(member)])))
+            add_member(actor, facts, member, room_limit)
         }
-        ChangeKind::RemoveMember { user } => {
-            let subject = subject.ok_or(Refusal::NoSuchMember)?;
-            let leaves = *user == actor.user;
-            require(leaves || (actor.role >= Role::Admin && actor.role > subject.role))?;
-            let heir = facts.heir.filter(|_| leaves && actor.role == Role::Owner);
-            let mut projections = vec![Projection::Member(Member {
-                left_seq: Some(seq),
-                ..subject
-            })];
-            projections.extend(heir.map(|member| {
-                Projection::Member(Member {
-                    role: Role::Owner,
-                    ..member
-                })
-            }));
-            Ok(Some((
-                Body::MemberRemoved {
-                    user: *user,
-                    heir: heir.map(|member| member.user),
-                },
-                projections,
-            )))
-        }
-        ChangeKind::ChangeRole { user, role } => {
-            let subject = subject.ok_or(Refusal::NoSuchMember)?;
-            // The owner's role is handed on by leaving, so that a room is never without one.
-            require(actor.role == Role::Owner && *user != actor.user)?;
-            if subject.role == *role {
-                return Ok(None);
-            }
-            let member = Projection::Member(Member {
-                role: *role,
-                ..subject
-            });
-            Ok(Some((
-                Body::RoleChanged {
-                    user: *user,
-                    role: *role,
-                },
-                vec![member],
-            )))
-        }
-        ChangeKind::Rename { name } => {
-            require(actor.role >= Role::Admin)?;
-            let same = facts
-                .conversation
-                .as_ref()
-                .and_then(|room| room.name.as_ref())
-                == Some(name);
-            Ok((!same).then(|| {
-                (
-                    Body::Renamed { name: name.clone() },
-                    vec![Projection::Name(name.clone())],
-                )
-            }))
-        }
+        ChangeKind::RemoveMember { user } => remove_member(actor, facts, *user, seq),
+        ChangeKind::ChangeRole { user, role } => change_role(actor, facts, *user, *role),
+        ChangeKind::Rename { name } => rename(actor, facts, name),
         ChangeKind::DeleteRoom => {
             require(actor.role == Role::Owner)?;
             Ok(Some((Body::RoomDeleted, vec![Projection::Tombstone(seq)])))
         }
         ChangeKind::Edit { .. } | ChangeKind::Delete { .. } | ChangeKind::React { .. } => Ok(None),
     }
+}
+
+/// Whom a change of membership is about, if they are a member.
+fn subject(facts: &Facts) -> Option<Member> {
+    facts.subject.filter(Member::is_active)
+}
+
+fn add_member(
+    actor: &Member,
+    facts: &Facts,
+    member: Member,
+    room_limit: usize,
+) -> Result<Outcome, Refusal> {
+    let Member { user, role, .. } = member;
+    // Nobody hands out more than they have.
+    require(actor.role >= Role::Admin && actor.role >= role)?;
+    if subject(facts).is_some() {
+        return Err(Refusal::AlreadyAMember);
+    }
+    if facts.active_members >= room_limit {
+        return Err(Refusal::RoomFull);
+    }
+    let body = Body::MemberAdded { user, role };
+    Ok(Some((body, vec![Projection::Member(member)])))
+}
+
+fn remove_member(
+    actor: &Member,
+    facts: &Facts,
+    user: UserId,
+    seq: Seq,
+) -> Result<Outcome, Refusal> {
+    let subject = subject(facts).ok_or(Refusal::NoSuchMember)?;
+    let leaves = user == actor.user;
+    require(leaves || (actor.role >= Role::Admin && actor.role > subject.role))?;
+    let heir = facts.heir.filter(|_| leaves && actor.role == Role::Owner);
+    let gone = Member {
+        left_seq: Some(seq),
+        ..subject
+    };
+    let owner = heir.map(|member| Member {
+        role: Role::Owner,
+        ..member
+    });
+    let body = Body::MemberRemoved {
+        user,
+        heir: heir.map(|member| member.user),
+    };
+    let members = std::iter::once(gone).chain(owner);
+    Ok(Some((body, members.map(Projection::Member).collect())))
+}
+
+fn change_role(
+    actor: &Member,
+    facts: &Facts,
+    user: UserId,
+    role: Role,
+) -> Result<Outcome, Refusal> {
+    let subject = subject(facts).ok_or(Refusal::NoSuchMember)?;
+    // The owner's role is handed on by leaving, so that a room is never without one.
+    require(actor.role == Role::Owner && user != actor.user)?;
+    if subject.role == role {
+        return Ok(None);
+    }
+    let body = Body::RoleChanged { user, role };
+    let member = Projection::Member(Member { role, ..subject });
+    Ok(Some((body, vec![member])))
+}
+
+fn rename(actor: &Member, facts: &Facts, name: &RoomName) -> Result<Outcome, Refusal> {
+    require(actor.role >= Role::Admin)?;
+    let room = facts.conversation.as_ref();
+    if room.and_then(|room| room.name.as_ref()) == Some(name) {
+        return Ok(None);
+    }
+    let body = Body::Renamed { name: name.clone() };
+    Ok(Some((body, vec![Projection::Name(name.clone())])))
 }
 
 fn edit(

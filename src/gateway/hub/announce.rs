@@ -1,5 +1,6 @@
 //! What the use cases announce: offered here at once, published to everybody else.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -49,6 +50,7 @@ impl Announce for HubAnnouncer {
     }
 
     fn joined(&self, conversation: ConversationId, users: &[UserId]) {
+        self.0.heads.note_joined(conversation, users);
         let payload = envelope::encode_joined(conversation);
         for user in users {
             self.0.discover(conversation, *user);
@@ -58,8 +60,8 @@ impl Announce for HubAnnouncer {
         }
     }
 
-    fn cursor_moved(&self, conversation: ConversationId, user: UserId, seq: Seq, read: bool) {
-        self.0.receipt(conversation, user, seq, read);
+    fn cursors_moved(&self, conversation: ConversationId, moved: &[(UserId, Seq)], read: bool) {
+        self.0.receipt(conversation, moved, read);
     }
 }
 
@@ -78,8 +80,9 @@ impl Hub {
     pub(super) fn pass(self: &Arc<Self>, passing: &Passing) {
         let payload = envelope::encode_passing(passing);
         let lane = lane(passing.conversation);
-        let author = Channel::User(passing.from);
-        for channel in channels_of(passing.conversation).filter(|channel| *channel != author) {
+        let author = passing.from.map(Channel::User);
+        for channel in channels_of(passing.conversation).filter(|channel| Some(*channel) != author)
+        {
             self.bus.publish(channel, lane, payload.clone());
         }
     }
@@ -94,22 +97,24 @@ impl Hub {
         let encoded = Encoded::new("typing", Bytes::from(wire::encode(&shape)));
         self.pass(&Passing {
             conversation,
-            from,
+            from: Some(from),
             encoded,
         });
     }
 
-    pub(super) fn receipt(
+    /// Tells the others how far members have received, or read. Who is told together with others is told, too.
+    fn receipt(
         self: &Arc<Self>,
         conversation: ConversationId,
-        from: UserId,
-        seq: Seq,
+        moved: &[(UserId, Seq)],
         read: bool,
     ) {
+        let cursors = moved
+            .iter()
+            .map(|(user, seq)| (user.to_string(), seq.get()));
         let shape = Receipt {
             conversation_id: conversation.to_string(),
-            user_id: from.to_string(),
-            seq: seq.get(),
+            cursors: cursors.collect(),
         };
         let name = if read {
             "message_read"
@@ -117,6 +122,10 @@ impl Hub {
             "message_delivered"
         };
         let encoded = Encoded::new(name, Bytes::from(wire::encode(&shape)));
+        let from = match moved {
+            [(user, _)] => Some(*user),
+            _ => None,
+        };
         self.pass(&Passing {
             conversation,
             from,
@@ -137,8 +146,7 @@ struct Typing {
 #[serde(rename_all = "camelCase")]
 struct Receipt {
     conversation_id: String,
-    user_id: String,
-    seq: u64,
+    cursors: BTreeMap<String, u64>,
 }
 
 /// One conversation always takes one publishing connection (D9).

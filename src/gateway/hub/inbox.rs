@@ -19,13 +19,19 @@ impl Hub {
         let Some(mut signals) = self.bus.signals() else {
             return;
         };
+        // Never waited for: whatever the bus cannot confirm now it confirms later, with a gap.
+        let hub = Arc::clone(self);
+        self.tracker.spawn(async move {
+            let own = [Channel::Gateway(hub.gateway)];
+            let _ = hub.bus.subscribe(&own).await;
+        });
         while let Some(Some(signal)) = stop.run_until_cancelled(signals.recv()).await {
             match signal {
                 Signal::Payload { channel, payload } => self.take(channel, payload),
                 Signal::Gap(doubt) => self.resync(doubt.name()),
-                Signal::PublishDoubt => {
+                Signal::PublishDoubt(since) => {
                     self.metrics.bus_dropped.increment(1);
-                    self.publish_heads();
+                    self.announce_again(since);
                 }
             }
         }
@@ -48,6 +54,7 @@ impl Hub {
                 }
                 self.hear_head(conversation, seq);
             }
+            (Channel::Gateway(_), Some(Envelope::Gap)) => self.resync("publisher lost"),
             (_, Some(Envelope::Passing(passing))) => self.show(&passing),
             (_, Some(Envelope::Presence(change))) => self.show_presence(change),
             (channel, _) => tracing::debug!(?channel, "skipped a payload"),

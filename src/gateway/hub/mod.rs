@@ -11,6 +11,7 @@ mod repair;
 mod signals;
 mod topics;
 mod users;
+mod watchers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use super::pacer::Pacer;
 use super::session::{NewSession, Place, Session};
 use crate::bus::{Bus, Channel};
 use crate::chat::{ChatError, Cursors};
-use crate::domain::{Clock, ConversationId, Entropy, Seq, SessionId, UserId};
+use crate::domain::{Clock, ConversationId, Entropy, GatewayId, Seq, SessionId, UserId};
 use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::store::Store;
@@ -37,11 +38,12 @@ use crate::store::frontier::Frontier;
 pub use announce::HubAnnouncer;
 use heads::Heads;
 pub use join::{Backlog, Joined, Since};
-use presence::{Stripes, Watchers};
+use presence::Stripes;
 use topics::Topics;
 use users::Users;
+use watchers::Watchers;
 
-/// How often unused topics are dropped and expired tokens looked for.
+/// How often unused topics are dropped and expired tokens looked for; and, while the bus is away, topics compared.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// How often topics are compared with the log, whatever was heard (D16).
@@ -52,6 +54,8 @@ const COMPARE_EVERY: Duration = Duration::from_secs(60);
 pub struct HubConfig {
     /// How long after a user's last session ends they are shown offline.
     pub grace: Duration,
+    /// How long a gateway that died is still believed to live.
+    pub lease: Duration,
     /// The most users whose presence one session shows.
     pub watched: usize,
 }
@@ -60,6 +64,7 @@ impl Default for HubConfig {
     fn default() -> Self {
         Self {
             grace: Duration::from_secs(5),
+            lease: Duration::from_secs(15),
             watched: 500,
         }
     }
@@ -67,6 +72,8 @@ impl Default for HubConfig {
 
 /// What the hub needs of the world.
 pub struct HubPorts {
+    /// This gateway, whose own channel is heard.
+    pub gateway: GatewayId,
     /// The log.
     pub store: Arc<dyn Store>,
     /// Hints between gateways.
@@ -86,6 +93,7 @@ pub struct HubPorts {
 /// See the module's documentation.
 pub struct Hub {
     config: HubConfig,
+    gateway: GatewayId,
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
     presence: Arc<dyn Presence>,
@@ -99,8 +107,12 @@ pub struct Hub {
     heads: Heads,
     /// Something may have been lost: wakes the one task that resyncs.
     resync_wanted: Notify,
-    /// Payloads of this gateway may have been lost: wakes the one task that publishes the heads again.
+    /// Wakes the same task to compare topics with the log only.
+    compare_wanted: Notify,
+    /// Payloads of this gateway may have been lost: wakes the one task that announces again.
     heads_wanted: Notify,
+    /// Changes of presence may have been lost: wakes the one task that asks again.
+    presence_wanted: Notify,
     draining: AtomicBool,
     pub(super) metrics: Metrics,
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
@@ -116,6 +128,7 @@ impl Hub {
     pub fn new(config: HubConfig, ports: HubPorts) -> Arc<Self> {
         Arc::new(Self {
             config,
+            gateway: ports.gateway,
             store: ports.store,
             bus: ports.bus,
             presence: ports.presence,
@@ -128,7 +141,9 @@ impl Hub {
             stripes: Stripes::default(),
             heads: Heads::default(),
             resync_wanted: Notify::new(),
+            compare_wanted: Notify::new(),
             heads_wanted: Notify::new(),
+            presence_wanted: Notify::new(),
             draining: AtomicBool::new(false),
             metrics: ports.metrics,
             sessions: Mutex::default(),
@@ -164,12 +179,16 @@ impl Hub {
         });
         self.tracker.spawn({
             let stop = stop.clone();
-            async move { publisher.publish_heads_when_wanted(stop).await }
+            async move { publisher.announce_again_when_wanted(stop).await }
         });
-        let presence = Arc::clone(self);
+        let (presence, asker) = (Arc::clone(self), Arc::clone(self));
         self.tracker.spawn({
             let stop = stop.clone();
             async move { presence.heed_presence(stop).await }
+        });
+        self.tracker.spawn({
+            let stop = stop.clone();
+            async move { asker.ask_presence_when_wanted(stop).await }
         });
         self.listen(stop).await;
         self.stop.cancel();
@@ -342,9 +361,10 @@ impl Hub {
                     session.close(Reason::Unauthorized);
                 }
             }
-            if compared.elapsed() >= COMPARE_EVERY {
+            // While hints do not arrive, the log is asked instead (P5).
+            if compared.elapsed() >= COMPARE_EVERY || self.bus.health().is_err() {
                 compared = Instant::now();
-                self.resync_wanted.notify_one();
+                self.compare_wanted.notify_one();
             }
             self.heads.sweep();
             self.metrics.topics.set(self.topics.in_use().len() as f64);

@@ -1,24 +1,29 @@
-//! Coming and going: a user's first session here, the last one and the grace after it; and the sessions that watch.
+//! Coming and going: a user's first session here, the last one and the grace after it; and what the sessions that watch
+//! are shown.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::super::envelope::{self, PresenceChange};
 use super::super::offer::Encoded;
 use super::super::session::Session;
 use super::Hub;
+use super::watchers::{Found, Stamp};
 use crate::bus::Channel;
 use crate::chat::ChatError;
-use crate::domain::{SessionId, UserId};
+use crate::domain::UserId;
 use crate::presence::Transition;
 use crate::wire;
 
 /// How many users' comings and goings may be told to the presence service at once; one user's are told in turn.
 const STRIPES: usize = 64;
+
+/// How many users' presence is asked for at once after a doubt.
+const CHUNK: usize = 500;
 
 /// One user's comings and goings reach the presence service one after the other.
 pub(super) struct Stripes(Vec<tokio::sync::Mutex<()>>);
@@ -39,47 +44,6 @@ impl Stripes {
         self.0[usize::from(bytes[bytes.len() - 1]) % STRIPES]
             .lock()
             .await
-    }
-}
-
-/// The sessions that show a user's presence.
-#[derive(Debug, Default)]
-pub(super) struct Watchers(Mutex<HashMap<UserId, Vec<Arc<Session>>>>);
-
-impl Watchers {
-    fn add(&self, user: UserId, session: &Arc<Session>) {
-        self.0
-            .lock()
-            .entry(user)
-            .or_default()
-            .push(Arc::clone(session));
-    }
-
-    fn remove(&self, user: UserId, session: SessionId) {
-        if let Some(sessions) = self.0.lock().get_mut(&user) {
-            sessions.retain(|other| other.id() != session);
-        }
-    }
-
-    fn write(&self, user: UserId, encoded: &Encoded) {
-        for session in self.0.lock().get(&user).into_iter().flatten() {
-            session.write_encoded(encoded);
-        }
-    }
-
-    /// Drops users nobody watches, and hands over their channels under the lock.
-    pub(super) fn sweep(&self, unsubscribe: impl Fn(&[Channel])) {
-        let mut unused = Vec::new();
-        let mut watchers = self.0.lock();
-        watchers.retain(|user, sessions| {
-            if sessions.is_empty() {
-                unused.push(Channel::Watch(*user));
-            }
-            !sessions.is_empty()
-        });
-        if !unused.is_empty() {
-            unsubscribe(&unused);
-        }
     }
 }
 
@@ -169,11 +133,79 @@ impl Hub {
         if !channels.is_empty() {
             let _ = self.bus.subscribe(&channels).await;
         }
+        let stamped = users.iter().map(|user| (*user, self.watchers.stamp(*user)));
+        let stamped: Vec<(UserId, Stamp)> = stamped.collect();
         let online = self.presence.online(users).await.map_err(|error| {
             tracing::warn!(%error, "presence not asked");
             ChatError::Unavailable
         })?;
-        Ok(users.iter().copied().zip(online).collect())
+        let found = stamped.into_iter().zip(online);
+        Ok(found
+            .map(|((user, stamp), online)| {
+                let found = self.watchers.found(user, stamp, online);
+                (user, self.tell_if_different(user, found))
+            })
+            .collect())
+    }
+
+    /// Tells those who were shown something else. Returns what is shown now.
+    fn tell_if_different(&self, user: UserId, found: Found) -> bool {
+        match found {
+            Found::Agrees(online) | Found::IsFirst(online) => online,
+            Found::Differs(online) => {
+                self.tell_watchers(user, online);
+                online
+            }
+        }
+    }
+
+    fn tell_watchers(&self, user: UserId, online: bool) {
+        let at = self.clock.now();
+        let change = PresenceChange { user, online, at };
+        self.watchers.write(user, &encode(change));
+    }
+
+    /// Presence changes may have been lost: asks about everybody who is watched, and once more when the leases of that
+    /// moment and the grace have ended, since nobody may have been announced before (D23).
+    pub(super) async fn ask_presence_when_wanted(&self, stop: CancellationToken) {
+        let work = async {
+            loop {
+                self.presence_wanted.notified().await;
+                while self.ask_presence_twice().await {}
+            }
+        };
+        stop.run_until_cancelled(work).await;
+    }
+
+    /// True when there was a new doubt before the second time.
+    async fn ask_presence_twice(&self) -> bool {
+        self.ask_presence().await;
+        let later = self.config.lease + self.config.grace;
+        tokio::select! {
+            () = self.presence_wanted.notified() => true,
+            () = tokio::time::sleep(later + self.jitter(later / 4)) => {
+                self.ask_presence().await;
+                false
+            }
+        }
+    }
+
+    async fn ask_presence(&self) {
+        for watched in self.watchers.watched().chunks(CHUNK) {
+            let users: Vec<UserId> = watched.iter().map(|(user, _)| *user).collect();
+            let Some(online) = self.until_read(|| self.presence.online(&users)).await else {
+                return;
+            };
+            for ((user, stamp), online) in watched.iter().zip(online) {
+                match self.watchers.found(*user, *stamp, online) {
+                    Found::Agrees(_) => {}
+                    // Who asked first was told that presence is away.
+                    Found::IsFirst(online) | Found::Differs(online) => {
+                        self.tell_watchers(*user, online);
+                    }
+                }
+            }
+        }
     }
 
     /// Ends that.
@@ -190,15 +222,18 @@ impl Hub {
     }
 
     pub(super) fn show_presence(&self, change: PresenceChange) {
-        let last_seen_at = (!change.online).then(|| change.at.to_rfc3339());
-        let shape = PresenceJson {
-            user_id: change.user.to_string(),
-            online: change.online,
-            last_seen_at,
-        };
-        let encoded = Encoded::new("presence", Bytes::from(wire::encode(&shape)));
-        self.watchers.write(change.user, &encoded);
+        self.watchers
+            .show(change.user, change.online, &encode(change));
     }
+}
+
+fn encode(change: PresenceChange) -> Encoded {
+    let shape = PresenceJson {
+        user_id: change.user.to_string(),
+        online: change.online,
+        last_seen_at: (!change.online).then(|| change.at.to_rfc3339()),
+    };
+    Encoded::new("presence", Bytes::from(wire::encode(&shape)))
 }
 
 #[derive(Serialize)]

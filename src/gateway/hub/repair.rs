@@ -108,20 +108,27 @@ impl Hub {
         tracing::info!(doubt, "resync");
         self.metrics.gap(doubt);
         self.resync_wanted.notify_one();
+        self.presence_wanted.notify_one();
     }
 
     pub(super) async fn resync_when_wanted(self: &Arc<Self>, stop: CancellationToken) {
-        while stop
-            .run_until_cancelled(self.resync_wanted.notified())
-            .await
-            .is_some()
-        {
-            let begun = Instant::now();
-            tokio::time::sleep(self.entropy.jitter(JITTER)).await;
-            self.compare_heads().await;
-            self.find_memberships().await;
-            self.metrics.resynced("done", begun.elapsed());
-        }
+        let work = async {
+            loop {
+                tokio::select! {
+                    () = self.resync_wanted.notified() => self.resync_now().await,
+                    () = self.compare_wanted.notified() => self.compare_heads().await,
+                }
+            }
+        };
+        stop.run_until_cancelled(work).await;
+    }
+
+    async fn resync_now(self: &Arc<Self>) {
+        let begun = Instant::now();
+        tokio::time::sleep(self.entropy.jitter(JITTER)).await;
+        self.compare_heads().await;
+        self.find_memberships().await;
+        self.metrics.resynced("done", begun.elapsed());
     }
 
     /// Finds topics behind the log.
@@ -153,9 +160,11 @@ impl Hub {
         reads.buffer_unordered(READS).collect::<()>().await;
     }
 
-    pub(super) async fn until_read<T, F>(&self, mut read: impl FnMut() -> F) -> Option<T>
+    /// Asks until there is an answer; none when the hub is stopped.
+    pub(super) async fn until_read<T, E, F>(&self, mut read: impl FnMut() -> F) -> Option<T>
     where
-        F: Future<Output = crate::store::StoreResult<T>>,
+        E: std::fmt::Display,
+        F: Future<Output = Result<T, E>>,
     {
         let mut pause = PATIENCE;
         loop {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Hub;
@@ -28,9 +29,11 @@ impl Hub {
                     PresenceSignal::Online(user) => self.publish_presence(user, true),
                     PresenceSignal::LeaseLost => {
                         self.metrics.leases_lost.increment(1);
-                        self.publish_heads();
+                        // How long this gateway stood still is not known.
+                        self.announce_again(Instant::now());
                         self.resync("lease lost");
                     }
+                    PresenceSignal::GatewayGone => self.resync("gateway gone"),
                 }
             }
             self.announce_offline(&offline).await;

@@ -247,12 +247,15 @@ impl Topic {
         self.attached.is_empty() && self.catching_up == 0
     }
 
-    /// The attached sessions of everybody but one user.
-    pub(super) fn sessions_except(&self, user: UserId) -> impl Iterator<Item = &Arc<Session>> {
+    /// The attached sessions of everybody but one user, if one is named.
+    pub(super) fn sessions_except(
+        &self,
+        user: Option<UserId>,
+    ) -> impl Iterator<Item = &Arc<Session>> {
         self.attached
             .iter()
             .map(|attachment| &attachment.session)
-            .filter(move |session| session.user() != user)
+            .filter(move |session| Some(session.user()) != user)
     }
 }
 

@@ -1,5 +1,7 @@
-//! The heirs of dead gateways (D22): look, claim, clear exactly the dead incarnation's entries, announce. Knows nothing
-//! of this gateway's own users.
+//! The heirs of dead gateways (D22): look, claim, clear exactly the dead incarnation's entries, announce. Whoever looks
+//! also notices that a gateway has gone, heir or not. Knows nothing of this gateway's own users.
+
+use std::collections::HashSet;
 
 use futures_util::StreamExt;
 use futures_util::stream::iter;
@@ -36,35 +38,48 @@ impl RedisPresence {
             run_id: String::new(),
             until: Instant::now(),
         };
+        let mut seen = HashSet::new();
         let mut look = interval(self.config.look);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             look.tick().await;
-            if let Err(error) = self.look(&mut quiet).await {
+            if let Err(error) = self.look(&mut quiet, &mut seen).await {
                 tracing::debug!(%error, "a look for dead gateways failed");
             }
         }
     }
 
-    async fn look(&self, quiet: &mut Quiet) -> Result<(), PresenceError> {
+    /// `seen` is who lived at the last look: after a quiet time it is compared with who is left of them.
+    async fn look(
+        &self,
+        quiet: &mut Quiet,
+        seen: &mut HashSet<Entry>,
+    ) -> Result<(), PresenceError> {
         let asking = self.link.ask()?;
-        if self.is_quiet(&asking, quiet).await? {
+        let is_quiet = self.is_quiet(&asking, quiet).await?;
+        let registered = self.registered(&asking).await?;
+        let live = self.are_live(&asking, &registered).await?;
+        if is_quiet {
+            seen.extend(live);
             return Ok(());
         }
-        let names = asking.first(&self.registry_key(), MOST_GATEWAYS).await?;
-        let myself = self.myself();
-        let registered: Vec<Entry> = names
-            .iter()
-            .filter_map(|name| Entry::from_name(name))
-            .filter(|entry| *entry != myself)
-            .collect();
-        let live = self.are_live(&asking, &registered).await?;
+        if !std::mem::replace(seen, live.clone()).is_subset(&live) {
+            self.tell(PresenceSignal::GatewayGone);
+        }
         for dead in registered.iter().filter(|entry| !live.contains(entry)) {
             if self.claim(&asking, dead).await? {
                 self.bury(&asking, dead).await?;
             }
         }
         Ok(())
+    }
+
+    /// The other gateways in the registry, dead or alive.
+    pub(super) async fn registered(&self, asking: &Asking) -> Result<Vec<Entry>, PresenceError> {
+        let names = asking.first(&self.registry_key(), MOST_GATEWAYS).await?;
+        let myself = self.myself();
+        let entries = names.iter().filter_map(|name| Entry::from_name(name));
+        Ok(entries.filter(|entry| *entry != myself).collect())
     }
 
     /// *Else an emptied Redis lets everybody bury everybody.*

@@ -64,7 +64,7 @@ impl RedisPresence {
         // Whoever entered before the lease was taken is written already, but perhaps under a former incarnation.
         if std::mem::replace(hold, Hold::Held) == Hold::Lost {
             self.roll.unsettle_all();
-            self.tell_lease_lost();
+            self.tell(PresenceSignal::LeaseLost);
         }
         Ok(())
     }
@@ -79,13 +79,14 @@ impl RedisPresence {
         asking.add(&self.registry_key(), myself.name()).await
     }
 
-    /// Heartbeats must not wait for who reads the signals; a full queue is read soon, and says the same then.
-    fn tell_lease_lost(&self) {
+    /// Neither heartbeats nor looks may wait for who reads the signals; a full queue is read soon, and says the same
+    /// then.
+    pub(super) fn tell(&self, doubt: PresenceSignal) {
         let sender = self.sender.clone();
-        if sender.try_send(PresenceSignal::LeaseLost).is_err() {
+        if sender.try_send(doubt).is_err() {
             tokio::spawn(async move {
                 // Nobody reads any more when the gateway is going away.
-                let _ = sender.send(PresenceSignal::LeaseLost).await;
+                let _ = sender.send(doubt).await;
             });
         }
     }

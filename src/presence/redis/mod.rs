@@ -214,6 +214,14 @@ impl Presence for RedisPresence {
         Ok(online)
     }
 
+    async fn gateways(&self) -> Result<Vec<GatewayId>, PresenceError> {
+        let asking = self.link.ask()?;
+        let registered = self.registered(&asking).await?;
+        let live = self.are_live(&asking, &registered).await?;
+        let ids = live.iter().filter_map(|entry| entry.gateway().parse().ok());
+        Ok(ids.collect())
+    }
+
     async fn run(&self, stop: CancellationToken) {
         let work = async {
             tokio::select! {

@@ -44,7 +44,7 @@ impl RedisPresence {
         // All of them, even after a failure: each puts itself back (`agree`).
         while let Some((user, agreed)) = settled.next().await {
             match agreed {
-                Ok((here, Transition::Changed)) => self.tell(user, here).await,
+                Ok((here, Transition::Changed)) => self.tell_user(user, here).await,
                 Ok((_, Transition::Unchanged)) => {}
                 Err(error) => failure = Some(error),
             }
@@ -52,7 +52,7 @@ impl RedisPresence {
         failure.map_or(Ok(progress), Err)
     }
 
-    async fn tell(&self, user: UserId, online: bool) {
+    async fn tell_user(&self, user: UserId, online: bool) {
         let signal = if online {
             PresenceSignal::Online(user)
         } else {

@@ -18,6 +18,7 @@ mod documents;
 mod event_document;
 mod facts;
 mod failure;
+mod hearings;
 mod log;
 mod migrate;
 mod overviews;

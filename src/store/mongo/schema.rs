@@ -15,13 +15,14 @@ pub(super) struct CollectionSchema {
 }
 
 /// All of them.
-pub(super) fn collections() -> [CollectionSchema; 5] {
+pub(super) fn collections() -> [CollectionSchema; 6] {
     [
         users(),
         refresh_tokens(),
         conversations(),
         members(),
         events(),
+        gateways(),
     ]
 }
 
@@ -111,6 +112,19 @@ fn events() -> CollectionSchema {
             "sender": { "bsonType": "objectId" },
             "at": { "bsonType": "date" },
             "body": { "bsonType": "object" },
+        }),
+    }
+}
+
+fn gateways() -> CollectionSchema {
+    // A gateway's id is new at every start: those of the past go by themselves.
+    let end = doc! { "key": { "hearsAt": 1 }, "name": "hearsAt", "expireAfterSeconds": 3600 };
+    CollectionSchema {
+        name: "gateways",
+        indexes: vec![end],
+        validator: validator(doc! {
+            "_id": { "bsonType": "string" },
+            "hearsAt": { "bsonType": "date" },
         }),
     }
 }

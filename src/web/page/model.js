@@ -77,12 +77,15 @@ export class Model {
     return conversation;
   }
 
-  /** A member has received or read up to here. */
-  receipt({ conversationId, userId, seq }, isRead) {
+  /** Members have received or read up to here. */
+  receipt({ conversationId, cursors }, isRead) {
     const conversation = this.conversations.get(conversationId);
-    if (!conversation || userId === this.me) { return; }
-    conversation.deliveredTo = Math.max(conversation.deliveredTo, seq);
-    if (isRead) { conversation.readBy = Math.max(conversation.readBy, seq); }
+    if (!conversation) { return; }
+    for (const [userId, seq] of Object.entries(cursors)) {
+      if (userId === this.me) { continue; }
+      conversation.deliveredTo = Math.max(conversation.deliveredTo, seq);
+      if (isRead) { conversation.readBy = Math.max(conversation.readBy, seq); }
+    }
   }
 
   /** Names of those who are typing now. */

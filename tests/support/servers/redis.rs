@@ -12,6 +12,9 @@ use tempfile::TempDir;
 
 use crate::support::leash::{Leashed, START_DEADLINE, free_port, scratch, signal, tool};
 
+/// Of the users that tests make; it protects nothing.
+const PASSWORD: &str = "of-a-test";
+
 /// A Redis that lives as long as this value, or as the test process.
 #[derive(Debug)]
 pub(crate) struct Redis {
@@ -62,6 +65,20 @@ impl Redis {
     /// `redis://127.0.0.1:port`.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The same for a user of [`Self::grant`].
+    pub(crate) fn url_of(&self, user: &str) -> String {
+        format!("redis://{user}:{PASSWORD}@127.0.0.1:{}", self.port)
+    }
+
+    /// Makes a user who may do everything, until the server restarts.
+    pub(crate) fn grant(&self, user: &str) {
+        let password = format!(">{PASSWORD}");
+        let rules = [
+            "ACL", "SETUSER", user, "reset", "on", &password, "~*", "&*", "+@all",
+        ];
+        assert_eq!(self.command(&rules), Reply::Text("OK".to_owned()));
     }
 
     /// The port, the same after a restart.

@@ -1,46 +1,40 @@
-//! One gateway as a process. Knows its settings and its readiness.
+//! One gateway as a process: its life and its log. Knows not what runs in it.
 
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::leash::{Leashed, free_port};
+use super::program::{Program, Settings};
 use super::wait_until;
 use crate::Invalid;
-
-/// What all gateways of a cluster share; long enough for the product, and worth nothing.
-const SECRET: &str = "a secret of the load test that everybody knows";
 
 /// One gateway.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     process: Option<Leashed>,
-    binary: PathBuf,
-    port: u16,
-    admin_port: u16,
-    redis_url: String,
-    mongodb_uri: String,
-    drain_grace: Duration,
+    program: Program,
+    settings: Settings,
     directory: TempDir,
 }
 
 impl Gateway {
     pub(crate) fn new(
-        binary: PathBuf,
+        program: Program,
         redis_port: u16,
         mongodb_uri: String,
         drain_grace: Duration,
     ) -> Result<Self, Invalid> {
         Ok(Self {
             process: None,
-            binary,
-            port: free_port()?,
-            admin_port: free_port()?,
-            redis_url: format!("redis://127.0.0.1:{redis_port}"),
-            mongodb_uri,
-            drain_grace,
+            program,
+            settings: Settings {
+                port: free_port()?,
+                admin_port: free_port()?,
+                redis_url: format!("redis://127.0.0.1:{redis_port}"),
+                mongodb_uri,
+                drain_grace,
+            },
             directory: tempfile::Builder::new()
                 .prefix("hobnob-load-gateway-")
                 .tempdir()?,
@@ -48,39 +42,24 @@ impl Gateway {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.settings.port)
     }
 
     /// Uses another way to MongoDB from its next start on; returns the present one.
     pub(crate) fn set_mongodb_uri(&mut self, uri: String) -> String {
-        std::mem::replace(&mut self.mongodb_uri, uri)
+        std::mem::replace(&mut self.settings.mongodb_uri, uri)
     }
 
     /// Starts it, if it does not run.
     pub(crate) fn launch(&mut self) -> Result<(), Invalid> {
-        let mut command = Command::new(&self.binary);
-        command
-            .env("HOBNOB_LISTEN", format!("127.0.0.1:{}", self.port))
-            .env(
-                "HOBNOB_ADMIN_LISTEN",
-                format!("127.0.0.1:{}", self.admin_port),
-            )
-            .env("HOBNOB_REDIS_URL", &self.redis_url)
-            .env("HOBNOB_MONGODB_URI", &self.mongodb_uri)
-            .env("HOBNOB_JWT_SECRET", SECRET)
-            .env("HOBNOB_ACCESS_TOKEN_LIFETIME", "1h")
-            .env(
-                "HOBNOB_DRAIN_GRACE",
-                format!("{}s", self.drain_grace.as_secs()),
-            )
-            .env("HOBNOB_LOG_FORMAT", "text");
+        let command = self.program.command(&self.settings);
         self.process = Some(Leashed::start(self.directory.path(), &command)?);
         Ok(())
     }
 
     /// Waits until it takes clients.
     pub(crate) async fn ready(&self) -> Result<(), Invalid> {
-        let url = format!("http://127.0.0.1:{}/readyz", self.admin_port);
+        let url = self.program.readiness(&self.settings);
         let is_ready = async || {
             let answer = reqwest::get(&url).await;
             answer.is_ok_and(|answer| answer.status().is_success()) || !self.is_running()

@@ -4,10 +4,10 @@
 mod gateway;
 mod leash;
 mod mongo;
+mod program;
 mod proxy;
 mod redis;
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -15,6 +15,8 @@ use tokio::time::{Instant, sleep};
 pub(crate) use gateway::Gateway;
 pub(crate) use leash::repository;
 pub(crate) use mongo::Mongo;
+pub use program::Peer;
+pub(crate) use program::Program;
 pub(crate) use proxy::Proxy;
 pub(crate) use redis::Redis;
 
@@ -37,7 +39,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Starts everything, and returns when every gateway is ready.
-    pub(crate) async fn start(binary: &Path, drain_grace: Duration) -> Result<Self, Invalid> {
+    pub(crate) async fn start(program: &Program, drain_grace: Duration) -> Result<Self, Invalid> {
         let (redis, mongo) = (Redis::start().await?, Mongo::start().await?);
         let mut cluster = Self {
             redis,
@@ -47,8 +49,9 @@ impl Cluster {
         };
         for _ in 0..GATEWAYS {
             let cable = Proxy::start(cluster.redis.port()).await?;
-            let binary = PathBuf::from(binary);
-            let mut gateway = Gateway::new(binary, cable.port(), cluster.mongo.uri(), drain_grace)?;
+            let program = program.clone();
+            let mut gateway =
+                Gateway::new(program, cable.port(), cluster.mongo.uri(), drain_grace)?;
             gateway.launch()?;
             cluster.gateways.push(gateway);
             cluster.redis_cables.push(cable);

@@ -314,7 +314,7 @@ impl Announce for Told {
     fn joined(&self, _: ConversationId, _: &[UserId]) {
         unreachable!()
     }
-    fn cursor_moved(&self, _: ConversationId, _: UserId, _: Seq, _: bool) {
+    fn cursors_moved(&self, _: ConversationId, _: &[(UserId, Seq)], _: bool) {
         unreachable!()
     }
 }

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""`make ops-live`: the picture of deploy/local/cluster.sh for real, broken under load.
+
+    live.py BINARIES    the folder with this tree's hobnob and hobnob-load
+
+Three gateways behind HAProxy, Prometheus with the rules of production. While hobnob-load sends through the proxy, the
+gateways are restarted one after the other, and then one is killed with SIGKILL. Nothing may be lost; the alert for the
+dead gateway must fire for it, no other alert may fire at any time, and it must resolve once the gateway is back.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CLUSTER = ROOT / "deploy/local/cluster.sh"
+SENDING_SECONDS, ROLL_AT, KILL_AT = 85, 3, 32
+VICTIM = "gateway2"
+# From SIGKILL: a scrape (5 s), `for` (30 s), an evaluation (5 s), and as much again for a slow machine.
+FIRING_SECONDS = 80
+RESOLVED_SECONDS = 60
+
+
+def main(binaries, scratch):
+    environment = {
+        **os.environ,
+        "CLUSTER_DIR": str(scratch / "cluster"),
+        "CLUSTER_BIN": str(binaries / "hobnob"),
+        "PATH": f"{ROOT / '.tools/bin'}:{os.environ['PATH']}",
+        # Three drains in a row are part of the run.
+        "HOBNOB_DRAIN_GRACE": "5s",
+    }
+    try:
+        cluster(environment, "up")
+        addresses = read_addresses(scratch / "cluster/env")
+        polling(addresses["EDGE_URL"])
+        alerts = under_load(binaries, scratch, environment, addresses)
+        judge(json.loads((scratch / "report.json").read_text()), alerts)
+    except BaseException:
+        for log in sorted((scratch / "cluster/logs").glob("*.log")):
+            print(f"--- {log.name}", *log.read_text(errors="replace").splitlines()[-15:], sep="\n", file=sys.stderr)
+        raise
+    finally:
+        cluster(environment, "down")
+
+
+def cluster(environment, *arguments):
+    subprocess.run([CLUSTER, *arguments], env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def read_addresses(file):
+    lines = file.read_text().replace("export ", "").splitlines()
+    return {name: value.strip('"') for name, _, value in (line.partition("=") for line in lines)}
+
+
+def polling(url):
+    subprocess.run(["node", ROOT / "deploy/check/polling.mjs", url], check=True)
+
+
+def under_load(binaries, scratch, environment, addresses):
+    """Runs the load and the faults, and returns the instances for which each alert ever fired."""
+    command = [
+        binaries / "hobnob-load", "check", "--gateways", addresses["EDGE_URL"],
+        "--seconds", str(SENDING_SECONDS), "--json", scratch / "report.json",
+        "--at", f"{ROLL_AT}={CLUSTER} roll", "--at", f"{KILL_AT}={CLUSTER} kill {VICTIM}",
+    ]  # fmt: skip
+    victim = admin_of(VICTIM, scratch)
+    watch = Watch(addresses["PROMETHEUS_URL"])
+    began = time.monotonic()
+    load = subprocess.Popen(command, env=environment, cwd=ROOT)
+    try:
+        watch.until(lambda: time.monotonic() - began > KILL_AT, KILL_AT + 30, "the time of the kill")
+        watch.until(lambda: victim in watch.now.get("HobnobGatewayDown", ()), FIRING_SECONDS, "the alert to fire")
+        print(f"live: the alert fired {time.monotonic() - began - KILL_AT:.0f} s after SIGKILL")
+        cluster(environment, "start", VICTIM)
+        back = time.monotonic()
+        watch.until(lambda: not watch.now, RESOLVED_SECONDS, "the alert to resolve")
+        print(f"live: and resolved {time.monotonic() - back:.0f} s after the gateway was back")
+        watch.until(lambda: load.poll() is not None, SENDING_SECONDS + 120, "the load to end")
+    finally:
+        load.kill()
+        load.wait()
+    return {"ever": watch.ever, "victim": victim}
+
+
+def admin_of(gateway, scratch):
+    return "127.0.0.1:" + (scratch / f"cluster/{gateway}.admin").read_text().strip()
+
+
+class Watch:
+    """What Prometheus says is firing: now, and ever since."""
+
+    def __init__(self, url):
+        self.url = url
+        self.now = {}
+        self.ever = {}
+
+    def look(self):
+        with urllib.request.urlopen(urllib.parse.urljoin(self.url, "/api/v1/alerts"), timeout=5) as answer:
+            alerts = json.load(answer)["data"]["alerts"]
+        self.now = {}
+        for alert in alerts:
+            if alert["state"] == "firing":
+                name, instance = alert["labels"]["alertname"], alert["labels"].get("instance", "")
+                self.now.setdefault(name, set()).add(instance)
+                self.ever.setdefault(name, set()).add(instance)
+
+    def until(self, condition, seconds, what):
+        deadline = time.monotonic() + seconds
+        while True:
+            self.look()
+            if condition():
+                return
+            if time.monotonic() > deadline:
+                sys.exit(f"live: waited {seconds} s for {what}; firing: {self.now}")
+            time.sleep(0.5)
+
+
+def judge(report, alerts):
+    balance = report["balance"]
+    if report["verdict"] != "pass":
+        sys.exit(f"live: the delivery checker says {report['verdict']}: {balance}")
+    if balance["acknowledged"] < SENDING_SECONDS * 10 or balance["reconnects"] == 0:
+        sys.exit(f"live: the run proves little: {balance}")
+    if alerts["ever"] != {"HobnobGatewayDown": {alerts["victim"]}}:
+        sys.exit(f"live: other alerts fired than the one for {alerts['victim']}: {alerts['ever']}")
+    print(
+        f"live: {balance['acknowledged']} messages acknowledged through HAProxy over a rolling restart and a kill -9, "
+        f"{balance['deliveries']} deliveries, {balance['reconnects']} reconnects; lost 0, repeated 0, out of order 0"
+    )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    with tempfile.TemporaryDirectory() as folder:
+        main(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(folder))

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# `make ops`: everything in deploy/ and k8s/ held against the tools that will read it. Needs no network, and no cluster;
+# `make ops-live` runs the picture for real. Each check is a line with its time; the first that fails ends the run.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# Debian keeps servers where only root's PATH looks.
+PATH="$PWD/.tools/bin:$PWD/.tools/python/bin:$PATH:/usr/sbin:/sbin"
+
+readonly BINARIES=${BINARIES:-target/debug}
+readonly TOOLS=(amtool buildah checkov docker-compose hadolint haproxy kubectl nginx node promtool python shellcheck
+    systemd-analyze yamllint)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+count=0
+
+fail() {
+    printf 'ops: %s\n' "$*" >&2
+    exit 1
+}
+
+# check NAME COMMAND...: quiet when it passes, all it said when it does not.
+check() {
+    local name=$1 began=$SECONDS
+    shift
+    if ! "$@" >"$scratch/said" 2>&1; then
+        cat "$scratch/said" >&2
+        fail "$name failed"
+    fi
+    count=$((count + 1))
+    printf '%-24s %3d s  %s\n' "$name" $((SECONDS - began)) "$(tail -n 1 "$scratch/said" | cut -c 1-160)"
+}
+
+# Every file that says it is one, whatever its name.
+shell() {
+    local file first scripts=()
+    while IFS= read -r -d '' file; do
+        if IFS= read -r first <"$file" && [[ $first =~ ^#!.*[/\ ](ba)?sh$ ]]; then scripts+=("$file"); fi
+    done < <(git ls-files -z -- .ci deploy)
+    [ "${#scripts[@]}" -gt 5 ] || fail "where are the scripts?"
+    shellcheck "${scripts[@]}"
+    echo "${#scripts[@]} scripts"
+}
+
+yaml() { yamllint --strict --config-file deploy/check/yamllint.yaml deploy k8s; }
+
+default_configuration() {
+    "$BINARIES/hobnob" config --default | diff deploy/hobnob.toml - ||
+        fail "deploy/hobnob.toml is old: hobnob config --default >deploy/hobnob.toml"
+    env -i HOME=/nowhere "$BINARIES/hobnob" check-config --config deploy/hobnob.toml
+}
+
+proxies() {
+    # -dW: a warning is an error. Names of containers cannot be resolved here, so they are replaced as cluster.sh does.
+    deploy/local/haproxy_config.sh 127.0.0.1:3001:9091 127.0.0.1:3002:9092 127.0.0.1:3003:9093 >"$scratch/haproxy.cfg"
+    haproxy -c -dW -f "$scratch/haproxy.cfg"
+    sed "s|worker_processes|pid $scratch/nginx.pid; error_log stderr; &|" deploy/nginx/nginx.conf >"$scratch/nginx.conf"
+    nginx -t -q -c "$scratch/nginx.conf"
+}
+
+unit() {
+    # Held against this tree's program, which is not in /usr/local/bin.
+    sed "s|/usr/local/bin/hobnob|$(realpath "$BINARIES/hobnob")|" deploy/systemd/hobnob.service >"$scratch/hobnob.service"
+    systemd-analyze verify --man=no "$scratch/hobnob.service"
+    # The scale is systemd's: 0 is the best, 10 the worst; most services of a distribution have 9.
+    systemd-analyze security --no-pager --offline=true --threshold=20 "$scratch/hobnob.service"
+}
+
+watching() {
+    promtool check config deploy/prometheus/prometheus.yml
+    promtool check rules deploy/prometheus/rules.yml
+    amtool check-config deploy/alertmanager/alertmanager.yml
+}
+
+alerts() { promtool test rules deploy/prometheus/rules.test.yml; }
+
+kubernetes() { python deploy/check/kubernetes.py "$scratch/rendered"; }
+
+custom_resources() { node deploy/check/crds/check.mjs "$scratch/rendered/custom.json"; }
+
+policy() {
+    checkov --config-file deploy/check/checkov.yaml --framework dockerfile --file deploy/Dockerfile
+    checkov --config-file deploy/check/checkov.yaml --framework kubernetes --directory "$scratch/rendered"
+    # The control: checkov must still find what is wrong.
+    sed 's/allowPrivilegeEscalation: false/allowPrivilegeEscalation: true/' "$scratch/rendered/overlay-production.yaml" \
+        >"$scratch/bad.yaml"
+    if checkov --config-file deploy/check/checkov.yaml --framework kubernetes --file "$scratch/bad.yaml" >/dev/null; then
+        fail "control: checkov let a privileged container pass"
+    fi
+}
+
+# Counted by what checkov says of both runs, since it exits with 0 when it was given nothing to check.
+policy_counted() {
+    policy | tee "$scratch/policy"
+    [ "$(grep -c 'Passed checks: [1-9]' "$scratch/policy")" -eq 2 ] || fail "checkov checked nothing"
+}
+
+for tool in "${TOOLS[@]}"; do
+    command -v "$tool" >/dev/null || fail "$tool is missing: deploy/local/tools.sh ops"
+done
+for program in hobnob hobnob-load; do
+    [ -x "$BINARIES/$program" ] || fail "no $program in $BINARIES: cargo build --workspace --bins"
+done
+
+check "shell scripts" shell
+check "YAML" yaml
+check "default configuration" default_configuration
+check "HAProxy, nginx" proxies
+check "systemd unit" unit
+check "Prometheus, Alertmanager" watching
+check "alerts" alerts
+check "compose" python deploy/check/compose.py "$BINARIES/hobnob"
+check "Kubernetes schemas" kubernetes
+check "custom resources" custom_resources
+check "Dockerfile" hadolint deploy/Dockerfile
+check "policy" policy_counted
+check "image" deploy/check/image.sh "$BINARIES"
+printf 'ops: %d checks passed in %d s\n' "$count" "$SECONDS"

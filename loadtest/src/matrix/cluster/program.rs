@@ -1,0 +1,100 @@
+//! What runs as a gateway: the product, or a peer to compare it with. Knows the settings each is given.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::leash::repository;
+
+/// What all gateways of a cluster share; long enough for the product, and worth nothing.
+const SECRET: &str = "a secret of the load test that everybody knows";
+
+/// A server that is kept in `loadtest/peers/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Peer {
+    /// Express, Mongoose and Socket.IO with the Redis adapter; what is missed in a room is missed, as in the seed
+    NodeSocketio,
+    /// The same, delivering what a reconnecting client missed in rooms
+    NodeSocketioCatchUp,
+}
+
+/// What is started.
+#[derive(Debug, Clone)]
+pub(crate) enum Program {
+    /// The product, by its binary.
+    Hobnob(PathBuf),
+    /// A peer.
+    Peer(Peer),
+}
+
+/// What a gateway is told.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) port: u16,
+    pub(super) admin_port: u16,
+    pub(super) redis_url: String,
+    pub(super) mongodb_uri: String,
+    pub(super) drain_grace: Duration,
+}
+
+impl Program {
+    /// How it is started.
+    pub(super) fn command(&self, settings: &Settings) -> Command {
+        match self {
+            Self::Hobnob(binary) => hobnob(binary, settings),
+            Self::Peer(peer) => node(*peer, settings),
+        }
+    }
+
+    /// Where it says that it takes clients.
+    pub(super) fn readiness(&self, settings: &Settings) -> String {
+        match self {
+            Self::Hobnob(_) => format!("http://127.0.0.1:{}/readyz", settings.admin_port),
+            Self::Peer(_) => format!("http://127.0.0.1:{}/health", settings.port),
+        }
+    }
+}
+
+impl std::fmt::Display for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Hobnob(binary) => binary.display().fmt(f),
+            Self::Peer(peer) => write!(f, "{peer:?}"),
+        }
+    }
+}
+
+fn hobnob(binary: &PathBuf, settings: &Settings) -> Command {
+    let mut command = Command::new(binary);
+    command
+        .env("HOBNOB_LISTEN", format!("127.0.0.1:{}", settings.port))
+        .env(
+            "HOBNOB_ADMIN_LISTEN",
+            format!("127.0.0.1:{}", settings.admin_port),
+        )
+        .env("HOBNOB_REDIS_URL", &settings.redis_url)
+        .env("HOBNOB_MONGODB_URI", &settings.mongodb_uri)
+        .env("HOBNOB_JWT_SECRET", SECRET)
+        .env("HOBNOB_ACCESS_TOKEN_LIFETIME", "1h")
+        .env(
+            "HOBNOB_DRAIN_GRACE",
+            format!("{}s", settings.drain_grace.as_secs()),
+        )
+        .env("HOBNOB_LOG_FORMAT", "text");
+    command
+}
+
+fn node(peer: Peer, settings: &Settings) -> Command {
+    let server = repository().join("loadtest/peers/node-socketio/server.mjs");
+    let catches_up = peer == Peer::NodeSocketioCatchUp;
+    let mut command = Command::new("node");
+    command
+        .arg(server)
+        .env("NODE_ENV", "production")
+        .env("PORT", settings.port.to_string())
+        .env("REDIS_URL", &settings.redis_url)
+        .env("MONGODB_URI", &settings.mongodb_uri)
+        .env("JWT_SECRET", SECRET)
+        .env("CATCH_UP", if catches_up { "1" } else { "" });
+    command
+}

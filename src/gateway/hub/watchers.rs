@@ -1,0 +1,132 @@
+//! Which sessions show whose presence, and what they show. Knows no presence service.
+//!
+//! A change may be lost on the way (D23). So what is shown is kept per user, and compared with what presence says when it
+//! is asked; the stamp tells whether something was heard between the question and its answer, which is newer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::super::offer::Encoded;
+use super::super::session::Session;
+use crate::bus::Channel;
+use crate::domain::{SessionId, UserId};
+
+/// The sessions that show a user's presence.
+#[derive(Debug, Default)]
+pub(super) struct Watchers(Mutex<HashMap<UserId, Watched>>);
+
+#[derive(Debug, Default)]
+struct Watched {
+    sessions: Vec<Arc<Session>>,
+    /// What the sessions show; none before the first answer.
+    shown: Option<bool>,
+    stamp: Stamp,
+}
+
+/// Grows with every change that was heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Stamp(u64);
+
+/// What to do with an answer of the presence service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The sessions show that.
+    Agrees(bool),
+    /// The sessions show nothing yet.
+    IsFirst(bool),
+    /// The sessions show something else: tell them.
+    Differs(bool),
+}
+
+impl Watchers {
+    pub(super) fn add(&self, user: UserId, session: &Arc<Session>) {
+        let mut watchers = self.0.lock();
+        let watched = watchers.entry(user).or_default();
+        watched.sessions.push(Arc::clone(session));
+    }
+
+    pub(super) fn remove(&self, user: UserId, session: SessionId) {
+        if let Some(watched) = self.0.lock().get_mut(&user) {
+            watched.sessions.retain(|other| other.id() != session);
+        }
+    }
+
+    /// A change was heard: shows it.
+    pub(super) fn show(&self, user: UserId, online: bool, encoded: &Encoded) {
+        if let Some(watched) = self.0.lock().get_mut(&user) {
+            watched.shown = Some(online);
+            watched.stamp.0 += 1;
+            watched.write(encoded);
+        }
+    }
+
+    /// Writes to a user's watchers.
+    pub(super) fn write(&self, user: UserId, encoded: &Encoded) {
+        if let Some(watched) = self.0.lock().get(&user) {
+            watched.write(encoded);
+        }
+    }
+
+    /// The users somebody watches, with their stamps, for [`Self::found`].
+    pub(super) fn watched(&self) -> Vec<(UserId, Stamp)> {
+        let watchers = self.0.lock();
+        let watched = watchers
+            .iter()
+            .filter(|(_, watched)| !watched.sessions.is_empty());
+        watched
+            .map(|(user, watched)| (*user, watched.stamp))
+            .collect()
+    }
+
+    /// The stamp of one user, watched or not.
+    pub(super) fn stamp(&self, user: UserId) -> Stamp {
+        let watchers = self.0.lock();
+        watchers
+            .get(&user)
+            .map_or_else(Stamp::default, |watched| watched.stamp)
+    }
+
+    /// Takes what presence says of a user; it was asked when the stamp was current.
+    pub(super) fn found(&self, user: UserId, stamp: Stamp, online: bool) -> Found {
+        let mut watchers = self.0.lock();
+        let Some(watched) = watchers.get_mut(&user) else {
+            return Found::Agrees(online);
+        };
+        match watched.shown {
+            // Heard since the question, so it is newer.
+            Some(shown) if watched.stamp != stamp || shown == online => Found::Agrees(shown),
+            before => {
+                watched.shown = Some(online);
+                match before {
+                    None => Found::IsFirst(online),
+                    Some(_) => Found::Differs(online),
+                }
+            }
+        }
+    }
+
+    /// Drops users nobody watches, and hands over their channels under the lock.
+    pub(super) fn sweep(&self, unsubscribe: impl Fn(&[Channel])) {
+        let mut unused = Vec::new();
+        let mut watchers = self.0.lock();
+        watchers.retain(|user, watched| {
+            if watched.sessions.is_empty() {
+                unused.push(Channel::Watch(*user));
+            }
+            !watched.sessions.is_empty()
+        });
+        if !unused.is_empty() {
+            unsubscribe(&unused);
+        }
+    }
+}
+
+impl Watched {
+    fn write(&self, encoded: &Encoded) {
+        for session in &self.sessions {
+            session.write_encoded(encoded);
+        }
+    }
+}
