@@ -37,6 +37,10 @@ pub enum ApiError {
     UnsupportedMediaType,
 }
 
+/// The code of a refusal, left in its answer for whoever counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refused(pub(super) &'static str);
+
 impl ApiError {
     /// The stable code.
     #[must_use]
@@ -119,6 +123,7 @@ impl IntoResponse for ApiError {
         let body = encode(&ErrorJson::new(self.code(), &message).after(wait));
         let json = HeaderValue::from_static("application/json");
         let mut response = (status, [(CONTENT_TYPE, json)], body).into_response();
+        response.extensions_mut().insert(Refused(self.code()));
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, challenge(&self));

@@ -27,7 +27,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -89,6 +89,7 @@ pub fn router(chat: Arc<Chat>, config: ApiConfig) -> Router {
         .layer(header(X_FRAME_OPTIONS, "DENY"))
         .layer(header(REFERRER_POLICY, "no-referrer"))
         .layer(cors(config.allowed_origins))
+        .layer(Extension(config.metrics.clone()))
         .layer(middleware::from_fn_with_state(
             Arc::new(request::Ids::new(config.metrics)),
             request::identify,

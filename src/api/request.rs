@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
 use super::ApiError;
+use super::error::Refused;
 use crate::domain::Entropy;
 use crate::metrics::Metrics;
 
@@ -79,6 +80,9 @@ async fn answer(metrics: &Metrics, id: HeaderValue, request: Request, next: Next
     let mut response = next.run(request).await;
     response.headers_mut().insert(HEADER, id);
     let status = response.status().as_u16();
+    if let Some(Refused(code)) = response.extensions().get() {
+        metrics.request_failed(code);
+    }
     metrics.http_request(method.as_str(), &route, status, began.elapsed());
     let milliseconds = began.elapsed().as_millis();
     tracing::debug!(%method, route, status, milliseconds, "answered");

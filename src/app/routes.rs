@@ -16,6 +16,7 @@ use crate::gateway::native::{self, NativeConfig};
 use crate::gateway::requests::Requests;
 use crate::gateway::socketio::ChatApplication;
 use crate::gateway::socketio::protocol::{SocketIo, SocketIoConfig};
+use crate::metrics::Metrics;
 use crate::web;
 
 /// Everything clients can reach.
@@ -45,9 +46,10 @@ pub(super) fn routes(
         ping_timeout: sessions.ping_timeout,
         hello_within: sessions.hello_timeout,
     };
-    let wheel = Wheel::default();
+    let metrics = requests.hub().metrics();
+    let wheel = Wheel::new(metrics.ping_seconds.clone());
     let socket_io = SocketIo::new(
-        socketio_config(config, world, &allowed_origins),
+        socketio_config(config, world, &allowed_origins, metrics),
         Arc::new(ChatApplication::new(
             requests.clone(),
             Arc::clone(&world.entropy),
@@ -60,7 +62,7 @@ pub(super) fn routes(
         ApiConfig {
             allowed_origins,
             request_within: config.server.client_timeout,
-            metrics: requests.hub().metrics().clone(),
+            metrics: metrics.clone(),
         },
     )
     .merge(native::router(
@@ -74,7 +76,12 @@ pub(super) fn routes(
     Ok((router, socket_io))
 }
 
-fn socketio_config(config: &Config, world: &World, origins: &[HeaderValue]) -> SocketIoConfig {
+fn socketio_config(
+    config: &Config,
+    world: &World,
+    origins: &[HeaderValue],
+    metrics: &Metrics,
+) -> SocketIoConfig {
     let sessions = &config.sessions;
     let cors = if origins.is_empty() {
         Cors::Closed
@@ -90,6 +97,7 @@ fn socketio_config(config: &Config, world: &World, origins: &[HeaderValue]) -> S
             outbox_bytes: sessions.outbox_bytes,
             sid_prefix: world.gateway.to_string(),
             cors,
+            metrics: metrics.clone(),
             close_code: |reason| closing(reason).code,
             ..EngineConfig::default()
         },

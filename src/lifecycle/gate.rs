@@ -30,6 +30,7 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new(limit: usize, metrics: Metrics) -> Arc<Self> {
         let open = AtomicUsize::new(0);
+        metrics.connections.limit.set(limit as f64);
         Arc::new(Self {
             open,
             limit,
@@ -45,10 +46,11 @@ impl Connections {
     fn enter(self: &Arc<Self>) -> Option<Place> {
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.limit {
             self.open.fetch_sub(1, Ordering::Relaxed);
-            self.metrics.connections_refused.increment(1);
+            self.metrics.refused.connection_limit.increment(1);
             return None;
         }
-        self.metrics.connections_open.increment(1.0);
+        self.metrics.connections.accepted.increment(1);
+        self.metrics.connections.open.increment(1.0);
         Some(Place(Arc::clone(self)))
     }
 }
@@ -60,7 +62,7 @@ struct Place(Arc<Connections>);
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
-        self.0.metrics.connections_open.decrement(1.0);
+        self.0.metrics.connections.open.decrement(1.0);
     }
 }
 

@@ -215,7 +215,9 @@ async fn a_client_that_reads_a_byte_a_second_is_closed_as_slow_and_the_room_goes
     assert_eq!(reader.fold().seqs(&room), dense(1, last));
     let metrics = gateway.metrics().await;
     assert!(
-        metrics.contains(r#"hobnob_sessions_closed_total{reason="slow_consumer"} 1"#),
+        metrics.contains(
+            r#"hobnob_sessions_closed_total{reason="slow_consumer",class="reconnect"} 1"#
+        ),
         "{metrics}"
     );
     reading.abort();
@@ -250,7 +252,9 @@ async fn a_flood_whose_answers_are_not_read_is_closed_as_slow_in_bounded_memory(
     assert!(gateway.resident_bytes() < before + MEMORY);
     let metrics = gateway.metrics().await;
     assert!(
-        metrics.contains(r#"hobnob_sessions_closed_total{reason="slow_consumer"} 1"#),
+        metrics.contains(
+            r#"hobnob_sessions_closed_total{reason="slow_consumer",class="reconnect"} 1"#
+        ),
         "{metrics}"
     );
     let answer = calm.request(typing(&bob)).await;

@@ -63,6 +63,11 @@ impl Gateway {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
+    /// The same on the operators' port.
+    pub(crate) fn admin_url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.admin_port)
+    }
+
     /// The port for clients, the same after a restart.
     pub(crate) fn port(&self) -> u16 {
         self.port
@@ -119,8 +124,7 @@ impl Gateway {
 
     /// Whether `/readyz` says yes.
     pub(crate) async fn is_ready(&self) -> bool {
-        let url = format!("http://127.0.0.1:{}/readyz", self.admin_port);
-        matches!(reqwest::get(url).await, Ok(answer) if answer.status() == 200)
+        matches!(reqwest::get(self.admin_url("/readyz")).await, Ok(answer) if answer.status() == 200)
     }
 
     /// What `/metrics` shows.

@@ -179,6 +179,11 @@ impl Session {
         self.outbox.has_room()
     }
 
+    /// Bytes that wait to be written.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.outbox.queued_bytes()
+    }
+
     /// Waits until it can, or has closed.
     pub async fn room(&self) {
         // Closed: there is nothing to wait for.
