@@ -24,7 +24,7 @@ use hobnob::domain::{
 use hobnob::gateway::envelope::{Envelope, encode_event};
 use hobnob::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts};
 use hobnob::gateway::offer::{Encoding, Offer};
-use hobnob::gateway::outbox::{Frame, Outbox, Pings};
+use hobnob::gateway::outbox::{Outbox, Pings};
 use hobnob::gateway::session::NewSession;
 use hobnob::gateway::socketio::protocol;
 use hobnob::metrics::Metrics;
@@ -164,6 +164,7 @@ async fn live(
     let hub = Hub::new(
         HubConfig::default(),
         HubPorts {
+            gateway,
             store: Arc::new(store),
             bus: Arc::new(LocalBus::hub().connect(gateway)),
             presence: Arc::new(presence.connect(gateway)),
