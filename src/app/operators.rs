@@ -16,7 +16,7 @@ pub(super) struct HubClients(pub(super) Arc<Hub>);
 impl Clients for HubClients {
     fn sessions(&self, whom: &Whom, most: usize) -> (usize, Vec<ListedSession>) {
         let meant: Vec<_> = self.meant(whom).collect();
-        let listed = meant.iter().take(most).map(|session| listed(session));
+        let listed = meant.iter().take(most).map(listed);
         (meant.len(), listed.collect())
     }
 

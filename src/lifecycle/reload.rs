@@ -19,9 +19,10 @@ impl<Apply: Fn(&Config) -> Result<(), StartError>> Reload<Apply> {
     pub fn take(&mut self, read: Result<Config, StartError>) {
         match read.and_then(|new| (self.apply)(&new).map(|()| new)) {
             Ok(new) => {
-                let before = std::mem::replace(&mut self.running, merged(&self.running, &new));
-                let needs_restart = self.running != new;
-                let changed = self.running != before;
+                let merged = merged(&self.running, &new);
+                let changed = merged != self.running;
+                let needs_restart = merged != new;
+                self.running = merged;
                 self.metrics.reloads_applied.increment(1);
                 tracing::info!(changed, needs_restart, "the configuration was read again");
             }
