@@ -9,12 +9,18 @@ async function post(url, body, token) {
 
 let neighbour;
 
-export async function register(context) {
-  const base = context.vars.target;
+async function prepare(base, vars) {
   const username = `artillery-${Date.now().toString(36)}-${Math.floor(Math.random() * 1e9).toString(36)}`;
   const user = await post(`${base}/register`, { username, password: "correct horse battery" });
   const members = neighbour ? [neighbour] : [];
   const room = await post(`${base}/room`, { name: "artillery", members }, user.token);
   neighbour = user.userId;
-  Object.assign(context.vars, { token: user.token, roomId: room._id, socketUrl: `${base.replace("http", "ws")}/ws` });
+  Object.assign(vars, { token: user.token, roomId: room._id });
+}
+
+// Artillery calls it where its scenario says `connect`; it must end by calling back.
+export function register(socket, context, done) {
+  const base = socket.target;
+  socket.target = `${base.replace("http", "ws")}/ws`;
+  prepare(base, context.vars).then(() => done(), done);
 }

@@ -7,7 +7,7 @@ import exec from "k6/execution";
 import http from "k6/http";
 import { check } from "k6";
 import { Counter, Trend } from "k6/metrics";
-import { WebSocket } from "k6/websockets";
+import { WebSocket } from "k6/experimental/websockets";
 
 const URL = __ENV.URL || "http://127.0.0.1:3000";
 const VUS = Number(__ENV.VUS || 20);

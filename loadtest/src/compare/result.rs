@@ -56,9 +56,10 @@ impl Spread {
     pub(super) fn of(numbers: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = numbers.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
+        let middle = (sorted.len().saturating_sub(1) / 2, sorted.len() / 2);
         Some(Self {
             least: *sorted.first()?,
-            median: sorted[sorted.len() / 2],
+            median: f64::midpoint(*sorted.get(middle.0)?, *sorted.get(middle.1)?),
             largest: *sorted.last()?,
         })
     }
@@ -164,5 +165,7 @@ mod tests {
         assert_eq!((ratio.least, ratio.median, ratio.largest), (2.0, 4.0, 5.0));
         assert_eq!(compared.spread("hobnob", "x").unwrap().median, 1.0);
         assert!(compared.ratio("hobnob", "limit", "x").is_none());
+        let even = Spread::of([1.0, 2.0]).unwrap();
+        assert_eq!((even.least, even.median, even.largest), (1.0, 1.5, 2.0));
     }
 }

@@ -29,7 +29,6 @@ enum Unit {
     Micros,
     Millis,
     PerSecond,
-    Kilobytes,
     Count,
 }
 
@@ -105,18 +104,6 @@ const LINES: &[Line] = &[
         "a bare majority-committed insert meanwhile, p50",
         "bareInsertP50Ms",
         Unit::Millis,
-    ),
-    Line(
-        "idle",
-        "idle Socket.IO session: resident memory",
-        "residentPerSession",
-        Unit::Kilobytes,
-    ),
-    Line(
-        "idle",
-        "the same: CPU a second",
-        "cpuMicrosPerSessionSecond",
-        Unit::Micros,
     ),
 ];
 
@@ -216,7 +203,6 @@ impl Unit {
             Self::Micros => format!("{value:.1} µs"),
             Self::Millis => format!("{value:.1} ms"),
             Self::PerSecond => format!("{value:.0}/s"),
-            Self::Kilobytes => format!("{:.1} KB", value / 1000.0),
             Self::Count => format!("{value:.0}"),
         }
     }
