@@ -8,6 +8,7 @@ mod browser;
 mod cli;
 mod cluster;
 mod contract;
+mod metrics;
 mod official;
 mod socketio;
 mod sockets;

@@ -78,6 +78,8 @@ async fn metrics(State(state): State<AdminState>) -> Response {
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
     )];
+    // Sets the gauge of readiness, which otherwise moves only when somebody asks for /readyz.
+    let _ = state.readiness.report();
     (format, state.exporter.render()).into_response()
 }
 

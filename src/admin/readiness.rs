@@ -94,6 +94,7 @@ impl Readiness {
     /// The process is stopping: no new clients from now on.
     pub fn set_draining(&self) {
         self.draining.store(true, Ordering::Release);
+        self.metrics.draining.set(1.0);
     }
 
     /// Whether the process is stopping.

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{OriginalUri, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::chat::{Chat, ChatError, HistoryPage, Range};
 use crate::domain::{Refusal, Seq};
+use crate::metrics::Metrics;
 use crate::wire::MessageJson;
 
 use super::ApiError;
@@ -101,13 +104,18 @@ pub(super) async fn room(
     responses((status = 201, description = "Stored; for a retry, the original", body = MessageJson<'static>)))]
 pub(super) async fn send_to_room(
     State(chat): State<Arc<Chat>>,
+    Extension(metrics): Extension<Metrics>,
     Bearer(caller): Bearer,
     Body(body): Body<GroupBody>,
 ) -> Result<Response, ApiError> {
     must_be(caller, "senderId", body.sender_id.as_deref())?;
     let room = id("roomId", &body.room_id)?;
     let draft = chat.draft(&body.content, body.client_message_id.as_deref())?;
-    let event = chat.send_room(caller, room, draft, None).await?;
+    let begun = Instant::now();
+    let sending = chat.submit_room(caller, room, draft, None)?;
+    metrics.messages_in_rest.increment(1);
+    let event = sending.stored().await?;
+    metrics.ack_seconds.record(begun.elapsed());
     let message = MessageJson::live(&event).ok_or(ChatError::Internal)?;
     Ok((StatusCode::CREATED, json(&message)).into_response())
 }

@@ -2,14 +2,17 @@
 //! nothing of routes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
-use axum::response::Response;
-use tokio::time::Instant;
+use axum::response::{IntoResponse, Response};
+use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
+use super::ApiError;
+use super::error::Refused;
 use crate::domain::Entropy;
 use crate::metrics::Metrics;
 
@@ -58,6 +61,16 @@ pub(super) async fn identify(
         .await
 }
 
+/// Ends a request that takes longer than any valid one: a body that trickles in holds its place no longer.
+pub(super) async fn end_in_time(
+    State(within): State<Duration>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let answer = timeout(within, next.run(request)).await;
+    answer.unwrap_or_else(|_| ApiError::RequestTimeout.into_response())
+}
+
 async fn answer(metrics: &Metrics, id: HeaderValue, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
@@ -67,6 +80,9 @@ async fn answer(metrics: &Metrics, id: HeaderValue, request: Request, next: Next
     let mut response = next.run(request).await;
     response.headers_mut().insert(HEADER, id);
     let status = response.status().as_u16();
+    if let Some(Refused(code)) = response.extensions().get() {
+        metrics.request_failed(code);
+    }
     metrics.http_request(method.as_str(), &route, status, began.elapsed());
     let milliseconds = began.elapsed().as_millis();
     tracing::debug!(%method, route, status, milliseconds, "answered");

@@ -7,11 +7,12 @@ use tokio::sync::watch;
 use super::World;
 use crate::bus::{Bus, LocalBus, RedisBus};
 use crate::config::{Backends, Config, Secret, StartError, generated_secret};
+use crate::metrics::Metrics;
 use crate::presence::{LocalPresence, Presence, PresenceConfig, RedisPresence};
 use crate::redis::RedisConfig;
-use crate::store::Store;
 use crate::store::mongo::{MongoConfig, MongoStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
+use crate::store::{MeasuredStore, Store};
 
 /// The adapters, behind their ports.
 pub(super) struct Parts {
@@ -29,9 +30,27 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    pub(super) async fn build(config: &Config, world: &World) -> Result<Self, StartError> {
+    pub(super) async fn build(
+        config: &Config,
+        world: &World,
+        metrics: &Metrics,
+    ) -> Result<Self, StartError> {
+        let mut parts = Self::adapters(config, world, metrics).await?;
+        parts.store = Arc::new(MeasuredStore::new(parts.store, metrics.store.clone()));
+        Ok(parts)
+    }
+
+    async fn adapters(
+        config: &Config,
+        world: &World,
+        metrics: &Metrics,
+    ) -> Result<Self, StartError> {
         match &config.backends {
-            Backends::Embedded { data_dir } => Self::embedded(config, world, data_dir),
+            Backends::Embedded { data_dir } => {
+                // Inside this process there is nothing that could be away.
+                metrics.presence.up.set(1.0);
+                Self::embedded(config, world, data_dir)
+            }
             Backends::Clustered {
                 redis_url,
                 mongodb_uri,
@@ -42,7 +61,8 @@ impl Parts {
                     ..MongoConfig::new(mongodb_uri.expose(), config.limits.room_members)
                 };
                 let redis = RedisConfig::parse(redis_url.expose())
-                    .map_err(|error| StartError::of("redis_url", error.to_string()))?;
+                    .map_err(|error| StartError::of("redis_url", error.to_string()))?
+                    .with_metrics(metrics.clone());
                 Self::clustered(config, world, mongo, redis).await
             }
         }

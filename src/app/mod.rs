@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Health, Readiness};
 use crate::auth::{Auth, AuthConfig, Secret};
-use crate::chat::{Announce, Chat, Cursors, Limits, Ports};
+use crate::chat::{Announce, Chat, Cursors, Limits, Ports, Rate, Rates};
 use crate::config::{Config, StartError};
 use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
 use crate::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts};
@@ -32,6 +32,9 @@ use routes::routes;
 
 /// The first and the longest wait before the schema is tried again.
 const MIGRATE_RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// How often the store is asked whether it is there.
+const ASK_STORE_EVERY: Duration = Duration::from_secs(5);
 
 /// A gateway.
 pub struct App {
@@ -76,7 +79,7 @@ impl App {
         readiness: Arc<Readiness>,
     ) -> Result<Self, Failure> {
         let world = World::new();
-        let parts = Parts::build(config, &world).await?;
+        let parts = Parts::build(config, &world, &metrics).await?;
         tracing::info!(gateway = %world.gateway, "this gateway");
         migrate_for_ever(&*parts.store, &readiness).await?;
         Ok(Self::assemble(config, &world, parts, &readiness, &metrics)?)
@@ -142,11 +145,17 @@ impl App {
             Limits {
                 content_bytes: config.limits.content_bytes,
                 room_members: config.limits.room_members,
+                rates: Rates {
+                    session: Rate::per_second(config.limits.session_rate),
+                    user: Rate::per_second(config.limits.user_rate),
+                    sign_in: Rate::per_second(config.limits.sign_in_rate),
+                },
                 ..Limits::default()
             },
         ));
         let requests = Requests::new(Arc::clone(&chat), Arc::clone(&hub));
         let (router, socket_io) = routes(config, world, chat, &requests)?;
+        measure(metrics, &hub, &committer);
         let hearing = Hearing::watched_by(
             readiness,
             world.gateway,
@@ -193,6 +202,8 @@ impl App {
                 }
             });
         }
+        self.tasks
+            .spawn(ask_store(Arc::clone(&self.parts.store), stop()));
         self.tasks.close();
     }
 }
@@ -211,6 +222,29 @@ fn auth_config(config: &Config, parts: &Parts) -> Result<AuthConfig, StartError>
         password_queue: config.auth.password_queue,
         ..AuthConfig::default()
     })
+}
+
+/// What is looked at when metrics are rendered. Weakly: what is counted with metrics must not be kept alive by them.
+fn measure(metrics: &Metrics, hub: &Arc<Hub>, committer: &Arc<Committer>) {
+    let (hub, committer) = (Arc::downgrade(hub), Arc::downgrade(committer));
+    metrics.sample(move |handles| {
+        if let (Some(hub), Some(committer)) = (hub.upgrade(), committer.upgrade()) {
+            hub.measure(handles);
+            handles.commit_queue.set(committer.waiting() as f64);
+        }
+    });
+}
+
+/// Asks the store now and then, so that its metrics tell of an outage that no client has met yet.
+async fn ask_store(store: Arc<dyn Store>, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(ASK_STORE_EVERY))
+        .await
+        .is_some()
+    {
+        // What came of it is counted.
+        let _ = store.ping().await;
+    }
 }
 
 async fn migrate_for_ever(store: &dyn Store, readiness: &Readiness) -> Result<(), Failure> {
@@ -240,7 +274,7 @@ async fn migrate_for_ever(store: &dyn Store, readiness: &Readiness) -> Result<()
 /// # Errors
 /// When the database does not answer, or refuses.
 pub async fn migrate(config: &Config) -> Result<(), Failure> {
-    let parts = Parts::build(config, &World::new()).await?;
+    let parts = Parts::build(config, &World::new(), &Metrics::none()).await?;
     let migrated = parts.store.migrate().await;
     parts.close().await;
     migrated.map_err(|error| Failure::Runtime(error.to_string()))

@@ -1,7 +1,6 @@
 //! Everything clients can reach, on one port: REST, both socket protocols, the web client.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderValue;
@@ -17,10 +16,8 @@ use crate::gateway::native::{self, NativeConfig};
 use crate::gateway::requests::Requests;
 use crate::gateway::socketio::ChatApplication;
 use crate::gateway::socketio::protocol::{SocketIo, SocketIoConfig};
+use crate::metrics::Metrics;
 use crate::web;
-
-/// For a client's first word, when its handshake carried no token.
-const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
 /// Everything clients can reach.
 pub(super) fn routes(
@@ -47,11 +44,12 @@ pub(super) fn routes(
         outbox_bytes: sessions.outbox_bytes,
         ping_interval: sessions.ping_interval,
         ping_timeout: sessions.ping_timeout,
-        hello_within: HELLO_WITHIN,
+        hello_within: sessions.hello_timeout,
     };
-    let wheel = Wheel::default();
+    let metrics = requests.hub().metrics();
+    let wheel = Wheel::new(metrics.ping_seconds.clone());
     let socket_io = SocketIo::new(
-        socketio_config(config, world, &allowed_origins),
+        socketio_config(config, world, &allowed_origins, metrics),
         Arc::new(ChatApplication::new(
             requests.clone(),
             Arc::clone(&world.entropy),
@@ -63,7 +61,8 @@ pub(super) fn routes(
         chat,
         ApiConfig {
             allowed_origins,
-            metrics: requests.hub().metrics().clone(),
+            request_within: config.server.client_timeout,
+            metrics: metrics.clone(),
         },
     )
     .merge(native::router(
@@ -77,7 +76,12 @@ pub(super) fn routes(
     Ok((router, socket_io))
 }
 
-fn socketio_config(config: &Config, world: &World, origins: &[HeaderValue]) -> SocketIoConfig {
+fn socketio_config(
+    config: &Config,
+    world: &World,
+    origins: &[HeaderValue],
+    metrics: &Metrics,
+) -> SocketIoConfig {
     let sessions = &config.sessions;
     let cors = if origins.is_empty() {
         Cors::Closed
@@ -93,9 +97,11 @@ fn socketio_config(config: &Config, world: &World, origins: &[HeaderValue]) -> S
             outbox_bytes: sessions.outbox_bytes,
             sid_prefix: world.gateway.to_string(),
             cors,
+            metrics: metrics.clone(),
             close_code: |reason| closing(reason).code,
             ..EngineConfig::default()
         },
+        connect_timeout: sessions.hello_timeout,
         ..SocketIoConfig::default()
     }
 }

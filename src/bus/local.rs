@@ -137,6 +137,12 @@ impl Bus for LocalBus {
         self.outlet.receiver()
     }
 
+    fn subscriptions(&self) -> usize {
+        let state = self.hub.0.lock();
+        let mine = |gateways: &&HashSet<GatewayId>| gateways.contains(&self.gateway);
+        state.subscribers.values().filter(mine).count()
+    }
+
     fn health(&self) -> Result<(), String> {
         if self.hub.0.lock().outlets.contains_key(&self.gateway) {
             Ok(())

@@ -102,6 +102,9 @@ pub trait Bus: Send + Sync + 'static {
     /// are dropped and a [`Signal::Gap`] says so. The first call gets them; later ones get `None`.
     fn signals(&self) -> Option<mpsc::Receiver<Signal>>;
 
+    /// How many channels are wanted.
+    fn subscriptions(&self) -> usize;
+
     /// Whether hints arrive now: `Err` names what is wrong, for readiness and logs.
     ///
     /// # Errors

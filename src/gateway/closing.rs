@@ -14,6 +14,18 @@ pub struct Closing {
     pub reconnect: bool,
 }
 
+impl Closing {
+    /// What the code tells the client to do, as a metric's label: `normal` when it went by itself.
+    #[must_use]
+    pub const fn class(&self) -> &'static str {
+        match self.code {
+            1000 => "normal",
+            _ if self.reconnect => "reconnect",
+            _ => "final",
+        }
+    }
+}
+
 /// The closing frame for a reason.
 #[must_use]
 pub const fn closing(reason: Reason) -> Closing {

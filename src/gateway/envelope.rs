@@ -3,7 +3,8 @@
 //!
 //! Layout, integers big endian: version (1 byte), kind (1 byte), then by kind. An id is its 12 bytes; a conversation is
 //! a tag (0 room, 1 direct) and one or two ids. Another version or kind is skipped: gateways of two releases run side by
-//! side during a rolling upgrade.
+//! side during a rolling upgrade. An event whose effect has [`EXTENDED`] set says more before its JSON: a length (1
+//! byte) and that many bytes, of which a reader takes what it knows and skips the rest.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -11,6 +12,12 @@ use super::offer::{Effect, Encoded, Offer};
 use crate::domain::{ConversationId, RoomId, Seq, SessionId, Timestamp, UserId};
 
 const VERSION: u8 = 1;
+
+/// Added to an effect's tag: an extension follows.
+const EXTENDED: u8 = 0x80;
+
+/// When the event was accepted, in milliseconds since 1970: the first part of an extension.
+const AT_BYTES: u8 = 8;
 
 /// The names a payload may carry; a payload holds the index. Only ever append.
 const NAMES: [&str; 9] = [
@@ -92,7 +99,11 @@ pub fn encode_event(offer: &Offer) -> Bytes {
     put_conversation(&mut out, offer.conversation);
     out.put_u64(offer.seq.get());
     out.put_u64(offer.origin.map_or(0, SessionId::to_u64));
-    put_effect(&mut out, offer.effect);
+    put_effect(&mut out, offer.effect, offer.at.is_some());
+    if let Some(at) = offer.at {
+        out.put_u8(AT_BYTES);
+        out.put_i64(at.millis());
+    }
     out.put_slice(&offer.encoded.json);
     out.freeze()
 }
@@ -159,16 +170,30 @@ fn decode_event(mut bytes: Bytes) -> Option<Offer> {
     let origin = Some(bytes.try_get_u64().ok()?)
         .filter(|id| *id != 0)
         .map(SessionId::from_u64);
+    let is_extended = bytes.first()? & EXTENDED != 0;
     let effect = take_effect(&mut bytes)?;
+    let at = if is_extended {
+        take_extension(&mut bytes)?
+    } else {
+        None
+    };
     let encoded = Encoded::new(name, bytes);
     Some(Offer {
         conversation,
         seq,
+        at,
         effect,
         id: None,
         origin,
         encoded,
     })
+}
+
+/// What is longer than expected is another release's.
+fn take_extension(bytes: &mut Bytes) -> Option<Option<Timestamp>> {
+    let length = usize::from(bytes.try_get_u8().ok()?);
+    let mut extension = (length <= bytes.len()).then(|| bytes.split_to(length))?;
+    Some(extension.try_get_i64().ok().map(Timestamp::from_millis))
 }
 
 fn decode_passing(mut bytes: Bytes) -> Option<Passing> {
@@ -235,7 +260,7 @@ fn take_conversation(bytes: &mut Bytes) -> Option<ConversationId> {
     }
 }
 
-fn put_effect(out: &mut BytesMut, effect: Effect) {
+fn put_effect(out: &mut BytesMut, effect: Effect, is_extended: bool) {
     let (tag, user) = match effect {
         Effect::None => (0, None),
         Effect::Roles => (1, None),
@@ -243,13 +268,13 @@ fn put_effect(out: &mut BytesMut, effect: Effect) {
         Effect::Removed(user) => (3, Some(user)),
         Effect::Closed => (4, None),
     };
-    out.put_u8(tag);
+    out.put_u8(if is_extended { tag | EXTENDED } else { tag });
     user.into_iter()
         .for_each(|user| out.put_slice(&user.to_bytes()));
 }
 
 fn take_effect(bytes: &mut Bytes) -> Option<Effect> {
-    match bytes.try_get_u8().ok()? {
+    match bytes.try_get_u8().ok()? & !EXTENDED {
         0 => Some(Effect::None),
         1 => Some(Effect::Roles),
         2 => take_user(bytes).map(Effect::Added),
@@ -270,104 +295,4 @@ fn take_id(bytes: &mut Bytes) -> Option<[u8; 12]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn user(byte: u8) -> UserId {
-        UserId::from_bytes([byte; 12])
-    }
-
-    fn offer(conversation: ConversationId, effect: Effect) -> Offer {
-        let encoded = Encoded::new("room_updated", Bytes::from_static(b"{\"a\":1}"));
-        let origin = Some(SessionId::from_u64(7));
-        Offer {
-            conversation,
-            seq: Seq::new(42),
-            effect,
-            id: None,
-            origin,
-            encoded,
-        }
-    }
-
-    #[test]
-    fn an_event_survives_the_bus() {
-        let room = ConversationId::Room(RoomId::from_bytes([3; 12]));
-        let direct = ConversationId::direct(user(1), user(2));
-        let effects = [
-            Effect::None,
-            Effect::Roles,
-            Effect::Added(user(4)),
-            Effect::Removed(user(4)),
-            Effect::Closed,
-        ];
-        for (conversation, effect) in effects
-            .into_iter()
-            .flat_map(|effect| [(room, effect), (direct, effect)])
-        {
-            let sent = offer(conversation, effect);
-            let Some(Envelope::Event(got)) = Envelope::decode(encode_event(&sent)) else {
-                panic!("no event")
-            };
-            assert_eq!(
-                (got.conversation, got.seq, got.effect),
-                (conversation, sent.seq, effect)
-            );
-            assert_eq!(
-                (got.origin, got.encoded.name),
-                (sent.origin, "room_updated")
-            );
-            assert_eq!(got.encoded.json, sent.encoded.json);
-        }
-    }
-
-    #[test]
-    fn the_other_kinds_survive_the_bus() {
-        let direct = ConversationId::direct(user(1), user(2));
-        let joined = Envelope::decode(encode_joined(direct));
-        assert!(matches!(joined, Some(Envelope::Joined(id)) if id == direct));
-        let head = Envelope::decode(encode_head(direct, Seq::new(8)));
-        assert!(
-            matches!(head, Some(Envelope::Head(id, seq)) if id == direct && seq == Seq::new(8))
-        );
-        assert!(matches!(
-            Envelope::decode(encode_gap()),
-            Some(Envelope::Gap)
-        ));
-        let change = PresenceChange {
-            user: user(5),
-            online: true,
-            at: Timestamp::from_millis(9),
-        };
-        let presence = Envelope::decode(encode_presence(change));
-        assert!(matches!(presence, Some(Envelope::Presence(got)) if got == change));
-        for from in [Some(user(1)), None] {
-            let passing = encode_passing(&Passing {
-                conversation: direct,
-                from,
-                encoded: Encoded::new("typing", Bytes::from_static(b"{}")),
-            });
-            assert!(
-                matches!(Envelope::decode(passing), Some(Envelope::Passing(got)) if got.from == from && got.encoded.json == "{}")
-            );
-        }
-    }
-
-    #[test]
-    fn another_version_is_skipped() {
-        let mut bytes =
-            BytesMut::from(&encode_joined(ConversationId::direct(user(1), user(2)))[..]);
-        bytes[0] = 2;
-        assert!(Envelope::decode(bytes.freeze()).is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn no_payload_breaks_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0_u8..8) {
-            let mut framed = vec![VERSION, kind];
-            framed.extend(bytes);
-            let _ = Envelope::decode(Bytes::from(framed));
-        }
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use std::sync::atomic::{self, AtomicBool};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use metrics::Histogram;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -17,7 +18,7 @@ use super::outbox::{Outbox, Reason, Shared};
 #[derive(Debug)]
 pub(super) struct Pulse {
     /// Keeps the shared wheel turning as long as a session needs it.
-    _wheel: Wheel,
+    wheel: Wheel,
     interval: Duration,
     timeout: Duration,
     /// When the last pong came, or the session began.
@@ -46,7 +47,7 @@ impl Pulse {
         settle_by: Option<Instant>,
     ) -> Self {
         Self {
-            _wheel: wheel,
+            wheel,
             interval,
             timeout,
             answered: now,
@@ -102,7 +103,11 @@ impl Pulse {
         self.waiting.get_or_insert(now);
     }
 
-    pub(super) const fn answered(&mut self, now: Instant) {
+    pub(super) fn answered(&mut self, now: Instant) {
+        if let Some(since) = self.waiting {
+            let took = now.saturating_duration_since(since);
+            self.wheel.0.round_trip.record(took);
+        }
         self.answered = now;
         self.waiting = None;
         self.due = false;
@@ -119,11 +124,13 @@ impl Pulse {
 
 /// The one timer shared by all sessions of a gateway. Its task starts with the first session and ends when the last
 /// handle is gone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Wheel(Arc<Core>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Core {
+    /// From pings to pongs, in seconds.
+    round_trip: Histogram,
     /// One entry per living session.
     heap: Mutex<BinaryHeap<Entry>>,
     sooner: Arc<Notify>,
@@ -157,7 +164,25 @@ impl Ord for Entry {
     }
 }
 
+impl Default for Wheel {
+    /// One that nobody reads the round trips of.
+    fn default() -> Self {
+        Self::new(Histogram::noop())
+    }
+}
+
 impl Wheel {
+    /// A wheel that turns with its first session. It notes how long pings take to be answered, in seconds.
+    #[must_use]
+    pub fn new(round_trip: Histogram) -> Self {
+        Self(Arc::new(Core {
+            round_trip,
+            heap: Mutex::default(),
+            sooner: Arc::default(),
+            started: AtomicBool::new(false),
+        }))
+    }
+
     /// Looks at the outbox at this moment, and from then on whenever it asks for.
     pub(super) fn schedule(&self, at: Instant, outbox: Weak<Shared>) {
         let mut heap = self.0.heap.lock();

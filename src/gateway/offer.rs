@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::outbox::Frame;
-use crate::domain::{Body, ConversationId, Event, EventId, Seq, SessionId, UserId};
+use crate::domain::{Body, ConversationId, Event, EventId, Seq, SessionId, Timestamp, UserId};
 use crate::metrics::ByProtocol;
 use crate::wire;
 
@@ -109,6 +109,8 @@ pub struct Offer {
     pub conversation: ConversationId,
     /// Its place in the log.
     pub seq: Seq,
+    /// When its gateway accepted it; none when another gateway did not say.
+    pub at: Option<Timestamp>,
     /// What it does to who receives later ones.
     pub effect: Effect,
     /// The event's id, when it did not come over the bus.
@@ -127,6 +129,7 @@ impl Offer {
         Arc::new(Self {
             conversation: event.conversation,
             seq: event.seq,
+            at: Some(event.at),
             effect: Effect::of(&event.body),
             id: Some(event.id),
             origin,

@@ -1,96 +1,181 @@
-//! The table of metrics: every name, its type and its meaning. Part of the operator's interface; knows nothing of who
-//! counts.
+//! The table of metrics: every name, its type and its meaning. Part of the operator's interface, and the same as
+//! `docs/metrics.md`, which a test compares with a live gateway. Knows nothing of who counts.
 
-/// A metric's type.
+/// A metric's type; a histogram's buckets are its unit's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Counter,
     Gauge,
-    Histogram,
+    /// Of durations.
+    Seconds,
+    /// Of numbers of things.
+    Numbers,
 }
 
-use Kind::{Counter, Gauge, Histogram};
+use Kind::{Counter, Gauge, Numbers, Seconds};
+
+impl Kind {
+    /// As Prometheus calls it.
+    #[cfg(test)]
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Counter => "counter",
+            Gauge => "gauge",
+            Seconds | Numbers => "histogram",
+        }
+    }
+}
 
 /// Buckets of durations, in seconds: 1 ms to 10 s.
 pub(super) const SECONDS: &[f64] = &[
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
 ];
 
-/// Buckets of counts of events in one batch.
-pub(super) const EVENTS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
+/// Buckets of numbers: events in a batch, sessions reached by an event.
+pub(super) const NUMBERS: &[f64] = &[
+    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0,
+];
 
 pub(super) const BUILD_INFO: &str = "hobnob_build_info";
 pub(super) const READY: &str = "hobnob_ready";
+pub(super) const DRAINING: &str = "hobnob_draining";
+pub(super) const RELOADS: &str = "hobnob_config_reloads_total";
 pub(super) const CONNECTIONS_OPEN: &str = "hobnob_connections_open";
+pub(super) const CONNECTION_LIMIT: &str = "hobnob_connection_limit";
+pub(super) const CONNECTIONS_ACCEPTED: &str = "hobnob_connections_accepted_total";
 pub(super) const CONNECTIONS_REFUSED: &str = "hobnob_connections_refused_total";
 pub(super) const SESSIONS: &str = "hobnob_sessions";
+pub(super) const TRANSPORTS: &str = "hobnob_socketio_transports";
+pub(super) const USERS: &str = "hobnob_users";
+pub(super) const OPENED: &str = "hobnob_sessions_opened_total";
 pub(super) const CLOSED: &str = "hobnob_sessions_closed_total";
-pub(super) const SLOW_CONSUMERS: &str = "hobnob_slow_consumers_total";
-pub(super) const TOPICS: &str = "hobnob_topics";
+pub(super) const HANDSHAKE_SECONDS: &str = "hobnob_handshake_seconds";
+pub(super) const PING_SECONDS: &str = "hobnob_ping_seconds";
+pub(super) const BYTES_IN: &str = "hobnob_bytes_in_total";
+pub(super) const BYTES_OUT: &str = "hobnob_bytes_out_total";
+pub(super) const OUTBOX_BYTES: &str = "hobnob_outbox_bytes";
+pub(super) const OUTBOX_LARGEST: &str = "hobnob_outbox_largest_bytes";
 pub(super) const MESSAGES_IN: &str = "hobnob_messages_in_total";
 pub(super) const DELIVERIES_OUT: &str = "hobnob_deliveries_out_total";
 pub(super) const REQUESTS_FAILED: &str = "hobnob_requests_failed_total";
-pub(super) const SEND_SECONDS: &str = "hobnob_send_seconds";
+pub(super) const ACK_SECONDS: &str = "hobnob_ack_seconds";
+pub(super) const DELIVERY_SECONDS: &str = "hobnob_delivery_seconds";
+pub(super) const FAN_OUT: &str = "hobnob_fan_out_sessions";
 pub(super) const COMMIT_SECONDS: &str = "hobnob_commit_seconds";
 pub(super) const COMMIT_BATCH: &str = "hobnob_commit_batch_events";
+pub(super) const COMMIT_QUEUE: &str = "hobnob_commit_queue_events";
 pub(super) const APPEND_CONFLICTS: &str = "hobnob_append_conflicts_total";
 pub(super) const UNKNOWN_OUTCOMES: &str = "hobnob_append_unknown_total";
 pub(super) const UNKNOWN_HELD: &str = "hobnob_append_unknown_held";
-pub(super) const RETRIES_RECOGNISED: &str = "hobnob_retries_recognised_total";
-pub(super) const GAPS: &str = "hobnob_gaps_total";
-pub(super) const HOLES: &str = "hobnob_topic_gaps_total";
+pub(super) const DUPLICATES: &str = "hobnob_duplicates_suppressed_total";
+pub(super) const TOPICS: &str = "hobnob_topics";
+pub(super) const GAPS_FOUND: &str = "hobnob_gaps_found_total";
+pub(super) const GAPS_REPAIRED: &str = "hobnob_gaps_repaired_total";
 pub(super) const RESYNCS: &str = "hobnob_resyncs_total";
 pub(super) const RESYNC_SECONDS: &str = "hobnob_resync_seconds";
+pub(super) const RESUMES: &str = "hobnob_resumes_total";
+pub(super) const EVENTS_REPLAYED: &str = "hobnob_events_replayed_total";
+pub(super) const CURSOR_MOVES: &str = "hobnob_cursor_moves_total";
+pub(super) const PRESENCE_TRANSITIONS: &str = "hobnob_presence_transitions_total";
+pub(super) const GHOSTS_REAPED: &str = "hobnob_ghosts_reaped_total";
+pub(super) const LEASES_LOST: &str = "hobnob_leases_lost_total";
+pub(super) const SUBSCRIPTIONS: &str = "hobnob_subscriptions";
 pub(super) const BUS_PUBLISHED: &str = "hobnob_bus_published_total";
 pub(super) const BUS_RECEIVED: &str = "hobnob_bus_received_total";
-pub(super) const BUS_DROPPED: &str = "hobnob_bus_dropped_total";
+pub(super) const BUS_DOUBTS: &str = "hobnob_bus_publish_doubts_total";
+pub(super) const BUS_LAG_SECONDS: &str = "hobnob_bus_lag_seconds";
 pub(super) const HEADS_REPUBLISHED: &str = "hobnob_heads_republished_total";
-pub(super) const CURSOR_MOVES: &str = "hobnob_cursor_moves_total";
-pub(super) const LEASES_LOST: &str = "hobnob_leases_lost_total";
+pub(super) const DEPENDENCY_UP: &str = "hobnob_dependency_up";
+pub(super) const DEPENDENCY_SECONDS: &str = "hobnob_dependency_seconds";
+pub(super) const DEPENDENCY_ERRORS: &str = "hobnob_dependency_errors_total";
 pub(super) const HTTP_SECONDS: &str = "hobnob_http_request_seconds";
-pub(super) const TASKS: &str = "hobnob_tasks";
+pub(super) const RUNTIME_WORKERS: &str = "hobnob_runtime_workers";
+pub(super) const RUNTIME_TASKS: &str = "hobnob_runtime_tasks";
+pub(super) const RUNTIME_QUEUE: &str = "hobnob_runtime_queue_tasks";
+pub(super) const RUNTIME_BUSY: &str = "hobnob_runtime_busy_seconds_total";
+pub(super) const RUNTIME_LAG_SECONDS: &str = "hobnob_runtime_lag_seconds";
 pub(super) const MEMORY: &str = "process_resident_memory_bytes";
+pub(super) const VIRTUAL_MEMORY: &str = "process_virtual_memory_bytes";
 pub(super) const CPU: &str = "process_cpu_seconds_total";
 pub(super) const OPEN_FILES: &str = "process_open_fds";
 pub(super) const MOST_FILES: &str = "process_max_fds";
 pub(super) const THREADS: &str = "process_threads";
+pub(super) const START_TIME: &str = "process_start_time_seconds";
 
 /// Every metric. Ours begin with `hobnob_`; those of the process have the names every Prometheus client gives them.
 #[rustfmt::skip]
 pub(super) const METRICS: &[(&str, Kind, &str)] = &[
     (BUILD_INFO, Gauge, "1, with the version as a label."),
     (READY, Gauge, "1 while /readyz answers 200, else 0."),
+    (DRAINING, Gauge, "1 from the first stop signal or /admin/drain on."),
+    (RELOADS, Counter, "Times the configuration was read again (SIGHUP), by what came of it."),
+
     (CONNECTIONS_OPEN, Gauge, "Client TCP connections open now."),
-    (CONNECTIONS_REFUSED, Counter, "Client TCP connections closed at once, because of connection_limit."),
-    (SESSIONS, Gauge, "Sessions, by protocol."),
-    (CLOSED, Counter, "Sessions ended, by reason (the table of close codes)."),
-    (SLOW_CONSUMERS, Counter, "Sessions closed because their outbox overflowed."),
-    (TOPICS, Gauge, "Conversations with sessions on this gateway."),
-    (MESSAGES_IN, Counter, "Messages clients sent that were accepted, by protocol."),
+    (CONNECTION_LIMIT, Gauge, "The setting connection_limit: the most connections this gateway takes."),
+    (CONNECTIONS_ACCEPTED, Counter, "Client TCP connections let in."),
+    (CONNECTIONS_REFUSED, Counter, "Connections and handshakes that were turned away, by reason."),
+    (SESSIONS, Gauge, "Sessions open now, by protocol."),
+    (TRANSPORTS, Gauge, "Engine.IO connections open now, those not authenticated yet included, by transport."),
+    (USERS, Gauge, "Users with a joined session on this gateway."),
+    (OPENED, Counter, "Sessions opened, by protocol."),
+    (CLOSED, Counter, "Sessions ended, by reason and by what the close code tells the client to do."),
+    (HANDSHAKE_SECONDS, Seconds, "From a connection's first request to its authenticated session, by protocol."),
+    (PING_SECONDS, Seconds, "From a ping that was due or written to its pong."),
+    (BYTES_IN, Counter, "Bytes of frames read from clients' sockets and polls, by protocol."),
+    (BYTES_OUT, Counter, "Bytes of frames written to clients' sockets and polls, by protocol."),
+    (OUTBOX_BYTES, Gauge, "Bytes waiting to be written, in all sessions."),
+    (OUTBOX_LARGEST, Gauge, "Bytes waiting to be written in the session with the most of them."),
+
+    (MESSAGES_IN, Counter, "Messages taken from clients, by protocol."),
     (DELIVERIES_OUT, Counter, "Events put into sessions' outboxes, by protocol."),
     (REQUESTS_FAILED, Counter, "Requests answered with an error, by its code."),
-    (SEND_SECONDS, Histogram, "From accepting a message to its acknowledgement, commit included."),
-    (COMMIT_SECONDS, Histogram, "One write of a batch to the store."),
-    (COMMIT_BATCH, Histogram, "Events in one batch."),
+    (ACK_SECONDS, Seconds, "From taking a message to knowing it durable, which is when it is acknowledged."),
+    (DELIVERY_SECONDS, Seconds, "From accepting a message to its sessions' outboxes here, by where it was accepted."),
+    (FAN_OUT, Numbers, "Sessions of this gateway that one live event was given to."),
+
+    (COMMIT_SECONDS, Seconds, "One write of a batch to the store."),
+    (COMMIT_BATCH, Numbers, "Events in one batch."),
+    (COMMIT_QUEUE, Gauge, "Messages and changes that wait for a known outcome."),
     (APPEND_CONFLICTS, Counter, "Appends that found their place in the log taken."),
     (UNKNOWN_OUTCOMES, Counter, "Appends whose outcome was unknown at first (time-out, election)."),
     (UNKNOWN_HELD, Gauge, "Appends whose outcome is unknown now."),
-    (RETRIES_RECOGNISED, Counter, "Sends that repeated a stored clientMessageId."),
-    (GAPS, Counter, "Times that hints may have been lost, by reason."),
-    (HOLES, Counter, "Events that arrived before their predecessor, so that a topic read the log."),
-    (RESYNCS, Counter, "Resyncs with the log, by outcome."),
-    (RESYNC_SECONDS, Histogram, "One resync."),
+    (DUPLICATES, Counter, "What came a second time and was not stored or delivered again, by kind."),
+
+    (TOPICS, Gauge, "Conversations with sessions on this gateway."),
+    (GAPS_FOUND, Counter, "Gaps in a topic: an event that arrived before its predecessor, or a log found to be ahead."),
+    (GAPS_REPAIRED, Counter, "Gaps that were filled, from the log or by what arrived late."),
+    (RESYNCS, Counter, "Times that hints may have been lost, so that topics are compared with the log, by cause."),
+    (RESYNC_SECONDS, Seconds, "One comparison of all topics with the log; several causes may share one."),
+    (RESUMES, Counter, "Sessions that began delivery, by what they continue from."),
+    (EVENTS_REPLAYED, Counter, "Events given to sessions from the log, before they were live."),
+    (CURSOR_MOVES, Counter, "Cursor moves stored."),
+
+    (PRESENCE_TRANSITIONS, Counter, "Users announced online or offline by this gateway."),
+    (GHOSTS_REAPED, Counter, "Users of dead gateways that this one cleared and announced offline."),
+    (LEASES_LOST, Counter, "Times this gateway's lease ended under it."),
+
+    (SUBSCRIPTIONS, Gauge, "Channels this gateway wants to hear."),
     (BUS_PUBLISHED, Counter, "Payloads published to other gateways."),
     (BUS_RECEIVED, Counter, "Payloads heard from gateways, this one included."),
-    (BUS_DROPPED, Counter, "Times payloads published here may have been lost; heads are published again then."),
+    (BUS_DOUBTS, Counter, "Times payloads published here may have been lost; heads are published again then."),
+    (BUS_LAG_SECONDS, Seconds, "From publishing a probe to hearing it, over Redis."),
     (HEADS_REPUBLISHED, Counter, "Recent heads published again after a doubt."),
-    (CURSOR_MOVES, Counter, "Cursor moves stored."),
-    (LEASES_LOST, Counter, "Times this gateway's lease ended under it."),
-    (HTTP_SECONDS, Histogram, "HTTP requests, by method, route and status."),
-    (TASKS, Gauge, "Tasks alive in the runtime."),
+
+    (DEPENDENCY_UP, Gauge, "1 while the dependency answers, else 0."),
+    (DEPENDENCY_SECONDS, Seconds, "One call: of the store, one batch of publishes, one command of presence."),
+    (DEPENDENCY_ERRORS, Counter, "Calls that failed or timed out, and connections lost."),
+    (HTTP_SECONDS, Seconds, "HTTP requests, by method, route and status."),
+
+    (RUNTIME_WORKERS, Gauge, "Threads that run tasks."),
+    (RUNTIME_TASKS, Gauge, "Tasks alive."),
+    (RUNTIME_QUEUE, Gauge, "Tasks that wait in the queue all workers share."),
+    (RUNTIME_BUSY, Counter, "Time the workers were busy, added up, in seconds."),
+    (RUNTIME_LAG_SECONDS, Seconds, "How late a timer fires, looked at four times a second."),
     (MEMORY, Gauge, "Resident memory in bytes."),
-    (CPU, Counter, "User and system CPU time in whole seconds."),
+    (VIRTUAL_MEMORY, Gauge, "Virtual memory in bytes."),
+    (CPU, Counter, "User and system CPU time in seconds."),
     (OPEN_FILES, Gauge, "Open file descriptors."),
     (MOST_FILES, Gauge, "The limit of open file descriptors."),
     (THREADS, Gauge, "Threads of the process."),
+    (START_TIME, Gauge, "When the process started, in seconds since 1970."),
 ];

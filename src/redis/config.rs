@@ -7,6 +7,8 @@ use std::sync::Arc;
 use fred::types::RespVersion;
 use fred::types::config::{Config, ServerConfig};
 
+use crate::metrics::Metrics;
+
 /// How many publishing connections there are by default. One conversation always uses the same (D9).
 const DEFAULT_PUBLISHERS: usize = 2;
 
@@ -47,6 +49,7 @@ pub struct RedisConfig {
     pub(super) server: Config,
     prefix: Arc<str>,
     publishers: usize,
+    metrics: Metrics,
 }
 
 impl RedisConfig {
@@ -74,6 +77,7 @@ impl RedisConfig {
             server,
             prefix: "hobnob:".into(),
             publishers: DEFAULT_PUBLISHERS,
+            metrics: Metrics::none(),
         })
     }
 
@@ -106,6 +110,17 @@ impl RedisConfig {
         }
         self.publishers = publishers;
         Ok(self)
+    }
+
+    /// Where what happens on its connections is counted.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    pub(crate) const fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     pub(crate) const fn prefix(&self) -> &Arc<str> {

@@ -13,10 +13,13 @@
 mod batcher;
 pub mod committer;
 pub mod frontier;
+mod measured;
 pub mod mongo;
 pub mod sqlite;
 
 use std::collections::HashMap;
+
+pub use measured::MeasuredStore;
 
 use async_trait::async_trait;
 

@@ -81,6 +81,11 @@ impl Interest {
         }
     }
 
+    /// How many channels are wanted.
+    pub(super) fn count(&self) -> usize {
+        self.state.lock().wanted.len()
+    }
+
     /// A call gave up waiting.
     pub(super) fn give_up(&self) {
         let mut state = self.state.lock();

@@ -160,6 +160,7 @@ impl LaneTask {
                 None => return self.flush(&connection).await,
                 Some(error) => tracing::warn!(%error, "publishing connection lost"),
             }
+            self.shared.config.metrics().bus.errors.increment(1);
             lost_at = Instant::now();
             tokio::time::sleep(self.backoff.step(&self.shared.entropy)).await;
         }
@@ -205,6 +206,7 @@ impl LaneTask {
                 Box::pin(maybe_done(wire.publish(connection.client(), name, payload)))
             })
             .collect();
+        let begun = Instant::now();
         start_in_order(&mut answers).await;
         for answer in &mut answers {
             answer.as_mut().await;
@@ -212,6 +214,12 @@ impl LaneTask {
                 return Err(error);
             }
         }
+        self.shared
+            .config
+            .metrics()
+            .bus
+            .seconds
+            .record(begun.elapsed());
         for receipt in receipts {
             // The probe may have stopped waiting.
             let _ = receipt.send(());

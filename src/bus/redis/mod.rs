@@ -155,6 +155,10 @@ impl Bus for RedisBus {
         self.outlet.receiver()
     }
 
+    fn subscriptions(&self) -> usize {
+        self.interest.count()
+    }
+
     fn health(&self) -> Result<(), String> {
         self.standing.health()
     }

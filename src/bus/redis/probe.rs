@@ -114,13 +114,20 @@ impl Probe {
     }
 
     async fn round(&self, round: u64) {
-        let deadline = Instant::now() + DEADLINE + self.jitter();
+        let begun = Instant::now();
+        let deadline = begun + DEADLINE + self.jitter();
         self.hearing.begin(round);
         let receipts = self.publish(round);
         if timeout_at(deadline, self.hearing.all_heard(round))
             .await
             .is_ok()
         {
+            self.shared
+                .config
+                .metrics()
+                .hints
+                .lag_seconds
+                .record(begun.elapsed());
             self.standing.set_probe(None);
         } else if all_received(receipts) {
             self.standing

@@ -59,6 +59,7 @@ impl Subscriber {
             match self.serve(connection, gap, &mut backoff).await {
                 End::Closed => return,
                 End::Trouble(error) => {
+                    self.shared.config.metrics().bus.errors.increment(1);
                     tracing::warn!(%error, "subscriber connection lost");
                     self.standing
                         .set_subscriber(Some(format!("the subscriber lost Redis: {error}")));

@@ -122,3 +122,60 @@ fn by_conversation(
     }
     moved
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Event, SessionId, SystemClock};
+    use crate::store::sqlite::{SqliteOptions, SqliteStore};
+
+    /// What was told: the conversation, who moved where, and whether they read.
+    type Told = (ConversationId, Vec<(UserId, Seq)>, bool);
+
+    #[derive(Default)]
+    struct Listener(Mutex<Vec<Told>>);
+
+    impl Announce for Listener {
+        fn committed(&self, _: &Arc<Event>, _: Option<SessionId>) {}
+        fn found(&self, _: &Arc<Event>) {}
+        fn joined(&self, _: ConversationId, _: &[UserId]) {}
+
+        fn cursors_moved(&self, conversation: ConversationId, moved: &[(UserId, Seq)], read: bool) {
+            let mut moved = moved.to_vec();
+            moved.sort_unstable();
+            self.0.lock().push((conversation, moved, read));
+        }
+    }
+
+    fn user(byte: u8) -> UserId {
+        UserId::from_bytes([byte; 12])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn d34_the_moves_of_a_second_are_one_notice_for_their_conversation() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = SqliteOptions {
+            directory: directory.path().to_owned(),
+            room_limit: 10,
+            time_limit: SqliteOptions::TIME_LIMIT,
+        };
+        let store = SqliteStore::open(&options, Arc::new(SystemClock)).unwrap();
+        let listener = Arc::<Listener>::default();
+        let notices = Notices::new(Arc::new(store), Arc::clone(&listener) as Arc<dyn Announce>);
+        let conversation = ConversationId::direct(user(1), user(2));
+        let moved = |who, delivered, read| CursorMove {
+            conversation,
+            user: user(who),
+            delivered: Seq::new(delivered),
+            read: Seq::new(read),
+        };
+        notices.stored(&[moved(1, 3, 0), moved(2, 4, 4)]);
+        notices.stored(&[moved(1, 5, 0)]);
+        let stop = CancellationToken::new();
+        let _ = tokio::time::timeout(EVERY / 2, notices.run(stop)).await;
+        let delivered = vec![(user(1), Seq::new(5)), (user(2), Seq::new(4))];
+        let read = vec![(user(2), Seq::new(4))];
+        let expected = [(conversation, delivered, false), (conversation, read, true)];
+        assert_eq!(*listener.0.lock(), expected);
+    }
+}

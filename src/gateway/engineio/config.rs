@@ -6,6 +6,7 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::gateway::outbox::Reason;
+use crate::metrics::Metrics;
 
 /// Who may use the engine from a browser page of another origin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct EngineConfig {
     pub cors: Cors,
     /// The WebSocket close code of a reason.
     pub close_code: fn(Reason) -> u16,
+    /// Where connections and bytes are counted.
+    pub metrics: Metrics,
 }
 
 impl Default for EngineConfig {
@@ -64,6 +67,7 @@ impl Default for EngineConfig {
             sid_prefix: "local".to_owned(),
             cors: Cors::Closed,
             close_code: plain_close_code,
+            metrics: Metrics::none(),
         }
     }
 }

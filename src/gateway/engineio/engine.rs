@@ -120,6 +120,17 @@ impl Engine {
             || self.session_count() >= self.0.config.max_sessions
     }
 
+    fn count(&self, refusal: Refusal) {
+        let refused = &self.0.config.metrics.refused;
+        match refusal {
+            Refusal::Unavailable if self.0.refusing.load(Ordering::Relaxed) => {
+                refused.draining.increment(1);
+            }
+            Refusal::Unavailable => refused.session_limit.increment(1),
+            _ => {}
+        }
+    }
+
     fn new_sid(&self) -> String {
         let mut random = [0; SID_BYTES];
         self.0.entropy.fill(&mut random);
@@ -137,6 +148,7 @@ impl Engine {
         }
         sessions.insert(session.id().into(), Arc::clone(&session));
         drop(sessions);
+        session.count();
         Some(Registration {
             engine: self.clone(),
             session,
@@ -238,14 +250,17 @@ struct Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.session.outbox().close(Reason::ServerClosed);
+        self.session.count_no_more();
         self.engine.0.sessions.write().remove(self.session.id());
     }
 }
 
 async fn handle(State(engine): State<Engine>, request: Request) -> Response {
-    answer(&engine, request)
-        .await
-        .unwrap_or_else(IntoResponse::into_response)
+    let answered = answer(&engine, request).await;
+    answered.unwrap_or_else(|refusal| {
+        engine.count(refusal);
+        refusal.into_response()
+    })
 }
 
 async fn answer(engine: &Engine, request: Request) -> Result<Response, Refusal> {

@@ -5,6 +5,7 @@
 //! gives up a request half-way cannot cancel a message half-way.
 
 mod config;
+mod counting;
 mod engine;
 mod packet;
 mod payload;

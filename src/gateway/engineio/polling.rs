@@ -221,6 +221,8 @@ fn take(session: &Session) -> Payload {
     let Some(batch) = session.outbox().try_take(max_bytes, Pings::HeartbeatOnly) else {
         return payload;
     };
+    let bytes_out = &session.config.metrics.bytes_out.socketio;
+    bytes_out.increment(batch.bytes());
     for frame in &batch.frames {
         payload.frame(frame);
     }

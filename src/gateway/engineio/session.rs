@@ -41,6 +41,8 @@ pub(super) enum Stage {
 #[derive(Default)]
 pub(super) struct Link {
     pub(super) stage: Stage,
+    /// It is among those counted as open, under the transport of its stage.
+    pub(super) is_counted: bool,
     /// A poll is being answered.
     pub(super) polling: bool,
     /// A post is being read or handled.
@@ -205,6 +207,8 @@ impl Link {
 }
 
 async fn handle_post(session: &Session, handler: &mut dyn EngineHandler, post: Post) {
+    let metrics = &session.config.metrics;
+    metrics.bytes_in.socketio.increment(post.body.len() as u64);
     match std::str::from_utf8(&post.body) {
         Ok(body) => handle_parts(session, handler, body).await,
         Err(_) => session.outbox.close(Reason::ProtocolError),

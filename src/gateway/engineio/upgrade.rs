@@ -94,6 +94,7 @@ impl Session {
     fn switch(&self, socket: WebSocket) {
         let mut link = self.link.lock();
         link.stage = Stage::WebSocket;
+        self.count_switch(link.is_counted);
         link.upgraded = Some(Box::new(socket));
         drop(link);
         // The client has paused its polling, so the last answer has arrived.

@@ -3,6 +3,7 @@
 use axum::extract::ws::{CloseFrame, Message as WsMessage, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use metrics::Counter;
 use tokio::time::{sleep, timeout};
 
 use super::packet::{self, Packet};
@@ -57,9 +58,16 @@ async fn read(
 }
 
 async fn receive(session: &Session, handler: &mut dyn EngineHandler, message: WsMessage) {
+    let metrics = &session.config.metrics;
     match message {
-        WsMessage::Text(text) => session.packet(handler, Packet::parse(text.as_str())).await,
-        WsMessage::Binary(bytes) => session.deliver(handler, Message::Binary(&bytes)).await,
+        WsMessage::Text(text) => {
+            metrics.bytes_in.socketio.increment(text.len() as u64);
+            session.packet(handler, Packet::parse(text.as_str())).await;
+        }
+        WsMessage::Binary(bytes) => {
+            metrics.bytes_in.socketio.increment(bytes.len() as u64);
+            session.deliver(handler, Message::Binary(&bytes)).await;
+        }
         WsMessage::Close(_) => session.outbox().close(Reason::TransportClosed),
         WsMessage::Ping(_) | WsMessage::Pong(_) => {}
     }
@@ -68,7 +76,7 @@ async fn receive(session: &Session, handler: &mut dyn EngineHandler, message: Ws
 async fn write(session: &Session, mut sink: SplitSink<WebSocket, WsMessage>) {
     let outbox = session.outbox();
     tokio::select! {
-        () = pump(outbox, &mut sink) => {}
+        () = pump(outbox, &mut sink, &session.config.metrics.bytes_out.socketio) => {}
         () = cut(session) => {}
     }
     // A stuck client never takes it; nobody waits for that long.
@@ -76,8 +84,9 @@ async fn write(session: &Session, mut sink: SplitSink<WebSocket, WsMessage>) {
 }
 
 /// Writes until the outbox has ended and is empty, or the connection breaks.
-async fn pump(outbox: &Outbox, sink: &mut SplitSink<WebSocket, WsMessage>) {
+async fn pump(outbox: &Outbox, sink: &mut SplitSink<WebSocket, WsMessage>, bytes_out: &Counter) {
     while let Some(batch) = outbox.take(WRITE_BATCH, Pings::ForProof).await {
+        bytes_out.increment(batch.bytes());
         if write_batch(sink, batch).await.is_err() {
             outbox.close(Reason::TransportError);
             return;

@@ -32,8 +32,7 @@ impl Announce for HubAnnouncer {
         let payload = envelope::encode_event(&offer);
         let lane = lane(event.conversation);
         for channel in channels_of(event.conversation) {
-            self.0.metrics.bus_published.increment(1);
-            self.0.bus.publish(channel, lane, payload.clone());
+            self.0.publish(channel, lane, payload.clone());
         }
         if let Effect::Added(user) = offer.effect {
             self.joined(event.conversation, &[user]);
@@ -55,7 +54,6 @@ impl Announce for HubAnnouncer {
         for user in users {
             self.0.discover(conversation, *user);
             self.0
-                .bus
                 .publish(Channel::User(*user), lane(conversation), payload.clone());
         }
     }
@@ -83,7 +81,7 @@ impl Hub {
         let author = passing.from.map(Channel::User);
         for channel in channels_of(passing.conversation).filter(|channel| Some(*channel) != author)
         {
-            self.bus.publish(channel, lane, payload.clone());
+            self.publish(channel, lane, payload.clone());
         }
     }
 

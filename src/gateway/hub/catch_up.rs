@@ -183,6 +183,7 @@ impl Hub {
                     return;
                 }
                 if pursuit.position < pursuit.last {
+                    self.metrics.events_replayed.increment(1);
                     give_event(session, &mut pursuit, event);
                 }
             }

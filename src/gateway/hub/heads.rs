@@ -165,11 +165,10 @@ impl Hub {
 
     fn publish_heads(&self, heads: &[(ConversationId, Seq)]) {
         for (conversation, seq) in heads {
-            self.metrics.heads_republished.increment(1);
+            self.metrics.hints.heads_republished.increment(1);
             let payload = envelope::encode_head(*conversation, *seq);
             for channel in channels_of(*conversation) {
-                self.bus
-                    .publish(channel, announce::lane(*conversation), payload.clone());
+                self.publish(channel, announce::lane(*conversation), payload.clone());
             }
         }
     }
@@ -178,7 +177,7 @@ impl Hub {
         for (conversation, user) in joined {
             let payload = envelope::encode_joined(*conversation);
             let lane = announce::lane(*conversation);
-            self.bus.publish(Channel::User(*user), lane, payload);
+            self.publish(Channel::User(*user), lane, payload);
         }
     }
 

@@ -30,7 +30,7 @@ impl Hub {
                 Signal::Payload { channel, payload } => self.take(channel, payload),
                 Signal::Gap(doubt) => self.resync(doubt.name()),
                 Signal::PublishDoubt(since) => {
-                    self.metrics.bus_dropped.increment(1);
+                    self.metrics.hints.doubts.increment(1);
                     self.announce_again(since);
                 }
             }
@@ -38,7 +38,7 @@ impl Hub {
     }
 
     fn take(self: &Arc<Self>, channel: Channel, payload: Bytes) {
-        self.metrics.bus_received.increment(1);
+        self.metrics.hints.received.increment(1);
         match (channel, Envelope::decode(payload)) {
             (Channel::User(user), Some(Envelope::Event(offer))) => {
                 self.discover(offer.conversation, user);
@@ -54,7 +54,7 @@ impl Hub {
                 }
                 self.hear_head(conversation, seq);
             }
-            (Channel::Gateway(_), Some(Envelope::Gap)) => self.resync("publisher lost"),
+            (Channel::Gateway(_), Some(Envelope::Gap)) => self.resync("publisher_lost"),
             (_, Some(Envelope::Passing(passing))) => self.show(&passing),
             (_, Some(Envelope::Presence(change))) => self.show_presence(change),
             (channel, _) => tracing::debug!(?channel, "skipped a payload"),
@@ -73,8 +73,10 @@ impl Hub {
     /// Offers a live event to the sessions of its conversation.
     pub(super) fn offer(self: &Arc<Self>, offer: Arc<Offer>) {
         let conversation = offer.conversation;
+        let (at, is_local) = (offer.at, offer.id.is_some());
         let consequences = self.topics.with(conversation, |topic| topic.offer(offer));
         if let Some(consequences) = consequences {
+            self.count_offer(at, is_local, &consequences);
             self.follow(conversation, consequences);
         }
     }
@@ -96,7 +98,6 @@ impl Hub {
             self.catch_up_again(conversation, &session, position);
         }
         if consequences.needs_repair {
-            self.metrics.topic_gaps.increment(1);
             self.repair(conversation);
         }
     }

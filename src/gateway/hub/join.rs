@@ -43,6 +43,12 @@ impl Hub {
             is_auto
                 .into_iter()
                 .for_each(|is_auto| session.set_auto(is_auto));
+            let count = if since.is_empty() {
+                &self.metrics.resumes_from_cursor
+            } else {
+                &self.metrics.resumes_from_since
+            };
+            count.increment(1);
             let resume = self.clamp(since).await.inspect_err(|_| session.unjoin())?;
             session.resume_from(resume);
             self.arrive(session).await;

@@ -6,6 +6,7 @@ mod catch_up;
 mod heads;
 mod inbox;
 mod join;
+mod measure;
 mod presence;
 mod repair;
 mod signals;
@@ -126,6 +127,7 @@ impl Hub {
     /// A hub without sessions. [`Hub::run`] makes it work; [`Hub::keep_cursors`] must have been called before.
     #[must_use]
     pub fn new(config: HubConfig, ports: HubPorts) -> Arc<Self> {
+        measure::expect_closings(&ports.metrics);
         Arc::new(Self {
             config,
             gateway: ports.gateway,
@@ -199,6 +201,7 @@ impl Hub {
     /// A connection was authenticated. Requests are valid from now on; delivery starts with [`Hub::join`] (D32).
     pub fn open(self: &Arc<Self>, new: NewSession) -> Arc<Session> {
         new.encoding.of(&self.metrics.sessions).increment(1.0);
+        new.encoding.of(&self.metrics.sessions_opened).increment(1);
         let deliveries = new.encoding.of(&self.metrics.deliveries_out).clone();
         let session = Session::new(new, Arc::clone(&self.pacer), deliveries);
         self.sessions
@@ -225,16 +228,6 @@ impl Hub {
         if let Some(cursors) = self.cursors.get() {
             cursors.hurry();
         }
-    }
-
-    fn count_end(&self, session: &Session) {
-        session.encoding().of(&self.metrics.sessions).decrement(1.0);
-        let reason = session.reason().unwrap_or(Reason::TransportClosed);
-        self.metrics.session_closed(reason.name());
-        if reason == Reason::SlowConsumer {
-            self.metrics.slow_consumers.increment(1);
-        }
-        tracing::debug!(session = %session.id(), reason = reason.name(), "session ended");
     }
 
     /// Everything written to this session before the mark was received: moves its cursors (D28).
@@ -364,10 +357,10 @@ impl Hub {
             // While hints do not arrive, the log is asked instead (P5).
             if compared.elapsed() >= COMPARE_EVERY || self.bus.health().is_err() {
                 compared = Instant::now();
+                self.metrics.resync("periodic");
                 self.compare_wanted.notify_one();
             }
             self.heads.sweep();
-            self.metrics.topics.set(self.topics.in_use().len() as f64);
             self.topics.sweep(|unused| self.bus.unsubscribe(unused));
             self.users.sweep(|unused| self.bus.unsubscribe(unused));
             self.watchers.sweep(|unused| self.bus.unsubscribe(unused));

@@ -106,9 +106,15 @@ impl Hub {
     }
 
     pub(super) fn publish_presence(&self, user: UserId, online: bool) {
+        let count = if online {
+            &self.metrics.presence_online
+        } else {
+            &self.metrics.presence_offline
+        };
+        count.increment(1);
         let at = self.clock.now();
         let payload = envelope::encode_presence(PresenceChange { user, online, at });
-        self.bus.publish(Channel::Watch(user), 0, payload);
+        self.publish(Channel::Watch(user), 0, payload);
     }
 
     /// Shows a session whether users are online, from now on; answers with how it is now.

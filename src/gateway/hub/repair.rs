@@ -31,6 +31,7 @@ const JITTER: Duration = Duration::from_millis(300);
 impl Hub {
     /// Fills a topic's gap. The topic has noted that somebody does.
     pub(super) fn repair(self: &Arc<Self>, conversation: ConversationId) {
+        self.metrics.gaps_found.increment(1);
         let hub = Arc::clone(self);
         self.tracker.spawn(async move {
             tokio::time::sleep(PATIENCE).await;
@@ -82,6 +83,7 @@ impl Hub {
                     .for_each(|consequences| self.follow(conversation, consequences));
             }
         }
+        self.metrics.gaps_repaired.increment(1);
     }
 
     /// A topic that cannot be repaired must not starve its sessions in silence.
@@ -106,7 +108,7 @@ impl Hub {
     /// before that begins are settled by it too.
     pub(super) fn resync(&self, doubt: &'static str) {
         tracing::info!(doubt, "resync");
-        self.metrics.gap(doubt);
+        self.metrics.resync(doubt);
         self.resync_wanted.notify_one();
         self.presence_wanted.notify_one();
     }
@@ -128,7 +130,7 @@ impl Hub {
         tokio::time::sleep(self.entropy.jitter(JITTER)).await;
         self.compare_heads().await;
         self.find_memberships().await;
-        self.metrics.resynced("done", begun.elapsed());
+        self.metrics.resync_seconds.record(begun.elapsed());
     }
 
     /// Finds topics behind the log.

@@ -31,9 +31,9 @@ impl Hub {
                         self.metrics.leases_lost.increment(1);
                         // How long this gateway stood still is not known.
                         self.announce_again(Instant::now());
-                        self.resync("lease lost");
+                        self.resync("lease_lost");
                     }
-                    PresenceSignal::GatewayGone => self.resync("gateway gone"),
+                    PresenceSignal::GatewayGone => self.resync("gateway_gone"),
                 }
             }
             self.announce_offline(&offline).await;
@@ -43,7 +43,7 @@ impl Hub {
     /// MongoDB has a new primary: once it takes majority writes, everything is compared with its log (D16).
     pub async fn primary_changed(self: &Arc<Self>) {
         if self.until_read(|| self.store.ping()).await.is_some() {
-            self.resync("primary changed");
+            self.resync("primary_changed");
         }
     }
 }

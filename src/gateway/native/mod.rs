@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::heartbeat::Wheel;
 use super::requests::{Requests, error_json};
@@ -82,7 +83,10 @@ async fn upgrade(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    let begun = Instant::now();
+    let refused = &shared.requests.hub().metrics().refused;
     if shared.requests.hub().is_draining() {
+        refused.draining.increment(1);
         return busy();
     }
     let token = bearer_token(&headers)
@@ -93,7 +97,10 @@ async fn upgrade(
         .transpose()
     {
         Ok(caller) => caller,
-        Err(error) => return refuse(&error),
+        Err(error) => {
+            refused.unauthorized.increment(1);
+            return refuse(&error);
+        }
     };
     let limit = shared.config.frame_bytes;
     upgrade
@@ -101,7 +108,7 @@ async fn upgrade(
         .write_buffer_size(0)
         .max_message_size(limit)
         .max_frame_size(limit)
-        .on_upgrade(move |socket| Socket::serve(shared, socket, caller))
+        .on_upgrade(move |socket| Socket::serve(shared, socket, caller, begun))
 }
 
 async fn describe() -> impl IntoResponse {

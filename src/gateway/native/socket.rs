@@ -8,11 +8,13 @@ use std::time::Duration;
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use metrics::Counter;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::super::closing::closing;
 use super::super::outbox::{Batch, Outbox, Pings, Reason};
-use super::super::requests::{Answer, Reply, error_json};
+use super::super::requests::{Answer, Reply};
 use super::super::session::{NewSession, Session};
 use super::frames::{self, ENCODING, Head};
 use super::{Known, Shared};
@@ -33,11 +35,18 @@ pub(super) struct Socket {
     session: Option<Arc<Session>>,
     in_flight: Arc<Semaphore>,
     pings: Arc<PingCount>,
+    /// When the handshake came.
+    begun: Instant,
 }
 
 impl Socket {
     /// Serves a connection until it ends.
-    pub(super) async fn serve(shared: Arc<Shared>, socket: WebSocket, caller: Known) {
+    pub(super) async fn serve(
+        shared: Arc<Shared>,
+        socket: WebSocket,
+        caller: Known,
+        begun: Instant,
+    ) {
         let config = shared.config;
         let outbox = Outbox::new(config.outbox_bytes);
         let hello_within = caller.is_none().then_some(config.hello_within);
@@ -49,7 +58,9 @@ impl Socket {
         );
         let (sink, stream) = socket.split();
         let pings = Arc::new(PingCount::default());
-        let writer = tokio::spawn(write(outbox.clone(), sink, Arc::clone(&pings)));
+        let bytes_out = shared.requests.hub().metrics().bytes_out.websocket.clone();
+        let write = write(outbox.clone(), sink, Arc::clone(&pings), bytes_out);
+        let writer = tokio::spawn(write);
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
         let mut connection = Self {
             shared,
@@ -57,6 +68,7 @@ impl Socket {
             session: None,
             in_flight,
             pings,
+            begun,
         };
         if let Some(caller) = caller {
             connection.open(caller);
@@ -84,7 +96,11 @@ impl Socket {
                 () = signal => continue,
             };
             match message {
-                Some(Ok(Message::Text(text))) => self.request(text.as_str()).await,
+                Some(Ok(Message::Text(text))) => {
+                    let metrics = self.shared.requests.hub().metrics();
+                    metrics.bytes_in.websocket.increment(text.len() as u64);
+                    self.request(text.as_str()).await;
+                }
                 Some(Ok(Message::Pong(payload))) if self.pings.is_last(&payload) => {
                     self.outbox.pong()
                 }
@@ -108,11 +124,16 @@ impl Socket {
     }
 
     async fn request(&mut self, text: &str) {
-        let head = match frames::head(text) {
+        let _unanswered = self.session.as_ref().map(Session::take_request);
+        let head = frames::head(text);
+        if let Err(error) = self.admit().await {
+            let reference = head.ok().and_then(|head| head.reference);
+            return self.refuse(reference.as_deref(), &error);
+        }
+        let head = match head {
             Ok(head) => head,
             Err(error) => return self.refuse(None, &error),
         };
-        let _unanswered = self.session.as_ref().map(Session::take_request);
         let reply = match (head.name.as_str(), self.session.clone()) {
             ("hello", _) => self.hello(text).await,
             (_, None) => Err(ChatError::TokenMissing),
@@ -125,8 +146,20 @@ impl Socket {
         }
         if self.session.is_none() {
             // A connection without a user has one try: its client must not wait for the time limit.
+            let refused = &self.shared.requests.hub().metrics().refused;
+            refused.unauthorized.increment(1);
             self.outbox.close(Reason::Unauthorized);
         }
+    }
+
+    async fn admit(&self) -> Result<(), ChatError> {
+        let Some(session) = &self.session else {
+            return Ok(());
+        };
+        self.outbox.set_busy(true);
+        let admitted = self.shared.requests.admit(session).await;
+        self.outbox.set_busy(false);
+        admitted
     }
 
     async fn take(
@@ -186,6 +219,8 @@ impl Socket {
             outbox: self.outbox.clone(),
             is_auto: false,
         });
+        let handshake = &self.shared.requests.hub().metrics().handshake_seconds;
+        handshake.websocket.record(self.begun.elapsed());
         self.outbox.settle();
         self.session = Some(Arc::clone(&session));
         session
@@ -230,9 +265,11 @@ impl Socket {
 
     fn refuse(&self, reference: Option<&str>, error: &ChatError) {
         // Whoever has gone needs no answer.
-        let _ = self
-            .outbox
-            .push(frames::answer("error", reference, &error_json(error)));
+        let _ = self.outbox.push(frames::answer(
+            "error",
+            reference,
+            &self.shared.requests.refuse(error),
+        ));
     }
 }
 
@@ -245,8 +282,14 @@ fn answer(outbox: &Outbox, head: &Head, answer: &Answer) {
 }
 
 /// Writes until the end of the session, then says why it ended, where the transport still carries it (D20).
-async fn write(outbox: Outbox, mut sink: SplitSink<WebSocket, Message>, pings: Arc<PingCount>) {
+async fn write(
+    outbox: Outbox,
+    mut sink: SplitSink<WebSocket, Message>,
+    pings: Arc<PingCount>,
+    bytes_out: Counter,
+) {
     while let Some(batch) = outbox.take(WRITE, Pings::ForProof).await {
+        bytes_out.increment(batch.bytes());
         let written = tokio::select! {
             written = write_batch(&mut sink, batch, &pings) => written,
             () = cut(&outbox) => break,

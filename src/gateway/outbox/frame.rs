@@ -21,11 +21,14 @@ impl Frame {
     /// What the frame counts towards the outbox's limit, in bytes.
     #[must_use]
     pub fn cost(&self) -> usize {
-        FRAME_OVERHEAD
-            + match self {
-                Self::Text(text) => text.as_str().len(),
-                Self::Binary(bytes) => bytes.len(),
-            }
+        FRAME_OVERHEAD + self.len()
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.as_str().len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
     }
 }
 
@@ -42,6 +45,14 @@ pub struct Batch {
     pub frames: VecDeque<Frame>,
     /// A ping follows the frames; its pong goes to `Outbox::pong`.
     pub ping: bool,
+}
+
+impl Batch {
+    /// The bytes of its frames, for counting.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.frames.iter().map(|frame| frame.len() as u64).sum()
+    }
 }
 
 /// How pings may be used to prove receipt on the transport that takes a batch.

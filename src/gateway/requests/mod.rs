@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -15,6 +16,7 @@ use super::hub::{Backlog, Hub, Since};
 use super::session::{Expectation, Session};
 use crate::chat::{Chat, ChatError, Sending};
 use crate::domain::{ConversationId, Refusal, RoomId, Seq, UserId};
+use crate::metrics::Metrics;
 
 use answer::{Changed, JoinedJson, Ok, PresenceList, Stored};
 pub use answer::{error_json, ok_json};
@@ -22,6 +24,9 @@ use params::{
     Authenticate, Delete, Edit, JoinOptions, Position, React, SendDirect, SendRoom, Typing, id,
     read,
 };
+
+/// How long a session is not read after a request beyond its rate.
+const BRAKE: Duration = Duration::from_millis(10);
 
 /// The JSON text of an answer: `{"ok": true, …}`, or `{"error": {…}}`.
 pub type Answer = Vec<u8>;
@@ -83,6 +88,21 @@ impl Requests {
         &self.hub
     }
 
+    /// Whether a session may ask now. One that asks too fast is slowed down besides: refusing costs time too, and others
+    /// need it.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub async fn admit(&self, session: &Session) -> Result<(), ChatError> {
+        let admitted = session
+            .admit(self.chat.limits().rates.session)
+            .and_then(|()| self.chat.admit(session.user()));
+        if admitted.is_err() {
+            tokio::time::sleep(BRAKE).await;
+        }
+        admitted
+    }
+
     /// Takes up a request; `None` when there is none of this name. Returns when the session's next request may be taken
     /// up: a send has its place behind the earlier ones then.
     pub async fn take(&self, session: &Arc<Session>, name: &str, payload: &str) -> Option<Reply> {
@@ -100,14 +120,11 @@ impl Requests {
             "authenticate" => self.authenticate(session, payload),
             _ => return None,
         };
-        let metrics = self.hub.metrics();
         if matches!(reply, Result::Ok(Reply::Sent(_))) {
-            session.encoding().of(&metrics.messages_in).increment(1);
+            let taken = &self.hub.metrics().messages_in;
+            session.encoding().of(taken).increment(1);
         }
-        Some(reply.unwrap_or_else(|error| {
-            metrics.request_failed(error.code());
-            Reply::Now(error_json(&error))
-        }))
+        Some(reply.unwrap_or_else(|error| Reply::Now(self.refuse(&error))))
     }
 
     /// Prepares delivery, which [`Hub::deliver`] starts once the answer is written. `user` is the id a client claims, if it does; `options` the second argument of `join`.
@@ -129,8 +146,14 @@ impl Requests {
                 let answer = JoinedJson::new(session.user(), &joined.rooms);
                 Reply::Joined(ok_json(&answer), joined.backlog)
             }
-            Err(error) => Reply::Now(error_json(&error)),
+            Err(error) => Reply::Now(self.refuse(&error)),
         }
+    }
+
+    /// The JSON text of a refusal, which is counted.
+    #[must_use]
+    pub fn refuse(&self, error: &ChatError) -> Answer {
+        refusal(self.hub.metrics(), error)
     }
 
     /// Whether the session's user belongs to a room; delivery is by membership, so there is nothing else to do.
@@ -141,7 +164,7 @@ impl Requests {
         };
         match checked.await {
             Result::Ok(()) => ok_json(&Ok::default()),
-            Err(error) => error_json(&error),
+            Err(error) => self.refuse(&error),
         }
     }
 
@@ -185,7 +208,7 @@ impl Requests {
     ) -> Result<Reply, ChatError> {
         let (conversation, seq) = read::<Position>(payload)?.parse()?;
         let (hub, session) = (Arc::clone(&self.hub), Arc::clone(session));
-        Ok(later(async move {
+        Ok(self.later(async move {
             hub.acknowledge(&session, conversation, seq, is_read)
                 .await?;
             Ok(ok_json(&Ok::default()))
@@ -204,7 +227,7 @@ impl Requests {
         let params: Edit = read(payload)?;
         let (conversation, seq) = params.at.parse()?;
         let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
-        Ok(later(async move {
+        Ok(self.later(async move {
             let event = chat
                 .edit_message(user, conversation, seq, &params.content, Some(origin))
                 .await?;
@@ -216,7 +239,7 @@ impl Requests {
         let params: Delete = read(payload)?;
         let (conversation, seq) = params.at.parse()?;
         let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
-        Ok(later(async move {
+        Ok(self.later(async move {
             let event = chat
                 .delete_message(user, conversation, seq, Some(origin))
                 .await?;
@@ -228,7 +251,7 @@ impl Requests {
         let params: React = read(payload)?;
         let (conversation, seq) = params.at.parse()?;
         let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
-        Ok(later(async move {
+        Ok(self.later(async move {
             let reaction = (params.emoji.as_str(), params.added);
             let event = chat
                 .react(user, conversation, seq, reaction, Some(origin))
@@ -275,20 +298,27 @@ impl Requests {
         }
     }
 
+    fn later(
+        &self,
+        work: impl Future<Output = Result<Answer, ChatError>> + Send + 'static,
+    ) -> Reply {
+        let metrics = self.hub.metrics().clone();
+        Reply::Later(Box::pin(async move {
+            work.await.unwrap_or_else(|error| refusal(&metrics, &error))
+        }))
+    }
+
     fn answer_send(&self, sending: Sending, expectation: Option<Expectation>) -> Reply {
         let metrics = self.hub.metrics().clone();
         let begun = Instant::now();
         Reply::Sent(Box::pin(async move {
             let (answer, place) = match sending.stored().await {
                 Result::Ok(event) => {
-                    metrics.send_seconds.record(begun.elapsed());
+                    metrics.ack_seconds.record(begun.elapsed());
                     let place = (event.conversation, event.seq);
                     (ok_json(&Stored::new(&event)), Some(place))
                 }
-                Err(error) => {
-                    metrics.request_failed(error.code());
-                    (error_json(&error), None)
-                }
+                Err(error) => (refusal(&metrics, &error), None),
             };
             Sent {
                 answer,
@@ -313,10 +343,9 @@ impl Requests {
     }
 }
 
-fn later(work: impl Future<Output = Result<Answer, ChatError>> + Send + 'static) -> Reply {
-    Reply::Later(Box::pin(async move {
-        work.await.unwrap_or_else(|error| error_json(&error))
-    }))
+fn refusal(metrics: &Metrics, error: &ChatError) -> Answer {
+    metrics.request_failed(error.code());
+    error_json(error)
 }
 
 fn resume_points(since: HashMap<String, u64>) -> Result<Since, ChatError> {

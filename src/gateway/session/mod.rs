@@ -19,6 +19,7 @@ use super::offer::{Encoded, Encoding, Offer};
 use super::outbox::{Frame, Mark, Outbox, Reason};
 use super::pacer::Pacer;
 use super::receipts::Receipts;
+use crate::chat::{ChatError, Meter, Rate};
 use crate::domain::{ConversationId, EventId, Seq, SessionId, Timestamp, UserId};
 
 pub use guards::{Expectation, Unanswered};
@@ -57,6 +58,7 @@ struct State {
     receipts: Receipts<Mark>,
     last_mark: Option<Instant>,
     watching: HashSet<UserId>,
+    meter: Meter,
 }
 
 /// Where a session stands in a conversation.
@@ -177,6 +179,11 @@ impl Session {
         self.outbox.has_room()
     }
 
+    /// Bytes that wait to be written.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.outbox.queued_bytes()
+    }
+
     /// Waits until it can, or has closed.
     pub async fn room(&self) {
         // Closed: there is nothing to wait for.
@@ -225,6 +232,14 @@ impl Session {
     pub(super) fn own_committed(&self, conversation: ConversationId, seq: Seq, id: EventId) {
         let mut state = self.state.lock();
         state.receipts.own_committed(conversation, seq, Some(id));
+    }
+
+    /// Whether it may ask now, at this rate.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn admit(&self, rate: Rate) -> Result<(), ChatError> {
+        self.state.lock().meter.take(rate, Instant::now())
     }
 
     /// Counts a request until the value is dropped: when its answer has been written.

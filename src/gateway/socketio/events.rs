@@ -16,7 +16,7 @@ use crate::chat::ChatError;
 use crate::domain::{Entropy, SessionId};
 use crate::gateway::offer::Encoding;
 use crate::gateway::outbox::{Frame, Mark, Reason};
-use crate::gateway::requests::{Answer, Reply, Requests, error_json};
+use crate::gateway::requests::{Answer, Reply, Requests};
 use crate::gateway::session::{NewSession, Session};
 
 /// How many requests of one client may wait for their answers; the next is not read until one is answered.
@@ -54,12 +54,15 @@ impl Application for ChatApplication {
         request: &HandshakeRequest,
         socket: Socket,
     ) -> Result<Box<dyn Connection>, ConnectRefused> {
-        let token = token(auth.as_ref(), request).map_err(|error| refusal(&error))?;
-        let caller = self
-            .requests
-            .chat()
-            .authenticate(&token)
-            .map_err(|error| refusal(&error))?;
+        let metrics = self.requests.hub().metrics();
+        let token = token(auth.as_ref(), request);
+        let caller = token.and_then(|token| self.requests.chat().authenticate(&token));
+        let caller = caller.map_err(|error| {
+            metrics.refused.unauthorized.increment(1);
+            refusal(&error)
+        })?;
+        let handshake = &metrics.handshake_seconds.socketio;
+        handshake.record(request.at.elapsed());
         let session = self.requests.hub().open(NewSession {
             id: SessionId::generate(&self.entropy),
             user: caller.user,
@@ -112,6 +115,11 @@ struct ChatConnection {
 impl Connection for ChatConnection {
     async fn event(&mut self, event: Event<'_>) {
         let _unanswered = self.session.take_request();
+        if let Err(error) = self.requests.admit(&self.session).await {
+            return self
+                .reply(event.ack, Reply::Now(self.requests.refuse(&error)))
+                .await;
+        }
         let first = event.args.first().map_or("null", |arg| arg.get());
         let second = event.args.get(1).map(|arg| arg.get());
         let reply = match event.name.as_ref() {
@@ -123,7 +131,7 @@ impl Connection for ChatConnection {
                 .await
                 .ok_or(ChatError::UnknownEvent),
         };
-        let reply = reply.unwrap_or_else(|error| Reply::Now(error_json(&error)));
+        let reply = reply.unwrap_or_else(|error| Reply::Now(self.requests.refuse(&error)));
         self.reply(event.ack, reply).await;
     }
 

@@ -50,6 +50,10 @@ pub(super) struct Consequences {
     pub(super) is_closed: bool,
     /// These sessions could not take a repair at once: they catch up from this position (D18).
     pub(super) detached: Vec<(Arc<Session>, Seq)>,
+    /// It was offered before.
+    pub(super) is_duplicate: bool,
+    /// How many sessions it was given to, with what it freed from behind a gap.
+    pub(super) delivered: usize,
     /// The conversation is over for these sessions: their user was removed.
     pub(super) ended: Vec<(Arc<Session>, Seq)>,
 }
@@ -84,6 +88,7 @@ impl Topic {
             return consequences;
         }
         if offer.seq <= self.position {
+            consequences.is_duplicate = true;
             return consequences;
         }
         self.hold(offer);
@@ -121,6 +126,7 @@ impl Topic {
                 return false;
             }
             session.give(offer);
+            consequences.delivered += 1;
             let ends = offer.effect.ends_for(session.user());
             if ends {
                 consequences.ended.push((Arc::clone(session), offer.seq));

@@ -62,6 +62,7 @@ fn offer_with(seq: u64, effect: Effect) -> Arc<Offer> {
     let encoded = Encoded::new("receive_group_message", Bytes::from(seq.to_string()));
     Arc::new(Offer {
         conversation: ROOM,
+        at: None,
         seq: Seq::new(seq),
         effect,
         id: None,

@@ -146,6 +146,7 @@ impl RedisPresence {
             if !self.any_live(asking, rest.iter()).await? {
                 let announced = self.sender.send(PresenceSignal::Offline(user)).await;
                 announced.map_err(|_| PresenceError("nobody reads the signals".to_owned()))?;
+                self.link.metrics().ghosts_reaped.increment(1);
             }
         }
         asking.remove(&self.index_key(dead), name).await

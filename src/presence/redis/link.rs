@@ -10,10 +10,12 @@ use fred::types::{ClusterHash, CustomCommand, Expiration, FromValue, InfoKind, V
 use futures_util::future::try_join_all;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::super::PresenceError;
 use super::entries::{Entries, Entry};
 use crate::domain::Entropy;
+use crate::metrics::Metrics;
 use crate::redis::{Backoff, Connection, Purpose, RedisConfig};
 
 /// The connection of the moment.
@@ -30,6 +32,7 @@ pub(super) struct Link {
 #[derive(Debug, Clone)]
 pub(super) struct Asking {
     client: Client,
+    metrics: Metrics,
     trouble: watch::Sender<u64>,
     /// Which connection it is, counted from 1.
     pub(super) number: u64,
@@ -54,6 +57,11 @@ impl Link {
     pub(super) fn ask(&self) -> Result<Asking, PresenceError> {
         let current = self.current.lock().clone();
         current.ok_or_else(|| PresenceError("Redis is not connected".to_owned()))
+    }
+
+    /// Where it is counted.
+    pub(super) const fn metrics(&self) -> &Metrics {
+        self.config.metrics()
     }
 
     /// Waits for the next new connection.
@@ -88,9 +96,11 @@ impl Link {
         let mut trouble = self.trouble.subscribe();
         *self.current.lock() = Some(Asking {
             client: connection.client().clone(),
+            metrics: self.config.metrics().clone(),
             trouble: self.trouble.clone(),
             number,
         });
+        self.config.metrics().presence.up.set(1.0);
         self.opened.notify_one();
         tokio::select! {
             error = connection.ended() => tracing::warn!(%error, "presence lost Redis"),
@@ -98,6 +108,7 @@ impl Link {
                 tracing::warn!("presence gives up a connection that does not answer");
             }
         }
+        self.config.metrics().presence.up.set(0.0);
         *self.current.lock() = None;
     }
 }
@@ -114,6 +125,7 @@ impl Drop for Closing<'_> {
 impl Asking {
     /// fred's error as ours. A connection that does not answer in time is replaced.
     fn failed(&self, error: &Error) -> PresenceError {
+        self.metrics.presence.errors.increment(1);
         if *error.kind() == ErrorKind::Timeout {
             self.trouble.send_if_modified(|troubled| {
                 let newer = *troubled < self.number;
@@ -128,7 +140,10 @@ impl Asking {
         &self,
         asked: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, PresenceError> {
-        asked.await.map_err(|error| self.failed(&error))
+        let begun = Instant::now();
+        let answered = asked.await;
+        self.metrics.presence.seconds.record(begun.elapsed());
+        answered.map_err(|error| self.failed(&error))
     }
 
     /// Runs a script with one key. The whole text is sent: it is short, and a cache of scripts may be emptied. A custom

@@ -190,7 +190,7 @@ impl Shared {
             waiting.settle(Err(CommitError::ClientMessageIdReused));
             return;
         }
-        self.metrics.retries_recognised.increment(1);
+        self.metrics.duplicate_sends.increment(1);
         // Announced like a new one, or the first attempt's late commit is never shown to anyone (D3).
         let event = Arc::new(event);
         self.announce.committed(&event, waiting.claim_origin());

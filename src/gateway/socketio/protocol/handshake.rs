@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use axum::extract::{ConnectInfo, Query};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use tokio::time::Instant;
 
 /// The longest header value kept, in bytes; longer ones are left out.
 const MAX_VALUE_BYTES: usize = 4 * 1024;
@@ -22,6 +23,8 @@ pub struct HandshakeRequest {
     query: Pairs,
     /// The peer's address, if the server was started with connection info.
     pub remote: Option<SocketAddr>,
+    /// When it came.
+    pub at: Instant,
 }
 
 impl HandshakeRequest {
@@ -31,6 +34,7 @@ impl HandshakeRequest {
             headers: copy_headers(&parts.headers),
             query: copy_query(parts),
             remote: remote.map(|info| info.0),
+            at: Instant::now(),
         }
     }
 

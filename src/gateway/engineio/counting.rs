@@ -1,0 +1,39 @@
+//! Which transport each session is counted under: exactly one as long as it lives, also when it ends in the middle of an
+//! upgrade. Decides nothing.
+
+use metrics::Gauge;
+
+use super::session::{Session, Stage};
+
+impl Session {
+    /// It lives from now on.
+    pub(super) fn count(&self) {
+        let mut link = self.link.lock();
+        link.is_counted = true;
+        self.transport(link.stage).increment(1.0);
+    }
+
+    /// It has ended.
+    pub(super) fn count_no_more(&self) {
+        let mut link = self.link.lock();
+        if std::mem::take(&mut link.is_counted) {
+            self.transport(link.stage).decrement(1.0);
+        }
+    }
+
+    /// It goes over to its WebSocket.
+    pub(super) fn count_switch(&self, is_counted: bool) {
+        if is_counted {
+            self.transport(Stage::Polling).decrement(1.0);
+            self.transport(Stage::WebSocket).increment(1.0);
+        }
+    }
+
+    fn transport(&self, stage: Stage) -> &Gauge {
+        let transports = &self.config.metrics.transports;
+        match stage {
+            Stage::WebSocket => &transports.websocket,
+            _ => &transports.polling,
+        }
+    }
+}
