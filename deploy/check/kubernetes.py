@@ -56,8 +56,9 @@ def main(target):
 
 
 def renderings():
-    """Every overlay, the load test, and every component over the bare base."""
-    yield "load-test", render(ROOT / "k8s/load-test")
+    """Every overlay, the jobs that are applied by hand, and every component over the bare base."""
+    for job in ("load-test", "restore"):
+        yield job, render(ROOT / "k8s" / job)
     for overlay in sorted((ROOT / "k8s/overlays").iterdir()):
         yield f"overlay-{overlay.name}", render(overlay)
     with tempfile.TemporaryDirectory() as scratch:

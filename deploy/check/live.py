@@ -3,24 +3,32 @@
 
     live.py BINARIES    the folder with this tree's hobnob and hobnob-load
 
-Three gateways behind HAProxy, Prometheus with the rules of production. While hobnob-load sends through the proxy, the
-gateways are restarted one after the other, and then one is killed with SIGKILL. Nothing may be lost; the alert for the
-dead gateway must fire for it, no other alert may fire at any time, and it must resolve once the gateway is back.
+Three gateways behind HAProxy, Prometheus with the rules of production. First, clients that poll must stay where they
+are, behind HAProxy and behind nginx. Then, while hobnob-load sends through HAProxy, the gateways are restarted one after
+the other, and one is killed with SIGKILL. Nothing may be lost; the alert for the dead gateway must fire for it, no other
+alert may fire at any time, and it must resolve once the gateway is back.
 """
 
+import contextlib
 import json
 import os
 import pathlib
+import re
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
+import metrics
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLUSTER = ROOT / "deploy/local/cluster.sh"
-SENDING_SECONDS, ROLL_AT, KILL_AT = 85, 3, 32
+USERS = 60
+SENDING_SECONDS, ROLL_AT, KILL_AT = 85, 5, 34
 VICTIM = "gateway2"
 # From SIGKILL: a scrape (5 s), `for` (30 s), an evaluation (5 s), and as much again for a slow machine.
 FIRING_SECONDS = 80
@@ -39,8 +47,13 @@ def main(binaries, scratch):
     try:
         cluster(environment, "up")
         addresses = read_addresses(scratch / "cluster/env")
-        polling(addresses["EDGE_URL"])
+        be_refused(addresses["EDGE_URL"])
+        exposition(addresses["CLUSTER_ADMIN_URLS"].split()[0])
+        polling("HAProxy", addresses["EDGE_URL"])
+        with nginx(scratch, addresses["CLUSTER_URLS"].split()) as url:
+            polling("nginx", url)
         alerts = under_load(binaries, scratch, environment, addresses)
+        boards(addresses["PROMETHEUS_URL"], admin_of(VICTIM, scratch))
         judge(json.loads((scratch / "report.json").read_text()), alerts)
     except BaseException:
         for log in sorted((scratch / "cluster/logs").glob("*.log")):
@@ -59,22 +72,79 @@ def read_addresses(file):
     return {name: value.strip('"') for name, _, value in (line.partition("=") for line in lines)}
 
 
-def polling(url):
+def be_refused(url):
+    """So that there are failed requests to count: nothing else in this run is refused."""
+    try:
+        urllib.request.urlopen(f"{url}/me", timeout=5)
+    except urllib.error.HTTPError as error:
+        if error.code == 401:
+            return
+    sys.exit("live: a request without a token was not refused")
+
+
+def exposition(admin):
+    """What a gateway exposes, as Prometheus' own linter sees it."""
+    with urllib.request.urlopen(f"{admin}/metrics", timeout=5) as answer:
+        text = answer.read()
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    if checked.returncode != 0 or checked.stdout or checked.stderr:
+        sys.exit(f"live: promtool check metrics: {checked.stdout.decode()}{checked.stderr.decode()}")
+    print("live: promtool finds nothing wrong with the metrics")
+
+
+def polling(proxy, url):
+    print(f"live: {proxy}: ", end="", flush=True)
     subprocess.run(["node", ROOT / "deploy/check/polling.mjs", url], check=True)
+
+
+@contextlib.contextmanager
+def nginx(scratch, gateways):
+    """deploy/nginx/nginx.conf in front of these gateways, on a port of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    text = (ROOT / "deploy/nginx/nginx.conf").read_text()
+    for port, gateway in zip((3001, 3002, 3003), gateways, strict=True):
+        text = text.replace(f"127.0.0.1:{port} ", f"{urllib.parse.urlsplit(gateway).netloc} ")
+    text = text.replace("listen [::]:8080;", "").replace("listen 8080;", f"listen {address};")
+    # The open file limit of a user is lower than that of a service.
+    text = text.replace("worker_rlimit_nofile 65536;", f"daemon off; pid {scratch}/nginx.pid; error_log stderr;")
+    text = text.replace("worker_connections 20000;", "worker_connections 2000;")
+    (scratch / "nginx.conf").write_text(text)
+    path = os.environ["PATH"] + ":/usr/sbin"
+    server = subprocess.Popen(["nginx", "-c", scratch / "nginx.conf"], env={**os.environ, "PATH": path})
+    try:
+        until_answered(f"http://{address}/openapi.json", server)
+        yield f"http://{address}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def until_answered(url, server):
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError as error:
+            if server.poll() is not None or time.monotonic() > deadline:
+                sys.exit(f"live: {url}: {error}")
+        time.sleep(0.1)
 
 
 def under_load(binaries, scratch, environment, addresses):
     """Runs the load and the faults, and returns the instances for which each alert ever fired."""
     command = [
         binaries / "hobnob-load", "check", "--gateways", addresses["EDGE_URL"],
-        "--seconds", str(SENDING_SECONDS), "--json", scratch / "report.json",
+        "--users", str(USERS), "--seconds", str(SENDING_SECONDS), "--json", scratch / "report.json",
         "--at", f"{ROLL_AT}={CLUSTER} roll", "--at", f"{KILL_AT}={CLUSTER} kill {VICTIM}",
     ]  # fmt: skip
     victim = admin_of(VICTIM, scratch)
     watch = Watch(addresses["PROMETHEUS_URL"])
-    began = time.monotonic()
     load = subprocess.Popen(command, env=environment, cwd=ROOT)
     try:
+        began = spread(scratch, watch)
         watch.until(lambda: time.monotonic() - began > KILL_AT, KILL_AT + 30, "the time of the kill")
         watch.until(lambda: victim in watch.now.get("HobnobGatewayDown", ()), FIRING_SECONDS, "the alert to fire")
         print(f"live: the alert fired {time.monotonic() - began - KILL_AT:.0f} s after SIGKILL")
@@ -87,6 +157,45 @@ def under_load(binaries, scratch, environment, addresses):
         load.kill()
         load.wait()
     return {"ever": watch.ever, "victim": victim}
+
+
+def spread(scratch, watch):
+    """Waits until all of the load's WebSockets are there, leastconn having spread them; returns the time."""
+    (targets,) = json.loads((scratch / "cluster/prometheus/targets/haproxy.yml").read_text())
+    counts = []
+
+    def arrived():
+        counts[:] = open_connections(f"http://{targets['targets'][0]}/metrics")
+        return sum(counts) >= USERS
+
+    watch.until(arrived, 60, f"{USERS} WebSockets")
+    if len(counts) != 3 or max(counts) - min(counts) > USERS / 10:
+        sys.exit(f"live: HAProxy does not spread WebSockets evenly: {counts}")
+    print(f"live: HAProxy spread {USERS} WebSockets over the gateways as {counts}")
+    return time.monotonic()
+
+
+def open_connections(url):
+    """To each server of the backend that is balanced by leastconn."""
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        text = answer.read().decode()
+    pattern = r'^haproxy_server_current_sessions\{proxy="gateways",server="[^"]*"\} (\d+)'
+    return [int(count) for count in re.findall(pattern, text, re.MULTILINE)]
+
+
+def boards(prometheus, instance):
+    """Every expression of the dashboards has data by now, looking back over the whole run."""
+    empty, count = [], 0
+    for file in sorted((ROOT / "deploy/grafana/dashboards").glob("*.json")):
+        for where, text in metrics.dashboard_expressions(json.loads(file.read_text()), {"$instance": instance}):
+            count += 1
+            query = urllib.parse.urlencode({"query": text})
+            with urllib.request.urlopen(f"{prometheus}/api/v1/query?{query}", timeout=10) as answer:
+                if not json.load(answer)["data"]["result"]:
+                    empty.append(f"{file.name}: {where}: {text}")
+    if empty:
+        sys.exit("live: panels without data:\n" + "\n".join(empty))
+    print(f"live: {count} expressions of the dashboards have data")
 
 
 def admin_of(gateway, scratch):

@@ -7,8 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 PATH="$PWD/.tools/bin:$PWD/.tools/python/bin:$PATH:/usr/sbin:/sbin"
 
 readonly BINARIES=${BINARIES:-target/debug}
-readonly TOOLS=(amtool buildah checkov docker-compose hadolint haproxy kubectl nginx node promtool python shellcheck
-    systemd-analyze yamllint)
+readonly TOOLS=(amtool buildah checkov docker-compose hadolint haproxy kubectl nginx node promtool python redis-server
+    shellcheck systemd-analyze yamllint)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 count=0
@@ -55,6 +55,24 @@ proxies() {
     haproxy -c -dW -f "$scratch/haproxy.cfg"
     sed "s|worker_processes|pid $scratch/nginx.pid; error_log stderr; &|" deploy/nginx/nginx.conf >"$scratch/nginx.conf"
     nginx -t -q -c "$scratch/nginx.conf"
+}
+
+# Sentinel has no way to check a configuration: it is started, without a primary to look after.
+sentinel() {
+    local port pid deadline=$((SECONDS + 20))
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    sed "s|^port .*|port $port|; s|^dir .*|dir $scratch|; s|monitor hobnob redis|monitor hobnob 127.0.0.1|" \
+        deploy/redis/sentinel.conf >"$scratch/sentinel.conf"
+    redis-server "$scratch/sentinel.conf" --sentinel --bind 127.0.0.1 &
+    pid=$!
+    until redis-cli -p "$port" sentinel get-master-addr-by-name hobnob | grep -qx 6379; do
+        kill -0 "$pid" || fail "Sentinel ended"
+        [ "$SECONDS" -lt "$deadline" ] || fail "Sentinel does not know the primary"
+        sleep 0.1
+    done
+    kill "$pid"
+    wait "$pid" || true
+    echo "knows the primary by its name"
 }
 
 unit() {
@@ -105,9 +123,11 @@ check "shell scripts" shell
 check "YAML" yaml
 check "default configuration" default_configuration
 check "HAProxy, nginx" proxies
+check "Sentinel" sentinel
 check "systemd unit" unit
 check "Prometheus, Alertmanager" watching
 check "alerts" alerts
+check "metric names" python deploy/check/metrics.py
 check "compose" python deploy/check/compose.py "$BINARIES/hobnob"
 check "Kubernetes schemas" kubernetes
 check "custom resources" custom_resources

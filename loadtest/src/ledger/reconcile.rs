@@ -97,7 +97,8 @@ impl Closing {
             balance.acknowledged += record.acknowledged.len() as u64;
             balance.refused += record.refused.len() as u64;
             balance.repeated += record.repeated;
-            balance.repeated_as_permitted += record.repeated_as_permitted;
+            balance.repeated_after_reconnect += record.repeated_after_reconnect;
+            balance.repeated_after_retry += record.repeated_after_retry;
             balance.out_of_order += record.out_of_order;
             balance.wrong += record.foreign + record.unreadable;
             balance.reconnects += record.connections.saturating_sub(1);

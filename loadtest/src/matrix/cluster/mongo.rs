@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -16,6 +17,8 @@ use crate::Invalid;
 const MEMBERS: usize = 3;
 /// Short, so that a row of the matrix does not wait for the default's 10 s.
 const ELECTION_MILLIS: i32 = 2000;
+/// A new primary waits for every member's heartbeat, to catch up with it: so long for a frozen one, not the default's 10 s.
+const HEARTBEAT_SECONDS: i32 = 2;
 /// A frozen member does not answer; the others must not wait for it.
 const ANSWER: Duration = Duration::from_secs(1);
 
@@ -125,11 +128,22 @@ impl Mongo {
         (0..MEMBERS).filter(move |other| *other != member)
     }
 
-    /// How many rollbacks a member's log tells of.
-    pub(crate) fn rollbacks(&self, member: usize) -> usize {
+    /// A number that grows with every rollback of a member.
+    pub(crate) async fn rollback_id(&self, member: usize) -> Result<i32, Invalid> {
+        let answer = self.members[member].admin(doc! { "replSetGetRBID": 1 });
+        Ok(answer.await?.get_i32("rbid").unwrap_or_default())
+    }
+
+    /// How many inserts a member's last rollback undid, once its log tells of it; none when it undid none.
+    pub(crate) fn rolled_back_inserts(&self, member: usize) -> Option<i64> {
         let log = self.members[member].directory.path().join("output.log");
-        let log = std::fs::read_to_string(log).unwrap_or_default();
-        log.matches("Rollback summary").count()
+        let log = std::fs::read_to_string(log).ok()?;
+        let summary = log
+            .lines()
+            .rfind(|line| line.contains("Rollback summary"))?;
+        let summary: Value = serde_json::from_str(summary).ok()?;
+        let inserts = &summary["attr"]["rollbackCommandCounts"]["insert"];
+        inserts.as_i64().filter(|count| *count > 0)
     }
 
     async fn initiate(&self) -> Result<(), Invalid> {
@@ -137,8 +151,11 @@ impl Mongo {
             .zip(&self.members)
             .map(|(id, member)| doc! { "_id": id, "host": member.address() })
             .collect();
-        let settings =
-            doc! { "electionTimeoutMillis": ELECTION_MILLIS, "heartbeatIntervalMillis": 500 };
+        let settings = doc! {
+            "electionTimeoutMillis": ELECTION_MILLIS,
+            "heartbeatIntervalMillis": 500,
+            "heartbeatTimeoutSecs": HEARTBEAT_SECONDS,
+        };
         let config = doc! { "_id": "rs0", "members": members, "settings": settings };
         let client = self.members[0].client().await?;
         client
@@ -173,11 +190,11 @@ impl Member {
                 "0.25",
                 "--quiet",
             ])
-            .args([
-                "--setParameter",
-                "diagnosticDataCollectionEnabled=false",
-                "--dbpath",
-            ])
+            .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
+            // Else the primary pushes its oplog into the sockets of frozen secondaries, which find it there when they
+            // wake, and nothing is left to roll back.
+            .args(["--setParameter", "oplogFetcherUsesExhaust=false"])
+            .arg("--dbpath")
             .arg(self.directory.path());
         self.process = Some(Leashed::start(self.directory.path(), &command)?);
         Ok(())
