@@ -150,7 +150,7 @@ impl Accounts {
         let deadline = Instant::now() + PATIENCE;
         for gateway in self.gateways.iter().cycle() {
             match self.call_one(gateway, path, user, body).await {
-                Err(Failed::Away(_) | Failed::Status(500..)) if Instant::now() < deadline => {
+                Err(Failed::Away(_) | Failed::Status(429 | 500..)) if Instant::now() < deadline => {
                     sleep(AGAIN).await;
                 }
                 outcome => return outcome,

@@ -13,7 +13,7 @@ use crate::domain::UserId;
 use crate::wire::Shown;
 
 use super::ApiError;
-use super::extract::{Bearer, Body};
+use super::extract::{Bearer, Body, Stranger};
 
 /// A name and a password.
 #[derive(Deserialize, ToSchema)]
@@ -70,6 +70,7 @@ impl From<Session> for SessionJson {
     responses((status = 201, description = "Registered and logged in", body = SessionJson)))]
 pub(super) async fn register(
     State(chat): State<Arc<Chat>>,
+    _stranger: Stranger,
     Body(body): Body<CredentialsBody>,
 ) -> Result<(StatusCode, Json<SessionJson>), ApiError> {
     let typed = Credentials::new(&body.username, &body.password);
@@ -83,6 +84,7 @@ pub(super) async fn register(
     responses((status = 200, description = "Logged in", body = SessionJson)))]
 pub(super) async fn login(
     State(chat): State<Arc<Chat>>,
+    _stranger: Stranger,
     Body(body): Body<CredentialsBody>,
 ) -> Result<Json<SessionJson>, ApiError> {
     let typed = Credentials::new(&body.username, &body.password);
@@ -95,6 +97,7 @@ pub(super) async fn login(
     responses((status = 200, description = "The new pair", body = SessionJson)))]
 pub(super) async fn refresh(
     State(chat): State<Arc<Chat>>,
+    _stranger: Stranger,
     Body(body): Body<RefreshBody>,
 ) -> Result<Json<SessionJson>, ApiError> {
     Ok(Json(chat.refresh(&body.refresh_token).await?.into()))

@@ -1,6 +1,8 @@
 //! Which status each refusal has: the only file that decides it. What is refused, and under which code, the use cases
 //! say; `docs/errors.md` lists them all, and a test compares.
 
+use std::time::Duration;
+
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -27,6 +29,9 @@ pub enum ApiError {
     /// The body is larger than any valid request.
     #[error("the body is too large")]
     PayloadTooLarge,
+    /// The request took longer than any valid one.
+    #[error("the request took too long")]
+    RequestTimeout,
     /// The body is not announced as JSON.
     #[error("the body must be sent as application/json")]
     UnsupportedMediaType,
@@ -45,6 +50,7 @@ impl ApiError {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::PayloadTooLarge => "payload_too_large",
+            Self::RequestTimeout => "request_timeout",
             Self::UnsupportedMediaType => "unsupported_media_type",
         }
     }
@@ -57,7 +63,15 @@ impl ApiError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Chat(error) => error.retry_after(),
+            _ => None,
         }
     }
 
@@ -83,6 +97,7 @@ const fn chat_status(error: &ChatError) -> StatusCode {
         ChatError::UserNotFound => StatusCode::NOT_FOUND,
         ChatError::UsernameTaken | ChatError::ClientMessageIdReused => StatusCode::CONFLICT,
         ChatError::Refused(refusal) => refusal_status(*refusal),
+        ChatError::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
         ChatError::Busy | ChatError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ChatError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -104,13 +119,18 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
         let message = self.to_string();
-        let body = encode(&ErrorJson::new(self.code(), &message));
+        let wait = self.retry_after();
+        let body = encode(&ErrorJson::new(self.code(), &message).after(wait));
         let json = HeaderValue::from_static("application/json");
         let mut response = (status, [(CONTENT_TYPE, json)], body).into_response();
         response.extensions_mut().insert(Refused(self.code()));
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, challenge(&self));
+        }
+        if let Some(wait) = wait {
+            // Whole seconds (RFC 9110, 10.2.3), rounded up.
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));

@@ -1,11 +1,12 @@
 //! What handlers take from a request: the caller, the ids of the path, the query, the body. Knows how each can be
 //! wrong, and turns every way into the documented error.
 
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -26,7 +27,25 @@ impl FromRequestParts<Arc<Chat>> for Bearer {
 
     async fn from_request_parts(parts: &mut Parts, chat: &Arc<Chat>) -> Result<Self, ApiError> {
         let token = bearer_token(&parts.headers).ok_or(ChatError::TokenMissing)?;
-        Ok(Self(chat.authenticate(token)?.user))
+        let user = chat.authenticate(token)?.user;
+        chat.admit(user)?;
+        Ok(Self(user))
+    }
+}
+
+/// Whoever is not known yet, and may try to become it: counted by address.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stranger;
+
+impl FromRequestParts<Arc<Chat>> for Stranger {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, chat: &Arc<Chat>) -> Result<Self, ApiError> {
+        // Without a socket, as in tests, there is no address.
+        if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+            chat.admit_sign_in(peer.ip())?;
+        }
+        Ok(Self)
     }
 }
 

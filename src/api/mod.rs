@@ -49,6 +49,8 @@ const WORST_ESCAPE: usize = 6;
 pub struct ApiConfig {
     /// Origins whose pages may call it from a browser; none by default.
     pub allowed_origins: Vec<HeaderValue>,
+    /// How long a request may take, its body included.
+    pub request_within: Duration,
     /// Where requests are counted.
     pub metrics: Metrics,
 }
@@ -57,6 +59,7 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             allowed_origins: Vec::new(),
+            request_within: Duration::from_secs(75),
             metrics: Metrics::none(),
         }
     }
@@ -77,6 +80,10 @@ pub fn router(chat: Arc<Chat>, config: ApiConfig) -> Router {
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(CatchPanicLayer::custom(after_panic))
+        .layer(middleware::from_fn_with_state(
+            config.request_within,
+            request::end_in_time,
+        ))
         .layer(header(CACHE_CONTROL, "no-store"))
         .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(X_FRAME_OPTIONS, "DENY"))

@@ -2,14 +2,16 @@
 //! nothing of routes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
-use axum::response::Response;
-use tokio::time::Instant;
+use axum::response::{IntoResponse, Response};
+use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
+use super::ApiError;
 use super::error::Refused;
 use crate::domain::Entropy;
 use crate::metrics::Metrics;
@@ -57,6 +59,16 @@ pub(super) async fn identify(
     answer(&ids.metrics, id, request, next)
         .instrument(span)
         .await
+}
+
+/// Ends a request that takes longer than any valid one: a body that trickles in holds its place no longer.
+pub(super) async fn end_in_time(
+    State(within): State<Duration>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let answer = timeout(within, next.run(request)).await;
+    answer.unwrap_or_else(|_| ApiError::RequestTimeout.into_response())
 }
 
 async fn answer(metrics: &Metrics, id: HeaderValue, request: Request, next: Next) -> Response {

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Clients, Health, Readiness};
 use crate::auth::{Auth, AuthConfig, Secret};
-use crate::chat::{Announce, Chat, Cursors, Limits, Ports};
+use crate::chat::{Announce, Chat, Cursors, Limits, Ports, Rate, Rates};
 use crate::config::{Config, StartError};
 use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
 use crate::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts};
@@ -148,6 +148,11 @@ impl App {
             Limits {
                 content_bytes: config.limits.content_bytes,
                 room_members: config.limits.room_members,
+                rates: Rates {
+                    session: Rate::per_second(config.limits.session_rate),
+                    user: Rate::per_second(config.limits.user_rate),
+                    sign_in: Rate::per_second(config.limits.sign_in_rate),
+                },
                 ..Limits::default()
             },
         ));

@@ -1,7 +1,6 @@
 //! Everything clients can reach, on one port: REST, both socket protocols, the web client.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderValue;
@@ -19,9 +18,6 @@ use crate::gateway::socketio::ChatApplication;
 use crate::gateway::socketio::protocol::{SocketIo, SocketIoConfig};
 use crate::metrics::Metrics;
 use crate::web;
-
-/// For a client's first word, when its handshake carried no token.
-const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
 /// Everything clients can reach.
 pub(super) fn routes(
@@ -48,7 +44,7 @@ pub(super) fn routes(
         outbox_bytes: sessions.outbox_bytes,
         ping_interval: sessions.ping_interval,
         ping_timeout: sessions.ping_timeout,
-        hello_within: HELLO_WITHIN,
+        hello_within: sessions.hello_timeout,
     };
     let metrics = requests.hub().metrics();
     let wheel = Wheel::new(metrics.ping_seconds.clone());
@@ -65,6 +61,7 @@ pub(super) fn routes(
         chat,
         ApiConfig {
             allowed_origins,
+            request_within: config.server.client_timeout,
             metrics: metrics.clone(),
         },
     )
@@ -104,6 +101,7 @@ fn socketio_config(
             close_code: |reason| closing(reason).code,
             ..EngineConfig::default()
         },
+        connect_timeout: sessions.hello_timeout,
         ..SocketIoConfig::default()
     }
 }

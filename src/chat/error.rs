@@ -1,6 +1,8 @@
 //! What can go wrong in a use case, with the stable code of each. The edges map codes to their statuses; nothing else
 //! decides what a client is told.
 
+use std::time::Duration;
+
 use crate::domain::{InvalidId, InvalidText, Refusal};
 use crate::store::StoreError;
 
@@ -68,6 +70,12 @@ pub enum ChatError {
     /// A socket event or frame that does not exist.
     #[error("there is no such event")]
     UnknownEvent,
+    /// The client asks faster than it may.
+    #[error("too many requests, try again in {} ms", .retry_after.as_millis())]
+    RateLimited {
+        /// When the next one will be granted.
+        retry_after: Duration,
+    },
     /// This gateway has more to do than it takes on; try again, or elsewhere.
     #[error("the server is busy, try again")]
     Busy,
@@ -99,6 +107,7 @@ impl ChatError {
             Self::ClientMessageIdReused => "client_message_id_reused",
             Self::LimitExceeded { .. } => "limit_exceeded",
             Self::UnknownEvent => "unknown_event",
+            Self::RateLimited { .. } => "rate_limited",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
@@ -108,7 +117,19 @@ impl ChatError {
     /// Whether the same request may succeed later.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Busy | Self::Unavailable)
+        matches!(
+            self,
+            Self::RateLimited { .. } | Self::Busy | Self::Unavailable
+        )
+    }
+
+    /// How long to wait before asking again, where that is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } => Some(*retry_after),
+            _ => None,
+        }
     }
 
     /// A text field that broke its rule.

@@ -1,5 +1,6 @@
 //! The limits of requests. Knows numbers only; each use case says what happens beyond its own.
 
+use super::Rates;
 use crate::domain::Content;
 
 /// How much is too much.
@@ -15,6 +16,8 @@ pub struct Limits {
     pub page_most: usize,
     /// The most users in one question for presence.
     pub presence_ids: usize,
+    /// How fast clients may ask.
+    pub rates: Rates,
 }
 
 impl Limits {
@@ -35,6 +38,7 @@ impl Default for Limits {
             page_default: 50,
             page_most: 200,
             presence_ids: 100,
+            rates: Rates::default(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod known;
 mod limits;
 mod messages;
 mod people;
+mod rates;
 mod rooms;
 
 pub use accounts::{Credentials, Session};
@@ -24,8 +25,10 @@ pub use history::{HistoryPage, Range};
 pub use limits::Limits;
 pub use messages::{Draft, Sending};
 pub use people::{PresenceOf, Profile};
+pub use rates::{Meter, Rate, Rates};
 pub use rooms::{NewRoomRequest, RoomView};
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -38,6 +41,7 @@ use crate::presence::Presence;
 use crate::store::committer::Committer;
 use crate::store::{Changed, Store};
 use known::KnownConversations;
+use rates::Metered;
 
 /// What the use cases need of the world.
 pub struct Ports {
@@ -70,6 +74,7 @@ pub struct Chat {
     /// The setting content_limit, which may change.
     content_bytes: AtomicUsize,
     known_direct: KnownConversations,
+    metered: Metered,
 }
 
 impl Chat {
@@ -85,6 +90,7 @@ impl Chat {
             clock: ports.clock,
             entropy: ports.entropy,
             content_bytes: AtomicUsize::new(limits.content_bytes),
+            metered: Metered::new(limits.rates),
             limits,
             known_direct: KnownConversations::new(),
         }
@@ -106,6 +112,22 @@ impl Chat {
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Counts a request of a user.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn admit(&self, user: UserId) -> Result<(), ChatError> {
+        self.metered.user(user)
+    }
+
+    /// Counts an attempt to register, log in or refresh from an address.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn admit_sign_in(&self, address: IpAddr) -> Result<(), ChatError> {
+        self.metered.address(address)
     }
 
     /// Whether a user belongs to a conversation now.

@@ -22,6 +22,8 @@ pub struct Server {
     pub connection_limit: usize,
     /// Origins allowed to call the API from a browser; empty for none but our own page.
     pub cors_origins: Vec<String>,
+    /// For the head of a request, for an idle connection, for a REST request.
+    pub client_timeout: Duration,
     /// How long a drain may take.
     pub drain_grace: Duration,
 }
@@ -70,6 +72,12 @@ pub struct Limits {
     pub room_members: usize,
     /// The most users one session may watch.
     pub watched_users: usize,
+    /// The most requests a second of one session; 0 for no limit.
+    pub session_rate: u32,
+    /// Of one user on this gateway; likewise.
+    pub user_rate: u32,
+    /// Of strangers from one address; likewise.
+    pub sign_in_rate: u32,
 }
 
 /// Client connections.
@@ -79,6 +87,8 @@ pub struct Sessions {
     pub outbox_bytes: usize,
     /// The largest frame or polling payload taken, in bytes.
     pub frame_bytes: usize,
+    /// For a client's first word, when its handshake carried no token.
+    pub hello_timeout: Duration,
     /// Between two pings.
     pub ping_interval: Duration,
     /// For the answer to one.
@@ -133,6 +143,7 @@ impl Server {
             admin_token: reader.optional("admin_token", Secret::parse)?,
             connection_limit: reader.number("connection_limit", 1..=10_000_000)?,
             cors_origins: reader.list("cors_origins", parse_origin)?,
+            client_timeout: reader.duration("client_timeout", seconds(1, 600))?,
             drain_grace: reader.duration("drain_grace", seconds(0, 3600))?,
         })
     }
@@ -202,7 +213,14 @@ impl Auth {
 
 impl Limits {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
+        let rate = |name| {
+            let rate = reader.number(name, 0..=1_000_000)?;
+            Ok(u32::try_from(rate).unwrap_or(u32::MAX))
+        };
         Ok(Self {
+            session_rate: rate("session_rate")?,
+            user_rate: rate("user_rate")?,
+            sign_in_rate: rate("sign_in_rate")?,
             content_bytes: reader.number("content_limit", 1..=MIB)?,
             room_members: reader.number("room_member_limit", 2..=100_000)?,
             watched_users: reader.number("watch_limit", 1..=10_000)?,
@@ -220,6 +238,7 @@ impl Sessions {
         Ok(Self {
             outbox_bytes: reader.number("outbox_bytes", least_outbox..=256 * MIB)?,
             frame_bytes: reader.number("frame_limit", least_frame..=16 * MIB)?,
+            hello_timeout: reader.duration("hello_timeout", seconds(1, 300))?,
             ping_interval: reader.duration("ping_interval", seconds(1, 300))?,
             ping_timeout: reader.duration("ping_timeout", seconds(1, 300))?,
         })

@@ -72,6 +72,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The most client connections at once; further ones are answered 503. From nine tenths of it on the gateway is unready."),
     setting!("server", "cors_origins", "HOBNOB_CORS_ORIGINS", "cors-origins", List, "ORIGINS", Some(""),
         "Web origins, besides our own, whose pages may call the API, such as https://chat.example.org."),
+    setting!("server", "client_timeout", "HOBNOB_CLIENT_TIMEOUT", "client-timeout", Text, "DURATION", Some("75s"),
+        "How long the head of a request, an idle connection, a whole REST request or a write without progress may take (1s \
+         to 10m). Longer than a proxy keeps its idle connections, and than ping_interval + ping_timeout."),
     setting!("server", "drain_grace", "HOBNOB_DRAIN_GRACE", "drain-grace", Text, "DURATION", Some("25s"),
         "How long a stopping gateway takes to hand its clients over, at most (up to 1h)."),
 
@@ -110,11 +113,20 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The most members of a room (2 to 100000)."),
     setting!("limits", "watch_limit", "HOBNOB_WATCH_LIMIT", "watch-limit", Number, "COUNT", Some("500"),
         "The most users whose presence one session may watch (1 to 10000)."),
+    setting!("limits", "session_rate", "HOBNOB_SESSION_RATE", "session-rate", Number, "COUNT", Some("1000"),
+        "The most requests a second of one session, five seconds' worth at once; 0 for no limit."),
+    setting!("limits", "user_rate", "HOBNOB_USER_RATE", "user-rate", Number, "COUNT", Some("2000"),
+        "The same for one user on this gateway, over all their sessions and REST."),
+    setting!("limits", "sign_in_rate", "HOBNOB_SIGN_IN_RATE", "sign-in-rate", Number, "COUNT", Some("100"),
+        "The same for registrations, log-ins and refreshes from one address (IPv6: one /64). Behind a proxy every client \
+         has the proxy's address: limit them there."),
 
     setting!("sessions", "outbox_bytes", "HOBNOB_OUTBOX_BYTES", "outbox-bytes", Number, "BYTES", Some("1048576"),
         "How much may wait to be written to one session (64 KiB to 256 MiB); a client that reads too slowly is closed."),
     setting!("sessions", "frame_limit", "HOBNOB_FRAME_LIMIT", "frame-limit", Number, "BYTES", Some("131072"),
         "The largest frame or polling payload a client may send; at least content_limit + 1 KiB, at most 16 MiB."),
+    setting!("sessions", "hello_timeout", "HOBNOB_HELLO_TIMEOUT", "hello-timeout", Text, "DURATION", Some("20s"),
+        "How long a connected client may take to say who it is: `hello` on /ws, CONNECT on Socket.IO (1s to 5m)."),
     setting!("sessions", "ping_interval", "HOBNOB_PING_INTERVAL", "ping-interval", Text, "DURATION", Some("25s"),
         "How often a client is pinged (1s to 5m)."),
     setting!("sessions", "ping_timeout", "HOBNOB_PING_TIMEOUT", "ping-timeout", Text, "DURATION", Some("20s"),

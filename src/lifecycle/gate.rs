@@ -1,19 +1,19 @@
 //! The gate before the public server: counts client connections, and turns away those over the limit at once, so that a
-//! client tries another gateway instead of waiting in a queue nobody sees. Of HTTP it knows one answer.
+//! client tries another gateway instead of waiting in a queue nobody sees. A connection whose client takes nothing for
+//! too long is broken off. Of HTTP it knows one answer.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 use crate::metrics::Metrics;
 
@@ -112,13 +112,13 @@ impl Drop for Place {
 pub(super) struct Gate {
     pub(super) listener: TcpListener,
     pub(super) connections: Arc<Connections>,
+    /// How long a write may make no progress. Longer than a session's heartbeat: a session has its own ways to end.
+    pub(super) patience: Duration,
 }
 
-impl Listener for Gate {
-    type Io = Admitted;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Admitted, SocketAddr) {
+impl Gate {
+    /// The next connection within the limit.
+    pub(super) async fn accept(&mut self) -> (Admitted, SocketAddr) {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
@@ -128,6 +128,8 @@ impl Listener for Gate {
                         return (
                             Admitted {
                                 stream,
+                                patience: self.patience,
+                                stalled: None,
                                 _place: place,
                             },
                             peer,
@@ -142,10 +144,6 @@ impl Listener for Gate {
                 }
             }
         }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
     }
 }
 
@@ -169,7 +167,30 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 #[derive(Debug)]
 pub(super) struct Admitted {
     stream: TcpStream,
+    patience: Duration,
+    /// Ends when the client has taken nothing for too long; none while it takes something.
+    stalled: Option<Pin<Box<Sleep>>>,
     _place: Place,
+}
+
+impl Admitted {
+    /// A write that was tried: an error when it has been waiting for too long.
+    fn progress(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let patience = self.patience;
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl AsyncRead for Admitted {
@@ -188,7 +209,8 @@ impl AsyncWrite for Admitted {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.progress(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -204,7 +226,8 @@ impl AsyncWrite for Admitted {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.progress(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -2,6 +2,7 @@
 //! [`Service`], and how it drains is its own business.
 
 mod gate;
+mod public;
 mod reload;
 mod signals;
 
@@ -12,17 +13,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::serve::ListenerExt;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Health, Operations, Readiness};
 use crate::config::Server;
 pub use crate::config::StartError;
 use crate::metrics::{Exporter, Metrics, open_file_limit};
 use gate::{Connections, Gate};
+use public::PublicServer;
 pub use reload::Reload;
 pub use signals::{Hangups, Signals};
 
@@ -91,6 +90,7 @@ impl Listeners {
         let public = Gate {
             listener,
             connections,
+            patience: server.client_timeout,
         };
         Ok(Self { public, admin })
     }
@@ -183,7 +183,7 @@ pub async fn run(
     signals: &mut Signals,
     grace: Duration,
 ) -> Result<(), Failure> {
-    let mut server = PublicServer::start(service.router(), socket);
+    let mut server = PublicServer::start(service.router(), socket.gate);
     readiness.set_started();
     tokio::select! {
         signal = signals.next() => tracing::info!(signal, grace = ?grace, "draining"),
@@ -208,41 +208,6 @@ async fn drain(service: &impl Service, server: PublicServer, deadline: Instant) 
         tracing::warn!("the drain did not end in time");
     }
     server.stop(last_call.max(Instant::now() + LAST_CALL)).await;
-}
-
-struct PublicServer {
-    task: JoinHandle<()>,
-    stop: CancellationToken,
-}
-
-impl PublicServer {
-    fn start(router: Router, socket: PublicSocket) -> Self {
-        let stop = CancellationToken::new();
-        let address = axum::serve::Listener::local_addr(&socket.gate).ok();
-        tracing::info!(
-            address = address.map(tracing::field::display),
-            "serving clients"
-        );
-        // Tapping the listener is what makes axum tell handlers the peer's address (ConnectInfo<SocketAddr>).
-        let listener = socket.gate.tap_io(|_| {});
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let server =
-            axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let task = tokio::spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "the public server failed");
-            }
-        });
-        Self { task, stop }
-    }
-
-    /// Accepts no more, and waits for requests in flight until the deadline.
-    async fn stop(mut self, deadline: Instant) {
-        self.stop.cancel();
-        if timeout_at(deadline, &mut self.task).await.is_err() {
-            tracing::warn!("some requests did not end in time");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ fn server(connection_limit: usize) -> Server {
         admin_token: None,
         connection_limit,
         cors_origins: Vec::new(),
+        client_timeout: Duration::from_millis(200),
         drain_grace: Duration::from_secs(5),
     }
 }
@@ -52,7 +53,7 @@ async fn connections_over_the_limit_are_answered_503_and_make_the_gateway_unread
     let socket = listeners.serve_admin(&readiness, &exporter, closed());
     let peer =
         get(|peer: axum::extract::ConnectInfo<SocketAddr>| async move { peer.0.ip().to_string() });
-    let server = PublicServer::start(Router::new().route("/", peer), socket);
+    let server = PublicServer::start(Router::new().route("/", peer), socket.gate);
 
     let (first, answer) = ask(address, "/").await;
     assert!(
@@ -83,7 +84,10 @@ async fn it_is_unready_before_the_limit_and_the_limit_may_change() {
     readiness.set_started();
     let socket = listeners.serve_admin(&readiness, &exporter, closed());
     let limit = socket.limit();
-    let server = PublicServer::start(Router::new().route("/", get(|| async { "ok" })), socket);
+    let server = PublicServer::start(
+        Router::new().route("/", get(|| async { "ok" })),
+        socket.gate,
+    );
     let mut held = Vec::new();
     for _ in 0..18 {
         assert!(readiness.report().is_ready(), "{}", held.len());
@@ -145,7 +149,7 @@ async fn a_request_in_flight_is_answered_before_the_end() {
         asked: Arc::new(Semaphore::new(0)),
         answer: Arc::new(Semaphore::new(0)),
     };
-    let server = PublicServer::start(service.router(), socket);
+    let server = PublicServer::start(service.router(), socket.gate);
     let client = tokio::spawn(ask(address, "/"));
     drop(service.asked.acquire().await.unwrap());
     drain(&service, server, Instant::now() + Duration::from_secs(60)).await;
@@ -206,4 +210,49 @@ async fn a_drain_that_does_not_end_is_left_behind_after_the_grace() {
     .await
     .unwrap();
     assert!(begun.elapsed() >= grace && begun.elapsed() <= grace + 3 * LAST_CALL);
+}
+
+/// Serves one route; closes connections that make no progress for 200 ms.
+fn serve(router: Router) -> (SocketAddr, Arc<Connections>) {
+    let (listeners, address) = listeners(1);
+    let connections = Arc::clone(&listeners.public.connections);
+    let server = PublicServer::start(router, listeners.public);
+    // It ends with the test's runtime.
+    drop(server.task);
+    (address, connections)
+}
+
+async fn until_closed(mut stream: TcpStream) {
+    let mut rest = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut rest));
+    // A reset is an end, too.
+    let _reset = closed.await.expect("the server closes it");
+}
+
+#[tokio::test]
+async fn silent_half_and_idle_connections_are_closed_and_their_places_free() {
+    let (address, connections) = serve(Router::new().route("/", get(async || "here")));
+    let connect = async || TcpStream::connect(address).await.unwrap();
+    until_closed(connect().await).await;
+    let mut half = connect().await;
+    half.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();
+    until_closed(half).await;
+    let (idle, answer) = ask(address, "/").await;
+    assert!(answer.ends_with("here"), "{answer}");
+    until_closed(idle).await;
+    while connections.is_nearly_full() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_answer_is_broken_off() {
+    let large = || async { "x".repeat(64 << 20) };
+    let (address, connections) = serve(Router::new().route("/", get(large)));
+    let (stream, answer) = ask(address, "/").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    while connections.is_nearly_full() {
+        tokio::task::yield_now().await;
+    }
+    drop(stream);
 }

@@ -3,8 +3,10 @@
 mod agreement;
 mod crash;
 mod endings;
+mod floods;
 mod forgery;
 mod frozen;
 mod garbage;
+mod half_open;
 mod resume;
 mod transports;

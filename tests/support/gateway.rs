@@ -98,6 +98,16 @@ impl Gateway {
         signal(self.pid(), "TERM");
     }
 
+    /// Freezes it (SIGSTOP): its connections stay open, and nothing answers.
+    pub(crate) fn stop(&self) {
+        signal(self.pid(), "STOP");
+    }
+
+    /// Lets a frozen gateway go on (SIGCONT).
+    pub(crate) fn cont(&self) {
+        signal(self.pid(), "CONT");
+    }
+
     /// Waits until it has ended by itself; its exit status.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         let process = self.process.take().expect("a running gateway");
@@ -115,6 +125,22 @@ impl Gateway {
     /// Whether `/readyz` says yes.
     pub(crate) async fn is_ready(&self) -> bool {
         matches!(reqwest::get(self.admin_url("/readyz")).await, Ok(answer) if answer.status() == 200)
+    }
+
+    /// What `/metrics` shows.
+    pub(crate) async fn metrics(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/metrics", self.admin_port);
+        let answer = reqwest::get(url).await.expect("the gateway answers");
+        answer.text().await.expect("a whole answer")
+    }
+
+    /// Its resident memory.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = std::fs::read_to_string(path).expect("a running gateway");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.expect("VmRSS").trim_end_matches("kB").trim();
+        1024 * kilobytes.parse::<u64>().expect("a number")
     }
 
     /// Waits until this check of `/readyz` reports a trouble that all gateways may share.

@@ -67,7 +67,7 @@ impl fmt::Display for Report {
             balance.acknowledged_not_stored,
             balance.not_delivered,
             balance.repeated,
-            balance.repeated_as_permitted,
+            balance.repeated_as_permitted(),
             balance.out_of_order
         )?;
         writeln!(

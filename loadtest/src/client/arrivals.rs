@@ -94,7 +94,7 @@ impl Session {
 
     fn refused(&mut self, number: u64, code: &str) {
         self.record.error(code);
-        if matches!(code, "busy" | "unavailable") {
+        if matches!(code, "busy" | "unavailable" | "rate_limited") {
             self.outstanding.postpone(number);
         } else if self.outstanding.remove(number).is_some() {
             self.record.refused.push((number, code.to_owned()));

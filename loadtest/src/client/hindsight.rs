@@ -139,7 +139,7 @@ mod tests {
         record.hindsight.reconnected();
         assert!(!record.hindsight.arrived(11, false, None));
         record.judge(&numbering([10, 11, 12]));
-        assert_eq!((record.repeated, record.repeated_as_permitted), (1, 1));
+        assert_eq!((record.repeated, record.repeated_after_reconnect), (1, 1));
     }
 
     #[test]

@@ -13,8 +13,10 @@ pub(super) enum Arrival {
     New,
     /// New, but after a later one.
     OutOfOrder,
-    /// Had before, within its rights.
-    RepeatedAsPermitted,
+    /// Had before, beyond the point from which this connection was to resume: nothing proved it received (D28).
+    PermittedAfterReconnect,
+    /// Had before by the answer to a repeated send; this is the event that the first try led to (D29).
+    PermittedAfterRetry,
     /// Had before, and should not have come again.
     Repeated,
 }
@@ -67,11 +69,11 @@ impl Place {
         let is_first_here = self.in_connection.insert(seq);
         let is_doubtful = self.doubtful.remove(&seq);
         let arrival = if is_doubtful {
-            Arrival::RepeatedAsPermitted
+            Arrival::PermittedAfterRetry
         } else if self.has(seq) {
             let asked_for = self.resumed.is_none_or(|resumed| seq > resumed);
             match is_first_here && asked_for {
-                true => Arrival::RepeatedAsPermitted,
+                true => Arrival::PermittedAfterReconnect,
                 false => Arrival::Repeated,
             }
         } else if seq < self.latest && !own_direct {
@@ -149,7 +151,7 @@ mod tests {
         let mut place = after([1, 2, 4]);
         place.reconnected(Some(2));
         assert_eq!(place.arrived(3, false), Arrival::OutOfOrder);
-        assert_eq!(place.arrived(4, false), Arrival::RepeatedAsPermitted);
+        assert_eq!(place.arrived(4, false), Arrival::PermittedAfterReconnect);
         assert_eq!(place.contiguous(), 4);
     }
 
@@ -160,7 +162,7 @@ mod tests {
         place.reconnected(Some(3));
         assert_eq!(place.arrived(3, false), Arrival::Repeated);
         place.reconnected(None);
-        assert_eq!(place.arrived(3, false), Arrival::RepeatedAsPermitted);
+        assert_eq!(place.arrived(3, false), Arrival::PermittedAfterReconnect);
         assert_eq!(place.arrived(3, false), Arrival::Repeated);
     }
 
@@ -171,8 +173,8 @@ mod tests {
         assert!(place.answered(4, true));
         assert_eq!(place.contiguous(), 5);
         place.reconnected(Some(3));
-        assert_eq!(place.arrived(4, true), Arrival::RepeatedAsPermitted);
-        assert_eq!(place.arrived(5, false), Arrival::RepeatedAsPermitted);
+        assert_eq!(place.arrived(4, true), Arrival::PermittedAfterReconnect);
+        assert_eq!(place.arrived(5, false), Arrival::PermittedAfterReconnect);
         assert_eq!(place.arrived(5, false), Arrival::Repeated);
     }
 
@@ -182,7 +184,7 @@ mod tests {
         assert!(place.answered(4, true));
         assert_eq!(place.arrived(4, true), Arrival::Repeated);
         assert!(place.answered(5, false));
-        assert_eq!(place.arrived(5, true), Arrival::RepeatedAsPermitted);
+        assert_eq!(place.arrived(5, true), Arrival::PermittedAfterRetry);
         assert_eq!(place.arrived(5, true), Arrival::Repeated);
     }
 }

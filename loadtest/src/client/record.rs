@@ -42,7 +42,9 @@ pub(crate) struct Record {
     /// Arrivals of what it had and had not asked for again.
     pub(crate) repeated: u64,
     /// Arrivals of what it had, but could not have proved to have (P4).
-    pub(crate) repeated_as_permitted: u64,
+    pub(crate) repeated_after_reconnect: u64,
+    /// The sender's own direct messages that came as the answer to a repeated send, and as the event of the first (D29).
+    pub(crate) repeated_after_retry: u64,
     /// Messages that are not of this run.
     pub(crate) foreign: u64,
     /// Frames that are not of the documented form.
@@ -65,8 +67,12 @@ impl Record {
         const EXAMPLES: usize = 5;
         match arrival {
             Arrival::New => return,
-            Arrival::RepeatedAsPermitted => {
-                self.repeated_as_permitted += 1;
+            Arrival::PermittedAfterReconnect => {
+                self.repeated_after_reconnect += 1;
+                return;
+            }
+            Arrival::PermittedAfterRetry => {
+                self.repeated_after_retry += 1;
                 return;
             }
             Arrival::OutOfOrder => self.out_of_order += 1,

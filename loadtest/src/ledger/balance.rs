@@ -24,8 +24,11 @@ pub struct Balance {
     pub not_delivered: u64,
     /// Arrived on a device that had it and had not asked for it again (P4).
     pub repeated: u64,
-    /// Arrived again after a reconnect where nothing proved the first arrival (P4 permits that).
-    pub repeated_as_permitted: u64,
+    /// Arrived again after a reconnect, beyond where the device asked to resume: nothing proved the first arrival, so P4
+    /// permits it (D28).
+    pub repeated_after_reconnect: u64,
+    /// The sender's own direct message: shown by the answer to a repeated send, and as the event of the first try (D29).
+    pub repeated_after_retry: u64,
     /// Arrived after a later one (P2).
     pub out_of_order: u64,
     /// Numbers missing in a conversation's log (P2).
@@ -57,6 +60,12 @@ impl Balance {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.acknowledged_not_stored + self.not_delivered
+    }
+
+    /// Arrived again, as P4 permits.
+    #[must_use]
+    pub fn repeated_as_permitted(&self) -> u64 {
+        self.repeated_after_reconnect + self.repeated_after_retry
     }
 
     /// How many times a promise was broken.

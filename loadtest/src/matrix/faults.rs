@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::cluster::{Cluster, Mongo, Proxy, Redis};
+use super::cluster::{Cluster, Proxy, Redis};
 use super::row::Row;
 use crate::Invalid;
 use crate::check::Cutter;
 
 /// The load runs this long before anything happens.
-const BEFORE: Duration = Duration::from_secs(3);
+pub(crate) const BEFORE: Duration = Duration::from_secs(3);
+
+/// How long the primary takes writes that are not copied: less than the election timeout, with room for a slow machine.
+const UNCOPIED: Duration = Duration::from_millis(1200);
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -18,14 +21,16 @@ const fn seconds(seconds: u64) -> Duration {
 
 /// What a row needs besides the cluster, put up before its load begins.
 #[derive(Debug, Default)]
-pub(super) struct Props {
+pub(crate) struct Props {
     replica: Option<Redis>,
     mongo_cable: Option<Proxy>,
     mongodb_uri: Option<String>,
+    /// That the fault really came about, where that can be doubted.
+    pub(super) evidence: Option<String>,
 }
 
 /// Puts up what a row needs.
-pub(super) async fn prepare(row: Row, cluster: &mut Cluster) -> Result<Props, Invalid> {
+pub(crate) async fn prepare(row: Row, cluster: &mut Cluster) -> Result<Props, Invalid> {
     let mut props = Props::default();
     match row {
         Row::RedisPromote => props.replica = Some(Redis::start_replica(&cluster.redis).await?),
@@ -46,7 +51,7 @@ pub(super) async fn prepare(row: Row, cluster: &mut Cluster) -> Result<Props, In
 }
 
 /// Puts the cluster back as it was.
-pub(super) async fn clean_up(cluster: &mut Cluster, props: Props) -> Result<(), Invalid> {
+pub(crate) async fn clean_up(cluster: &mut Cluster, props: Props) -> Result<(), Invalid> {
     if let Some(uri) = props.mongodb_uri {
         restart_with(cluster, uri).await?;
     }
@@ -63,7 +68,7 @@ async fn restart_with(cluster: &mut Cluster, uri: String) -> Result<String, Inva
 }
 
 /// Breaks the cluster, and mends it.
-pub(super) async fn make(
+pub(crate) async fn make(
     row: Row,
     cluster: &mut Cluster,
     props: &mut Props,
@@ -83,7 +88,7 @@ pub(super) async fn make(
         Row::RedisPromote => redis_promote(cluster, props).await,
         Row::MongoStepdown => cluster.mongo.step_down().await,
         Row::MongoKill => mongo_kill(cluster).await,
-        Row::MongoRollback => mongo_rollback(cluster).await,
+        Row::MongoRollback => mongo_rollback(cluster, props).await,
         Row::MongoDown => mongo_down(cluster).await,
         Row::RedisCut => cut(cluster.redis_cables.first()).await,
         Row::MongoCut => cut(props.mongo_cable.as_ref()).await,
@@ -167,27 +172,39 @@ async fn mongo_down(cluster: &mut Cluster) -> Result<(), Invalid> {
     cluster.mongo.restart()
 }
 
-/// The primary takes writes that nobody copies, and is frozen; the others elect one of theirs; the old one wakes, and has
-/// to roll back. The writes reach it within the election timeout: after that a primary without a majority resigns.
-async fn mongo_rollback(cluster: &Cluster) -> Result<(), Invalid> {
-    let old = cluster.mongo.primary().await?;
-    let before = cluster.mongo.rollbacks(old);
-    for other in Mongo::others(old) {
-        cluster.mongo.signal(other, "STOP")?;
+/// The primary takes writes that nobody copies, and is frozen; the others elect one of theirs, which takes writes of its
+/// own; the old one wakes, and has to roll back. It is frozen within the election timeout: after that a primary without a
+/// majority resigns by itself.
+async fn mongo_rollback(cluster: &Cluster, props: &mut Props) -> Result<(), Invalid> {
+    let mongo = &cluster.mongo;
+    let old = mongo.primary().await?;
+    let before = mongo.rollback_id(old).await?;
+    for other in mongo.others(old) {
+        mongo.signal(other, "STOP")?;
     }
-    sleep(Duration::from_millis(1200)).await;
-    cluster.mongo.signal(old, "STOP")?;
-    for other in Mongo::others(old) {
-        cluster.mongo.signal(other, "CONT")?;
+    sleep(UNCOPIED).await;
+    mongo.signal(old, "STOP")?;
+    for other in mongo.others(old) {
+        mongo.signal(other, "CONT")?;
     }
-    let new = cluster.mongo.primary().await?;
+    let new = mongo.primary().await?;
     sleep(seconds(2)).await;
-    cluster.mongo.signal(old, "CONT")?;
+    mongo.signal(old, "CONT")?;
     if new == old {
         return Err(Invalid("the frozen primary was elected again".to_owned()));
     }
-    let rolled_back = async || cluster.mongo.rollbacks(old) > before;
-    super::cluster::wait_until("no write was rolled back", rolled_back).await
+    let rolled_back = async || matches!(mongo.rollback_id(old).await, Ok(id) if id > before);
+    super::cluster::wait_until("nothing was rolled back", rolled_back).await?;
+    // The number grows at the rollback's beginning, the summary is its end.
+    let mut inserts = None;
+    super::cluster::wait_until("no insert was rolled back", async || {
+        inserts = mongo.rolled_back_inserts(old);
+        inserts.is_some()
+    })
+    .await?;
+    props.evidence =
+        inserts.map(|count| format!("{count} inserts were rolled back on the old primary"));
+    Ok(())
 }
 
 async fn cut(cable: Option<&Proxy>) -> Result<(), Invalid> {

@@ -12,7 +12,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 pub use self::cluster::Peer;
-use self::cluster::{Cluster, Program, repository};
+pub(crate) use self::cluster::{
+    Cluster, Leashed, Program, free_port, repository, tool, wait_until,
+};
+pub(crate) use self::faults::{BEFORE, Props, clean_up, make, prepare};
 pub use self::row::Row;
 use self::table::Table;
 use crate::check::{Load, Protocols, Report, run};
@@ -20,6 +23,14 @@ use crate::{Invalid, Verdict};
 
 /// How often a row is run in which the generator fell behind; never again because a promise was broken.
 const TRIES: u32 = 3;
+
+/// What came of a row.
+#[derive(Debug)]
+struct Outcome {
+    report: Report,
+    /// That its fault really came about, where that can be doubted.
+    evidence: Option<String>,
+}
 
 /// `hobnob-load matrix`.
 #[derive(Debug, Clone, clap::Args)]
@@ -67,7 +78,7 @@ pub async fn command(options: &MatrixOptions) -> Result<Verdict, Invalid> {
     for row in rows(options) {
         let outcome = run_row_until_valid(row, &mut cluster, &program, options).await;
         match &outcome {
-            Ok(report) => eprint!("{report}"),
+            Ok(outcome) => eprint!("{}", outcome.report),
             Err(Invalid(why)) => eprintln!("{}: {why}", row.name()),
         }
         table.add(row, outcome);
@@ -83,7 +94,7 @@ async fn run_row_until_valid(
     cluster: &mut Option<Cluster>,
     program: &Program,
     options: &MatrixOptions,
-) -> Result<Report, Invalid> {
+) -> Result<Outcome, Invalid> {
     let mut tries = 0;
     loop {
         let whole = match cluster.take() {
@@ -93,11 +104,12 @@ async fn run_row_until_valid(
                 Cluster::start(program, Duration::from_secs(options.drain_grace)).await?
             }
         };
-        let (report, whole) = run_row(row, whole, options).await?;
+        let (outcome, whole) = run_row(row, whole, options).await?;
         *cluster = Some(whole);
         tries += 1;
+        let report = &outcome.report;
         if report.verdict != Verdict::Invalid || tries == TRIES {
-            return Ok(report);
+            return Ok(outcome);
         }
         eprintln!("{report}once more: the generator fell behind");
     }
@@ -116,7 +128,7 @@ async fn run_row(
     row: Row,
     mut cluster: Cluster,
     options: &MatrixOptions,
-) -> Result<(Report, Cluster), Invalid> {
+) -> Result<(Outcome, Cluster), Invalid> {
     let mut load = options.load.clone();
     load.seconds = row.seconds(options.short);
     if options.peer.is_some() {
@@ -136,18 +148,19 @@ async fn run_row(
         }
     })
     .await;
-    let (mut cluster, props) = scene.into_inner();
+    let (mut cluster, mut props) = scene.into_inner();
     if let Some(logs) = &options.logs {
         for (index, gateway) in cluster.gateways.iter().enumerate() {
             gateway.keep_log(logs, &format!("{}-gateway{index}", row.name()))?;
         }
     }
-    let report = report?;
+    let (report, evidence) = (report?, props.evidence.take());
     faults::clean_up(&mut cluster, props).await?;
-    Ok((report, cluster))
+    Ok((Outcome { report, evidence }, cluster))
 }
 
-fn binary(chosen: Option<&Path>) -> Result<PathBuf, Invalid> {
+/// The chosen binary, or the one that was built.
+pub(crate) fn binary(chosen: Option<&Path>) -> Result<PathBuf, Invalid> {
     if let Some(path) = chosen {
         return Ok(path.to_owned());
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::Outcome;
 use super::row::Row;
 use crate::check::Report;
 use crate::{Invalid, Verdict};
@@ -22,6 +23,9 @@ pub(super) struct Table {
 struct Entry {
     row: Row,
     fault: &'static str,
+    /// That the fault really came about, where that can be doubted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<Report>,
     /// Why there is no report.
@@ -30,14 +34,15 @@ struct Entry {
 }
 
 impl Table {
-    pub(super) fn add(&mut self, row: Row, outcome: Result<Report, Invalid>) {
-        let (report, failed) = match outcome {
-            Ok(report) => (Some(report), None),
-            Err(Invalid(why)) => (None, Some(why)),
+    pub(super) fn add(&mut self, row: Row, outcome: Result<Outcome, Invalid>) {
+        let (report, evidence, failed) = match outcome {
+            Ok(Outcome { report, evidence }) => (Some(report), evidence, None),
+            Err(Invalid(why)) => (None, None, Some(why)),
         };
         self.rows.push(Entry {
             row,
             fault: row.fault(),
+            evidence,
             report,
             failed,
         });
@@ -76,7 +81,33 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(HEAD)?;
-        self.rows.iter().try_for_each(|entry| entry.fmt(f))
+        self.rows.iter().try_for_each(|entry| entry.fmt(f))?;
+        let notes: Vec<String> = self.rows.iter().filter_map(Entry::note).collect();
+        match notes.is_empty() {
+            true => Ok(()),
+            false => writeln!(f, "\n{}", notes.join("\n")),
+        }
+    }
+}
+
+impl Entry {
+    /// Why the row's repeats are permitted (P4), and what proves its fault.
+    fn note(&self) -> Option<String> {
+        let balance = self.report.as_ref().map(|report| &report.balance)?;
+        let reasons = [
+            (
+                balance.repeated_after_reconnect,
+                "came again after a reconnect, beyond the point the device resumed from: nothing proved them received (D28)",
+            ),
+            (
+                balance.repeated_after_retry,
+                "were the sender's own, shown by the answer to a repeated send and as the event of the first try (D29)",
+            ),
+        ];
+        let repeats = reasons.iter().filter(|(count, _)| *count > 0);
+        let repeats = repeats.map(|(count, reason)| format!("{count} {reason}"));
+        let said: Vec<String> = self.evidence.iter().cloned().chain(repeats).collect();
+        (!said.is_empty()).then(|| format!("- {}: {}.", self.row.name(), said.join("; ")))
     }
 }
 
@@ -89,7 +120,7 @@ impl fmt::Display for Entry {
             let why = self.failed.as_deref().unwrap_or_default();
             return writeln!(f, "| {} | | | | | | | invalid: {why} |", self.fault);
         };
-        let permitted = match balance.repeated_as_permitted {
+        let permitted = match balance.repeated_as_permitted() {
             0 => String::new(),
             count => format!(" (+{count} permitted)"),
         };

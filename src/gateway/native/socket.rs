@@ -124,11 +124,16 @@ impl Socket {
     }
 
     async fn request(&mut self, text: &str) {
-        let head = match frames::head(text) {
+        let _unanswered = self.session.as_ref().map(Session::take_request);
+        let head = frames::head(text);
+        if let Err(error) = self.admit().await {
+            let reference = head.ok().and_then(|head| head.reference);
+            return self.refuse(reference.as_deref(), &error);
+        }
+        let head = match head {
             Ok(head) => head,
             Err(error) => return self.refuse(None, &error),
         };
-        let _unanswered = self.session.as_ref().map(Session::take_request);
         let reply = match (head.name.as_str(), self.session.clone()) {
             ("hello", _) => self.hello(text).await,
             (_, None) => Err(ChatError::TokenMissing),
@@ -145,6 +150,16 @@ impl Socket {
             refused.unauthorized.increment(1);
             self.outbox.close(Reason::Unauthorized);
         }
+    }
+
+    async fn admit(&self) -> Result<(), ChatError> {
+        let Some(session) = &self.session else {
+            return Ok(());
+        };
+        self.outbox.set_busy(true);
+        let admitted = self.shared.requests.admit(session).await;
+        self.outbox.set_busy(false);
+        admitted
     }
 
     async fn take(

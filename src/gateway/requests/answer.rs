@@ -106,5 +106,5 @@ pub fn ok_json(answer: &impl Serialize) -> Vec<u8> {
 /// The JSON text of a refusal.
 pub fn error_json(error: &ChatError) -> Vec<u8> {
     let text = error.to_string();
-    wire::encode(&ErrorJson::new(error.code(), &text))
+    wire::encode(&ErrorJson::new(error.code(), &text).after(error.retry_after()))
 }

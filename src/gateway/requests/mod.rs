@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -24,6 +25,9 @@ use params::{
     Authenticate, Delete, Edit, JoinOptions, Position, React, SendDirect, SendRoom, Typing, id,
     read,
 };
+
+/// How long a session is not read after a request beyond its rate.
+const BRAKE: Duration = Duration::from_millis(10);
 
 /// The JSON text of an answer: `{"ok": true, …}`, or `{"error": {…}}`.
 pub type Answer = Vec<u8>;
@@ -83,6 +87,21 @@ impl Requests {
     #[must_use]
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// Whether a session may ask now. One that asks too fast is slowed down besides: refusing costs time too, and others
+    /// need it.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub async fn admit(&self, session: &Session) -> Result<(), ChatError> {
+        let admitted = session
+            .admit(self.chat.limits().rates.session)
+            .and_then(|()| self.chat.admit(session.user()));
+        if admitted.is_err() {
+            tokio::time::sleep(BRAKE).await;
+        }
+        admitted
     }
 
     /// Takes up a request; `None` when there is none of this name. Returns when the session's next request may be taken

@@ -19,6 +19,7 @@ use super::offer::{Encoded, Encoding, Offer};
 use super::outbox::{Frame, Mark, Outbox, Reason};
 use super::pacer::Pacer;
 use super::receipts::Receipts;
+use crate::chat::{ChatError, Meter, Rate};
 use crate::domain::{ConversationId, EventId, Seq, SessionId, Timestamp, UserId};
 
 pub use guards::{Expectation, Unanswered};
@@ -57,6 +58,7 @@ struct State {
     receipts: Receipts<Mark>,
     last_mark: Option<Instant>,
     watching: HashSet<UserId>,
+    meter: Meter,
 }
 
 /// Where a session stands in a conversation.
@@ -231,6 +233,14 @@ impl Session {
     pub(super) fn own_committed(&self, conversation: ConversationId, seq: Seq, id: EventId) {
         let mut state = self.state.lock();
         state.receipts.own_committed(conversation, seq, Some(id));
+    }
+
+    /// Whether it may ask now, at this rate.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn admit(&self, rate: Rate) -> Result<(), ChatError> {
+        self.state.lock().meter.take(rate, Instant::now())
     }
 
     /// Counts a request until the value is dropped: when its answer has been written.

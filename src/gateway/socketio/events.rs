@@ -115,6 +115,11 @@ struct ChatConnection {
 impl Connection for ChatConnection {
     async fn event(&mut self, event: Event<'_>) {
         let _unanswered = self.session.take_request();
+        if let Err(error) = self.requests.admit(&self.session).await {
+            return self
+                .reply(event.ack, Reply::Now(self.requests.refuse(&error)))
+                .await;
+        }
         let first = event.args.first().map_or("null", |arg| arg.get());
         let second = event.args.get(1).map(|arg| arg.get());
         let reply = match event.name.as_ref() {

@@ -17,7 +17,7 @@ const [TOO_LARGE, PROTOCOL_ERROR, UNAUTHORIZED] = [1009, 4100, 4101];
 /** Sends that may wait for an answer at once; more are refused. */
 const MOST_PENDING = 100;
 /** Errors after which the same request may succeed. */
-const RETRYABLE = ["busy", "unavailable", "network"];
+const RETRYABLE = ["busy", "unavailable", "rate_limited", "network"];
 
 /** Events of the log, by frame type; all others pass by and are not repeated. */
 const LOGGED = new Set([

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -13,9 +14,10 @@ use super::leash::{Leashed, free_port, tool};
 use super::wait_until;
 use crate::Invalid;
 
-const MEMBERS: usize = 3;
 /// Short, so that a row of the matrix does not wait for the default's 10 s.
 const ELECTION_MILLIS: i32 = 2000;
+/// A new primary waits for every member's heartbeat, to catch up with it: so long for a frozen one, not the default's 10 s.
+const HEARTBEAT_SECONDS: i32 = 2;
 /// A frozen member does not answer; the others must not wait for it.
 const ANSWER: Duration = Duration::from_secs(1);
 
@@ -33,10 +35,10 @@ struct Member {
 }
 
 impl Mongo {
-    /// Starts three members, and waits until one is elected.
-    pub(crate) async fn start() -> Result<Self, Invalid> {
+    /// Starts this many members, and waits until one is elected.
+    pub(crate) async fn start(count: usize) -> Result<Self, Invalid> {
         let mut members = Vec::new();
-        for _ in 0..MEMBERS {
+        for _ in 0..count {
             let directory = tempfile::Builder::new()
                 .prefix("hobnob-load-mongo-")
                 .tempdir()?;
@@ -64,6 +66,14 @@ impl Mongo {
     pub(crate) fn uri(&self) -> String {
         let hosts: Vec<_> = self.members.iter().map(Member::address).collect();
         format!("mongodb://{}/hobnob?replicaSet=rs0", hosts.join(","))
+    }
+
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        let processes = self
+            .members
+            .iter()
+            .filter_map(|member| member.process.as_ref());
+        processes.map(Leashed::pid).collect()
     }
 
     pub(crate) fn port(&self, member: usize) -> u16 {
@@ -103,7 +113,7 @@ impl Mongo {
 
     /// `kill -9` of all members.
     pub(crate) fn kill_all(&mut self) {
-        (0..MEMBERS).for_each(|member| self.kill(member));
+        (0..self.members.len()).for_each(|member| self.kill(member));
     }
 
     /// Starts every member that was killed.
@@ -121,15 +131,26 @@ impl Mongo {
     }
 
     /// The other members.
-    pub(crate) fn others(member: usize) -> impl Iterator<Item = usize> {
-        (0..MEMBERS).filter(move |other| *other != member)
+    pub(crate) fn others(&self, member: usize) -> impl Iterator<Item = usize> + use<> {
+        (0..self.members.len()).filter(move |other| *other != member)
     }
 
-    /// How many rollbacks a member's log tells of.
-    pub(crate) fn rollbacks(&self, member: usize) -> usize {
+    /// A number that grows with every rollback of a member.
+    pub(crate) async fn rollback_id(&self, member: usize) -> Result<i32, Invalid> {
+        let answer = self.members[member].admin(doc! { "replSetGetRBID": 1 });
+        Ok(answer.await?.get_i32("rbid").unwrap_or_default())
+    }
+
+    /// How many inserts a member's last rollback undid, once its log tells of it; none when it undid none.
+    pub(crate) fn rolled_back_inserts(&self, member: usize) -> Option<i64> {
         let log = self.members[member].directory.path().join("output.log");
-        let log = std::fs::read_to_string(log).unwrap_or_default();
-        log.matches("Rollback summary").count()
+        let log = std::fs::read_to_string(log).ok()?;
+        let summary = log
+            .lines()
+            .rfind(|line| line.contains("Rollback summary"))?;
+        let summary: Value = serde_json::from_str(summary).ok()?;
+        let inserts = &summary["attr"]["rollbackCommandCounts"]["insert"];
+        inserts.as_i64().filter(|count| *count > 0)
     }
 
     async fn initiate(&self) -> Result<(), Invalid> {
@@ -137,8 +158,11 @@ impl Mongo {
             .zip(&self.members)
             .map(|(id, member)| doc! { "_id": id, "host": member.address() })
             .collect();
-        let settings =
-            doc! { "electionTimeoutMillis": ELECTION_MILLIS, "heartbeatIntervalMillis": 500 };
+        let settings = doc! {
+            "electionTimeoutMillis": ELECTION_MILLIS,
+            "heartbeatIntervalMillis": 500,
+            "heartbeatTimeoutSecs": HEARTBEAT_SECONDS,
+        };
         let config = doc! { "_id": "rs0", "members": members, "settings": settings };
         let client = self.members[0].client().await?;
         client
@@ -173,11 +197,11 @@ impl Member {
                 "0.25",
                 "--quiet",
             ])
-            .args([
-                "--setParameter",
-                "diagnosticDataCollectionEnabled=false",
-                "--dbpath",
-            ])
+            .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
+            // Else the primary pushes its oplog into the sockets of frozen secondaries, which find it there when they
+            // wake, and nothing is left to roll back.
+            .args(["--setParameter", "oplogFetcherUsesExhaust=false"])
+            .arg("--dbpath")
             .arg(self.directory.path());
         self.process = Some(Leashed::start(self.directory.path(), &command)?);
         Ok(())

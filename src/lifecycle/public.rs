@@ -1,0 +1,94 @@
+//! The public server: HTTP/1.1 on the gate's connections, with the limits of time that axum's own server does not set. A
+//! client that never finishes a request's head, or leaves its connection idle, is closed. Knows no route.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use super::gate::{Admitted, Gate};
+
+/// The most one connection buffers of what it reads, in bytes: a request's head must fit.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// A server of the public routes; runs until stopped.
+pub(super) struct PublicServer {
+    pub(super) task: JoinHandle<()>,
+    pub(super) stop: CancellationToken,
+}
+
+impl PublicServer {
+    pub(super) fn start(router: Router, gate: Gate) -> Self {
+        let stop = CancellationToken::new();
+        let address = gate.listener.local_addr().ok();
+        tracing::info!(
+            address = address.map(tracing::field::display),
+            "serving clients"
+        );
+        let task = tokio::spawn(accept(gate, router, stop.clone()));
+        Self { task, stop }
+    }
+
+    /// Accepts no more, and waits for requests in flight until the deadline.
+    pub(super) async fn stop(mut self, deadline: Instant) {
+        self.stop.cancel();
+        if timeout_at(deadline, &mut self.task).await.is_err() {
+            tracing::warn!("some requests did not end in time");
+        }
+    }
+}
+
+async fn accept(mut gate: Gate, router: Router, stop: CancellationToken) {
+    let connections = TaskTracker::new();
+    while let Some((stream, peer)) = stop.run_until_cancelled(gate.accept()).await {
+        let (router, stop) = (router.clone(), stop.clone());
+        connections.spawn(serve(stream, peer, router, gate.patience, stop));
+    }
+    drop(gate);
+    connections.close();
+    connections.wait().await;
+}
+
+/// One connection, to its end; when stopped, to the end of the request in flight.
+async fn serve(
+    stream: Admitted,
+    peer: SocketAddr,
+    router: Router,
+    patience: Duration,
+    stop: CancellationToken,
+) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience)
+        .max_buf_size(READ_BUFFER)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection failed");
+    }
+}
