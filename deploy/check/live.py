@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -142,7 +143,8 @@ def under_load(binaries, scratch, environment, addresses):
     ]  # fmt: skip
     victim = admin_of(VICTIM, scratch)
     watch = Watch(addresses["PROMETHEUS_URL"])
-    load = subprocess.Popen(command, env=environment, cwd=ROOT)
+    # In a session of its own, so that a failed run also ends a `roll` that would start gateways behind our back.
+    load = subprocess.Popen(command, env=environment, cwd=ROOT, start_new_session=True)
     try:
         began = spread(scratch, watch)
         watch.until(lambda: time.monotonic() - began > KILL_AT, KILL_AT + 30, "the time of the kill")
@@ -154,7 +156,8 @@ def under_load(binaries, scratch, environment, addresses):
         print(f"live: and resolved {time.monotonic() - back:.0f} s after the gateway was back")
         watch.until(lambda: load.poll() is not None, SENDING_SECONDS + 120, "the load to end")
     finally:
-        load.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(load.pid, signal.SIGKILL)
         load.wait()
     return {"ever": watch.ever, "victim": victim}
 

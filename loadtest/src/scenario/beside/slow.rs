@@ -16,6 +16,9 @@ const RECEIVE_BUFFER: u32 = 4096;
 /// How long reading what was left behind may take.
 const REST: Duration = Duration::from_secs(5);
 
+/// The server's own count, as its metrics begin the line.
+const CLOSED_AS_SLOW: &str = "hobnob_sessions_closed_total{reason=\"slow_consumer\"";
+
 /// How many stop reading.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -28,7 +31,7 @@ pub(crate) struct Slow {
 impl Slow {
     pub(super) async fn run(&self, scene: Scene<'_>) -> Result<Figures, Invalid> {
         let stage = scene.stage()?;
-        let before = scene.counter("hobnob_slow_consumers_total").await?;
+        let before = scene.counter(CLOSED_AS_SLOW).await?;
         let mut devices = Vec::new();
         for index in 0..self.devices.min(stage.users().len()) {
             let mut dial = scene.dial(index);
@@ -38,7 +41,7 @@ impl Slow {
             devices.push(device.map_err(|error| Invalid(format!("a slow device: {error:?}")))?);
         }
         sleep(Duration::from_secs(scene.seconds)).await;
-        let counted = scene.counter("hobnob_slow_consumers_total").await? - before;
+        let counted = scene.counter(CLOSED_AS_SLOW).await? - before;
         let count = devices.len();
         let mut ended = 0;
         for device in devices {
