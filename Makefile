@@ -27,7 +27,7 @@ check: tools ## Format, lints, documentation, shell scripts, licences and source
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
-	shellcheck .ci/run deploy/local/leash deploy/local/*.sh
+	shellcheck .ci/run loadtest/compare deploy/local/leash deploy/local/*.sh
 	$(CARGO) deny --locked check bans licenses sources
 
 ops: ops-tools ## deploy/ and k8s/ against the tools that will read them, the images built and run
@@ -36,8 +36,8 @@ ops: ops-tools ## deploy/ and k8s/ against the tools that will read them, the im
 
 ops-live: ops-tools ## Behind HAProxy: restarts and a kill under load, an alert, a backup and its restore
 	$(CARGO) build --workspace --bins --locked
-	deploy/check/live.py target/debug
-	deploy/check/restore.py target/debug
+	.tools/python/bin/python deploy/check/live.py target/debug
+	.tools/python/bin/python deploy/check/restore.py target/debug
 
 rules: ## Copy the alerts of deploy/prometheus into k8s/
 	deploy/check/copy_rules.py

@@ -1,42 +1,107 @@
 //! Logs: one line per record on standard output, JSON or for people. Errors of the start are not logs; `main` prints
 //! those on standard error. Knows nothing of what is logged.
 
+use std::fmt;
 use std::io::{IsTerminal, stdout};
+use std::sync::OnceLock;
 
+use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::Subscriber;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, Subscriber as Lines};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{LogFormat, Logging, StartError};
+
+/// The id of this process's gateway, once it is known; on every JSON line from then on, so that lines of several
+/// gateways in one place can be told apart.
+static GATEWAY: OnceLock<String> = OnceLock::new();
+
+/// Names this process's gateway. Once: a process is one gateway.
+pub fn name_gateway(id: &str) {
+    let _ = GATEWAY.set(id.to_owned());
+}
+
+/// What is logged, for changing it while the process runs.
+pub struct Filter(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Filter")
+    }
+}
+
+impl Filter {
+    /// Another filter from now on.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn set(&self, filter: &str) -> Result<(), StartError> {
+        (self.0)(parse(filter)?).map_err(|error| StartError::of("log", error))
+    }
+}
 
 /// Starts logging for the whole process; once.
 ///
 /// # Errors
 /// When the filter cannot be read (the configuration has checked it) or logging has been started already.
-pub fn start(logging: &Logging) -> Result<(), StartError> {
-    let blame = |error: String| StartError::of("log", error);
-    let filter = EnvFilter::try_new(&logging.filter).map_err(|error| blame(error.to_string()))?;
-    let lines = Subscriber::builder()
-        .with_env_filter(filter)
+pub fn start(logging: &Logging) -> Result<Filter, StartError> {
+    let lines = Lines::builder()
+        .with_env_filter(parse(&logging.filter)?)
         .log_internal_errors(false);
     let json = match logging.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
         LogFormat::Auto => !stdout().is_terminal(),
     };
-    let started = if json {
-        tracing::subscriber::set_global_default(
-            lines
-                .json()
-                .flatten_event(true)
-                .with_span_list(false)
-                .finish(),
-        )
+    let (started, filter) = if json {
+        let lines = lines.json().flatten_event(true).with_span_list(false);
+        let lines = lines.map_event_format(Named).with_filter_reloading();
+        let handle = lines.reload_handle();
+        let filter = move |filter| handle.reload(filter).map_err(|error| error.to_string());
+        let started = tracing::subscriber::set_global_default(lines.finish());
+        (started, Filter(Box::new(filter)))
     } else {
-        tracing::subscriber::set_global_default(lines.with_ansi(stdout().is_terminal()).finish())
+        let lines = lines.with_ansi(stdout().is_terminal());
+        let lines = lines.with_filter_reloading();
+        let handle = lines.reload_handle();
+        let filter = move |filter| handle.reload(filter).map_err(|error| error.to_string());
+        let started = tracing::subscriber::set_global_default(lines.finish());
+        (started, Filter(Box::new(filter)))
     };
-    started.map_err(|error| blame(error.to_string()))?;
+    started.map_err(|error| StartError::of("log", error.to_string()))?;
     log_panics();
-    Ok(())
+    Ok(filter)
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, StartError> {
+    EnvFilter::try_new(filter).map_err(|error| StartError::of("log", error.to_string()))
+}
+
+/// Puts the gateway's id in front of what a JSON format writes.
+struct Named<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for Named<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = String::new();
+        self.0
+            .format_event(context, Writer::new(&mut line), event)?;
+        match (GATEWAY.get(), line.strip_prefix('{')) {
+            // An id has no character that JSON would escape.
+            (Some(gateway), Some(rest)) => write!(writer, "{{\"gateway\":\"{gateway}\",{rest}"),
+            _ => writer.write_str(&line),
+        }
+    }
 }
 
 /// A panic in a task is a fault of ours: it goes where everything else is logged, in one line. Its message may quote

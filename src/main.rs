@@ -1,16 +1,17 @@
 //! The program: parse, configure, log, listen, serve until a signal, drain, exit. Everything else is in the library.
 
 use std::io::Write;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hobnob::admin::Readiness;
+use hobnob::admin::{Operations, Readiness};
 use hobnob::app::{self, App};
 use hobnob::cli::{self, Command, Invocation};
-use hobnob::config::{self, Config, Environment};
+use hobnob::config::{self, Config, Environment, StartError};
 use hobnob::healthcheck;
-use hobnob::lifecycle::{self, Failure, Listeners, Signals};
+use hobnob::lifecycle::{self, Failure, Hangups, Listeners, Reload, Signals};
 use hobnob::logging;
 use hobnob::metrics::Metrics;
 
@@ -36,7 +37,7 @@ fn perform(Invocation { command, flags }: Invocation) -> Result<(), Failure> {
     let environment = Environment::of_process();
     let load = || Config::load(&flags, &environment);
     match command {
-        Command::Serve => on_runtime(serve(load()?)),
+        Command::Serve => on_runtime(serve(load()?, load)),
         Command::Migrate => on_runtime(migrate(load()?)),
         Command::CheckConfig => print(&Config::explain(&flags, &environment)?.1),
         Command::PrintDefaults => print(&config::default_file()),
@@ -48,30 +49,52 @@ fn perform(Invocation { command, flags }: Invocation) -> Result<(), Failure> {
     }
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
-    logging::start(&config.logging)?;
-    let mut signals = Signals::listen()?;
+async fn serve(
+    config: Config,
+    load: impl Fn() -> Result<Config, StartError>,
+) -> Result<(), Failure> {
+    let filter = logging::start(&config.logging)?;
+    let (stop, mut signals) = Signals::listen()?;
+    let mut hangups = Hangups::listen()?;
     let (metrics, exporter) =
         Metrics::exported().map_err(|error| Failure::Runtime(error.to_string()))?;
     let readiness = Arc::new(Readiness::new(metrics.clone()));
+    let operations = Arc::new(Operations::new(config.server.admin_token.clone(), stop));
     let listeners = Listeners::bind(&config.server, &metrics)?;
-    let socket = listeners.serve_admin(&readiness, &exporter);
+    let socket = listeners.serve_admin(&readiness, &exporter, Arc::clone(&operations));
     let app = tokio::select! {
-        app = App::start(&config, metrics, Arc::clone(&readiness)) => app?,
+        app = App::start(&config, metrics.clone(), Arc::clone(&readiness)) => app?,
         _ = signals.next() => return Ok(()),
     };
-    lifecycle::run(
+    operations.serve(app.clients());
+    let limit = socket.limit();
+    let grace = config.server.drain_grace;
+    let mut reload = Reload {
+        running: config,
+        metrics,
+        apply: |new: &Config| {
+            app.reload(new)?;
+            limit.set(new.server.connection_limit);
+            filter.set(&new.logging.filter)
+        },
+    };
+    let mut running = pin!(lifecycle::run(
         &app,
         socket,
         &readiness,
         &mut signals,
-        config.server.drain_grace,
-    )
-    .await
+        grace
+    ));
+    loop {
+        tokio::select! {
+            done = &mut running => return done,
+            () = hangups.next() => reload.take(load()),
+        }
+    }
 }
 
 async fn migrate(config: Config) -> Result<(), Failure> {
-    logging::start(&config.logging)?;
+    let _ = logging::start(&config.logging)?;
     app::migrate(&config).await
 }
 

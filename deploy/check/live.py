@@ -14,13 +14,17 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
+
+import metrics
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLUSTER = ROOT / "deploy/local/cluster.sh"
@@ -44,11 +48,13 @@ def main(binaries, scratch):
     try:
         cluster(environment, "up")
         addresses = read_addresses(scratch / "cluster/env")
+        be_refused(addresses["EDGE_URL"])
         exposition(addresses["CLUSTER_ADMIN_URLS"].split()[0])
         polling("HAProxy", addresses["EDGE_URL"])
         with nginx(scratch, addresses["CLUSTER_URLS"].split()) as url:
             polling("nginx", url)
         alerts = under_load(binaries, scratch, environment, addresses)
+        boards(addresses["PROMETHEUS_URL"], admin_of(VICTIM, scratch))
         judge(json.loads((scratch / "report.json").read_text()), alerts)
     except BaseException:
         for log in sorted((scratch / "cluster/logs").glob("*.log")):
@@ -65,6 +71,16 @@ def cluster(environment, *arguments):
 def read_addresses(file):
     lines = file.read_text().replace("export ", "").splitlines()
     return {name: value.strip('"') for name, _, value in (line.partition("=") for line in lines)}
+
+
+def be_refused(url):
+    """So that there are failed requests to count: nothing else in this run is refused."""
+    try:
+        urllib.request.urlopen(f"{url}/me", timeout=5)
+    except urllib.error.HTTPError as error:
+        if error.code == 401:
+            return
+    sys.exit("live: a request without a token was not refused")
 
 
 def exposition(admin):
@@ -127,7 +143,8 @@ def under_load(binaries, scratch, environment, addresses):
     ]  # fmt: skip
     victim = admin_of(VICTIM, scratch)
     watch = Watch(addresses["PROMETHEUS_URL"])
-    load = subprocess.Popen(command, env=environment, cwd=ROOT)
+    # In a session of its own, so that a failed run also ends a `roll` that would start gateways behind our back.
+    load = subprocess.Popen(command, env=environment, cwd=ROOT, start_new_session=True)
     try:
         began = spread(scratch, watch)
         watch.until(lambda: time.monotonic() - began > KILL_AT, KILL_AT + 30, "the time of the kill")
@@ -139,7 +156,8 @@ def under_load(binaries, scratch, environment, addresses):
         print(f"live: and resolved {time.monotonic() - back:.0f} s after the gateway was back")
         watch.until(lambda: load.poll() is not None, SENDING_SECONDS + 120, "the load to end")
     finally:
-        load.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(load.pid, signal.SIGKILL)
         load.wait()
     return {"ever": watch.ever, "victim": victim}
 
@@ -166,6 +184,21 @@ def open_connections(url):
         text = answer.read().decode()
     pattern = r'^haproxy_server_current_sessions\{proxy="gateways",server="[^"]*"\} (\d+)'
     return [int(count) for count in re.findall(pattern, text, re.MULTILINE)]
+
+
+def boards(prometheus, instance):
+    """Every expression of the dashboards has data by now, looking back over the whole run."""
+    empty, count = [], 0
+    for file in sorted((ROOT / "deploy/grafana/dashboards").glob("*.json")):
+        for where, text in metrics.dashboard_expressions(json.loads(file.read_text()), {"$instance": instance}):
+            count += 1
+            query = urllib.parse.urlencode({"query": text})
+            with urllib.request.urlopen(f"{prometheus}/api/v1/query?{query}", timeout=10) as answer:
+                if not json.load(answer)["data"]["result"]:
+                    empty.append(f"{file.name}: {where}: {text}")
+    if empty:
+        sys.exit("live: panels without data:\n" + "\n".join(empty))
+    print(f"live: {count} expressions of the dashboards have data")
 
 
 def admin_of(gateway, scratch):

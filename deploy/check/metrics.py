@@ -74,21 +74,24 @@ def all_expressions():
             yield "autoscaler", metric["pods"]["metric"]["name"]
 
 
-def dashboard_expressions(dashboard):
+def dashboard_expressions(dashboard, variables=None):
+    """Each panel's expressions and each variable's, with values for Grafana's variables."""
     found = 0
+    values = {**VARIABLES, **(variables or {})}
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
             found += 1
-            yield panel["title"], with_values(target["expr"])
+            yield panel["title"], with_values(target["expr"], values)
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "query":
-            yield variable["name"], with_values(re.sub(r"^label_values\((.*), \w+\)$", r"\1", variable["query"]))
+            series = re.sub(r"^label_values\((.*), \w+\)$", r"\1", variable["query"])
+            yield variable["name"], with_values(series, values)
     if found == 0:
         sys.exit(f"no expression in dashboard {dashboard['title']}")
 
 
-def with_values(text):
-    for variable, value in VARIABLES.items():
+def with_values(text, values):
+    for variable, value in values.items():
         text = text.replace(variable, value)
     return text
 

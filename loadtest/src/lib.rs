@@ -4,10 +4,13 @@
 mod accounts;
 pub mod check;
 mod client;
+pub mod compare;
 mod invalid;
 mod ledger;
+pub mod limit;
 pub mod matrix;
 mod measure;
+mod outcome;
 pub mod scenario;
 
 pub use client::Resume;

@@ -1,6 +1,7 @@
 //! The operators' port: liveness, readiness, metrics, version. Knows the readiness registry and the metrics, and
 //! nothing of chat; must answer while everything else is in trouble, so nothing here waits.
 
+mod operations;
 mod readiness;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use axum::routing::get;
 use serde_json::{Map, Value, json};
 
 use crate::metrics::Exporter;
+pub use operations::{Clients, ListedSession, Operations, Whom};
 pub use readiness::{Health, Readiness, Report};
 
 #[derive(Debug, Clone)]
@@ -28,7 +30,11 @@ pub fn version() -> Value {
 }
 
 /// The routes of the admin port.
-pub fn router(readiness: Arc<Readiness>, exporter: Exporter) -> Router {
+pub fn router(
+    readiness: Arc<Readiness>,
+    exporter: Exporter,
+    operations: Arc<Operations>,
+) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -38,6 +44,7 @@ pub fn router(readiness: Arc<Readiness>, exporter: Exporter) -> Router {
             readiness,
             exporter,
         })
+        .merge(operations::router(operations))
 }
 
 async fn ready(
@@ -84,6 +91,8 @@ async fn metrics(State(state): State<AdminState>) -> Response {
 }
 
 #[cfg(test)]
+mod operations_tests;
+#[cfg(test)]
 mod tests {
     use axum::body::Body;
     use axum::http::Request;
@@ -92,6 +101,10 @@ mod tests {
 
     use super::*;
     use crate::metrics::Metrics;
+
+    fn closed() -> Arc<Operations> {
+        Arc::new(Operations::new(None, tokio::sync::mpsc::channel(1).0))
+    }
 
     async fn ask(router: &Router, path: &str) -> (StatusCode, String) {
         let request = Request::get(path).body(Body::empty()).unwrap();
@@ -105,7 +118,7 @@ mod tests {
     async fn readiness_follows_the_life_of_the_process_and_liveness_does_not() {
         let (metrics, exporter) = Metrics::exported().unwrap();
         let readiness = Arc::new(Readiness::new(metrics));
-        let router = router(Arc::clone(&readiness), exporter);
+        let router = router(Arc::clone(&readiness), exporter, closed());
         let (status, body) = ask(&router, "/readyz").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(body.contains("\"started\""), "{body}");
@@ -133,7 +146,7 @@ mod tests {
         let readiness = Arc::new(Readiness::new(metrics));
         readiness.set_started();
         readiness.check("mongodb", || Health::Degraded("no primary".to_owned()));
-        let router = router(Arc::clone(&readiness), exporter);
+        let router = router(Arc::clone(&readiness), exporter, closed());
         let (status, body) = ask(&router, "/readyz").await;
         assert_eq!(status, StatusCode::OK);
         assert!(
@@ -157,7 +170,7 @@ mod tests {
     #[tokio::test]
     async fn the_version_is_told() {
         let (metrics, exporter) = Metrics::exported().unwrap();
-        let router = router(Arc::new(Readiness::new(metrics)), exporter);
+        let router = router(Arc::new(Readiness::new(metrics)), exporter, closed());
         let (status, body) = ask(&router, "/version").await;
         assert_eq!(status, StatusCode::OK);
         assert!(body.contains(env!("CARGO_PKG_VERSION")), "{body}");

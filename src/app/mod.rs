@@ -2,6 +2,7 @@
 
 mod backends;
 mod hearing;
+mod operators;
 mod routes;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{Health, Readiness};
+use crate::admin::{Clients, Health, Readiness};
 use crate::auth::{Auth, AuthConfig, Secret};
 use crate::chat::{Announce, Chat, Cursors, Limits, Ports, Rate, Rates};
 use crate::config::{Config, StartError};
@@ -40,6 +41,7 @@ const ASK_STORE_EVERY: Duration = Duration::from_secs(5);
 pub struct App {
     router: Router,
     socket_io: SocketIo,
+    chat: Arc<Chat>,
     hub: Arc<Hub>,
     committer: Arc<Committer>,
     cursors: Arc<Cursors>,
@@ -80,7 +82,8 @@ impl App {
     ) -> Result<Self, Failure> {
         let world = World::new();
         let parts = Parts::build(config, &world, &metrics).await?;
-        tracing::info!(gateway = %world.gateway, "this gateway");
+        crate::logging::name_gateway(&world.gateway.to_string());
+        tracing::info!("this gateway");
         migrate_for_ever(&*parts.store, &readiness).await?;
         Ok(Self::assemble(config, &world, parts, &readiness, &metrics)?)
     }
@@ -154,7 +157,7 @@ impl App {
             },
         ));
         let requests = Requests::new(Arc::clone(&chat), Arc::clone(&hub));
-        let (router, socket_io) = routes(config, world, chat, &requests)?;
+        let (router, socket_io) = routes(config, world, Arc::clone(&chat), &requests)?;
         measure(metrics, &hub, &committer);
         let hearing = Hearing::watched_by(
             readiness,
@@ -165,6 +168,7 @@ impl App {
         let app = Self {
             router,
             socket_io,
+            chat,
             hub,
             committer,
             cursors,
@@ -175,6 +179,12 @@ impl App {
         };
         app.spawn_tasks();
         Ok(app)
+    }
+
+    /// Its clients, for operators.
+    #[must_use]
+    pub fn clients(&self) -> Arc<dyn Clients> {
+        Arc::new(operators::HubClients(Arc::clone(&self.hub)))
     }
 
     fn spawn_tasks(&self) {
@@ -208,14 +218,15 @@ impl App {
     }
 }
 
+fn parse_secrets(secrets: &[crate::config::Secret]) -> Result<Vec<Secret>, StartError> {
+    let secrets = secrets.iter().map(|secret| Secret::parse(secret.expose()));
+    let secrets: Result<Vec<_>, _> = secrets.collect();
+    secrets.map_err(|error| StartError::of("jwt_secret", error.to_string()))
+}
+
 fn auth_config(config: &Config, parts: &Parts) -> Result<AuthConfig, StartError> {
-    let secrets = parts
-        .secrets
-        .iter()
-        .map(|secret| Secret::parse(secret.expose()))
-        .collect::<Result<Vec<_>, _>>();
     Ok(AuthConfig {
-        secrets: secrets.map_err(|error| StartError::of("jwt_secret", error.to_string()))?,
+        secrets: parse_secrets(&parts.secrets)?,
         access_lifetime: config.auth.access_token_lifetime,
         refresh_lifetime: config.auth.refresh_token_lifetime,
         password_threads: config.auth.password_threads,

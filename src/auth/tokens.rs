@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::aws_lc;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -75,11 +76,33 @@ struct Key {
     decoding: DecodingKey,
 }
 
-/// Makes and verifies tokens.
-pub struct Tokens {
+/// The keys of one moment: the first signs, all verify.
+struct Keys {
     header: Header,
     signing: EncodingKey,
     verifying: Vec<Key>,
+}
+
+impl Keys {
+    fn new(secrets: &[Secret]) -> Result<Self, AuthError> {
+        let first = secrets.first().ok_or(AuthError::SecretMissing)?;
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = Some(key_id(first));
+        let keys = secrets.iter().map(|secret| Key {
+            kid: key_id(secret),
+            decoding: DecodingKey::from_secret(secret.as_bytes()),
+        });
+        Ok(Self {
+            header,
+            signing: EncodingKey::from_secret(first.as_bytes()),
+            verifying: keys.collect(),
+        })
+    }
+}
+
+/// Makes and verifies tokens.
+pub struct Tokens {
+    keys: RwLock<Keys>,
     validation: Validation,
     issuer: String,
     audience: String,
@@ -101,17 +124,8 @@ impl Tokens {
     ) -> Result<Self, AuthError> {
         // Refused when it is installed already, by another instance in this process: that is as good.
         let _ = aws_lc::DEFAULT_PROVIDER.install_default();
-        let first = config.secrets.first().ok_or(AuthError::SecretMissing)?;
-        let mut header = Header::new(Algorithm::HS256);
-        header.kid = Some(key_id(first));
-        let keys = config.secrets.iter().map(|secret| Key {
-            kid: key_id(secret),
-            decoding: DecodingKey::from_secret(secret.as_bytes()),
-        });
         Ok(Self {
-            header,
-            signing: EncodingKey::from_secret(first.as_bytes()),
-            verifying: keys.collect(),
+            keys: RwLock::new(Keys::new(&config.secrets)?),
             validation: validation(config),
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
@@ -120,6 +134,15 @@ impl Tokens {
             clock,
             entropy,
         })
+    }
+
+    /// Signs and verifies with these from now on. Tokens of a key that is not among them are invalid.
+    ///
+    /// # Errors
+    /// When there is none; then the old ones stay.
+    pub fn replace_keys(&self, secrets: &[Secret]) -> Result<(), AuthError> {
+        *self.keys.write() = Keys::new(secrets)?;
+        Ok(())
     }
 
     /// A new pair of tokens. The caller stores the hash of the refresh token.
@@ -147,7 +170,8 @@ impl Tokens {
             return Err(AuthError::TokenInvalid);
         }
         let header = jsonwebtoken::decode_header(token).map_err(invalid)?;
-        let key = self
+        let keys = self.keys.read();
+        let key = keys
             .verifying
             .iter()
             .find(|key| Some(&key.kid) == header.kid.as_ref())
@@ -182,7 +206,8 @@ impl Tokens {
             iss: &self.issuer,
             aud: &self.audience,
         };
-        jsonwebtoken::encode(&self.header, &claims, &self.signing)
+        let keys = self.keys.read();
+        jsonwebtoken::encode(&keys.header, &claims, &keys.signing)
             .map_err(|error| AuthError::Broken(error.to_string()))
     }
 
@@ -206,7 +231,8 @@ impl Tokens {
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kids: Vec<&str> = self.verifying.iter().map(|key| key.kid.as_str()).collect();
+        let keys = self.keys.read();
+        let kids: Vec<&str> = keys.verifying.iter().map(|key| key.kid.as_str()).collect();
         f.debug_struct("Tokens")
             .field("kids", &kids)
             .finish_non_exhaustive()

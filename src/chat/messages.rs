@@ -2,6 +2,7 @@
 //! it afterwards: the committer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::domain::{
     ChangeKind, ClientMessageId, Content, ConversationId, Emoji, Event, EventId, Fingerprint,
@@ -218,7 +219,7 @@ impl Chat {
     }
 
     fn content(&self, text: &str) -> Result<Content, ChatError> {
-        Content::parse(text, self.limits.content_bytes)
+        Content::parse(text, self.content_bytes.load(Ordering::Relaxed))
             .map_err(|error| ChatError::text("content", error))
     }
 

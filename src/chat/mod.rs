@@ -30,6 +30,7 @@ pub use rooms::{NewRoomRequest, RoomView};
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::auth::Auth;
 use crate::domain::{
@@ -70,6 +71,8 @@ pub struct Chat {
     clock: Arc<dyn Clock>,
     entropy: Arc<Entropy>,
     limits: Limits,
+    /// The setting content_limit, which may change.
+    content_bytes: AtomicUsize,
     known_direct: KnownConversations,
     metered: Metered,
 }
@@ -86,13 +89,26 @@ impl Chat {
             auth: ports.auth,
             clock: ports.clock,
             entropy: ports.entropy,
+            content_bytes: AtomicUsize::new(limits.content_bytes),
             metered: Metered::new(limits.rates),
             limits,
             known_direct: KnownConversations::new(),
         }
     }
 
-    /// The limits it works within.
+    /// Passwords and tokens.
+    #[must_use]
+    pub const fn auth(&self) -> &Arc<Auth> {
+        &self.auth
+    }
+
+    /// Another limit of content from now on; not above that of the start, by which requests are bounded.
+    pub fn set_content_limit(&self, bytes: usize) {
+        let bytes = bytes.min(self.limits.content_bytes);
+        self.content_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The limits it works within, as of the start.
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits

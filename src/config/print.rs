@@ -115,8 +115,9 @@ fn default_items(default: &str) -> Vec<String> {
 fn shown_items(setting: &Setting, items: &[String]) -> Vec<String> {
     let shown = |item: &String| match (setting.is_secret(), setting.kind) {
         (false, _) => item.clone(),
-        (true, Kind::List) => "[redacted]".to_owned(),
-        (true, _) => redacted_url(item),
+        // Of an address, what is not secret helps; of a secret, nothing does.
+        (true, _) if matches!(setting.placeholder, "URL" | "URI") => redacted_url(item),
+        (true, _) => "[redacted]".to_owned(),
     };
     items.iter().map(shown).collect()
 }

@@ -16,6 +16,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// The operators' address.
     pub admin_listen: SocketAddr,
+    /// What operators' requests that change something must bring; none: they are not served.
+    pub admin_token: Option<Secret>,
     /// The most client connections at once.
     pub connection_limit: usize,
     /// Origins allowed to call the API from a browser; empty for none but our own page.
@@ -138,6 +140,7 @@ impl Server {
         Ok(Self {
             listen: reader.required("listen", parse_address)?,
             admin_listen: reader.required("admin_listen", parse_address)?,
+            admin_token: reader.optional("admin_token", Secret::parse)?,
             connection_limit: reader.number("connection_limit", 1..=10_000_000)?,
             cors_origins: reader.list("cors_origins", parse_origin)?,
             client_timeout: reader.duration("client_timeout", seconds(1, 600))?,

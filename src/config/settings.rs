@@ -63,8 +63,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Where clients connect: IP address and port. Port 0 takes a free one."),
     setting!("server", "admin_listen", "HOBNOB_ADMIN_LISTEN", "admin-listen", Text, "ADDRESS", Some("127.0.0.1:9090"),
         "Where /livez, /readyz, /metrics and /version are served. Not for the public."),
+    setting!("server", "admin_token", "HOBNOB_ADMIN_TOKEN", "admin-token", Text, "SECRET", None,
+        "What /admin/drain, /admin/connections and /admin/disconnect ask for (Authorization: Bearer), at least 32 bytes. \
+         Without it there are none. A flag shows in the process list: prefer a file."),
+    setting!("server", "admin_token_file", "HOBNOB_ADMIN_TOKEN_FILE", "admin-token-file", FileOf("admin_token"), "PATH", None,
+        "A file that holds admin_token."),
     setting!("server", "connection_limit", "HOBNOB_CONNECTION_LIMIT", "connection-limit", Number, "COUNT", Some("10000"),
-        "The most client connections at once; further ones are closed at once, and the gateway is unready meanwhile."),
+        "The most client connections at once; further ones are answered 503. From nine tenths of it on the gateway is unready."),
     setting!("server", "cors_origins", "HOBNOB_CORS_ORIGINS", "cors-origins", List, "ORIGINS", Some(""),
         "Web origins, besides our own, whose pages may call the API, such as https://chat.example.org."),
     setting!("server", "client_timeout", "HOBNOB_CLIENT_TIMEOUT", "client-timeout", Text, "DURATION", Some("75s"),
@@ -197,7 +202,10 @@ mod tests {
             .filter(|setting| setting.is_secret())
             .map(|setting| setting.name)
             .collect();
-        assert_eq!(secrets, ["redis_url", "mongodb_uri", "jwt_secret"]);
+        assert_eq!(
+            secrets,
+            ["admin_token", "redis_url", "mongodb_uri", "jwt_secret"]
+        );
         for setting in SETTINGS {
             if let FileOf(name) = setting.kind {
                 assert_eq!(super::setting(name).name, name);

@@ -19,6 +19,15 @@ pub struct Encoding {
 }
 
 impl Encoding {
+    /// Its protocol's name.
+    #[must_use]
+    pub const fn protocol(&self) -> &'static str {
+        match self.slot {
+            0 => "socketio",
+            _ => "websocket",
+        }
+    }
+
     /// What is counted for its protocol.
     #[must_use]
     pub fn of<'a, T>(&self, each: &'a ByProtocol<T>) -> &'a T {

@@ -1,6 +1,6 @@
-//! The gate before the public server: counts client connections, and closes those over the limit at once, so that a
+//! The gate before the public server: counts client connections, and turns away those over the limit at once, so that a
 //! client tries another gateway instead of waiting in a queue nobody sees. A connection whose client takes nothing for
-//! too long is broken off. Knows TCP, not HTTP.
+//! too long is broken off. Of HTTP it knows one answer.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,20 +10,42 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Sleep, sleep};
+use tokio::sync::Semaphore;
+use tokio::time::{Sleep, sleep, timeout};
 
 use crate::metrics::Metrics;
 
 /// How long to wait after `accept` failed for want of files or memory; there is nothing else to do about it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How many clients that are turned away are told so at once; more are closed without a word.
+const TELLING: usize = 64;
+
+/// For the request of a client that is turned away, and its taking the answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The most read of such a request, in bytes.
+const REQUEST: usize = 4 * 1024;
+
+/// What it is told: the code `busy` of docs/errors.md.
+const BUSY: &str = concat!(
+    "HTTP/1.1 503 Service Unavailable\r\n",
+    "content-type: application/json\r\n",
+    "retry-after: 1\r\n",
+    "connection: close\r\n",
+    "content-length: 82\r\n\r\n",
+    r#"{"error":{"code":"busy","message":"this gateway has all the clients it can take"}}"#,
+);
+
 /// How many connections there are, and may be.
 #[derive(Debug)]
 pub(super) struct Connections {
     open: AtomicUsize,
-    limit: usize,
+    limit: AtomicUsize,
+    /// How many of those turned away may be told why at the same time.
+    telling: Arc<Semaphore>,
     metrics: Metrics,
 }
 
@@ -33,18 +55,37 @@ impl Connections {
         metrics.connections.limit.set(limit as f64);
         Arc::new(Self {
             open,
-            limit,
+            limit: AtomicUsize::new(limit),
+            telling: Arc::new(Semaphore::new(TELLING)),
             metrics,
         })
     }
 
-    /// Whether there is no room for another.
-    pub(super) fn is_full(&self) -> bool {
-        self.open.load(Ordering::Relaxed) >= self.limit
+    /// Whether new clients should go elsewhere: nine tenths of the limit are taken.
+    pub(super) fn is_nearly_full(&self) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        self.open.load(Ordering::Relaxed) >= limit - limit / 10
+    }
+
+    /// Another limit from now on; connections that are open stay.
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+        self.metrics.connections.limit.set(limit as f64);
+    }
+
+    /// Tells a client that is one too many. When many are told already, the connection is just closed.
+    fn turn_away(&self, stream: TcpStream) {
+        if let Ok(permit) = Arc::clone(&self.telling).try_acquire_owned() {
+            tokio::spawn(async move {
+                // Whoever does not listen is not waited for.
+                let _ = timeout(PATIENCE, tell_busy(stream)).await;
+                drop(permit);
+            });
+        }
     }
 
     fn enter(self: &Arc<Self>) -> Option<Place> {
-        if self.open.fetch_add(1, Ordering::Relaxed) >= self.limit {
+        if self.open.fetch_add(1, Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed) {
             self.open.fetch_sub(1, Ordering::Relaxed);
             self.metrics.refused.connection_limit.increment(1);
             return None;
@@ -94,6 +135,7 @@ impl Gate {
                             peer,
                         );
                     }
+                    self.connections.turn_away(stream);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -103,6 +145,14 @@ impl Gate {
             }
         }
     }
+}
+
+/// Reads the request first: closing with unread bytes would reset the connection before the answer arrives.
+async fn tell_busy(mut stream: TcpStream) -> io::Result<()> {
+    let mut request = [0; REQUEST];
+    let _ = stream.read(&mut request).await?;
+    stream.write_all(BUSY.as_bytes()).await?;
+    stream.shutdown().await
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {

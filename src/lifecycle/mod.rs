@@ -3,6 +3,7 @@
 
 mod gate;
 mod public;
+mod reload;
 mod signals;
 
 use std::net::SocketAddr;
@@ -15,13 +16,14 @@ use axum::Router;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{Instant, timeout_at};
 
-use crate::admin::{self, Health, Readiness};
+use crate::admin::{self, Health, Operations, Readiness};
 use crate::config::Server;
 pub use crate::config::StartError;
 use crate::metrics::{Exporter, Metrics, open_file_limit};
 use gate::{Connections, Gate};
 use public::PublicServer;
-pub use signals::Signals;
+pub use reload::Reload;
+pub use signals::{Hangups, Signals};
 
 /// Connections that wait to be accepted: all clients of a lost gateway arrive at once.
 const BACKLOG: u32 = 4096;
@@ -94,10 +96,15 @@ impl Listeners {
     }
 
     /// Serves the admin port, from the start on: readiness is asked for while the rest is still starting.
-    pub fn serve_admin(self, readiness: &Arc<Readiness>, exporter: &Exporter) -> PublicSocket {
+    pub fn serve_admin(
+        self,
+        readiness: &Arc<Readiness>,
+        exporter: &Exporter,
+        operations: Arc<Operations>,
+    ) -> PublicSocket {
         let connections = Arc::clone(&self.public.connections);
-        readiness.check("connections", move || match connections.is_full() {
-            true => Health::Failed("at the connection limit".to_owned()),
+        readiness.check("connections", move || match connections.is_nearly_full() {
+            true => Health::Failed("nearly at the connection limit".to_owned()),
             false => Health::Well,
         });
         let address = self.admin.local_addr().ok();
@@ -105,7 +112,7 @@ impl Listeners {
             address = address.map(tracing::field::display),
             "serving operators"
         );
-        let router = admin::router(Arc::clone(readiness), exporter.clone());
+        let router = admin::router(Arc::clone(readiness), exporter.clone(), operations);
         tokio::spawn(exporter.clone().upkeep());
         tokio::spawn(axum::serve(self.admin, router).into_future());
         PublicSocket { gate: self.public }
@@ -116,6 +123,25 @@ impl Listeners {
 #[derive(Debug)]
 pub struct PublicSocket {
     gate: Gate,
+}
+
+/// How many client connections there may be, for changing it while they come.
+#[derive(Debug)]
+pub struct ConnectionLimit(Arc<Connections>);
+
+impl ConnectionLimit {
+    /// Another limit from now on. Nobody is closed for it.
+    pub fn set(&self, limit: usize) {
+        self.0.set_limit(limit);
+    }
+}
+
+impl PublicSocket {
+    /// The limit of this socket's connections.
+    #[must_use]
+    pub fn limit(&self) -> ConnectionLimit {
+        ConnectionLimit(Arc::clone(&self.gate.connections))
+    }
 }
 
 fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {

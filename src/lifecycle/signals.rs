@@ -13,20 +13,16 @@ const KEPT: usize = 2;
 pub struct Signals(mpsc::Receiver<&'static str>);
 
 impl Signals {
-    /// Starts listening for the process's signals.
+    /// Starts listening for the process's signals. What is sent through the sender counts as one of them.
     ///
     /// # Errors
     /// When the system does not allow it.
-    pub fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            let failed = |error| Failure::Runtime(format!("cannot listen for signals: {error}"));
-            signal(kind).map_err(failed)
-        };
+    pub fn listen() -> Result<(mpsc::Sender<&'static str>, Self), Failure> {
         let terminate = listen(SignalKind::terminate())?;
         let interrupt = listen(SignalKind::interrupt())?;
         let (sender, signals) = Self::by_hand();
-        tokio::spawn(forward(terminate, interrupt, sender));
-        Ok(signals)
+        tokio::spawn(forward(terminate, interrupt, sender.clone()));
+        Ok((sender, signals))
     }
 
     /// Signals that come from the sender returned, for tests.
@@ -42,6 +38,32 @@ impl Signals {
             Some(signal) => signal,
             // Nobody can send any more: there will be none.
             None => std::future::pending().await,
+        }
+    }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::Runtime(format!("cannot listen for signals: {error}")))
+}
+
+/// SIGHUP: read the configuration again.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Starts listening; from here on SIGHUP does not end the process.
+    ///
+    /// # Errors
+    /// When the system does not allow it.
+    pub fn listen() -> Result<Self, Failure> {
+        listen(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            // There will be none.
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -14,11 +14,16 @@ fn server(connection_limit: usize) -> Server {
     Server {
         listen: any,
         admin_listen: any,
+        admin_token: None,
         connection_limit,
         cors_origins: Vec::new(),
         client_timeout: Duration::from_millis(200),
         drain_grace: Duration::from_secs(5),
     }
+}
+
+fn closed() -> Arc<Operations> {
+    Arc::new(Operations::new(None, tokio::sync::mpsc::channel(1).0))
 }
 
 fn listeners(connection_limit: usize) -> (Listeners, SocketAddr) {
@@ -30,8 +35,7 @@ fn listeners(connection_limit: usize) -> (Listeners, SocketAddr) {
 async fn ask(address: SocketAddr, path: &str) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
-    // A refused connection may be closed before the request is written; then the answer is empty.
-    let _ = stream.write_all(request.as_bytes()).await;
+    stream.write_all(request.as_bytes()).await.unwrap();
     let mut buffer = [0; 1024];
     let read = stream.read(&mut buffer).await.unwrap_or(0);
     (
@@ -41,12 +45,12 @@ async fn ask(address: SocketAddr, path: &str) -> (TcpStream, String) {
 }
 
 #[tokio::test]
-async fn connections_over_the_limit_are_closed_and_make_the_gateway_unready() {
+async fn connections_over_the_limit_are_answered_503_and_make_the_gateway_unready() {
     let (listeners, address) = listeners(1);
     let (metrics, exporter) = Metrics::exported().unwrap();
     let readiness = Arc::new(Readiness::new(metrics));
     readiness.set_started();
-    let socket = listeners.serve_admin(&readiness, &exporter);
+    let socket = listeners.serve_admin(&readiness, &exporter, closed());
     let peer =
         get(|peer: axum::extract::ConnectInfo<SocketAddr>| async move { peer.0.ip().to_string() });
     let server = PublicServer::start(Router::new().route("/", peer), socket.gate);
@@ -57,13 +61,45 @@ async fn connections_over_the_limit_are_closed_and_make_the_gateway_unready() {
         "{answer}"
     );
     assert!(!readiness.report().is_ready());
-    assert_eq!(ask(address, "/").await.1, "");
+    let (_second, answer) = ask(address, "/").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1\r\n"),
+        "{answer}"
+    );
+    assert!(answer.contains("{\"error\":{\"code\":\"busy\""), "{answer}");
     drop(first);
     while !readiness.report().is_ready() {
         tokio::task::yield_now().await;
     }
     let (_third, answer) = ask(address, "/").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    server.stop.cancel();
+}
+
+#[tokio::test]
+async fn it_is_unready_before_the_limit_and_the_limit_may_change() {
+    let (listeners, address) = listeners(20);
+    let (metrics, exporter) = Metrics::exported().unwrap();
+    let readiness = Arc::new(Readiness::new(metrics));
+    readiness.set_started();
+    let socket = listeners.serve_admin(&readiness, &exporter, closed());
+    let limit = socket.limit();
+    let server = PublicServer::start(
+        Router::new().route("/", get(|| async { "ok" })),
+        socket.gate,
+    );
+    let mut held = Vec::new();
+    for _ in 0..18 {
+        assert!(readiness.report().is_ready(), "{}", held.len());
+        held.push(ask(address, "/").await);
+    }
+    assert!(!readiness.report().is_ready());
+    let (_admitted, answer) = ask(address, "/").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    limit.set(10);
+    assert!(ask(address, "/").await.1.starts_with("HTTP/1.1 503"));
+    limit.set(1000);
+    assert!(readiness.report().is_ready());
     server.stop.cancel();
 }
 
@@ -108,7 +144,7 @@ async fn a_request_in_flight_is_answered_before_the_end() {
     let (listeners, address) = listeners(10);
     let (metrics, exporter) = Metrics::exported().unwrap();
     let readiness = Arc::new(Readiness::new(metrics));
-    let socket = listeners.serve_admin(&readiness, &exporter);
+    let socket = listeners.serve_admin(&readiness, &exporter, closed());
     let service = SlowAnswer {
         asked: Arc::new(Semaphore::new(0)),
         answer: Arc::new(Semaphore::new(0)),
@@ -136,7 +172,7 @@ impl Service for Stubborn {
 }
 
 fn started(readiness: &Arc<Readiness>, exporter: &Exporter) -> PublicSocket {
-    listeners(10).0.serve_admin(readiness, exporter)
+    listeners(10).0.serve_admin(readiness, exporter, closed())
 }
 
 #[tokio::test]
@@ -204,7 +240,7 @@ async fn silent_half_and_idle_connections_are_closed_and_their_places_free() {
     let (idle, answer) = ask(address, "/").await;
     assert!(answer.ends_with("here"), "{answer}");
     until_closed(idle).await;
-    while connections.is_full() {
+    while connections.is_nearly_full() {
         tokio::task::yield_now().await;
     }
 }
@@ -215,7 +251,7 @@ async fn a_client_that_takes_no_answer_is_broken_off() {
     let (address, connections) = serve(Router::new().route("/", get(large)));
     let (stream, answer) = ask(address, "/").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    while connections.is_full() {
+    while connections.is_nearly_full() {
         tokio::task::yield_now().await;
     }
     drop(stream);

@@ -4,4 +4,5 @@
 mod bad_configuration;
 mod commands;
 mod life;
+mod operations;
 mod program;

@@ -42,6 +42,10 @@ pub async fn command(options: &CheckOptions) -> Result<Verdict, Invalid> {
 pub struct Cutter(watch::Sender<Phase>);
 
 impl Cutter {
+    pub(crate) fn of(phase: &watch::Sender<Phase>) -> Self {
+        Self(phase.clone())
+    }
+
     /// Cuts them.
     pub fn cut(&self) {
         self.0.send_modify(|phase| phase.cuts += 1);
@@ -65,7 +69,7 @@ where
     let lateness = Lateness::new()?;
     let mut samplers = JoinSet::new();
     samplers.spawn(lateness.clone().watch());
-    let faults = faults(Cutter(stage.phase.clone()));
+    let faults = faults(Cutter::of(&stage.phase));
     let (overflowed, broken) = tokio::join!(open_loop(&stage, load, &lateness), faults);
     broken?;
     samplers.abort_all();

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::client::Resume;
 
 /// Which protocols the sessions speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Protocols {
     /// All on `/ws`.
     Ws,
@@ -16,8 +17,9 @@ pub enum Protocols {
     Mixed,
 }
 
-/// The load, its length, and what counts as kept.
-#[derive(Debug, Clone, clap::Args)]
+/// The load, its length, and what counts as kept. A scenario's file uses the same words as the command line.
+#[derive(Debug, Clone, clap::Args, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct Load {
     /// Users, with one session each
     #[arg(long, default_value_t = 60)]
@@ -61,6 +63,18 @@ pub struct Load {
     /// How late the generator's own timers may fire (99th percentile) before the run is void, in milliseconds
     #[arg(long, default_value_t = 100)]
     pub late_ms: u64,
+}
+
+impl Default for Load {
+    /// What the command line says when nothing is said.
+    fn default() -> Self {
+        #[derive(clap::Parser)]
+        struct CommandLine {
+            #[command(flatten)]
+            load: Load,
+        }
+        <CommandLine as clap::Parser>::parse_from([""]).load
+    }
 }
 
 /// `hobnob-load check`.

@@ -16,7 +16,7 @@ use crate::accounts::{Accounts, User};
 use crate::client::{
     Counters, Numbering, Order, Patience, Phase, Protocol, Record, Session, Shared, Supply, Target,
 };
-use crate::ledger::{Balance, Books, Conversation, reconcile};
+use crate::ledger::{Balance, Books, Conversation, Series, reconcile};
 
 /// How long all sessions together may take to connect.
 const CONNECT: Duration = Duration::from_secs(60);
@@ -36,8 +36,10 @@ pub(crate) struct Plan {
     pub(crate) rooms: Vec<Vec<usize>>,
     /// Pairs.
     pub(crate) directs: Vec<(usize, usize)>,
-    /// `Some(window)`: each user sends to their pair as fast as answers come.
+    /// `Some(window)`: each user sends to their pair, or else to their room, as fast as answers come.
     pub(crate) window: Option<usize>,
+    /// In rooms only the first so many members send; all do by default.
+    pub(crate) senders: Option<usize>,
 }
 
 /// A run, from before its first send to after its last.
@@ -75,7 +77,7 @@ impl Plan {
             } else {
                 Vec::new()
             },
-            window: None,
+            ..Self::default()
         })
     }
 
@@ -89,11 +91,20 @@ impl Plan {
         }
     }
 
-    /// The one direct conversation a user writes to.
-    fn direct_of(&self, user: usize) -> Option<usize> {
+    /// Those of a conversation who send.
+    fn senders<'a>(&self, members: &'a [usize]) -> &'a [usize] {
+        let count = self.senders.unwrap_or(members.len());
+        &members[..count.clamp(1, members.len())]
+    }
+
+    /// The one conversation a user writes to in a closed loop.
+    fn conversation_of(&self, user: usize) -> Option<usize> {
         let is_theirs = |(one, two): &(usize, usize)| *one == user || *two == user;
-        let index = self.directs.iter().position(is_theirs)?;
-        Some(self.rooms.len() + index)
+        if let Some(index) = self.directs.iter().position(is_theirs) {
+            return Some(self.rooms.len() + index);
+        }
+        let sends_to = |members: &Vec<usize>| self.senders(members).contains(&user);
+        self.rooms.iter().position(sends_to)
     }
 }
 
@@ -155,7 +166,9 @@ impl Stage {
     }
 
     fn supply(&mut self, user: usize) -> Supply {
-        if let (Some(window), Some(conversation)) = (self.plan.window, self.plan.direct_of(user)) {
+        if let (Some(window), Some(conversation)) =
+            (self.plan.window, self.plan.conversation_of(user))
+        {
             let target = self.target(conversation, user);
             return Supply::Closed {
                 window,
@@ -194,6 +207,18 @@ impl Stage {
         Ok(())
     }
 
+    /// The users, in the order of their sessions.
+    pub(crate) fn users(&self) -> &[User] {
+        &self.users
+    }
+
+    /// A room of a user's, if there is one.
+    pub(crate) fn room_of(&self, user: usize) -> Option<&str> {
+        let has_them = |members: &Vec<usize>| members.contains(&user);
+        let index = self.plan.rooms.iter().position(has_them)?;
+        self.rooms.get(index).map(String::as_str)
+    }
+
     /// Orders a message from a random member of a random conversation; false when its session's queue is full.
     pub(crate) fn order(&self, number: u64, direct: f64, intended: Duration) -> bool {
         let mut random = rand::rng();
@@ -203,7 +228,7 @@ impl Stage {
             true => rooms + random.random_range(0..directs),
             false => random.random_range(0..rooms),
         };
-        let members = &self.conversations[conversation].members;
+        let members = self.plan.senders(&self.conversations[conversation].members);
         let sender = members[random.random_range(0..members.len())];
         let order = Order {
             number,
@@ -236,7 +261,12 @@ impl Stage {
     }
 
     /// Ends all sessions, reads all histories and closes the books.
-    pub(crate) async fn finish(mut self) -> Result<Balance, Invalid> {
+    pub(crate) async fn finish(self) -> Result<Balance, Invalid> {
+        self.close(Duration::ZERO).await.map(|(balance, _)| balance)
+    }
+
+    /// The same, with what happened in each second from `origin` on.
+    pub(crate) async fn close(mut self, origin: Duration) -> Result<(Balance, Series), Invalid> {
         self.phase.send_modify(|phase| phase.over = true);
         let ended = join_all(std::mem::take(&mut self.tasks)).await;
         let records: Result<Vec<_>, _> = ended.into_iter().collect();
@@ -263,6 +293,7 @@ impl Stage {
             conversations: &self.conversations,
             records: &records,
             stored: &stored,
+            origin,
         })
     }
 }

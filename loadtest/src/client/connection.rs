@@ -28,6 +28,18 @@ pub(crate) struct Dial {
     pub(crate) gateway: String,
     /// The local address, when one address has not enough ports.
     pub(crate) source: Option<Ipv4Addr>,
+    /// The kernel's receive buffer in bytes, when it is to fill up soon.
+    pub(crate) receive_buffer: Option<u32>,
+}
+
+impl Dial {
+    pub(crate) fn to(gateway: &str) -> Self {
+        Self {
+            gateway: gateway.to_owned(),
+            source: None,
+            receive_buffer: None,
+        }
+    }
 }
 
 /// An open connection.
@@ -65,7 +77,8 @@ impl Connection {
         Ok(connection)
     }
 
-    async fn handshake(dial: &Dial, protocol: Protocol) -> Result<Self, Error> {
+    /// Connects and says nothing.
+    pub(crate) async fn handshake(dial: &Dial, protocol: Protocol) -> Result<Self, Error> {
         let address: SocketAddr = dial
             .gateway
             .trim_start_matches("http://")
@@ -74,6 +87,9 @@ impl Connection {
         let socket = TcpSocket::new_v4()?;
         if let Some(source) = dial.source {
             socket.bind(SocketAddr::new(IpAddr::V4(source), 0))?;
+        }
+        if let Some(bytes) = dial.receive_buffer {
+            socket.set_recv_buffer_size(bytes)?;
         }
         let stream = socket.connect(address).await?;
         stream.set_nodelay(true)?;
@@ -123,6 +139,20 @@ impl Connection {
             Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => Some(None),
             _ => None,
         }
+    }
+
+    /// Reads a frame as what it says, and answers pings.
+    pub(crate) async fn hear(
+        &mut self,
+        heed: &mut impl FnMut(&Incoming<'_>, &str),
+    ) -> Result<(), Gone> {
+        let text = self.next().await.ok_or(Gone)?.unwrap_or_default();
+        if !self.answer_ping(&text).await?
+            && let Some(incoming) = self.protocol.read(&text)
+        {
+            heed(&incoming, &text);
+        }
+        Ok(())
     }
 
     /// Writes a frame at once.

@@ -13,10 +13,10 @@ mod session;
 mod shared;
 mod socketio;
 
-pub(crate) use connection::{Connection, Dial};
+pub(crate) use connection::{Connection, Dial, NotConnected};
 pub(crate) use hindsight::Numbering;
 pub(crate) use outstanding::Order;
-pub(crate) use protocol::{Joining, Protocol, Target};
+pub(crate) use protocol::{Incoming, Joining, Protocol, Target};
 pub(crate) use record::{Receipt, Record, Sent};
 pub(crate) use session::Session;
 pub use shared::Resume;

@@ -151,6 +151,19 @@ impl Protocol {
         self.request(id, "message_ack", body)
     }
 
+    /// A request that tells a room that one is typing.
+    pub(crate) fn typing(self, id: u64, room: &str) -> String {
+        self.request(id, "typing", json!({"roomId": room, "typing": true}))
+    }
+
+    /// A request to be told when these users come and go.
+    pub(crate) fn watch(self, id: u64, users: &[&str]) -> String {
+        match self {
+            Self::Native => self.request(id, "watch_presence", json!({"userIds": users})),
+            Self::SocketIo => self.request(id, "watch_presence", json!(users)),
+        }
+    }
+
     fn request(self, id: u64, name: &str, body: Value) -> String {
         match self {
             Self::Native => native::request(id, name, body),

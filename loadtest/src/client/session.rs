@@ -131,10 +131,7 @@ impl Session {
             last: self.record.hindsight.last(),
             acknowledges: self.acknowledges(),
         };
-        let dial = Dial {
-            gateway: self.shared.gateways[self.gateway].clone(),
-            source: None,
-        };
+        let dial = Dial::to(&self.shared.gateways[self.gateway]);
         let mut early = Vec::new();
         let keep = |text: &str| early.push(text.to_owned());
         let connection = Connection::open(&dial, self.protocol, &joining, keep).await?;

@@ -11,7 +11,8 @@ use super::protocol::Target;
 use crate::accounts::Accounts;
 
 /// Where a reconnecting client resumes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Resume {
     /// From what this device has: nothing may come twice.
     Since,

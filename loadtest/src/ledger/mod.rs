@@ -2,6 +2,8 @@
 
 mod balance;
 mod reconcile;
+mod series;
 
 pub use balance::Balance;
 pub(crate) use reconcile::{Books, Conversation, reconcile};
+pub(crate) use series::Series;

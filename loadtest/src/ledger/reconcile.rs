@@ -4,10 +4,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::Balance;
+use super::{Balance, Series};
 use crate::Invalid;
 use crate::client::{Receipt, Record, Sent};
-use crate::measure::Latencies;
 
 /// How many violations are described in words.
 const EXAMPLES: usize = 20;
@@ -29,6 +28,8 @@ pub(crate) struct Books<'a> {
     pub(crate) records: &'a [Record],
     /// Per conversation, what history shows: seq, and the message's number if it is of this run.
     pub(crate) stored: &'a [Vec<(u64, Option<u64>)>],
+    /// When the first second of the series begins.
+    pub(crate) origin: Duration,
 }
 
 /// What is known of one message, by its number.
@@ -40,17 +41,16 @@ struct Known {
 }
 
 /// Closes the books.
-pub(crate) fn reconcile(books: &Books<'_>) -> Result<Balance, Invalid> {
+pub(crate) fn reconcile(books: &Books<'_>) -> Result<(Balance, Series), Invalid> {
     let mut closing = Closing {
         balance: Balance::default(),
         known: known(books.records),
-        acknowledgement: Latencies::new()?,
-        delivery: Latencies::new()?,
+        series: Series::new(books.origin)?,
     };
-    closing.add_records(books.records);
+    closing.add_records(books.records)?;
     let received: Vec<HashMap<u64, Receipt>> = books.records.iter().map(receipts).collect();
     for (conversation, stored) in books.conversations.iter().zip(books.stored) {
-        closing.log(conversation, stored, &received);
+        closing.log(conversation, stored, &received)?;
     }
     closing.delivered_and_not_stored(books);
     closing.acknowledged_and_not_stored(books.stored);
@@ -85,15 +85,16 @@ fn receipts(record: &Record) -> HashMap<u64, Receipt> {
 struct Closing {
     balance: Balance,
     known: HashMap<u64, Known>,
-    acknowledgement: Latencies,
-    delivery: Latencies,
+    series: Series,
 }
 
 impl Closing {
-    fn add_records(&mut self, records: &[Record]) {
+    fn add_records(&mut self, records: &[Record]) -> Result<(), Invalid> {
         let balance = &mut self.balance;
         for record in records {
             balance.sent += record.sent.len() as u64;
+            let times = record.sent.iter().map(|sent| sent.intended);
+            times.into_iter().try_for_each(|at| self.series.sent(at))?;
             balance.acknowledged += record.acknowledged.len() as u64;
             balance.refused += record.refused.len() as u64;
             balance.repeated += record.repeated;
@@ -113,6 +114,7 @@ impl Closing {
         balance.unanswered = balance
             .sent
             .saturating_sub(balance.acknowledged + balance.refused);
+        Ok(())
     }
 
     /// One conversation's log against its members' devices.
@@ -121,7 +123,7 @@ impl Closing {
         conversation: &Conversation,
         stored: &[(u64, Option<u64>)],
         received: &[HashMap<u64, Receipt>],
-    ) {
+    ) -> Result<(), Invalid> {
         let mut seen = HashMap::new();
         let mut next = 1;
         for (seq, number) in stored {
@@ -142,8 +144,9 @@ impl Closing {
                 ));
                 continue;
             }
-            self.message(conversation, *seq, *number, received);
+            self.message(conversation, *seq, *number, received)?;
         }
+        Ok(())
     }
 
     fn message(
@@ -152,13 +155,14 @@ impl Closing {
         seq: u64,
         number: u64,
         received: &[HashMap<u64, Receipt>],
-    ) {
+    ) -> Result<(), Invalid> {
         let Some(known) = self.known.get(&number).copied() else {
-            return self.wrong(format!("message {number} was never sent"));
+            self.wrong(format!("message {number} was never sent"));
+            return Ok(());
         };
         if let Some((acknowledged, at)) = known.acknowledged {
-            self.acknowledgement
-                .add(at.saturating_sub(known.sent.intended));
+            let latency = at.saturating_sub(known.sent.intended);
+            self.series.acknowledged(at, latency)?;
             if acknowledged != seq {
                 self.wrong(format!(
                     "message {number} is {seq}, acknowledged as {acknowledged}"
@@ -182,16 +186,17 @@ impl Closing {
                     receipt.seq
                 ));
             }
-            if *member != known.sender {
-                self.delivery
-                    .add(receipt.at.saturating_sub(known.sent.intended));
-            }
+            let latency = receipt.at.saturating_sub(known.sent.intended);
+            let is_other = *member != known.sender;
+            self.series
+                .delivered(receipt.at, is_other.then_some(latency))?;
             last = last.max(receipt.at);
         }
         if let Some((_, at)) = known.acknowledged {
             let gap = last.saturating_sub(at).as_secs_f64() * 1000.0;
             self.balance.longest_gap_ms = self.balance.longest_gap_ms.max(gap);
         }
+        Ok(())
     }
 
     /// What a device was shown must be in history (P1).
@@ -242,10 +247,10 @@ impl Closing {
         }
     }
 
-    fn finish(mut self) -> Balance {
-        self.balance.acknowledgement_latency = self.acknowledgement.percentiles();
-        self.balance.delivery_latency = self.delivery.percentiles();
-        self.balance
+    fn finish(mut self) -> (Balance, Series) {
+        self.balance.acknowledgement_latency = self.series.acknowledgement.percentiles();
+        self.balance.delivery_latency = self.series.delivery.percentiles();
+        (self.balance, self.series)
     }
 }
 
@@ -304,8 +309,9 @@ mod tests {
             conversations: &[conversation],
             records,
             stored: &[stored.to_vec()],
+            origin: Duration::ZERO,
         };
-        reconcile(&books).unwrap()
+        reconcile(&books).unwrap().0
     }
 
     #[test]

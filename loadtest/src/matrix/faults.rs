@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::cluster::{Cluster, Mongo, Proxy, Redis};
+use super::cluster::{Cluster, Proxy, Redis};
 use super::row::Row;
 use crate::Invalid;
 use crate::check::Cutter;
 
 /// The load runs this long before anything happens.
-const BEFORE: Duration = Duration::from_secs(3);
+pub(crate) const BEFORE: Duration = Duration::from_secs(3);
 
 /// How long the primary takes writes that are not copied: less than the election timeout, with room for a slow machine.
 const UNCOPIED: Duration = Duration::from_millis(1200);
@@ -21,7 +21,7 @@ const fn seconds(seconds: u64) -> Duration {
 
 /// What a row needs besides the cluster, put up before its load begins.
 #[derive(Debug, Default)]
-pub(super) struct Props {
+pub(crate) struct Props {
     replica: Option<Redis>,
     mongo_cable: Option<Proxy>,
     mongodb_uri: Option<String>,
@@ -30,7 +30,7 @@ pub(super) struct Props {
 }
 
 /// Puts up what a row needs.
-pub(super) async fn prepare(row: Row, cluster: &mut Cluster) -> Result<Props, Invalid> {
+pub(crate) async fn prepare(row: Row, cluster: &mut Cluster) -> Result<Props, Invalid> {
     let mut props = Props::default();
     match row {
         Row::RedisPromote => props.replica = Some(Redis::start_replica(&cluster.redis).await?),
@@ -51,7 +51,7 @@ pub(super) async fn prepare(row: Row, cluster: &mut Cluster) -> Result<Props, In
 }
 
 /// Puts the cluster back as it was.
-pub(super) async fn clean_up(cluster: &mut Cluster, props: Props) -> Result<(), Invalid> {
+pub(crate) async fn clean_up(cluster: &mut Cluster, props: Props) -> Result<(), Invalid> {
     if let Some(uri) = props.mongodb_uri {
         restart_with(cluster, uri).await?;
     }
@@ -68,7 +68,7 @@ async fn restart_with(cluster: &mut Cluster, uri: String) -> Result<String, Inva
 }
 
 /// Breaks the cluster, and mends it.
-pub(super) async fn make(
+pub(crate) async fn make(
     row: Row,
     cluster: &mut Cluster,
     props: &mut Props,
@@ -179,12 +179,12 @@ async fn mongo_rollback(cluster: &Cluster, props: &mut Props) -> Result<(), Inva
     let mongo = &cluster.mongo;
     let old = mongo.primary().await?;
     let before = mongo.rollback_id(old).await?;
-    for other in Mongo::others(old) {
+    for other in mongo.others(old) {
         mongo.signal(other, "STOP")?;
     }
     sleep(UNCOPIED).await;
     mongo.signal(old, "STOP")?;
-    for other in Mongo::others(old) {
+    for other in mongo.others(old) {
         mongo.signal(other, "CONT")?;
     }
     let new = mongo.primary().await?;

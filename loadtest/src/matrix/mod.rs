@@ -12,7 +12,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 pub use self::cluster::Peer;
-use self::cluster::{Cluster, Program, repository};
+pub(crate) use self::cluster::{
+    Cluster, Leashed, Program, free_port, repository, tool, wait_until,
+};
+pub(crate) use self::faults::{BEFORE, Props, clean_up, make, prepare};
 pub use self::row::Row;
 use self::table::Table;
 use crate::check::{Load, Protocols, Report, run};
@@ -156,7 +159,8 @@ async fn run_row(
     Ok((Outcome { report, evidence }, cluster))
 }
 
-fn binary(chosen: Option<&Path>) -> Result<PathBuf, Invalid> {
+/// The chosen binary, or the one that was built.
+pub(crate) fn binary(chosen: Option<&Path>) -> Result<PathBuf, Invalid> {
     if let Some(path) = chosen {
         return Ok(path.to_owned());
     }

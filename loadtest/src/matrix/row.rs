@@ -1,7 +1,9 @@
 //! The rows of the fault matrix: what each is called, what it does, how long it sends. Knows no server.
 
 /// One fault, or a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Row {
     /// No fault

@@ -1,4 +1,4 @@
-//! Latencies in a histogram: three significant digits, from 1 µs to an hour. Knows nothing of what was measured.
+//! Latencies in a histogram, from 1 µs to an hour. Knows nothing of what was measured.
 
 use std::time::Duration;
 
@@ -30,11 +30,40 @@ pub struct Percentiles {
 }
 
 impl Latencies {
+    /// Of three significant digits: about 180 KB.
     pub(crate) fn new() -> Result<Self, Invalid> {
-        let histogram = Histogram::new_with_bounds(1, HOUR_IN_MICROSECONDS, 3);
+        Self::with_digits(3)
+    }
+
+    /// Of two significant digits: about 24 KB, for one second of many.
+    pub(crate) fn coarse() -> Result<Self, Invalid> {
+        Self::with_digits(2)
+    }
+
+    fn with_digits(digits: u8) -> Result<Self, Invalid> {
+        let histogram = Histogram::new_with_bounds(1, HOUR_IN_MICROSECONDS, digits);
         histogram
             .map(Self)
             .map_err(|error| Invalid(error.to_string()))
+    }
+
+    /// The histogram itself, in microseconds.
+    pub(crate) fn histogram(&self) -> &Histogram<u64> {
+        &self.0
+    }
+
+    /// The curve of a percentile plot: quantile and milliseconds, denser towards the slow end.
+    pub(crate) fn curve(&self) -> Vec<(f64, f64)> {
+        const TICKS_PER_HALF: u32 = 5;
+        let steps = self.0.iter_quantiles(TICKS_PER_HALF);
+        steps
+            .map(|step| {
+                (
+                    step.quantile_iterated_to(),
+                    millis(step.value_iterated_to()),
+                )
+            })
+            .collect()
     }
 
     pub(crate) fn add(&mut self, latency: Duration) {
@@ -43,7 +72,6 @@ impl Latencies {
     }
 
     pub(crate) fn percentiles(&self) -> Percentiles {
-        let millis = |micros: u64| Duration::from_micros(micros).as_secs_f64() * 1000.0;
         Percentiles {
             count: self.0.len(),
             p50: millis(self.0.value_at_quantile(0.50)),
@@ -52,4 +80,8 @@ impl Latencies {
             max: millis(self.0.max()),
         }
     }
+}
+
+fn millis(micros: u64) -> f64 {
+    Duration::from_micros(micros).as_secs_f64() * 1000.0
 }

@@ -54,7 +54,7 @@ pub(super) fn parse(text: &str) -> Result<Named, String> {
 
 /// The watched processes, as they were at some moment.
 #[derive(Debug)]
-pub(super) struct Meter<'a> {
+pub(crate) struct Meter<'a> {
     processes: &'a [Named],
     before: Vec<Usage>,
 }

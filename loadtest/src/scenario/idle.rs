@@ -63,13 +63,13 @@ pub struct IdleOptions {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct IdleReport {
-    sessions: usize,
-    refused: usize,
-    lost: u64,
-    resident_per_session: u64,
+pub(super) struct IdleReport {
+    pub(super) sessions: usize,
+    pub(super) refused: usize,
+    pub(super) lost: u64,
+    pub(super) resident_per_session: u64,
     /// Of all watched processes, per session and second.
-    cpu_micros_per_second: f64,
+    pub(super) cpu_micros_per_second: f64,
     costs: Vec<Cost>,
 }
 
@@ -78,6 +78,12 @@ struct IdleReport {
 /// # Errors
 /// When it could not be carried out.
 pub async fn command(options: &IdleOptions) -> Result<Verdict, Invalid> {
+    let report = measure(options).await?;
+    show(&report, options)
+}
+
+/// Opens the sessions, holds them, and says what they cost.
+pub(super) async fn measure(options: &IdleOptions) -> Result<IdleReport, Invalid> {
     let accounts = Accounts::new(&options.gateways)?;
     let run = format!("idle-{:08x}", rand::rng().random::<u32>());
     let users = accounts.register(&run, options.users.max(1)).await?;
@@ -105,7 +111,7 @@ pub async fn command(options: &IdleOptions) -> Result<Verdict, Invalid> {
         costs,
     };
     held.abort_all();
-    show(&report, options)
+    Ok(report)
 }
 
 async fn connect(options: &IdleOptions, users: &[User]) -> Vec<Connection> {
@@ -118,6 +124,7 @@ async fn connect(options: &IdleOptions, users: &[User]) -> Vec<Connection> {
         let dial = Dial {
             gateway: options.gateways[index % options.gateways.len()].clone(),
             source: Some(source(index)),
+            receive_buffer: None,
         };
         let joining = Joining {
             user: &users[index % users.len()].id,

@@ -1,6 +1,8 @@
 //! What is counted of the hub beyond single events: ends of sessions, offers, and what is looked at when metrics are
 //! rendered. Decides nothing.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 
 use super::super::closing::closing;
@@ -56,6 +58,11 @@ impl Hub {
             };
             seconds.record(milliseconds as f64 / 1000.0);
         }
+    }
+
+    /// Another watch_limit from now on; who watches more keeps what they have.
+    pub fn set_watch_limit(&self, limit: usize) {
+        self.watched.store(limit, Ordering::Relaxed);
     }
 
     /// Looks at what is cheaper to look at than to count. Takes each session's lock once.

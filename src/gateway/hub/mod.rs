@@ -16,7 +16,7 @@ mod watchers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -115,6 +115,8 @@ pub struct Hub {
     /// Changes of presence may have been lost: wakes the one task that asks again.
     presence_wanted: Notify,
     draining: AtomicBool,
+    /// The setting watch_limit, which may change.
+    watched: AtomicUsize,
     pub(super) metrics: Metrics,
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     pacer: Arc<Pacer>,
@@ -147,6 +149,7 @@ impl Hub {
             heads_wanted: Notify::new(),
             presence_wanted: Notify::new(),
             draining: AtomicBool::new(false),
+            watched: AtomicUsize::new(config.watched),
             metrics: ports.metrics,
             sessions: Mutex::default(),
             pacer: Arc::default(),

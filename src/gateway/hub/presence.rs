@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -126,7 +127,7 @@ impl Hub {
         session: &Arc<Session>,
         users: &[UserId],
     ) -> Result<HashMap<UserId, bool>, ChatError> {
-        let limit = self.config.watched;
+        let limit = self.watched.load(Ordering::Relaxed);
         let too_many = ChatError::LimitExceeded {
             what: "the number of watched users",
             limit,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::hub::{Backlog, Hub, Since};
 use super::session::{Expectation, Session};
@@ -106,6 +107,12 @@ impl Requests {
     /// Takes up a request; `None` when there is none of this name. Returns when the session's next request may be taken
     /// up: a send has its place behind the earlier ones then.
     pub async fn take(&self, session: &Arc<Session>, name: &str, payload: &str) -> Option<Reply> {
+        // At the level debug only: a span costs more than everything else that is done here.
+        let span = tracing::debug_span!("request", session = %session.id(), name);
+        self.take_up(session, name, payload).instrument(span).await
+    }
+
+    async fn take_up(&self, session: &Arc<Session>, name: &str, payload: &str) -> Option<Reply> {
         let reply = match name {
             "send_message" => self.send_message(session, payload).await,
             "send_group_message" => self.send_group_message(session, payload),

@@ -194,7 +194,8 @@ impl Session {
     }
 
     /// Bytes that wait to be written.
-    pub(super) fn queued_bytes(&self) -> usize {
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
         self.outbox.queued_bytes()
     }
 

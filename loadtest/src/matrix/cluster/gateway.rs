@@ -45,6 +45,14 @@ impl Gateway {
         format!("http://127.0.0.1:{}", self.settings.port)
     }
 
+    pub(crate) fn admin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.settings.admin_port)
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Leashed::pid)
+    }
+
     /// Uses another way to MongoDB from its next start on; returns the present one.
     pub(crate) fn set_mongodb_uri(&mut self, uri: String) -> String {
         std::mem::replace(&mut self.settings.mongodb_uri, uri)

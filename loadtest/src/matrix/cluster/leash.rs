@@ -45,6 +45,10 @@ impl Leashed {
         Ok(Self { leash, pid })
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Whether it still runs (a zombie does not).
     pub(crate) fn is_running(&self) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 pub(crate) use gateway::Gateway;
-pub(crate) use leash::repository;
+pub(crate) use leash::{Leashed, free_port, repository, tool};
 pub(crate) use mongo::Mongo;
 pub use program::Peer;
 pub(crate) use program::Program;
@@ -21,8 +21,10 @@ pub(crate) use proxy::Proxy;
 pub(crate) use redis::Redis;
 
 use crate::Invalid;
+use crate::scenario::Named;
 
 const GATEWAYS: usize = 3;
+const MEMBERS: usize = 3;
 /// How long anything may take to come up.
 const START: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
@@ -38,16 +40,26 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts everything, and returns when every gateway is ready.
+    /// Starts three gateways and three members of MongoDB, and returns when every gateway is ready.
     pub(crate) async fn start(program: &Program, drain_grace: Duration) -> Result<Self, Invalid> {
-        let (redis, mongo) = (Redis::start().await?, Mongo::start().await?);
+        Self::of(program, drain_grace, GATEWAYS, MEMBERS).await
+    }
+
+    /// The same with other numbers.
+    pub(crate) async fn of(
+        program: &Program,
+        drain_grace: Duration,
+        gateways: usize,
+        members: usize,
+    ) -> Result<Self, Invalid> {
+        let (redis, mongo) = (Redis::start().await?, Mongo::start(members).await?);
         let mut cluster = Self {
             redis,
             mongo,
             gateways: Vec::new(),
             redis_cables: Vec::new(),
         };
-        for _ in 0..GATEWAYS {
+        for _ in 0..gateways {
             let cable = Proxy::start(cluster.redis.port()).await?;
             let program = program.clone();
             let mut gateway =
@@ -67,6 +79,26 @@ impl Cluster {
             gateway.ready().await?;
         }
         Ok(())
+    }
+
+    /// Where each gateway of the product tells its metrics.
+    pub(crate) fn admins(&self) -> Vec<String> {
+        self.gateways.iter().map(Gateway::admin).collect()
+    }
+
+    /// Everything that runs, by kind.
+    pub(crate) fn processes(&self) -> Vec<Named> {
+        let gateways = self.gateways.iter().filter_map(Gateway::pid);
+        let named = |name: &'static str| {
+            move |pid| Named {
+                name: name.to_owned(),
+                pid,
+            }
+        };
+        let gateways = gateways.map(named("gateway"));
+        let mongo = self.mongo.pids().into_iter().map(named("mongod"));
+        let redis = self.redis.pid().into_iter().map(named("redis"));
+        gateways.chain(mongo).chain(redis).collect()
     }
 
     pub(crate) fn urls(&self) -> Vec<String> {

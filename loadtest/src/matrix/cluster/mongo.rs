@@ -14,7 +14,6 @@ use super::leash::{Leashed, free_port, tool};
 use super::wait_until;
 use crate::Invalid;
 
-const MEMBERS: usize = 3;
 /// Short, so that a row of the matrix does not wait for the default's 10 s.
 const ELECTION_MILLIS: i32 = 2000;
 /// A new primary waits for every member's heartbeat, to catch up with it: so long for a frozen one, not the default's 10 s.
@@ -36,10 +35,10 @@ struct Member {
 }
 
 impl Mongo {
-    /// Starts three members, and waits until one is elected.
-    pub(crate) async fn start() -> Result<Self, Invalid> {
+    /// Starts this many members, and waits until one is elected.
+    pub(crate) async fn start(count: usize) -> Result<Self, Invalid> {
         let mut members = Vec::new();
-        for _ in 0..MEMBERS {
+        for _ in 0..count {
             let directory = tempfile::Builder::new()
                 .prefix("hobnob-load-mongo-")
                 .tempdir()?;
@@ -67,6 +66,14 @@ impl Mongo {
     pub(crate) fn uri(&self) -> String {
         let hosts: Vec<_> = self.members.iter().map(Member::address).collect();
         format!("mongodb://{}/hobnob?replicaSet=rs0", hosts.join(","))
+    }
+
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        let processes = self
+            .members
+            .iter()
+            .filter_map(|member| member.process.as_ref());
+        processes.map(Leashed::pid).collect()
     }
 
     pub(crate) fn port(&self, member: usize) -> u16 {
@@ -106,7 +113,7 @@ impl Mongo {
 
     /// `kill -9` of all members.
     pub(crate) fn kill_all(&mut self) {
-        (0..MEMBERS).for_each(|member| self.kill(member));
+        (0..self.members.len()).for_each(|member| self.kill(member));
     }
 
     /// Starts every member that was killed.
@@ -124,8 +131,8 @@ impl Mongo {
     }
 
     /// The other members.
-    pub(crate) fn others(member: usize) -> impl Iterator<Item = usize> {
-        (0..MEMBERS).filter(move |other| *other != member)
+    pub(crate) fn others(&self, member: usize) -> impl Iterator<Item = usize> + use<> {
+        (0..self.members.len()).filter(move |other| *other != member)
     }
 
     /// A number that grows with every rollback of a member.

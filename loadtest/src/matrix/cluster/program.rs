@@ -80,7 +80,12 @@ fn hobnob(binary: &PathBuf, settings: &Settings) -> Command {
             "HOBNOB_DRAIN_GRACE",
             format!("{}s", settings.drain_grace.as_secs()),
         )
-        .env("HOBNOB_LOG_FORMAT", "text");
+        .env("HOBNOB_LOG_FORMAT", "text")
+        // One address stands for thousands of people here, and one session for what goes at all.
+        .env("HOBNOB_SIGN_IN_RATE", "0")
+        .env("HOBNOB_SESSION_RATE", "0")
+        .env("HOBNOB_USER_RATE", "0")
+        .env("HOBNOB_ROOM_MEMBER_LIMIT", "20000");
     command
 }
 

@@ -51,6 +51,10 @@ impl Redis {
         Ok(replica)
     }
 
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Leashed::pid)
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.port
     }

@@ -1,0 +1,229 @@
+//! One run of a scenario on servers of its own. Knows neither files nor how its outcome is written down.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::bare;
+use super::beside::{Scene, beside};
+use super::cost::{Cost, Meter, Named, rate};
+use super::file::{Figures, Scenario};
+use super::floor;
+use super::sampler::{Sample, Sampler};
+use super::server::Server;
+use crate::check::{Cutter, Load, Report, Stage, open_loop};
+use crate::ledger::Series;
+use crate::matrix::{BEFORE, Cluster, Props, clean_up, make, prepare};
+use crate::measure::Lateness;
+use crate::{Invalid, Verdict};
+
+/// A closed loop shares the cores with what it measures and takes all it gets, so only a stall makes it void.
+const STALL: Duration = Duration::from_secs(1);
+const DRAIN_GRACE: Duration = Duration::from_secs(6);
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) report: Option<Report>,
+    pub(crate) series: Option<Series>,
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) costs: Vec<Cost>,
+    pub(crate) figures: Figures,
+    /// From when to when something was broken, in seconds from the first send.
+    pub(crate) fault: Option<(f64, f64)>,
+}
+
+impl Outcome {
+    /// By the books alone; thresholds come on top.
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.report
+            .as_ref()
+            .map_or(Verdict::Pass, |report| report.verdict)
+    }
+}
+
+/// What one load came to.
+struct Talked {
+    overflowed: u64,
+    acknowledged: u64,
+    delivered: u64,
+    time: Duration,
+    costs: Vec<Cost>,
+}
+
+/// Starts the servers, runs, and stops them.
+pub(crate) async fn perform(
+    scenario: &Scenario,
+    server: Server,
+    hobnob: Option<&Path>,
+) -> Result<Outcome, Invalid> {
+    let Some(program) = server.program(hobnob)? else {
+        return floor::perform(scenario).await;
+    };
+    let (gateways, members) = (scenario.gateways, scenario.mongodb_members);
+    let mut cluster = Cluster::of(&program, DRAIN_GRACE, gateways, members).await?;
+    match scenario.capacity {
+        Some(_) => super::capacity::find(scenario, server, &mut cluster).await,
+        None => once(scenario, server, &mut cluster).await,
+    }
+}
+
+/// One run on servers that are there.
+pub(super) async fn once(
+    scenario: &Scenario,
+    server: Server,
+    cluster: &mut Cluster,
+) -> Result<Outcome, Invalid> {
+    let (urls, processes, mongodb) = (cluster.urls(), cluster.processes(), cluster.mongo.uri());
+    let admins = if server.has_metrics() {
+        cluster.admins()
+    } else {
+        Vec::new()
+    };
+    let load = scenario.load.as_ref().map(|load| server.load(load));
+    let props = match scenario.fault {
+        Some(fault) => prepare(fault, cluster).await?,
+        None => Props::default(),
+    };
+    let stage = match &load {
+        Some(load) => Some(Stage::prepare(&urls, load, scenario.plan(load)?).await?),
+        None => None,
+    };
+    let scene = Scene {
+        gateways: &urls,
+        admins: &admins,
+        processes: &processes,
+        stage: stage.as_ref(),
+        seconds: load.as_ref().map_or(0, |load| load.seconds),
+    };
+    let conflicts = scene.counter("hobnob_append_conflicts_total").await?;
+    let (lateness, sampler) = (Lateness::new()?, Sampler::start(processes.clone()));
+    let watch = tokio::spawn(lateness.clone().watch());
+    let begin = Instant::now();
+    let end = begin + Duration::from_secs(scene.seconds);
+    let mut outcome = Outcome::default();
+    let (talked, aside, fault, inserts) = tokio::join!(
+        talk(
+            scenario,
+            stage.as_ref(),
+            load.as_ref(),
+            &lateness,
+            &processes
+        ),
+        beside(scenario, scene),
+        break_and_mend(scenario, cluster, stage.as_ref(), props, begin),
+        async {
+            match scenario.bare_inserts {
+                true => bare::inserts(&mongodb, end).await,
+                false => Ok(Figures::new()),
+            }
+        },
+    );
+    watch.abort();
+    (outcome.fault, outcome.samples) = (fault?, sampler.stop());
+    outcome.figures.extend(aside?);
+    outcome.figures.extend(inserts?);
+    let appends = scene.counter("hobnob_append_conflicts_total").await? - conflicts;
+    outcome
+        .figures
+        .insert("appendConflicts".to_owned(), appends);
+    if let (Some(stage), Some(load), Some(talked)) = (stage, &load, talked?) {
+        let origin = begin.duration_since(stage.shared.start);
+        let generator = (lateness, origin);
+        close(&mut outcome, scenario, stage, load, talked, generator).await?;
+    }
+    Ok(outcome)
+}
+
+/// Sends for the scenario's time, and reads the clocks at the end of it.
+async fn talk(
+    scenario: &Scenario,
+    stage: Option<&Stage>,
+    load: Option<&Load>,
+    lateness: &Lateness,
+    processes: &[Named],
+) -> Result<Option<Talked>, Invalid> {
+    let (Some(stage), Some(load)) = (stage, load) else {
+        return Ok(None);
+    };
+    let (meter, begin) = (Meter::start(processes)?, Instant::now());
+    let overflowed = match scenario.window {
+        None => open_loop(stage, load, lateness).await,
+        Some(_) => {
+            stage.phase.send_modify(|phase| phase.sending = true);
+            sleep(Duration::from_secs(load.seconds)).await;
+            0
+        }
+    };
+    let counters = &stage.shared.counters;
+    let acknowledged = counters.acknowledged.load(Ordering::Relaxed);
+    let (delivered, time) = (counters.delivered.load(Ordering::Relaxed), begin.elapsed());
+    stage.phase.send_modify(|phase| phase.sending = false);
+    // What a process used that is gone cannot be read: a run with a fault has no costs.
+    let costs = meter.costs(acknowledged);
+    Ok(Some(Talked {
+        overflowed,
+        acknowledged,
+        delivered,
+        time,
+        costs: if scenario.fault.is_some() {
+            Vec::new()
+        } else {
+            costs?
+        },
+    }))
+}
+
+async fn break_and_mend(
+    scenario: &Scenario,
+    cluster: &mut Cluster,
+    stage: Option<&Stage>,
+    mut props: Props,
+    begin: Instant,
+) -> Result<Option<(f64, f64)>, Invalid> {
+    let (Some(fault), Some(stage)) = (scenario.fault, stage) else {
+        return Ok(None);
+    };
+    make(fault, cluster, &mut props, &Cutter::of(&stage.phase)).await?;
+    let mended = begin.elapsed().as_secs_f64();
+    clean_up(cluster, props).await?;
+    Ok(Some((BEFORE.as_secs_f64(), mended)))
+}
+
+async fn close(
+    outcome: &mut Outcome,
+    scenario: &Scenario,
+    stage: Stage,
+    load: &Load,
+    talked: Talked,
+    (lateness, origin): (Lateness, Duration),
+) -> Result<(), Invalid> {
+    stage.settle(Duration::from_secs(load.settle)).await;
+    let (balance, series) = stage.close(origin).await?;
+    let allowed = match scenario.window {
+        None => Duration::from_millis(load.late_ms),
+        Some(_) => STALL,
+    };
+    let generator = lateness.report(allowed, talked.overflowed);
+    let report = Report::new(&scenario.name, balance, generator);
+    outcome
+        .figures
+        .extend(super::figures::of(&report, &talked.costs, talked.delivered));
+    outcome.figures.extend([
+        (
+            "messagesPerSecond".to_owned(),
+            rate(talked.acknowledged, talked.time),
+        ),
+        (
+            "deliveriesPerSecond".to_owned(),
+            rate(talked.delivered, talked.time),
+        ),
+    ]);
+    super::figures::above_bare_inserts(&mut outcome.figures);
+    super::figures::memory(&mut outcome.figures, &outcome.samples);
+    outcome.costs = talked.costs;
+    (outcome.report, outcome.series) = (Some(report), Some(series));
+    Ok(())
+}
