@@ -3,7 +3,7 @@
 //!
 //! Layout, integers big endian: version (1 byte), kind (1 byte), then by kind. An id is its 12 bytes; a conversation is
 //! a tag (0 room, 1 direct) and one or two ids. Another version or kind is skipped: gateways of two releases run side by
-//! side during a rolling upgrade. An event whose effect has [`EXTENDED`] set says more before its JSON: a length (1
+//! side during a rolling upgrade. An event whose effect has `EXTENDED` set says more before its JSON: a length (1
 //! byte) and that many bytes, of which a reader takes what it knows and skips the rest.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
