@@ -97,6 +97,12 @@ pub fn router(chat: Arc<Chat>, config: ApiConfig) -> Router {
         .with_state(chat)
 }
 
+/// Gives the requests of other routes their ids, too.
+pub fn with_request_ids(routes: Router) -> Router {
+    let ids = Arc::new(request::Ids::new(Metrics::none()));
+    routes.layer(middleware::from_fn_with_state(ids, request::identify_only))
+}
+
 /// The routes with their description, which cannot name different ones.
 fn documented() -> OpenApiRouter<Arc<Chat>> {
     OpenApiRouter::with_openapi(docs::preamble())

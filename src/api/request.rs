@@ -9,11 +9,11 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::{Instant, timeout};
-use tracing::Instrument;
 
 use super::ApiError;
 use super::error::Refused;
 use crate::domain::Entropy;
+use crate::logging::served::{Served, serving};
 use crate::metrics::Metrics;
 
 /// The header that carries it, both ways.
@@ -48,17 +48,34 @@ impl Ids {
     }
 }
 
-/// Gives the request its id, and logs its end.
+/// Gives the request its id, and counts it.
 pub(super) async fn identify(
     State(ids): State<Arc<Ids>>,
     request: Request,
     next: Next,
 ) -> Response {
     let id = ids.of(&request);
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
-    answer(&ids.metrics, id, request, next)
-        .instrument(span)
-        .await
+    let answer = answer(&ids.metrics, request, next);
+    named(serving(served(&id), answer).await, id)
+}
+
+/// The same for a request that is not counted: one of a socket.
+pub(super) async fn identify_only(
+    State(ids): State<Arc<Ids>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let id = ids.of(&request);
+    named(serving(served(&id), next.run(request)).await, id)
+}
+
+fn served(id: &HeaderValue) -> Served {
+    Served::Request(id.to_str().unwrap_or_default().into())
+}
+
+fn named(mut response: Response, id: HeaderValue) -> Response {
+    response.headers_mut().insert(HEADER, id);
+    response
 }
 
 /// Ends a request that takes longer than any valid one: a body that trickles in holds its place no longer.
@@ -71,14 +88,13 @@ pub(super) async fn end_in_time(
     answer.unwrap_or_else(|_| ApiError::RequestTimeout.into_response())
 }
 
-async fn answer(metrics: &Metrics, id: HeaderValue, request: Request, next: Next) -> Response {
+async fn answer(metrics: &Metrics, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     // The route, not the path: a path has ids in it, and a stranger's may have anything.
     let matched = request.extensions().get::<MatchedPath>();
     let route = matched.map_or_else(|| "unknown".to_owned(), |path| path.as_str().to_owned());
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(HEADER, id);
+    let response = next.run(request).await;
     let status = response.status().as_u16();
     if let Some(Refused(code)) = response.extensions().get() {
         metrics.request_failed(code);

@@ -65,14 +65,11 @@ pub(super) fn routes(
             metrics: metrics.clone(),
         },
     )
-    .merge(native::router(
-        native,
-        requests.clone(),
-        Arc::clone(&world.entropy),
-        &wheel,
-    ))
-    .merge(socket_io.router())
-    .merge(web::router());
+    .merge(api::with_request_ids(
+        native::router(native, requests.clone(), Arc::clone(&world.entropy), &wheel)
+            .merge(socket_io.router())
+            .merge(web::router()),
+    ));
     Ok((router, socket_io))
 }
 

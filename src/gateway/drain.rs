@@ -13,6 +13,7 @@ use super::hub::Hub;
 use super::offer::Encoded;
 use super::outbox::Reason;
 use super::session::Session;
+use crate::logging::served::{Served, serving};
 
 /// The share of the grace over which sessions are spread; the rest is for the last ones' proofs and for storing.
 const SPREAD: f64 = 0.6;
@@ -44,7 +45,9 @@ impl Hub {
                     let after = self.jitter(window);
                     tell(&session, after);
                     let hub = Arc::clone(self);
-                    tokio::spawn(async move { hub.hand_over(&session, after).await });
+                    let whom = Served::Session(session.id());
+                    let handing_over = async move { hub.hand_over(&session, after).await };
+                    tokio::spawn(serving(whom, handing_over));
                 }
             }
             window = Duration::ZERO;

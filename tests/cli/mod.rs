@@ -3,6 +3,7 @@
 
 mod bad_configuration;
 mod commands;
+mod identity;
 mod life;
 mod operations;
 mod program;

@@ -80,7 +80,7 @@ async fn sighup_changes_limits_and_refuses_what_is_invalid() {
         (&record["changed"], &record["needs_restart"]),
         (&json!(true), &json!(false))
     );
-    assert!(record["gateway"].is_string(), "{record}");
+    assert!(record["gateway_id"].is_string(), "{record}");
     let (status, refusal) = say(50).await;
     assert_eq!(
         (status.as_u16(), &refusal["error"]["code"]),

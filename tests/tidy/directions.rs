@@ -26,13 +26,29 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "api",
         &[
-            "domain", "metrics", "traces", "auth", "store", "chat", "wire",
+            "domain",
+            "metrics",
+            "traces",
+            "logging::served",
+            "auth",
+            "store",
+            "chat",
+            "wire",
         ],
     ),
     (
         "gateway",
         &[
-            "domain", "metrics", "traces", "auth", "store", "bus", "presence", "chat", "wire",
+            "domain",
+            "metrics",
+            "traces",
+            "logging::served",
+            "auth",
+            "store",
+            "bus",
+            "presence",
+            "chat",
+            "wire",
         ],
     ),
 ];

@@ -27,6 +27,7 @@ use crate::domain::Entropy;
 use crate::gateway::heartbeat::Wheel;
 use crate::gateway::outbox::{Flusher, Frame, Reason};
 use crate::gateway::websocket::Handshake;
+use crate::logging::served::{current, serving};
 
 /// Random bytes in a session id; 128 bits cannot be guessed.
 const SID_BYTES: usize = 16;
@@ -186,10 +187,10 @@ impl Engine {
         let registration = self.register(Stage::Polling).ok_or(Refusal::Unavailable)?;
         let session = Arc::clone(&registration.session);
         let handler = self.open_handler(&session, parts);
-        self.0.tasks.spawn(async move {
+        self.0.tasks.spawn(serving(current(), async move {
             run(Arc::clone(&registration.session), handler, None).await;
             drop(registration);
-        });
+        }));
         Ok(polling::text(self.open_packet(&session, &["websocket"])))
     }
 

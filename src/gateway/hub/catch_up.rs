@@ -12,6 +12,7 @@ use super::super::topic::Attach;
 use super::Hub;
 use crate::bus::Channel;
 use crate::domain::{ConversationId, Event, Member, Seq};
+use crate::logging::served::{Served, serving};
 use crate::store::{Span, StoreError};
 
 /// How many events are read at once.
@@ -70,7 +71,8 @@ impl Hub {
             return;
         }
         let (hub, session) = (Arc::clone(self), Arc::clone(session));
-        self.tracker.spawn(async move {
+        let whom = Served::Session(session.id());
+        let discovery = async move {
             let user = session.user();
             let ended = session.given(conversation);
             let member = hub
@@ -85,7 +87,8 @@ impl Hub {
                 Some(pursuit) => hub.catch_up(&session, vec![pursuit]).await,
                 None => hub.abandon(&session, conversation),
             }
-        });
+        };
+        self.tracker.spawn(serving(whom, discovery));
     }
 
     /// A session that could not take a repair at once reads on by itself (D18).
@@ -120,8 +123,9 @@ impl Hub {
 
     pub(super) fn spawn_catch_up(self: &Arc<Self>, session: &Arc<Session>, pursuits: Vec<Pursuit>) {
         let (hub, session) = (Arc::clone(self), Arc::clone(session));
-        self.tracker
-            .spawn(async move { hub.catch_up(&session, pursuits).await });
+        let whom = Served::Session(session.id());
+        let catching_up = async move { hub.catch_up(&session, pursuits).await };
+        self.tracker.spawn(serving(whom, catching_up));
     }
 
     async fn catch_up(self: &Arc<Self>, session: &Arc<Session>, pursuits: Vec<Pursuit>) {
@@ -282,7 +286,7 @@ impl Hub {
             match read().await {
                 Ok(found) => return Some(found),
                 Err(error) => {
-                    tracing::warn!(%error, session = %session.id(), "catching up, reading again")
+                    tracing::warn!(%error, "catching up, reading again")
                 }
             }
             tokio::time::sleep(pause + self.entropy.jitter(pause)).await;

@@ -27,7 +27,7 @@ impl Hub {
         let reason = session.reason().unwrap_or(Reason::TransportClosed);
         let class = closing(reason).class();
         self.metrics.session_closed(reason.name(), class);
-        tracing::debug!(session = %session.id(), reason = reason.name(), "session ended");
+        tracing::debug!(reason = reason.name(), "session ended");
     }
 
     /// Publishes to other gateways, and counts it.

@@ -20,6 +20,7 @@ use super::{Known, Shared};
 use crate::auth::Caller;
 use crate::chat::ChatError;
 use crate::domain::SessionId;
+use crate::logging::served::{self, Served};
 
 /// How many requests of one connection may wait for their answers; the next is not read until one is answered.
 const IN_FLIGHT: usize = 256;
@@ -227,6 +228,7 @@ impl Socket {
         let handshake = &self.shared.requests.hub().metrics().handshake_seconds;
         handshake.websocket.record(self.begun.elapsed());
         self.outbox.settle();
+        served::now_serving(Served::Session(session.id()));
         self.session = Some(Arc::clone(&session));
         session
     }
@@ -262,7 +264,7 @@ impl Socket {
         self.outbox.set_busy(true);
         let permit = Arc::clone(&self.in_flight).acquire_owned().await;
         self.outbox.set_busy(false);
-        tokio::spawn(async move {
+        served::spawn(async move {
             work.await;
             drop((permit, unanswered));
         });

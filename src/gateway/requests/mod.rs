@@ -108,8 +108,9 @@ impl Requests {
     /// Takes up a request; `None` when there is none of this name. Returns when the session's next request may be taken
     /// up: a send has its place behind the earlier ones then.
     pub async fn take(&self, session: &Arc<Session>, name: &str, payload: &str) -> Option<Reply> {
-        // At the level debug only: a span costs more than everything else that is done here.
-        let span = tracing::debug_span!("request", session = %session.id(), name);
+        // At the level debug only: a span costs more than everything else that is done here. Whose session it is, every
+        // line says.
+        let span = tracing::debug_span!("request", name);
         self.take_up(session, name, payload).instrument(span).await
     }
 

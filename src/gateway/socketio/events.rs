@@ -18,6 +18,7 @@ use crate::gateway::offer::Encoding;
 use crate::gateway::outbox::{Frame, Mark, Reason};
 use crate::gateway::requests::{Answer, Reply, Requests};
 use crate::gateway::session::{NewSession, Session};
+use crate::logging::served::{self, Served};
 
 /// How many requests of one client may wait for their answers; the next is not read until one is answered.
 const IN_FLIGHT: usize = 256;
@@ -71,6 +72,7 @@ impl Application for ChatApplication {
             outbox: socket.outbox().clone(),
             is_auto: true,
         });
+        served::now_serving(Served::Session(session.id()));
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
         Ok(Box::new(ChatConnection {
             requests: self.requests.clone(),
@@ -191,7 +193,7 @@ impl ChatConnection {
     async fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let unanswered = self.session.take_request();
         let permit = Arc::clone(&self.in_flight).acquire_owned().await;
-        tokio::spawn(async move {
+        served::spawn(async move {
             work.await;
             drop((permit, unanswered));
         });

@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use tungstenite::handshake::derive_accept_key;
 
 use super::{Bounds, WebSocket};
+use crate::logging::served;
 
 /// A request that asks for a WebSocket, and can have one.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ impl Handshake {
         F: Future<Output = ()> + Send + 'static,
     {
         let on_upgrade = self.on_upgrade;
-        tokio::spawn(async move {
+        served::spawn(async move {
             // A client that went away before the answer has no socket to serve.
             if let Ok(stream) = on_upgrade.await {
                 serve(WebSocket::new(TokioIo::new(stream), bounds)).await;

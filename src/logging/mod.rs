@@ -1,5 +1,7 @@
 //! Logs: one line per record on standard output, JSON or for people. Errors of the start are not logs; `main` prints
-//! those on standard error. Knows nothing of what is logged.
+//! those on standard error. Every line names this gateway (JSON only) and whom it serves. Knows nothing of what is logged.
+
+pub mod served;
 
 use std::fmt;
 use std::io::{IsTerminal, stdout};
@@ -12,6 +14,7 @@ use tracing_subscriber::fmt::{FmtContext, Subscriber as Lines};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{LogFormat, Logging, StartError};
+use served::Served;
 
 /// The id of this process's gateway, once it is known; on every JSON line from then on, so that lines of several
 /// gateways in one place can be told apart.
@@ -56,13 +59,22 @@ pub fn start(logging: &Logging) -> Result<Filter, StartError> {
     };
     let (started, filter) = if json {
         let lines = lines.json().flatten_event(true).with_span_list(false);
-        let lines = lines.map_event_format(Named).with_filter_reloading();
+        let lines = lines.map_event_format(|format| Named {
+            format,
+            put: put_first,
+        });
+        let lines = lines.with_filter_reloading();
         let handle = lines.reload_handle();
         let filter = move |filter| handle.reload(filter).map_err(|error| error.to_string());
         let started = tracing::subscriber::set_global_default(lines.finish());
         (started, Filter(Box::new(filter)))
     } else {
-        let lines = lines.with_ansi(stdout().is_terminal());
+        let is_terminal = stdout().is_terminal();
+        let lines = lines.with_ansi(is_terminal);
+        let lines = lines.map_event_format(|format| Named {
+            format: format.with_ansi(is_terminal),
+            put: put_last,
+        });
         let lines = lines.with_filter_reloading();
         let handle = lines.reload_handle();
         let filter = move |filter| handle.reload(filter).map_err(|error| error.to_string());
@@ -78,8 +90,11 @@ fn parse(filter: &str) -> Result<EnvFilter, StartError> {
     EnvFilter::try_new(filter).map_err(|error| StartError::of("log", error.to_string()))
 }
 
-/// Puts the gateway's id in front of what a JSON format writes.
-struct Named<F>(F);
+/// Adds to what another format writes, for whom it is.
+struct Named<F> {
+    format: F,
+    put: fn(&mut Writer<'_>, &str, &Served) -> fmt::Result,
+}
 
 impl<S, N, F> FormatEvent<S, N> for Named<F>
 where
@@ -94,13 +109,34 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut line = String::new();
-        self.0
+        self.format
             .format_event(context, Writer::new(&mut line), event)?;
-        match (GATEWAY.get(), line.strip_prefix('{')) {
-            // An id has no character that JSON would escape.
-            (Some(gateway), Some(rest)) => write!(writer, "{{\"gateway\":\"{gateway}\",{rest}"),
-            _ => writer.write_str(&line),
-        }
+        (self.put)(&mut writer, &line, &served::current())
+    }
+}
+
+/// In front of a JSON object's own fields.
+fn put_first(writer: &mut Writer<'_>, line: &str, whom: &Served) -> fmt::Result {
+    let Some(rest) = line.strip_prefix('{') else {
+        return writer.write_str(line);
+    };
+    writer.write_char('{')?;
+    // Neither this id nor a session's has a character that JSON would escape; a request's may.
+    if let Some(gateway) = GATEWAY.get() {
+        write!(writer, "\"gateway_id\":\"{gateway}\",")?;
+    }
+    if let Some((name, id)) = whom.field() {
+        let id = serde_json::Value::from(id.to_string());
+        write!(writer, "\"{name}\":{id},")?;
+    }
+    writer.write_str(rest)
+}
+
+/// At the end of a line for people.
+fn put_last(writer: &mut Writer<'_>, line: &str, whom: &Served) -> fmt::Result {
+    match whom.field() {
+        Some((name, id)) => writeln!(writer, "{} {name}={id}", line.trim_end()),
+        None => writer.write_str(line),
     }
 }
 
