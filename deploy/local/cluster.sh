@@ -162,7 +162,7 @@ write_gateway() {
         umask 077
         {
             echo '#!/usr/bin/env bash'
-            HOBNOB_LISTEN="127.0.0.1:$listen" HOBNOB_ADMIN_LISTEN="127.0.0.1:$admin" bash -c 'declare -px ${!HOBNOB_*}'
+            HOBNOB_LISTEN="127.0.0.1:$listen" HOBNOB_ADMIN_LISTEN="127.0.0.1:$admin" bash -c 'declare -px ${!HOBNOB_*} ${!OTEL_*}'
             printf 'exec %q\n' "$(realpath "$binary")"
         } >"$state/$name.sh"
         chmod 700 "$state/$name.sh"
@@ -173,7 +173,9 @@ write_gateway() {
 start_gateways() {
     local index port admin urls='' admin_urls=''
     HOBNOB_JWT_SECRET=${HOBNOB_JWT_SECRET:-$(head -c 48 /dev/urandom | base64 -w 0)}
-    export HOBNOB_JWT_SECRET
+    # HAProxy.
+    HOBNOB_TRUSTED_PROXIES=${HOBNOB_TRUSTED_PROXIES:-127.0.0.0/8}
+    export HOBNOB_JWT_SECRET HOBNOB_TRUSTED_PROXIES
     for ((index = 1; index <= gateways; index++)); do
         port=$(port_or_free $((${LISTEN_PORT:-3001} + index - 1)))
         admin=$(port_or_free $((${ADMIN_PORT:-9091} + index - 1)))

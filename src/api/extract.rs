@@ -18,6 +18,7 @@ use crate::domain::{RoomId, UserId};
 use crate::traces::{TRACE_PARENT, TraceContext};
 
 use super::ApiError;
+use super::peer::TrustedProxies;
 
 /// The user of the access token in `Authorization: Bearer`.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +45,12 @@ impl FromRequestParts<Arc<Chat>> for Stranger {
     async fn from_request_parts(parts: &mut Parts, chat: &Arc<Chat>) -> Result<Self, ApiError> {
         // Without a socket, as in tests, there is no address.
         if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
-            chat.admit_sign_in(peer.ip())?;
+            let trusted = parts.extensions.get::<TrustedProxies>();
+            let address = match trusted {
+                Some(trusted) => trusted.client(peer.ip(), &parts.headers),
+                None => peer.ip(),
+            };
+            chat.admit_sign_in(address)?;
         }
         Ok(Self)
     }

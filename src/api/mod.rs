@@ -10,6 +10,7 @@ mod extract;
 mod history;
 mod links;
 mod members;
+mod peer;
 mod people;
 mod request;
 mod rooms;
@@ -35,7 +36,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::chat::{Chat, ChatError};
+use crate::domain::Network;
 use crate::metrics::Metrics;
+use peer::TrustedProxies;
 
 /// How long a browser may remember that an origin is allowed.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
@@ -49,6 +52,8 @@ const WORST_ESCAPE: usize = 6;
 pub struct ApiConfig {
     /// Origins whose pages may call it from a browser; none by default.
     pub allowed_origins: Vec<HeaderValue>,
+    /// Proxies whose X-Forwarded-For is believed; none by default.
+    pub trusted_proxies: Vec<Network>,
     /// How long a request may take, its body included.
     pub request_within: Duration,
     /// Where requests are counted.
@@ -59,6 +64,7 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             request_within: Duration::from_secs(75),
             metrics: Metrics::none(),
         }
@@ -90,6 +96,7 @@ pub fn router(chat: Arc<Chat>, config: ApiConfig) -> Router {
         .layer(header(REFERRER_POLICY, "no-referrer"))
         .layer(cors(config.allowed_origins))
         .layer(Extension(config.metrics.clone()))
+        .layer(Extension(TrustedProxies(config.trusted_proxies.into())))
         .layer(middleware::from_fn_with_state(
             Arc::new(request::Ids::new(config.metrics)),
             request::identify,

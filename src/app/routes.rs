@@ -61,6 +61,7 @@ pub(super) fn routes(
         chat,
         ApiConfig {
             allowed_origins,
+            trusted_proxies: config.server.trusted_proxies.clone(),
             request_within: config.server.client_timeout,
             metrics: metrics.clone(),
         },

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::reader::{Reader, not_a};
 use super::{Environment, Secret, ServerUrl, StartError, urls};
+use crate::domain::Network;
 
 /// Where and how clients are served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Server {
     pub connection_limit: usize,
     /// Origins allowed to call the API from a browser; empty for none but our own page.
     pub cors_origins: Vec<String>,
+    /// Proxies that are believed about where a request comes from.
+    pub trusted_proxies: Vec<Network>,
     /// For the head of a request, for an idle connection, for a REST request.
     pub client_timeout: Duration,
     /// How long a drain may take.
@@ -143,6 +146,7 @@ impl Server {
             admin_token: reader.optional("admin_token", Secret::parse)?,
             connection_limit: reader.number("connection_limit", 1..=10_000_000)?,
             cors_origins: reader.list("cors_origins", parse_origin)?,
+            trusted_proxies: reader.list("trusted_proxies", parse_network)?,
             client_timeout: reader.duration("client_timeout", seconds(1, 600))?,
             drain_grace: reader.duration("drain_grace", seconds(0, 3600))?,
         })
@@ -274,6 +278,11 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
             "IP address and port, such as 127.0.0.1:3000 or [::]:3000",
         )
     })
+}
+
+fn parse_network(text: &str) -> Result<Network, String> {
+    text.parse()
+        .map_err(|_| not_a(text, "range of IP addresses, such as 10.0.0.0/8"))
 }
 
 fn parse_origin(text: &str) -> Result<String, String> {

@@ -72,6 +72,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The most client connections at once; further ones are answered 503. From nine tenths of it on the gateway is unready."),
     setting!("server", "cors_origins", "HOBNOB_CORS_ORIGINS", "cors-origins", List, "ORIGINS", Some(""),
         "Web origins, besides our own, whose pages may call the API, such as https://chat.example.org."),
+    setting!("server", "trusted_proxies", "HOBNOB_TRUSTED_PROXIES", "trusted-proxies", List, "RANGES", Some(""),
+        "Addresses of the proxies before the gateway, such as 10.0.0.0/8: from them, a request comes from the last address in \
+         X-Forwarded-For that is none of theirs. They must append to that header, or set it."),
     setting!("server", "client_timeout", "HOBNOB_CLIENT_TIMEOUT", "client-timeout", Text, "DURATION", Some("75s"),
         "How long the head of a request, an idle connection, a whole REST request or a write without progress may take (1s \
          to 10m). Longer than a proxy keeps its idle connections, and than ping_interval + ping_timeout."),
@@ -118,8 +121,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting!("limits", "user_rate", "HOBNOB_USER_RATE", "user-rate", Number, "COUNT", Some("2000"),
         "The same for one user on this gateway, over all their sessions and REST."),
     setting!("limits", "sign_in_rate", "HOBNOB_SIGN_IN_RATE", "sign-in-rate", Number, "COUNT", Some("100"),
-        "The same for registrations, log-ins and refreshes from one address (IPv6: one /64). Behind a proxy every client \
-         has the proxy's address: limit them there."),
+        "The same for registrations, log-ins and refreshes from one address (IPv6: one /64). Behind a proxy that is not \
+         among trusted_proxies every client has the proxy's address."),
 
     setting!("sessions", "outbox_bytes", "HOBNOB_OUTBOX_BYTES", "outbox-bytes", Number, "BYTES", Some("1048576"),
         "How much may wait to be written to one session (64 KiB to 256 MiB); a client that reads too slowly is closed."),

@@ -7,6 +7,7 @@ mod clock;
 mod conversation;
 mod event;
 mod ids;
+mod network;
 mod text;
 mod user;
 
@@ -15,5 +16,6 @@ pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use conversation::{Conversation, Member, Role};
 pub use event::{Body, Event, Fingerprint, Message, Reactions, Seq};
 pub use ids::{ConversationId, Entropy, EventId, GatewayId, InvalidId, RoomId, SessionId, UserId};
+pub use network::{InvalidNetwork, Network};
 pub use text::{ClientMessageId, Content, Emoji, InvalidText, RoomName, Username};
 pub use user::User;

@@ -17,6 +17,7 @@ fn server(connection_limit: usize) -> Server {
         admin_token: None,
         connection_limit,
         cors_origins: Vec::new(),
+        trusted_proxies: Vec::new(),
         client_timeout: Duration::from_millis(200),
         drain_grace: Duration::from_secs(5),
     }
