@@ -92,14 +92,14 @@ async fn answer(metrics: &Metrics, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     // The route, not the path: a path has ids in it, and a stranger's may have anything.
-    let matched = request.extensions().get::<MatchedPath>();
-    let route = matched.map_or_else(|| "unknown".to_owned(), |path| path.as_str().to_owned());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("unknown", MatchedPath::as_str);
     let response = next.run(request).await;
     let status = response.status().as_u16();
     if let Some(Refused(code)) = response.extensions().get() {
         metrics.request_failed(code);
     }
-    metrics.http_request(method.as_str(), &route, status, began.elapsed());
+    metrics.http_request(method.as_str(), route, status, began.elapsed());
     let milliseconds = began.elapsed().as_millis();
     tracing::debug!(%method, route, status, milliseconds, "answered");
     response
