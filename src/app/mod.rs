@@ -160,11 +160,7 @@ impl App {
             Limits {
                 content_bytes: config.limits.content_bytes,
                 room_members: config.limits.room_members,
-                rates: Rates {
-                    session: Rate::per_second(config.limits.session_rate),
-                    user: Rate::per_second(config.limits.user_rate),
-                    sign_in: Rate::per_second(config.limits.sign_in_rate),
-                },
+                rates: rates(config),
                 ..Limits::default()
             },
         ));
@@ -235,6 +231,14 @@ fn parse_secrets(secrets: &[crate::config::Secret]) -> Result<Vec<Secret>, Start
     let secrets = secrets.iter().map(|secret| Secret::parse(secret.expose()));
     let secrets: Result<Vec<_>, _> = secrets.collect();
     secrets.map_err(|error| StartError::of("jwt_secret", error.to_string()))
+}
+
+fn rates(config: &Config) -> Rates {
+    Rates {
+        session: Rate::per_second(config.limits.session_rate),
+        user: Rate::per_second(config.limits.user_rate),
+        sign_in: Rate::per_second(config.limits.sign_in_rate),
+    }
 }
 
 fn auth_config(config: &Config, parts: &Parts) -> Result<AuthConfig, StartError> {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{App, parse_secrets};
+use super::{App, parse_secrets, rates};
 use crate::admin::{Clients, ListedSession, Whom};
 use crate::config::{Config, StartError};
 use crate::gateway::hub::Hub;
@@ -51,8 +51,7 @@ fn listed(session: &Arc<Session>) -> ListedSession {
 }
 
 impl App {
-    /// Takes over what may change while the gateway runs: the keys of tokens, content_limit, watch_limit. All or
-    /// nothing.
+    /// Takes over what may change while the gateway runs: the keys of tokens and the limits. All or nothing.
     ///
     /// # Errors
     /// When the new settings contradict what buffers were sized by at the start.
@@ -69,6 +68,8 @@ impl App {
             replaced.map_err(|error| StartError::of("jwt_secret", error.to_string()))?;
         }
         self.chat.set_content_limit(config.limits.content_bytes);
+        self.chat.set_room_limit(config.limits.room_members);
+        self.chat.set_rates(rates(config));
         self.hub.set_watch_limit(config.limits.watched_users);
         Ok(())
     }

@@ -77,6 +77,8 @@ pub struct Chat {
     limits: Limits,
     /// The setting content_limit, which may change.
     content_bytes: AtomicUsize,
+    /// The setting room_member_limit, likewise.
+    room_members: AtomicUsize,
     known_direct: KnownConversations,
     metered: Metered,
 }
@@ -95,6 +97,7 @@ impl Chat {
             entropy: ports.entropy,
             traces: ports.traces,
             content_bytes: AtomicUsize::new(limits.content_bytes),
+            room_members: AtomicUsize::new(limits.room_members),
             metered: Metered::new(limits.rates),
             limits,
             known_direct: KnownConversations::new(),
@@ -117,6 +120,23 @@ impl Chat {
     pub fn set_content_limit(&self, bytes: usize) {
         let bytes = bytes.min(self.limits.content_bytes);
         self.content_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Another limit of rooms' members from now on; larger rooms stay as they are.
+    pub fn set_room_limit(&self, members: usize) {
+        self.room_members.store(members, Ordering::Relaxed);
+        self.store.set_room_limit(members);
+    }
+
+    /// Other rates from now on.
+    pub fn set_rates(&self, rates: Rates) {
+        self.metered.set(rates);
+    }
+
+    /// How fast one session may ask.
+    #[must_use]
+    pub fn session_rate(&self) -> Rate {
+        self.metered.session.get()
     }
 
     /// The limits it works within, as of the start.

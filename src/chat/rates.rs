@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -36,6 +37,31 @@ impl Rate {
     pub fn per_second(count: u32) -> Self {
         Self((count > 0).then(|| Duration::from_secs(1) / count))
     }
+}
+
+/// A rate that may change.
+#[derive(Debug)]
+pub(super) struct Changing(AtomicU64);
+
+impl Changing {
+    pub(super) fn new(rate: Rate) -> Self {
+        Self(AtomicU64::new(nanos(rate)))
+    }
+
+    pub(super) fn get(&self) -> Rate {
+        let nanos = self.0.load(Ordering::Relaxed);
+        Rate((nanos > 0).then(|| Duration::from_nanos(nanos)))
+    }
+
+    pub(super) fn set(&self, rate: Rate) {
+        self.0.store(nanos(rate), Ordering::Relaxed);
+    }
+}
+
+/// Of a request's share; a second at most, so that it fits.
+fn nanos(rate: Rate) -> u64 {
+    let share = rate.0.map_or(0, |share| share.as_nanos());
+    u64::try_from(share).unwrap_or(u64::MAX)
 }
 
 /// How far one client has used up its rate: the moment at which it will have paid for all it was granted.
@@ -70,7 +96,7 @@ impl Meter {
 /// A meter per user or address; idle ones are forgotten.
 #[derive(Debug)]
 struct Meters<K> {
-    rate: Rate,
+    rate: Changing,
     most: usize,
     state: Mutex<State<K>>,
 }
@@ -88,14 +114,15 @@ impl<K: Eq + Hash> Meters<K> {
             swept: None,
         };
         Self {
-            rate,
+            rate: Changing::new(rate),
             most,
             state: Mutex::new(state),
         }
     }
 
     fn take(&self, key: K, now: Instant) -> Result<(), ChatError> {
-        if self.rate == Rate::UNLIMITED {
+        let rate = self.rate.get();
+        if rate == Rate::UNLIMITED {
             return Ok(());
         }
         let mut state = self.state.lock();
@@ -105,7 +132,7 @@ impl<K: Eq + Hash> Meters<K> {
                 return Ok(());
             }
         }
-        state.meters.entry(key).or_default().take(self.rate, now)
+        state.meters.entry(key).or_default().take(rate, now)
     }
 }
 
@@ -135,6 +162,8 @@ pub struct Rates {
 /// What is metered for the gateway as a whole; a session keeps its own [`Meter`].
 #[derive(Debug)]
 pub(super) struct Metered {
+    /// Of one session, which keeps its own meter.
+    pub(super) session: Changing,
     users: Meters<UserId>,
     addresses: Meters<IpAddr>,
 }
@@ -142,9 +171,17 @@ pub(super) struct Metered {
 impl Metered {
     pub(super) fn new(rates: Rates) -> Self {
         Self {
+            session: Changing::new(rates.session),
             users: Meters::new(rates.user, METERS),
             addresses: Meters::new(rates.sign_in, METERS),
         }
+    }
+
+    /// Other rates from now on; what was granted before counts.
+    pub(super) fn set(&self, rates: Rates) {
+        self.session.set(rates.session);
+        self.users.rate.set(rates.user);
+        self.addresses.rate.set(rates.sign_in);
     }
 
     pub(super) fn user(&self, user: UserId) -> Result<(), ChatError> {

@@ -1,6 +1,7 @@
 //! Rooms and their members. Knows who is asked and what they may see; what a change does is the domain's to decide.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use crate::domain::{
     ChangeKind, Conversation, ConversationId, Member, Role, RoomId, RoomName, SessionId, User,
@@ -42,7 +43,7 @@ impl Chat {
         let id = RoomId::generate(now, &self.entropy);
         let room = NewRoom::new(id, request.name, caller, &request.members, now);
         let members: Vec<UserId> = room.members.iter().map(|member| member.user).collect();
-        let limit = self.limits.room_members;
+        let limit = self.room_members.load(Ordering::Relaxed);
         if members.len() > limit {
             let what = "the number of members";
             return Err(ChatError::LimitExceeded { what, limit });

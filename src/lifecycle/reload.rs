@@ -44,8 +44,7 @@ impl<Apply> std::fmt::Debug for Reload<Apply> {
 fn merged(old: &Config, new: &Config) -> Config {
     let mut merged = old.clone();
     merged.server.connection_limit = new.server.connection_limit;
-    merged.limits.content_bytes = new.limits.content_bytes;
-    merged.limits.watched_users = new.limits.watched_users;
+    merged.limits.clone_from(&new.limits);
     merged.logging.filter.clone_from(&new.logging.filter);
     merged.auth.jwt_secrets.clone_from(&new.auth.jwt_secrets);
     merged

@@ -170,6 +170,10 @@ impl Store for MeasuredStore {
         self.timed(self.inner.move_cursors(moves)).await
     }
 
+    fn set_room_limit(&self, members: usize) {
+        self.inner.set_room_limit(members);
+    }
+
     async fn append(&self, runs: Vec<Run>) -> Vec<RunOutcome> {
         let begun = Instant::now();
         let outcomes = self.inner.append(runs).await;

@@ -291,6 +291,9 @@ pub trait Store: Send + Sync + 'static {
     /// Moves cursors forward. Moves for memberships that do not exist are ignored. The caller has clamped them to
     /// seqs that exist.
     async fn move_cursors(&self, moves: &[CursorMove]) -> StoreResult<()>;
+
+    /// Another limit of a room's members from now on, for [`Store::change`]; larger rooms stay as they are.
+    fn set_room_limit(&self, members: usize);
 }
 
 /// A room as it is made: its facts and first members.

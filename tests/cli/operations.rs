@@ -104,6 +104,105 @@ async fn sighup_changes_limits_and_refuses_what_is_invalid() {
     assert_eq!(gateway.ended().await.code(), Some(0));
 }
 
+/// Everything else of `[limits]`, and the log's filter.
+fn limited(room_members: u32, watched: u32, session_rate: u32, log: &str) -> String {
+    let limits = format!(
+        "room_member_limit = {room_members}\nwatch_limit = {watched}\nsession_rate = {session_rate}"
+    );
+    format!(
+        "{}{limits}\n[logging]\nlog = \"{log}\"\n",
+        configuration(100, &[OLD])
+    )
+}
+
+#[tokio::test]
+async fn sighup_changes_every_limit_and_what_is_logged() {
+    let (_program, path, mut gateway) = started(&limited(3, 2, 1000, "info")).await;
+    let people = [
+        register(&gateway, "anna").await,
+        register(&gateway, "ben").await,
+        register(&gateway, "carl").await,
+    ];
+    let ids: Vec<&str> = people
+        .iter()
+        .map(|one| one["userId"].as_str().unwrap())
+        .collect();
+    let token = people[0]["token"].as_str().unwrap();
+    let public = gateway.public.clone();
+    let made = async || {
+        let body = json!({"name": "room", "members": ids});
+        post(&public, "/room", token, body).await.0.as_u16()
+    };
+    let client = Ws::open(public.rsplit_once(':').unwrap().1.parse().unwrap()).await;
+    client
+        .request(json!({"type": "hello", "token": token}))
+        .await;
+    let watched = async |ids: &[&str]| {
+        let answer = client.ask("watch_presence", json!({"userIds": ids})).await;
+        answer["error"]["code"].as_str().unwrap_or("ok").to_owned()
+    };
+    assert_eq!(
+        (made().await, watched(&ids).await.as_str()),
+        (201, "limit_exceeded")
+    );
+
+    let record = reload(&mut gateway, &path, &limited(2, 3, 1000, "debug"), TAKEN).await;
+    assert_eq!(
+        (&record["changed"], &record["needs_restart"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!((made().await, watched(&ids).await.as_str()), (400, "ok"));
+    // At the level debug only.
+    gateway.record("answered").await;
+
+    reload(&mut gateway, &path, &limited(3, 3, 1, "info"), TAKEN).await;
+    assert_eq!(made().await, 201);
+    let mut refused = false;
+    for _ in 0..50 {
+        refused |= watched(&[]).await == "rate_limited";
+    }
+    assert!(refused);
+    gateway.signal("TERM").await;
+    assert_eq!(gateway.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn sign_ins_are_counted_by_the_address_that_a_trusted_proxy_names() {
+    let trusting = |proxies: &str| {
+        let server = format!("[server]\ntrusted_proxies = [{proxies}]\n");
+        let rest = configuration(100, &[OLD]).replacen("[server]\n", &server, 1);
+        format!("{rest}sign_in_rate = 1\n")
+    };
+    // Whom the fifth of those granted at once is the last of.
+    let refused = async |gateway: &Gateway, address: &str| {
+        let mut statuses = Vec::new();
+        for _ in 0..8 {
+            let request = reqwest::Client::new().post(format!("http://{}/login", gateway.public));
+            let body = json!({"username": "nobody", "password": "correct horse"});
+            let request = request.header("x-forwarded-for", address).json(&body);
+            statuses.push(request.send().await.unwrap().status().as_u16());
+        }
+        statuses.contains(&429)
+    };
+    let (_program, _path, gateway) = started(&trusting("\"127.0.0.0/8\"")).await;
+    assert!(refused(&gateway, "192.0.2.1").await);
+    // Somebody else's log-ins are not refused for that; nor does it help to claim another address before one's own.
+    let other = register_from(&gateway, "192.0.2.2").await;
+    let claimed = register_from(&gateway, "198.51.100.9, 192.0.2.1").await;
+    assert_eq!((other, claimed), (201, 429));
+    let (_program, _path, distrusting) = started(&trusting("")).await;
+    assert!(refused(&distrusting, "192.0.2.1").await);
+    assert_eq!(register_from(&distrusting, "192.0.2.2").await, 429);
+}
+
+/// Registers somebody through a proxy that names this address; the status.
+async fn register_from(gateway: &Gateway, address: &str) -> u16 {
+    let request = reqwest::Client::new().post(format!("http://{}/register", gateway.public));
+    let body = json!({"username": "somebody", "password": "correct horse"});
+    let request = request.header("x-forwarded-for", address).json(&body);
+    request.send().await.unwrap().status().as_u16()
+}
+
 #[tokio::test]
 async fn sighup_rotates_the_keys_of_tokens() {
     let (_program, path, mut gateway) = started(&configuration(100, &[OLD])).await;

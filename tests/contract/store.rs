@@ -73,6 +73,7 @@ macro_rules! store_contract {
                     a_member_who_is_added_begins_there,
                     what_is_refused_leaves_no_event,
                     a_room_is_full_at_its_limit_whoever_races,
+                    a_room_s_limit_may_change,
                     a_member_who_leaves_keeps_their_past,
                     a_member_who_is_added_again_begins_anew,
                     a_role_is_changed_and_the_cursors_stay,

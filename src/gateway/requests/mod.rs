@@ -97,7 +97,7 @@ impl Requests {
     /// `rate_limited`.
     pub async fn admit(&self, session: &Session) -> Result<(), ChatError> {
         let admitted = session
-            .admit(self.chat.limits().rates.session)
+            .admit(self.chat.session_rate())
             .and_then(|()| self.chat.admit(session.user()));
         if admitted.is_err() {
             tokio::time::sleep(BRAKE).await;

@@ -33,7 +33,7 @@ impl MongoStore {
         if let Some(event) = stored {
             return Ok(Some(Changed::Applied(Box::new(event))));
         }
-        let answer = match decide(change, &facts, self.room_limit) {
+        let answer = match decide(change, &facts, self.room_limit()) {
             Err(refusal) => Changed::Refused(refusal),
             Ok(Decision::Nothing) => Changed::Nothing,
             Ok(Decision::Apply { .. }) => return self.apply(change, facts).await,
@@ -75,7 +75,7 @@ impl MongoStore {
             return Ok(None);
         };
         facts.head = head;
-        let Ok(Decision::Apply { event, projections }) = decide(change, &facts, self.room_limit)
+        let Ok(Decision::Apply { event, projections }) = decide(change, &facts, self.room_limit())
         else {
             return Ok(None);
         };

@@ -33,6 +33,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -67,12 +68,16 @@ pub struct MongoStore {
     limit: Duration,
     server_limit: Duration,
     migration_limit: Duration,
-    room_limit: usize,
+    room_limit: AtomicUsize,
     entropy: Arc<Entropy>,
     primary_changes: watch::Receiver<u64>,
 }
 
 impl MongoStore {
+    fn room_limit(&self) -> usize {
+        self.room_limit.load(Ordering::Relaxed)
+    }
+
     /// A store that connects when it is first used; must be called within a tokio runtime. Looks up DNS only for
     /// `mongodb+srv://`. `entropy` spreads retries.
     ///
@@ -98,7 +103,7 @@ impl MongoStore {
             limit: config.operation_timeout,
             server_limit: config.server_limit(),
             migration_limit: config.migration_timeout,
-            room_limit: config.room_limit,
+            room_limit: AtomicUsize::new(config.room_limit),
             entropy,
             primary_changes,
         })
@@ -171,6 +176,10 @@ impl fmt::Debug for MongoStore {
 
 #[async_trait]
 impl Store for MongoStore {
+    fn set_room_limit(&self, members: usize) {
+        self.room_limit.store(members, Ordering::Relaxed);
+    }
+
     async fn migrate(&self) -> StoreResult<()> {
         timeout(self.migration_limit, self.migrate_under_lock())
             .await

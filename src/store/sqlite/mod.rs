@@ -17,6 +17,7 @@ mod writer;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -61,7 +62,7 @@ pub struct SqliteStore {
     readers: Readers,
     writer: Writer,
     clock: Arc<dyn Clock>,
-    room_limit: usize,
+    room_limit: AtomicUsize,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -92,7 +93,7 @@ impl SqliteStore {
             readers: Readers::new(reading, options.time_limit),
             writer,
             clock,
-            room_limit: options.room_limit,
+            room_limit: AtomicUsize::new(options.room_limit),
         })
     }
 
@@ -234,11 +235,16 @@ impl Store for SqliteStore {
     }
 
     async fn change(&self, change: &Change) -> StoreResult<Changed> {
-        let (change, room_limit) = (change.clone(), self.room_limit);
+        let change = change.clone();
+        let room_limit = self.room_limit.load(Ordering::Relaxed);
         let write = self
             .writer
             .run(move |db| changes::change(db, &change, room_limit));
         write.await
+    }
+
+    fn set_room_limit(&self, members: usize) {
+        self.room_limit.store(members, Ordering::Relaxed);
     }
 
     async fn heads(&self, ids: &[ConversationId]) -> StoreResult<HashMap<ConversationId, Seq>> {

@@ -104,6 +104,19 @@ pub(crate) async fn a_room_is_full_at_its_limit_whoever_races(scene: &Scene) {
     assert_dense(&scene.log(room).await);
 }
 
+pub(crate) async fn a_room_s_limit_may_change(scene: &Scene) {
+    let (room, owner) = scene.room().await;
+    let users = scene.users(2).await;
+    scene.store.set_room_limit(2);
+    scene.apply(room, owner, add(users[0], Role::Member)).await;
+    let full = Changed::Refused(Refusal::RoomFull);
+    let one_more = || scene.change(room, owner, add(users[1], Role::Member));
+    assert_eq!(one_more().await, full);
+    scene.store.set_room_limit(3);
+    assert_ne!(one_more().await, full);
+    scene.store.set_room_limit(ROOM_LIMIT);
+}
+
 pub(crate) async fn a_member_who_leaves_keeps_their_past(scene: &Scene) {
     let users = scene.users(2).await;
     let room = scene.room_of(&users).await;

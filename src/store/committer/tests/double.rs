@@ -179,6 +179,9 @@ impl Double {
 
 #[async_trait]
 impl Store for Double {
+    fn set_room_limit(&self, _: usize) {
+        unreachable!()
+    }
     async fn append(&self, runs: Vec<Run>) -> Vec<RunOutcome> {
         self.wait_while_blocked(&runs).await;
         let mut state = self.state.lock();
