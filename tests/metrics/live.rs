@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use super::document::{Metrics, documented, served};
-use crate::support::gateway::{Gateway, shared_cluster};
+use crate::support::gateway::{Cluster, Gateway, shared_cluster};
 use crate::support::leash::tool;
+use crate::support::node::Node;
 use crate::support::rest::Person;
 use crate::support::ws::Ws;
 
@@ -212,4 +213,75 @@ async fn promtool_has_nothing_to_say() {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+#[tokio::test]
+async fn transports_are_counted_while_they_are_open() {
+    let (gateway, node) = (Gateway::embedded().await, Node::start().await);
+    let anna = Person::register(&gateway, "anna").await;
+    let series =
+        |transport: &str| format!("hobnob_socketio_transports{{transport=\"{transport}\"}}");
+    let open = async |transports: &[&str]| {
+        let client = node
+            .connect(&gateway.url(""), &anna.token, transports)
+            .await;
+        client.expect("the gateway takes the token")
+    };
+    let polling = open(&["polling"]).await;
+    let _both = [open(&["websocket"]).await, open(&["websocket"]).await];
+    let text = text_of(&gateway).await;
+    assert_eq!(
+        (
+            value(&text, &series("polling")),
+            value(&text, &series("websocket"))
+        ),
+        (1.0, 2.0)
+    );
+    // Begins as one and goes on as the other.
+    let _upgraded = open(&["polling", "websocket"]).await;
+    reaches(&gateway, &series("websocket"), 3.0).await;
+    polling.disconnect().await;
+    for _ in 0..400 {
+        if value(&text_of(&gateway).await, &series("polling")) == 0.0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{}", text_of(&gateway).await);
+}
+
+#[tokio::test]
+async fn gaps_and_ghosts_are_counted() {
+    let short = [
+        ("HOBNOB_LEASE_TTL", "2s"),
+        ("HOBNOB_LEASE_HEARTBEAT", "500ms"),
+    ];
+    let mut cluster = Cluster::start_with(2, &short).await;
+    let anna = Person::register(cluster.gateway(0), "anna").await;
+    let ben = Person::register(cluster.gateway(1), "ben").await;
+    let (here, there) = (
+        Ws::join(cluster.gateway(0), &anna).await,
+        Ws::join(cluster.gateway(1), &ben).await,
+    );
+    let text = |content: &str| json!({"receiverId": ben.id, "content": content});
+    here.ask("send_message", text("heard")).await;
+    there.fold().wait_seq(&anna.direct_with(&ben), 1).await;
+    let of =
+        async |cluster: &Cluster, series: &str| value(&text_of(cluster.gateway(1)).await, series);
+    let before = of(&cluster, "hobnob_gaps_found_total").await;
+
+    // Stored without a hint; the next one shows the hole, or the head that is announced again.
+    cluster.refuse_publishing(0);
+    here.ask("send_message", text("not heard")).await;
+    cluster.let_back_to_redis(0);
+    here.ask("send_message", text("heard again")).await;
+    there.fold().wait_seq(&anna.direct_with(&ben), 3).await;
+    reaches(cluster.gateway(1), "hobnob_gaps_found_total", before + 1.0).await;
+    let found = of(&cluster, "hobnob_gaps_found_total").await;
+    reaches(cluster.gateway(1), "hobnob_gaps_repaired_total", found).await;
+    assert_eq!(of(&cluster, "hobnob_ghosts_reaped_total").await, 0.0);
+
+    cluster.gateways[0].kill9();
+    reaches(cluster.gateway(1), "hobnob_ghosts_reaped_total", 1.0).await;
+    assert_eq!(of(&cluster, "hobnob_ghosts_reaped_total").await, 1.0);
 }
