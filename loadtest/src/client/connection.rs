@@ -59,7 +59,7 @@ pub(crate) enum NotConnected {
 }
 
 impl Connection {
-    /// Connects and starts delivery. Messages that arrive before the answer to the join are handed to `early`.
+    /// Connects and starts delivery. Whatever is told before the answer to the join is handed to `early`.
     pub(crate) async fn open(
         dial: &Dial,
         protocol: Protocol,
@@ -123,7 +123,7 @@ impl Connection {
                     };
                 }
                 Incoming::Refused(code) => return Err(NotConnected::Refused(code.clone())),
-                Incoming::Message(_) => early(&text),
+                Incoming::Message(_) | Incoming::Other => early(&text),
                 _ => {}
             }
             if let Some(reaction) = self.protocol.reaction(&incoming, joining) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::leash::repository;
 
 /// What all gateways of a cluster share; long enough for the product, and worth nothing.
-const SECRET: &str = "a secret of the load test that everybody knows";
+pub(crate) const SECRET: &str = "a secret of the load test that everybody knows";
 
 /// A server that is kept in `loadtest/peers/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
