@@ -223,12 +223,6 @@ const LINES: &[Line] = &[
         "cpuMicrosPerSessionSecond",
         Unit::Micros,
     ),
-    Line(
-        "presence-heartbeat",
-        "10,000 idle users on one gateway: commands to Redis, times as many as with 100",
-        "redisCommandsRatio",
-        Unit::Times,
-    ),
 ];
 
 /// Prints the table, or puts it into a file.

@@ -135,8 +135,9 @@ pub(super) async fn connect(options: &IdleOptions, users: &[User]) -> Vec<Connec
             acknowledges: protocol == Protocol::Native,
         };
         async move {
-            Connection::open(&dial, protocol, &joining, |_| {})
-                .await
+            let opened = Connection::open(&dial, protocol, &joining, |_| {}).await;
+            opened
+                .inspect_err(|error| eprintln!("  session {index} was refused: {error:?}"))
                 .ok()
         }
     };

@@ -85,6 +85,8 @@ fn hobnob(binary: &PathBuf, settings: &Settings) -> Command {
         .env("HOBNOB_SIGN_IN_RATE", "0")
         .env("HOBNOB_SESSION_RATE", "0")
         .env("HOBNOB_USER_RATE", "0")
+        // Ten thousand sessions, and the connections they were registered over.
+        .env("HOBNOB_CONNECTION_LIMIT", "20000")
         .env("HOBNOB_ROOM_MEMBER_LIMIT", "20000");
     command
 }

@@ -2,7 +2,7 @@
 //! it is live, as clients do, and then reads what has waited for it; its time counts from when it should have come. CPU is
 //! what is used beyond the rate before, until a while after the last.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use rand::Rng;
@@ -56,6 +56,8 @@ struct Told {
     messages: usize,
     /// How often it had to try again.
     retries: usize,
+    /// Why, at first.
+    refusal: Option<String>,
     /// Whatever else was not an answer.
     others: usize,
     out_of_order: usize,
@@ -101,6 +103,7 @@ impl Connect {
         let (costs, watched) = (meter.costs(1)?, begin.elapsed());
         over.send_replace(true);
         let told: Vec<Told> = sessions.join_all().await.into_iter().flatten().collect();
+        explain(&told);
         let (mut figures, times) = (self.judge(&told), latencies.percentiles());
         for cost in costs {
             let micros = baseline.micros_beyond(&cost, watched, count as u64);
@@ -204,24 +207,46 @@ impl Session {
     }
 
     async fn come(&self) -> (Connection, Told) {
-        let mut retries = 0;
+        let (mut retries, mut refusal) = (0, None);
         loop {
             let mut told = Told::default();
             let early = |incoming: &Incoming<'_>| told.take(incoming);
-            if let Ok(mut connection) = open(&self.dial, self.protocol, &self.user, early).await {
-                let mut is_whole = true;
-                while told.messages < self.waiting && is_whole {
-                    let mut take = |incoming: &Incoming<'_>, _: &str| told.take(incoming);
-                    is_whole = connection.hear(&mut take).await.is_ok();
+            let reason = match open(&self.dial, self.protocol, &self.user, early).await {
+                Ok(mut connection) => {
+                    if self.catch_up(&mut connection, &mut told).await {
+                        (told.retries, told.refusal) = (retries, refusal);
+                        return (connection, told);
+                    }
+                    "it ended before everything had come".to_owned()
                 }
-                if is_whole {
-                    told.retries = retries;
-                    return (connection, told);
-                }
-            }
+                Err(error) => format!("{error:?}"),
+            };
+            refusal.get_or_insert(reason);
             retries += 1;
             let pause = rand::rng().random_range(200..2000);
             sleep(Duration::from_millis(pause)).await;
         }
+    }
+
+    /// Reads what has waited. False when the connection ended before all of it was there.
+    async fn catch_up(&self, connection: &mut Connection, told: &mut Told) -> bool {
+        while told.messages < self.waiting {
+            let mut take = |incoming: &Incoming<'_>, _: &str| told.take(incoming);
+            if connection.hear(&mut take).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Says why some had to try again.
+fn explain(told: &[Told]) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for refusal in told.iter().filter_map(|told| told.refusal.as_deref()) {
+        *counts.entry(refusal).or_default() += 1;
+    }
+    for (refusal, count) in counts {
+        eprintln!("  {count} had to try again: {refusal}");
     }
 }

@@ -28,9 +28,10 @@ const RARE: f64 = 0.05;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Heartbeat {
     few: usize,
+    /// How long each number is watched. Whatever is done user by user is seen only when that is as long as it is put off.
+    few_seconds: u64,
     many: usize,
-    /// How long each number is watched; as long as whatever is done by the user is put off at most.
-    seconds: u64,
+    many_seconds: u64,
 }
 
 impl Heartbeat {
@@ -40,13 +41,17 @@ impl Heartbeat {
         let (mut held, lost) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
         let mut figures = Figures::new();
         let mut live = 0;
-        for (number, comers) in [("Few", few), ("Many", rest)] {
+        let phases = [
+            ("Few", few, self.few_seconds),
+            ("Many", rest, self.many_seconds),
+        ];
+        for (number, comers, seconds) in phases {
             for connection in connect(&options(scene, comers.len()), comers).await {
                 held.spawn(hold(connection, Arc::clone(&lost)));
                 live += 1;
             }
             sleep(REST).await;
-            figures.extend(self.watch(scene, number).await?);
+            figures.extend(watch(scene, number, Duration::from_secs(seconds)).await?);
         }
         let ratio = |name: &str| {
             let of = |number: &str| figures.get(&format!("{name}{number}")).copied();
@@ -64,32 +69,30 @@ impl Heartbeat {
         ]);
         Ok(figures)
     }
-
-    /// Commands and CPU, a second, over the scenario's time.
-    async fn watch(&self, scene: Scene<'_>, number: &str) -> Result<Figures, Invalid> {
-        let (before, begin) = (calls(scene.redis).await?, Instant::now());
-        let time = Duration::from_secs(self.seconds);
-        let used = Baseline::over(scene.processes, time).await?;
-        let (after, seconds) = (calls(scene.redis).await?, begin.elapsed().as_secs_f64());
-        let micros = used.rates().map(|(name, rate)| {
-            let name = format!("{name}MicrosPerSecond{number}");
-            (name, rate * 1e6)
-        });
-        let mut figures: Figures = micros.collect();
-        let mut all = 0.0;
-        for command in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
-            let of = |counts: &BTreeMap<String, f64>| counts.get(command).copied();
-            let rate = (of(&after).unwrap_or_default() - of(&before).unwrap_or_default()) / seconds;
-            all += rate;
-            if rate >= RARE {
-                figures.insert(format!("redis-{command}-perSecond{number}"), rate);
-            }
-        }
-        figures.insert(format!("redisCommandsPerSecond{number}"), all);
-        Ok(figures)
-    }
 }
 
+/// Commands and CPU, a second, over the scenario's time.
+async fn watch(scene: Scene<'_>, number: &str, time: Duration) -> Result<Figures, Invalid> {
+    let (before, begin) = (calls(scene.redis).await?, Instant::now());
+    let used = Baseline::over(scene.processes, time).await?;
+    let (after, seconds) = (calls(scene.redis).await?, begin.elapsed().as_secs_f64());
+    let micros = used.rates().map(|(name, rate)| {
+        let name = format!("{name}MicrosPerSecond{number}");
+        (name, rate * 1e6)
+    });
+    let mut figures: Figures = micros.collect();
+    let mut all = 0.0;
+    for command in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+        let of = |counts: &BTreeMap<String, f64>| counts.get(command).copied();
+        let rate = (of(&after).unwrap_or_default() - of(&before).unwrap_or_default()) / seconds;
+        all += rate;
+        if rate >= RARE {
+            figures.insert(format!("redis-{command}-perSecond{number}"), rate);
+        }
+    }
+    figures.insert(format!("redisCommandsPerSecond{number}"), all);
+    Ok(figures)
+}
 /// One session each, spread over many source addresses.
 fn options(scene: Scene<'_>, sessions: usize) -> IdleOptions {
     IdleOptions {
