@@ -73,6 +73,27 @@ async fn what_a_gateway_stored_and_did_not_publish_before_it_died_is_delivered()
     assert_eq!(there.fold().seqs(&direct), dense(1, 2));
 }
 
+/// The others' subscriptions were never in doubt: nobody but the publisher knows that there is something to look for.
+#[tokio::test]
+async fn what_could_not_be_published_is_announced_again_d10() {
+    let cluster = Cluster::start_with(2, &SHORT).await;
+    let ann = Person::register(cluster.gateway(0), "ann").await;
+    let bob = Person::register(cluster.gateway(1), "bob").await;
+    let direct = ann.direct_with(&bob);
+    let there = Ws::join(cluster.gateway(1), &bob).await;
+    let here = Ws::join(cluster.gateway(0), &ann).await;
+    let body = |content: &str| json!({"receiverId": bob.id, "content": content});
+    here.ask("send_message", body("heard")).await;
+    there.fold().wait_seq(&direct, 1).await;
+    resynced(cluster.gateway(1)).await;
+    cluster.refuse_publishing(0);
+    here.ask("send_message", body("stored, never published"))
+        .await;
+    cluster.let_back_to_redis(0);
+    before_the_sweep(there.fold().wait_seq(&direct, 2)).await;
+    assert_eq!(there.fold().seqs(&direct), dense(1, 2));
+}
+
 #[tokio::test]
 async fn a_gateway_that_is_cut_off_asks_the_log_and_is_unready_alone_d26() {
     let cluster = Cluster::start_with(2, &SHORT).await;
@@ -88,6 +109,12 @@ async fn a_gateway_that_is_cut_off_asks_the_log_and_is_unready_alone_d26() {
     cluster.cut_from_redis(0);
     there.ask("send_message", body("not heard")).await;
     before_the_sweep(cut_off.fold().wait_seq(&direct, 2)).await;
+    // A conversation that is new to the session is no topic yet that could be compared.
+    let carl = Person::register(cluster.gateway(1), "carl").await;
+    let stranger = Ws::join(cluster.gateway(1), &carl).await;
+    stranger.ask("send_message", body("a stranger's")).await;
+    let first = ann.direct_with(&carl);
+    before_the_sweep(cut_off.fold().wait_seq(&first, 1)).await;
     readiness(cluster.gateway(0), false).await;
     assert!(cluster.gateway(1).is_ready().await);
 

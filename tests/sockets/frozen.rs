@@ -2,6 +2,7 @@
 //! did not prove to have received comes when it joins again, and nothing else does (D28).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -10,6 +11,9 @@ use crate::support::gateway::{Gateway, shared_embedded};
 use crate::support::node::{Node, SocketIo};
 use crate::support::rest::Person;
 use crate::support::ws::Ws;
+
+/// Longer than a mark and the ping that proves it wait for an event to leave with.
+const MARKED: Duration = Duration::from_secs(2);
 
 async fn joined(gateway: &Gateway, person: &Person, transports: &[&str]) -> (Arc<Node>, SocketIo) {
     let node = Node::start().await;
@@ -51,6 +55,8 @@ async fn gets_what_it_did_not_prove(transports: &[&str]) {
     bob.wait_delivered(gateway, &conversation, proved).await;
     node.stop();
     let last = send(&sender, &bob, 30).await;
+    // Written, and asked about: neither proves anything.
+    tokio::time::sleep(MARKED).await;
     node.kill9();
     let (node, client) = joined(gateway, &bob, transports).await;
     let log = client.fold().wait_seq(&conversation, last).await;

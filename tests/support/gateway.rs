@@ -237,10 +237,10 @@ impl Cluster {
         self.redis.command(&["CLIENT", "KILL", "USER", &user]);
     }
 
-    /// Lets it come back.
+    /// Lets it come back, and publish.
     pub(crate) fn let_back_to_redis(&self, number: usize) {
         self.redis
-            .command(&["ACL", "SETUSER", &redis_user(number), "on"]);
+            .command(&["ACL", "SETUSER", &redis_user(number), "on", "+publish"]);
     }
 
     /// Refuses what one gateway publishes; it goes on to hear.

@@ -141,6 +141,12 @@ const LINES: &[Line] = &[
     ),
     Line(
         "hot-room",
+        "one gateway's throughput, times that of four",
+        "throughputRatio",
+        Unit::Times,
+    ),
+    Line(
+        "hot-room",
         "the same on four: appends that lost their number to another gateway",
         "appendConflicts",
         Unit::Count,

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::offer::Offer;
 use super::super::outbox::Reason;
 use super::Hub;
-use crate::domain::{ConversationId, Member, Seq};
+use crate::domain::{ConversationId, Member, Seq, UserId};
 use crate::store::{Span, StoreError};
 
 /// How long a gap waits for the missing event to arrive by itself (D14).
@@ -23,6 +23,9 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 const CHUNK: usize = 200;
 /// How many users' memberships are read at once.
 const READS: usize = 16;
+/// How many users are asked about at a time while the bus is away: what a stranger writes is found within seconds where
+/// that many are, later where there are more, and the store is not asked a hundred times a second for nothing.
+const PORTION: usize = 500;
 /// How often a log that cannot be understood is read again before its sessions are closed, to resume (D15).
 const TRIES: usize = 20;
 /// The longest random wait before a resync, so that all gateways do not ask at once.
@@ -115,10 +118,11 @@ impl Hub {
 
     pub(super) async fn resync_when_wanted(self: &Arc<Self>, stop: CancellationToken) {
         let work = async {
+            let mut asked = None;
             loop {
                 tokio::select! {
                     () = self.resync_wanted.notified() => self.resync_now().await,
-                    () = self.compare_wanted.notified() => self.compare_heads().await,
+                    () = self.compare_wanted.notified() => asked = self.compare_now(asked).await,
                 }
             }
         };
@@ -129,8 +133,21 @@ impl Hub {
         let begun = Instant::now();
         tokio::time::sleep(self.entropy.jitter(JITTER)).await;
         self.compare_heads().await;
-        self.find_memberships().await;
+        self.find_memberships(self.users.here()).await;
         self.metrics.resync_seconds.record(begun.elapsed());
+    }
+
+    /// Compares topics with the log, whatever was heard; and while nothing is, looks for conversations that are new to
+    /// some of the users here, those behind `asked`. Returns the last of them, or none when they were the last of all.
+    async fn compare_now(self: &Arc<Self>, asked: Option<UserId>) -> Option<UserId> {
+        self.compare_heads().await;
+        if self.bus.health().is_ok() {
+            return None;
+        }
+        let users = self.users.after(asked, PORTION);
+        let last = users.last().copied().filter(|_| users.len() == PORTION);
+        self.find_memberships(users).await;
+        last
     }
 
     /// Finds topics behind the log.
@@ -150,10 +167,9 @@ impl Hub {
         }
     }
 
-    /// Finds conversations that the local sessions do not know yet.
-    async fn find_memberships(self: &Arc<Self>) {
-        let users = stream::iter(self.users.here());
-        let reads = users.map(|user| async move {
+    /// Finds conversations of these users that their sessions here do not know yet.
+    async fn find_memberships(self: &Arc<Self>, users: Vec<UserId>) {
+        let reads = stream::iter(users).map(|user| async move {
             let members = self.until_read(|| self.store.memberships(user)).await;
             for member in members.into_iter().flatten().filter(Member::is_active) {
                 self.discover(member.conversation, user);

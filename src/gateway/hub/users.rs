@@ -65,6 +65,15 @@ impl Users {
             .collect()
     }
 
+    /// The first `count` users with sessions here behind this one, in the order of their ids.
+    pub(super) fn after(&self, last: Option<UserId>, count: usize) -> Vec<UserId> {
+        let mut users = self.here();
+        users.retain(|user| last.is_none_or(|last| *user > last));
+        users.sort_unstable();
+        users.truncate(count);
+        users
+    }
+
     /// Drops users who were gone at the last sweep too, and hands over their channels under the lock.
     pub(super) fn sweep(&self, unsubscribe: impl Fn(&[Channel])) {
         let mut users = self.0.write();
