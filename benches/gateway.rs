@@ -32,6 +32,7 @@ use hobnob::presence::{LocalPresence, PresenceConfig};
 use hobnob::store::frontier::Frontier;
 use hobnob::store::sqlite::{SqliteOptions, SqliteStore};
 use hobnob::store::{NewRoom, Store};
+use hobnob::traces::Traces;
 use tokio::runtime::Runtime;
 
 fn main() {
@@ -78,7 +79,7 @@ fn encode(bencher: Bencher<'_, '_>) {
     bencher.bench(|| Offer::of(black_box(&event), None).encoded.frame(&ENCODING));
 }
 
-/// To the bus.
+/// To the bus; the JSON is there already.
 #[divan::bench]
 fn envelope_encode(bencher: Bencher<'_, '_>) {
     let offer = Offer::of(&message(room(), 7), None);
@@ -108,7 +109,7 @@ fn hub_offer(bencher: Bencher<'_, '_>, sessions: usize) {
             seq += 1;
             message(scene.room, seq)
         })
-        .bench_local_values(|event| scene.announcer.committed(&event, None));
+        .bench_local_values(|event| scene.announcer.committed(&event, None, None));
 }
 
 /// A hub with sessions of one user in one room, all of them live.
@@ -172,6 +173,7 @@ async fn live(
             clock,
             entropy: Arc::clone(&entropy),
             metrics: Metrics::none(),
+            traces: Traces::off(),
         },
     );
     let mut outboxes = Vec::new();
@@ -191,7 +193,7 @@ async fn live(
     }
     // The hub says to nobody that a session is attached; an event that reaches all of them does.
     tokio::time::sleep(SETTLE).await;
-    HubAnnouncer(Arc::clone(&hub)).committed(&message(id.into(), 1), None);
+    HubAnnouncer(Arc::clone(&hub)).committed(&message(id.into(), 1), None, None);
     let is_live = |outbox: &Outbox| outbox.queued_bytes() > 0;
     assert!(outboxes.iter().all(is_live), "not all sessions are live");
     (hub, id.into(), outboxes)

@@ -20,5 +20,6 @@ pub mod metrics;
 pub mod presence;
 pub mod redis;
 pub mod store;
+pub mod traces;
 pub mod web;
 pub mod wire;

@@ -14,3 +14,4 @@ mod socketio;
 mod sockets;
 mod support;
 mod tidy;
+mod traces;

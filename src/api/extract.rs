@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::auth::bearer;
 use crate::chat::{Chat, ChatError};
 use crate::domain::{RoomId, UserId};
+use crate::traces::{TRACE_PARENT, TraceContext};
 
 use super::ApiError;
 
@@ -46,6 +47,24 @@ impl FromRequestParts<Arc<Chat>> for Stranger {
             chat.admit_sign_in(peer.ip())?;
         }
         Ok(Self)
+    }
+}
+
+/// Where the caller's own trace is, if it says so and we trace at all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TraceParent(pub(super) Option<TraceContext>);
+
+impl FromRequestParts<Arc<Chat>> for TraceParent {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, chat: &Arc<Chat>) -> Result<Self, ApiError> {
+        if !chat.traces().is_on() {
+            return Ok(Self(None));
+        }
+        let header = parts.headers.get(TRACE_PARENT);
+        let header = header.and_then(|header| header.to_str().ok());
+        // One that cannot be read is ignored, says the specification.
+        Ok(Self(header.and_then(TraceContext::parse)))
     }
 }
 

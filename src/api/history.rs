@@ -17,7 +17,7 @@ use crate::wire::MessageJson;
 
 use super::ApiError;
 use super::answer::json;
-use super::extract::{Bearer, Body, Params, PathIds, id, must_be};
+use super::extract::{Bearer, Body, Params, PathIds, TraceParent, id, must_be};
 use super::links::Links;
 
 /// Which messages: the newest page by default.
@@ -106,11 +106,15 @@ pub(super) async fn send_to_room(
     State(chat): State<Arc<Chat>>,
     Extension(metrics): Extension<Metrics>,
     Bearer(caller): Bearer,
+    parent: TraceParent,
     Body(body): Body<GroupBody>,
 ) -> Result<Response, ApiError> {
+    let receiving = chat.traces().receive("rest", None, parent.0);
     must_be(caller, "senderId", body.sender_id.as_deref())?;
     let room = id("roomId", &body.room_id)?;
-    let draft = chat.draft(&body.content, body.client_message_id.as_deref())?;
+    let draft = chat
+        .draft(&body.content, body.client_message_id.as_deref())?
+        .traced(receiving);
     let begun = Instant::now();
     let sending = chat.submit_room(caller, room, draft, None)?;
     metrics.messages_in_rest.increment(1);

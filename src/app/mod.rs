@@ -27,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::committer::{Committer, CommitterConfig};
 use crate::store::frontier::Frontier;
+use crate::traces::Traces;
 use backends::Parts;
 use hearing::Hearing;
 use routes::routes;
@@ -37,6 +38,9 @@ const MIGRATE_RETRY: (Duration, Duration) = (Duration::from_millis(200), Duratio
 /// How often the store is asked whether it is there.
 const ASK_STORE_EVERY: Duration = Duration::from_secs(5);
 
+/// How long the last spans may take to their collector: as long as a drain may be late, at most.
+const LAST_SPANS: Duration = Duration::from_millis(900);
+
 /// A gateway.
 pub struct App {
     router: Router,
@@ -46,6 +50,7 @@ pub struct App {
     committer: Arc<Committer>,
     cursors: Arc<Cursors>,
     hearing: Arc<Hearing>,
+    traces: Traces,
     parts: Parts,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -56,6 +61,7 @@ struct World {
     gateway: GatewayId,
     clock: Arc<dyn Clock>,
     entropy: Arc<Entropy>,
+    traces: Traces,
 }
 
 impl World {
@@ -65,6 +71,7 @@ impl World {
             gateway: GatewayId::generate(&entropy),
             clock: Arc::new(SystemClock),
             entropy,
+            traces: Traces::off(),
         }
     }
 }
@@ -80,10 +87,13 @@ impl App {
         metrics: Metrics,
         readiness: Arc<Readiness>,
     ) -> Result<Self, Failure> {
-        let world = World::new();
+        let mut world = World::new();
+        let id = world.gateway.to_string();
+        world.traces =
+            Traces::start(config.traces.as_ref(), &id, &metrics).map_err(StartError::from)?;
         let parts = Parts::build(config, &world, &metrics).await?;
-        crate::logging::name_gateway(&world.gateway.to_string());
-        tracing::info!("this gateway");
+        crate::logging::name_gateway(&id);
+        tracing::info!(traces = world.traces.is_on(), "this gateway");
         migrate_for_ever(&*parts.store, &readiness).await?;
         Ok(Self::assemble(config, &world, parts, &readiness, &metrics)?)
     }
@@ -112,6 +122,7 @@ impl App {
                 clock: Arc::clone(clock),
                 entropy: Arc::clone(entropy),
                 metrics: metrics.clone(),
+                traces: world.traces.clone(),
             },
         );
         let announce: Arc<dyn Announce> = Arc::new(HubAnnouncer(Arc::clone(&hub)));
@@ -144,6 +155,7 @@ impl App {
                 auth: Arc::new(auth),
                 clock: Arc::clone(clock),
                 entropy: Arc::clone(entropy),
+                traces: world.traces.clone(),
             },
             Limits {
                 content_bytes: config.limits.content_bytes,
@@ -173,6 +185,7 @@ impl App {
             committer,
             cursors,
             hearing,
+            traces: world.traces.clone(),
             parts,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -315,6 +328,7 @@ impl Service for App {
             tracing::warn!("some tasks did not end in time");
         }
         self.parts.close().await;
+        self.traces.close(LAST_SPANS).await;
     }
 }
 

@@ -17,7 +17,7 @@ pub use redis::RedisBus;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::domain::{GatewayId, RoomId, UserId};
@@ -86,6 +86,16 @@ pub struct BusError(pub String);
 pub trait Bus: Send + Sync + 'static {
     /// Publishes a payload. Payloads of one lane keep their order. Never waits.
     fn publish(&self, channel: Channel, lane: u64, payload: Bytes);
+
+    /// The same; resolves when the bus has the payload, and fails when it is not known whether it has. For messages whose
+    /// way is traced.
+    fn publish_told(&self, channel: Channel, lane: u64, payload: Bytes) -> oneshot::Receiver<()> {
+        let (told, taken) = oneshot::channel();
+        self.publish(channel, lane, payload);
+        // Nobody may have waited.
+        let _ = told.send(());
+        taken
+    }
 
     /// Subscribes to channels (those already subscribed are left as they are) and waits until every one is confirmed.
     /// Concurrent calls are batched into few commands.

@@ -10,21 +10,27 @@ use crate::domain::{
 };
 use crate::store::NewMessage;
 use crate::store::committer::{CommitError, Ticket};
+use crate::traces::Receiving;
 
 use super::{Chat, ChatError};
 
 /// A message somebody wants to send.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Draft {
     id: EventId,
     at: Timestamp,
     content: Content,
     client_message_id: Option<ClientMessageId>,
+    /// Its span, when it is traced.
+    receiving: Option<Box<Receiving>>,
 }
 
 /// A message on its way into its log.
 #[must_use]
-pub struct Sending(Ticket<Arc<Event>>);
+pub struct Sending {
+    ticket: Ticket<Arc<Event>>,
+    receiving: Option<Box<Receiving>>,
+}
 
 impl Sending {
     /// The event, once it is stored.
@@ -32,7 +38,14 @@ impl Sending {
     /// # Errors
     /// See [`Chat::send_direct`].
     pub async fn stored(self) -> Result<Arc<Event>, ChatError> {
-        Ok(self.0.outcome().await?)
+        let outcome = self.ticket.outcome().await.map_err(ChatError::from);
+        if let Some(receiving) = self.receiving {
+            match &outcome {
+                Ok(event) => receiving.stored(event.conversation, event.seq),
+                Err(error) => receiving.failed(error.code()),
+            }
+        }
+        outcome
     }
 }
 
@@ -41,6 +54,13 @@ impl Draft {
     #[must_use]
     pub const fn id(&self) -> EventId {
         self.id
+    }
+
+    /// With the span of its being received, if it is traced.
+    #[must_use]
+    pub fn traced(mut self, receiving: Option<Receiving>) -> Self {
+        self.receiving = receiving.map(Box::new);
+        self
     }
 }
 
@@ -64,6 +84,7 @@ impl Chat {
             at,
             content: self.content(content)?,
             client_message_id,
+            receiving: None,
         })
     }
 
@@ -244,11 +265,14 @@ impl Chat {
             fingerprint: Fingerprint::of(&draft.content),
             content: draft.content,
         };
-        Ok(Sending(self.committer.submit(
-            conversation,
-            message,
-            origin,
-        )?))
+        let receiving = draft.receiving;
+        let storing = receiving
+            .as_ref()
+            .map(|receiving| Box::new(receiving.store()));
+        let ticket = self
+            .committer
+            .submit(conversation, message, origin, storing)?;
+        Ok(Sending { ticket, receiving })
     }
 }
 

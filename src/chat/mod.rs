@@ -40,6 +40,7 @@ use crate::domain::{
 use crate::presence::Presence;
 use crate::store::committer::Committer;
 use crate::store::{Changed, Store};
+use crate::traces::Traces;
 use known::KnownConversations;
 use rates::Metered;
 
@@ -59,6 +60,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids.
     pub entropy: Arc<Entropy>,
+    /// What is traced.
+    pub traces: Traces,
 }
 
 /// The use cases over their ports.
@@ -70,6 +73,7 @@ pub struct Chat {
     auth: Arc<Auth>,
     clock: Arc<dyn Clock>,
     entropy: Arc<Entropy>,
+    traces: Traces,
     limits: Limits,
     /// The setting content_limit, which may change.
     content_bytes: AtomicUsize,
@@ -89,6 +93,7 @@ impl Chat {
             auth: ports.auth,
             clock: ports.clock,
             entropy: ports.entropy,
+            traces: ports.traces,
             content_bytes: AtomicUsize::new(limits.content_bytes),
             metered: Metered::new(limits.rates),
             limits,
@@ -100,6 +105,12 @@ impl Chat {
     #[must_use]
     pub const fn auth(&self) -> &Arc<Auth> {
         &self.auth
+    }
+
+    /// What is traced.
+    #[must_use]
+    pub const fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// Another limit of content from now on; not above that of the start, by which requests are bounded.

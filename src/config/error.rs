@@ -1,6 +1,7 @@
 //! The one error of configuration and start: which setting is to blame, and why. Knows no I/O.
 
 use super::settings;
+use crate::traces::InvalidSetting;
 
 /// The gateway cannot start as it is configured. Printed as one line on stderr; exit status 2.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,12 @@ impl StartError {
             setting: setting.into(),
             message: one_line(&message.into()),
         }
+    }
+}
+
+impl From<InvalidSetting> for StartError {
+    fn from(error: InvalidSetting) -> Self {
+        Self::named(error.variable, error.message)
     }
 }
 

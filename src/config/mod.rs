@@ -14,6 +14,7 @@ mod sections;
 mod settings;
 mod urls;
 
+use crate::traces::TraceSettings;
 pub use error::StartError;
 pub use generated::generated_secret;
 pub use layers::{Environment, Flags};
@@ -38,6 +39,8 @@ pub struct Config {
     pub presence: Presence,
     /// What is logged.
     pub logging: Logging,
+    /// How traces are exported, if they are: `OTEL_*` variables, which every such program shares.
+    pub traces: Option<TraceSettings>,
 }
 
 impl Config {
@@ -75,6 +78,7 @@ impl Config {
             sessions: Sessions::read(&reader, &limits)?,
             presence: Presence::read(&reader)?,
             logging: Logging::read(&reader)?,
+            traces: TraceSettings::read(|name| environment.get(name))?,
             backends,
             limits,
         })

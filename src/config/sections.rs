@@ -213,7 +213,7 @@ impl Auth {
 
 impl Limits {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
-        let rate = |name| {
+        let rate = |name| -> Result<u32, StartError> {
             let rate = reader.number(name, 0..=1_000_000)?;
             Ok(u32::try_from(rate).unwrap_or(u32::MAX))
         };

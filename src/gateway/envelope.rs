@@ -10,6 +10,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::offer::{Effect, Encoded, Offer};
 use crate::domain::{ConversationId, RoomId, Seq, SessionId, Timestamp, UserId};
+use crate::traces::{TraceContext, Traced};
 
 const VERSION: u8 = 1;
 
@@ -17,7 +18,10 @@ const VERSION: u8 = 1;
 const EXTENDED: u8 = 0x80;
 
 /// When the event was accepted, in milliseconds since 1970: the first part of an extension.
-const AT_BYTES: u8 = 8;
+const AT_BYTES: usize = 8;
+
+/// With where its trace is: the second part, when the event is traced.
+const TRACED_BYTES: usize = AT_BYTES + TraceContext::BYTES;
 
 /// The names a payload may carry; a payload holds the index. Only ever append.
 const NAMES: [&str; 9] = [
@@ -101,8 +105,7 @@ pub fn encode_event(offer: &Offer) -> Bytes {
     out.put_u64(offer.origin.map_or(0, SessionId::to_u64));
     put_effect(&mut out, offer.effect, offer.at.is_some());
     if let Some(at) = offer.at {
-        out.put_u8(AT_BYTES);
-        out.put_i64(at.millis());
+        put_extension(&mut out, at, offer.traced.map(|traced| traced.context));
     }
     out.put_slice(&offer.encoded.json);
     out.freeze()
@@ -172,10 +175,10 @@ fn decode_event(mut bytes: Bytes) -> Option<Offer> {
         .map(SessionId::from_u64);
     let is_extended = bytes.first()? & EXTENDED != 0;
     let effect = take_effect(&mut bytes)?;
-    let at = if is_extended {
+    let (at, trace) = if is_extended {
         take_extension(&mut bytes)?
     } else {
-        None
+        (None, None)
     };
     let encoded = Encoded::new(name, bytes);
     Some(Offer {
@@ -185,15 +188,33 @@ fn decode_event(mut bytes: Bytes) -> Option<Offer> {
         effect,
         id: None,
         origin,
+        traced: trace.map(Traced::now),
         encoded,
     })
 }
 
+fn put_extension(out: &mut BytesMut, at: Timestamp, trace: Option<TraceContext>) {
+    let length = if trace.is_some() {
+        TRACED_BYTES
+    } else {
+        AT_BYTES
+    };
+    out.put_u8(u8::try_from(length).unwrap_or(u8::MAX));
+    out.put_i64(at.millis());
+    trace
+        .into_iter()
+        .for_each(|trace| out.put_slice(&trace.to_bytes()));
+}
+
 /// What is longer than expected is another release's.
-fn take_extension(bytes: &mut Bytes) -> Option<Option<Timestamp>> {
+fn take_extension(bytes: &mut Bytes) -> Option<(Option<Timestamp>, Option<TraceContext>)> {
     let length = usize::from(bytes.try_get_u8().ok()?);
     let mut extension = (length <= bytes.len()).then(|| bytes.split_to(length))?;
-    Some(extension.try_get_i64().ok().map(Timestamp::from_millis))
+    let at = extension.try_get_i64().ok().map(Timestamp::from_millis);
+    let trace = extension
+        .get(..TraceContext::BYTES)
+        .and_then(TraceContext::from_bytes);
+    Some((at, trace))
 }
 
 fn decode_passing(mut bytes: Bytes) -> Option<Passing> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::outbox::Frame;
 use crate::domain::{Body, ConversationId, Event, EventId, Seq, SessionId, Timestamp, UserId};
 use crate::metrics::ByProtocol;
+use crate::traces::{TraceContext, Traced};
 use crate::wire;
 
 /// How one protocol writes a named JSON object.
@@ -126,6 +127,8 @@ pub struct Offer {
     pub id: Option<EventId>,
     /// The session whose request it was, when that is known (D19).
     pub origin: Option<SessionId>,
+    /// Where its trace is, and since when it has been here, when it is traced.
+    pub traced: Option<Traced>,
     /// What is written.
     pub encoded: Encoded,
 }
@@ -134,6 +137,16 @@ impl Offer {
     /// Of an event.
     #[must_use]
     pub fn of(event: &Event, origin: Option<SessionId>) -> Arc<Self> {
+        Self::traced(event, origin, None)
+    }
+
+    /// Of an event that may be traced.
+    #[must_use]
+    pub fn traced(
+        event: &Event,
+        origin: Option<SessionId>,
+        trace: Option<TraceContext>,
+    ) -> Arc<Self> {
         let (name, json) = wire::event_json(event);
         Arc::new(Self {
             conversation: event.conversation,
@@ -142,6 +155,7 @@ impl Offer {
             effect: Effect::of(&event.body),
             id: Some(event.id),
             origin,
+            traced: trace.map(Traced::now),
             encoded: Encoded::new(name, Bytes::from(json)),
         })
     }

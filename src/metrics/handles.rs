@@ -132,6 +132,8 @@ pub struct Handles {
     pub store: Dependency,
     pub bus: Dependency,
     pub presence: Dependency,
+    pub spans_exported: Counter,
+    pub spans_dropped: Counter,
     pub runtime_lag_seconds: Histogram,
 }
 
@@ -200,6 +202,8 @@ impl Handles {
             store: make.dependency("store"),
             bus: make.dependency("bus"),
             presence: make.dependency("presence"),
+            spans_exported: make.counter(table::SPANS_EXPORTED),
+            spans_dropped: make.counter(table::SPANS_DROPPED),
             runtime_lag_seconds: make.histogram(table::RUNTIME_LAG_SECONDS),
             samplers: Mutex::default(),
             recorder,

@@ -85,6 +85,8 @@ pub(super) const BUS_RECEIVED: &str = "hobnob_bus_received_total";
 pub(super) const BUS_DOUBTS: &str = "hobnob_bus_publish_doubts_total";
 pub(super) const BUS_LAG_SECONDS: &str = "hobnob_bus_lag_seconds";
 pub(super) const HEADS_REPUBLISHED: &str = "hobnob_heads_republished_total";
+pub(super) const SPANS_EXPORTED: &str = "hobnob_spans_exported_total";
+pub(super) const SPANS_DROPPED: &str = "hobnob_spans_dropped_total";
 pub(super) const DEPENDENCY_UP: &str = "hobnob_dependency_up";
 pub(super) const DEPENDENCY_SECONDS: &str = "hobnob_dependency_seconds";
 pub(super) const DEPENDENCY_ERRORS: &str = "hobnob_dependency_errors_total";
@@ -165,6 +167,8 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
     (DEPENDENCY_SECONDS, Seconds, "One call: of the store, one batch of publishes, one command of presence."),
     (DEPENDENCY_ERRORS, Counter, "Calls that failed or timed out, and connections lost."),
     (HTTP_SECONDS, Seconds, "HTTP requests, by method, route and status."),
+    (SPANS_EXPORTED, Counter, "Spans of traces that the collector took."),
+    (SPANS_DROPPED, Counter, "Spans that found no room in the queue, or that the collector did not take."),
 
     (RUNTIME_WORKERS, Gauge, "Threads that run tasks."),
     (RUNTIME_TASKS, Gauge, "Tasks alive."),

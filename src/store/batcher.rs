@@ -45,7 +45,14 @@ struct Queue {
 struct Waiting {
     run: Run,
     is_contended: bool,
-    answer: oneshot::Sender<RunOutcome>,
+    answer: oneshot::Sender<Appended>,
+}
+
+/// What became of a run.
+pub(super) struct Appended {
+    pub(super) outcome: RunOutcome,
+    /// How many messages were written together, this run's included.
+    pub(super) batch: usize,
 }
 
 impl Batcher {
@@ -61,7 +68,7 @@ impl Batcher {
 
     /// Appends a run; resolves when its outcome is known, or known to be unknown. A contended one, to which another
     /// gateway has written lately, may be cut to its first message.
-    pub(super) async fn append(self: &Arc<Self>, run: Run, is_contended: bool) -> RunOutcome {
+    pub(super) async fn append(self: &Arc<Self>, run: Run, is_contended: bool) -> Appended {
         let (answer, outcome) = oneshot::channel();
         self.queue.lock().waiting.push_back(Waiting {
             run,
@@ -73,7 +80,7 @@ impl Batcher {
     }
 
     /// Appends a run in a batch of its own that takes no slot, so that no other run waits for this one's outcome.
-    pub(super) async fn append_alone(self: &Arc<Self>, run: Run) -> RunOutcome {
+    pub(super) async fn append_alone(self: &Arc<Self>, run: Run) -> Appended {
         let Ok(_permit) = self.alone.try_acquire() else {
             return self.append(run, true).await;
         };
@@ -137,7 +144,10 @@ impl Batcher {
         self.metrics.commit_seconds.record(begun.elapsed());
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // Whoever has gone does not need the outcome.
-            let _ = answer.send(outcome);
+            let _ = answer.send(Appended {
+                outcome,
+                batch: events,
+            });
         }
     }
 }
@@ -154,9 +164,10 @@ fn thin_out(batch: &mut [Waiting]) {
     }
 }
 
-fn abandoned() -> RunOutcome {
-    RunOutcome {
+fn abandoned() -> Appended {
+    let outcome = RunOutcome {
         committed: 0,
         stopped: Some(Stop::Unknown("the batch was abandoned".to_owned())),
-    }
+    };
+    Appended { outcome, batch: 0 }
 }

@@ -20,6 +20,7 @@ use hobnob::store::Store;
 use hobnob::store::committer::{Committer, CommitterConfig};
 use hobnob::store::frontier::Frontier;
 use hobnob::store::sqlite::{SqliteOptions, SqliteStore};
+use hobnob::traces::{Trace, Traces};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -146,6 +147,7 @@ fn ports(
         auth: Arc::new(auth),
         clock: clock.clone(),
         entropy,
+        traces: Traces::off(),
     }
 }
 
@@ -280,7 +282,7 @@ pub(super) struct Announced {
 }
 
 impl Announce for Announced {
-    fn committed(&self, event: &Arc<Event>, _origin: Option<SessionId>) {
+    fn committed(&self, event: &Arc<Event>, _: Option<SessionId>, _: Option<&Trace>) {
         self.committed.lock().push(Arc::clone(event));
     }
 

@@ -9,25 +9,30 @@ use super::{Source, assert_none, sources};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("metrics", &["domain"]),
+    ("traces", &["domain", "metrics"]),
     ("redis", &["domain", "metrics"]),
     ("bus", &["domain", "metrics", "redis"]),
     ("presence", &["domain", "metrics", "redis"]),
     // The committer tells about what it has committed through the use cases' own port.
-    ("store", &["domain", "metrics", "chat::Announce"]),
+    ("store", &["domain", "metrics", "traces", "chat::Announce"]),
     ("auth", &["domain", "metrics"]),
     (
         "chat",
-        &["domain", "metrics", "auth", "store", "bus", "presence"],
+        &[
+            "domain", "metrics", "traces", "auth", "store", "bus", "presence",
+        ],
     ),
     ("wire", &["domain"]),
     (
         "api",
-        &["domain", "metrics", "auth", "store", "chat", "wire"],
+        &[
+            "domain", "metrics", "traces", "auth", "store", "chat", "wire",
+        ],
     ),
     (
         "gateway",
         &[
-            "domain", "metrics", "auth", "store", "bus", "presence", "chat", "wire",
+            "domain", "metrics", "traces", "auth", "store", "bus", "presence", "chat", "wire",
         ],
     ),
 ];
@@ -45,6 +50,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ),
     ("mongodb", &["src/store/mongo", "src/app"]),
     ("rusqlite", &["src/store/sqlite", "src/app"]),
+    ("opentelemetry", &["src/traces/"]),
 ];
 
 /// Adapters, which only the composition root may name.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -131,6 +131,16 @@ impl Bus for RedisBus {
             payload,
             receipt: None,
         });
+    }
+
+    fn publish_told(&self, channel: Channel, lane: u64, payload: Bytes) -> oneshot::Receiver<()> {
+        let (told, taken) = oneshot::channel();
+        self.lane(lane).send(Outgoing {
+            name: self.wire.name(channel),
+            payload,
+            receipt: Some(told),
+        });
+        taken
     }
 
     async fn subscribe(&self, channels: &[Channel]) -> Result<(), BusError> {

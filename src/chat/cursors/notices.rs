@@ -128,6 +128,7 @@ mod tests {
     use super::*;
     use crate::domain::{Event, SessionId, SystemClock};
     use crate::store::sqlite::{SqliteOptions, SqliteStore};
+    use crate::traces::Trace;
 
     /// What was told: the conversation, who moved where, and whether they read.
     type Told = (ConversationId, Vec<(UserId, Seq)>, bool);
@@ -136,7 +137,7 @@ mod tests {
     struct Listener(Mutex<Vec<Told>>);
 
     impl Announce for Listener {
-        fn committed(&self, _: &Arc<Event>, _: Option<SessionId>) {}
+        fn committed(&self, _: &Arc<Event>, _: Option<SessionId>, _: Option<&Trace>) {}
         fn found(&self, _: &Arc<Event>) {}
         fn joined(&self, _: ConversationId, _: &[UserId]) {}
 

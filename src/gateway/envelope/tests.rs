@@ -17,6 +17,7 @@ fn offer(conversation: ConversationId, effect: Effect) -> Offer {
         effect,
         id: None,
         origin,
+        traced: None,
         encoded,
     }
 }
@@ -50,6 +51,29 @@ fn an_event_survives_the_bus() {
         );
         assert_eq!(got.encoded.json, sent.encoded.json);
     }
+}
+
+#[test]
+fn the_place_in_a_trace_survives_the_bus_and_costs_nothing_without_one() {
+    let room = ConversationId::Room(RoomId::from_bytes([3; 12]));
+    let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let context = TraceContext::parse(header).unwrap();
+    let plain = offer(room, Effect::None);
+    let traced = Offer {
+        traced: Some(Traced::now(context)),
+        ..offer(room, Effect::None)
+    };
+    let (short, long) = (encode_event(&plain), encode_event(&traced));
+    assert_eq!(long.len(), short.len() + TraceContext::BYTES);
+    let Some(Envelope::Event(got)) = Envelope::decode(long) else {
+        panic!("no event")
+    };
+    assert_eq!(got.traced.map(|traced| traced.context), Some(context));
+    assert_eq!((got.at, got.encoded.json), (traced.at, traced.encoded.json));
+    let Some(Envelope::Event(got)) = Envelope::decode(short) else {
+        panic!("no event")
+    };
+    assert!(got.traced.is_none());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use super::super::envelope::{self, Passing};
 use super::super::offer::{Effect, Encoded, Offer};
@@ -14,6 +15,7 @@ use super::{Hub, channels_of};
 use crate::bus::Channel;
 use crate::chat::Announce;
 use crate::domain::{ConversationId, Event, Seq, SessionId, UserId};
+use crate::traces::{Publishing, Trace};
 use crate::wire;
 
 /// Hands announcements to a hub; a type of its own, since offering needs the hub's `Arc`.
@@ -21,8 +23,10 @@ use crate::wire;
 pub struct HubAnnouncer(pub Arc<Hub>);
 
 impl Announce for HubAnnouncer {
-    fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>) {
-        let offer = Offer::of(event, origin);
+    fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>, trace: Option<&Trace>) {
+        let publishing = trace.and_then(|trace| trace.publish(event.conversation, event.seq));
+        let context = publishing.as_ref().map(Publishing::context);
+        let offer = Offer::traced(event, origin, context);
         if offer.is_direct_message()
             && let Some(session) = origin.and_then(|origin| self.0.session(origin))
         {
@@ -31,8 +35,16 @@ impl Announce for HubAnnouncer {
         self.0.heads.note(event.conversation, event.seq);
         let payload = envelope::encode_event(&offer);
         let lane = lane(event.conversation);
+        let mut receipts = Vec::new();
         for channel in channels_of(event.conversation) {
-            self.0.publish(channel, lane, payload.clone());
+            let payload = payload.clone();
+            match publishing {
+                Some(_) => receipts.push(self.0.publish_told(channel, lane, payload)),
+                None => self.0.publish(channel, lane, payload),
+            }
+        }
+        if let Some(publishing) = publishing {
+            end_when_taken(publishing, receipts);
         }
         if let Effect::Added(user) = offer.effect {
             self.joined(event.conversation, &[user]);
@@ -145,6 +157,18 @@ struct Typing {
 struct Receipt {
     conversation_id: String,
     cursors: BTreeMap<String, u64>,
+}
+
+/// Ends a span once the bus has what was published. In a task of its own, awaited by nobody: while the bus is away it
+/// waits with what was published, and ends with it.
+fn end_when_taken(publishing: Publishing, receipts: Vec<oneshot::Receiver<()>>) {
+    tokio::spawn(async move {
+        let mut is_taken = true;
+        for receipt in receipts {
+            is_taken &= receipt.await.is_ok();
+        }
+        publishing.ended(is_taken);
+    });
 }
 
 /// One conversation always takes one publishing connection (D9).

@@ -87,6 +87,9 @@ impl Hub {
         conversation: crate::domain::ConversationId,
         consequences: Consequences,
     ) {
+        for (traced, delivery) in &consequences.traced {
+            self.traces.deliver(traced, delivery);
+        }
         for (session, seq) in consequences.ended {
             session.set_place(conversation, Place::Ended(seq));
             // The user may have been added again meanwhile (D7).

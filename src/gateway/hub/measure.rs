@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use super::super::closing::closing;
 use super::super::outbox::Reason;
@@ -33,6 +34,17 @@ impl Hub {
     pub(super) fn publish(&self, channel: Channel, lane: u64, payload: Bytes) {
         self.metrics.hints.published.increment(1);
         self.bus.publish(channel, lane, payload);
+    }
+
+    /// The same, and tells when the bus has it.
+    pub(super) fn publish_told(
+        &self,
+        channel: Channel,
+        lane: u64,
+        payload: Bytes,
+    ) -> oneshot::Receiver<()> {
+        self.metrics.hints.published.increment(1);
+        self.bus.publish_told(channel, lane, payload)
     }
 
     /// A live event was offered. `at` is when its message was accepted, if that is known, here or by another gateway,

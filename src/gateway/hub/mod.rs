@@ -35,6 +35,7 @@ use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::store::Store;
 use crate::store::frontier::Frontier;
+use crate::traces::Traces;
 
 pub use announce::HubAnnouncer;
 use heads::Heads;
@@ -89,6 +90,8 @@ pub struct HubPorts {
     pub entropy: Arc<Entropy>,
     /// What is counted.
     pub metrics: Metrics,
+    /// What is traced.
+    pub traces: Traces,
 }
 
 /// See the module's documentation.
@@ -118,6 +121,7 @@ pub struct Hub {
     /// The setting watch_limit, which may change.
     watched: AtomicUsize,
     pub(super) metrics: Metrics,
+    traces: Traces,
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     pacer: Arc<Pacer>,
     cursors: std::sync::OnceLock<Arc<Cursors>>,
@@ -151,6 +155,7 @@ impl Hub {
             draining: AtomicBool::new(false),
             watched: AtomicUsize::new(config.watched),
             metrics: ports.metrics,
+            traces: ports.traces,
             sessions: Mutex::default(),
             pacer: Arc::default(),
             cursors: std::sync::OnceLock::new(),

@@ -18,6 +18,7 @@ use super::session::{Expectation, Session};
 use crate::chat::{Chat, ChatError, Sending};
 use crate::domain::{ConversationId, Refusal, RoomId, Seq, UserId};
 use crate::metrics::Metrics;
+use crate::traces::Receiving;
 
 use answer::{Changed, JoinedJson, Ok, PresenceList, Stored};
 pub use answer::{error_json, ok_json};
@@ -180,12 +181,14 @@ impl Requests {
         session: &Arc<Session>,
         payload: &str,
     ) -> Result<Reply, ChatError> {
+        let receiving = self.receiving(session);
         let params: SendDirect = read(payload)?;
         self.claim(session, "senderId", params.sender_id.as_deref())?;
         let receiver: UserId = id("receiverId", &params.receiver_id)?;
         let draft = self
             .chat
-            .draft(&params.content, params.client_message_id.as_deref())?;
+            .draft(&params.content, params.client_message_id.as_deref())?
+            .traced(receiving);
         let expectation = session.expect(draft.id());
         let sending = self
             .chat
@@ -195,16 +198,25 @@ impl Requests {
     }
 
     fn send_group_message(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
+        let receiving = self.receiving(session);
         let params: SendRoom = read(payload)?;
         self.claim(session, "senderId", params.sender_id.as_deref())?;
         let room: RoomId = id("roomId", &params.room_id)?;
         let draft = self
             .chat
-            .draft(&params.content, params.client_message_id.as_deref())?;
+            .draft(&params.content, params.client_message_id.as_deref())?
+            .traced(receiving);
         let sending = self
             .chat
             .submit_room(session.user(), room, draft, Some(session.id()))?;
         Ok(self.answer_send(sending, None))
+    }
+
+    /// The span of a message that is being received, when it is traced.
+    fn receiving(&self, session: &Session) -> Option<Receiving> {
+        let protocol = session.encoding().protocol();
+        let traces = self.chat.traces();
+        traces.receive(protocol, Some(session.id()), None)
     }
 
     fn acknowledge(

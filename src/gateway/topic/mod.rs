@@ -10,6 +10,7 @@ use super::offer::{Effect, Offer};
 use super::outbox::Reason;
 use super::session::Session;
 use crate::domain::{ConversationId, Seq, SessionId, UserId};
+use crate::traces::{Delivery, Traced};
 
 /// How many events are held behind a gap; beyond it only the highest seq is kept and the rest is read from the log.
 const HELD: usize = 512;
@@ -54,6 +55,8 @@ pub(super) struct Consequences {
     pub(super) is_duplicate: bool,
     /// How many sessions it was given to, with what it freed from behind a gap.
     pub(super) delivered: usize,
+    /// What of it is traced; not allocated as long as nothing is.
+    pub(super) traced: Vec<(Traced, Delivery)>,
     /// The conversation is over for these sessions: their user was removed.
     pub(super) ended: Vec<(Arc<Session>, Seq)>,
 }
@@ -110,7 +113,7 @@ impl Topic {
     }
 
     fn deliver(&mut self, offer: &Arc<Offer>, is_repair: bool, consequences: &mut Consequences) {
-        let before = self.position;
+        let (before, given) = (self.position, consequences.delivered);
         self.position = offer.seq;
         self.remember(offer);
         consequences.is_closed |= offer.effect == Effect::Closed;
@@ -133,6 +136,15 @@ impl Topic {
             }
             !ends
         });
+        if let Some(traced) = offer.traced {
+            let delivery = Delivery {
+                conversation: offer.conversation,
+                seq: offer.seq,
+                sessions: consequences.delivered - given,
+                is_local: offer.id.is_some(),
+            };
+            consequences.traced.push((traced, delivery));
+        }
         if self.attached.is_empty() {
             self.held.clear();
         }

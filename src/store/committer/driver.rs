@@ -11,8 +11,9 @@ use futures_util::FutureExt;
 use super::pending::{Pending, Work};
 use super::{CommitError, Shared};
 use crate::domain::{Change, ConversationId, Entropy, Event, Member};
+use crate::store::batcher::Appended;
 use crate::store::frontier::Standing;
-use crate::store::{Changed, NewMessage, Run, RunOutcome, StoreError, StoreResult};
+use crate::store::{Changed, NewMessage, Run, StoreError, StoreResult};
 
 /// The first wait after a conflict that a majority read cannot explain yet, or after an unknown outcome.
 const BACKOFF: Duration = Duration::from_millis(2);
@@ -79,7 +80,7 @@ impl Shared {
             }
         };
         if let Ok(Changed::Applied(event)) = &result {
-            self.committed(&Arc::new((**event).clone()), pending.claim_origin());
+            self.committed(&Arc::new((**event).clone()), pending.claim_origin(), None);
         }
         pending.settle(result.map_err(CommitError::from));
     }
@@ -141,8 +142,9 @@ impl Shared {
                 .map(|waiting| waiting.subject.clone())
                 .collect(),
         };
-        let (first, outcome) = (run.first, self.insert(run, pending).await);
-        self.settle_stored(conversation, first, outcome.committed, pending);
+        let first = run.first;
+        let Appended { outcome, batch } = self.insert(run, pending).await;
+        self.settle_stored(conversation, first, (outcome.committed, batch), pending);
         match outcome.stopped {
             None => Ok(Progress::Some),
             Some(stop) => {
@@ -154,7 +156,7 @@ impl Shared {
 
     /// Inserts a run: shared with others, unless its last outcome was unknown. Then whatever holds this conversation
     /// up may hold up the next insert as well, and should hold up nobody else's.
-    async fn insert(&self, run: Run, pending: &VecDeque<PendingMessage>) -> RunOutcome {
+    async fn insert(&self, run: Run, pending: &VecDeque<PendingMessage>) -> Appended {
         if pending.iter().any(|waiting| waiting.attempted.is_some()) {
             self.batcher.append_alone(run).await
         } else {

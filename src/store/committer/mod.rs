@@ -24,6 +24,7 @@ use super::{Changed, NewMessage, Store, StoreError};
 use crate::chat::Announce;
 use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, SessionId};
 use crate::metrics::Metrics;
+use crate::traces::Storing;
 use lanes::Lanes;
 pub use pending::Ticket;
 use pending::{Pending, Work};
@@ -126,7 +127,8 @@ impl Committer {
         }))
     }
 
-    /// Takes a message's place in its conversation's queue, at once and in order of the calls.
+    /// Takes a message's place in its conversation's queue, at once and in order of the calls. `storing` is its span,
+    /// when it is traced.
     ///
     /// # Errors
     /// [`CommitError::Busy`] when too much is waiting.
@@ -135,8 +137,9 @@ impl Committer {
         conversation: ConversationId,
         message: NewMessage,
         origin: Option<SessionId>,
+        storing: Option<Box<Storing>>,
     ) -> Result<Ticket<Arc<Event>>, CommitError> {
-        let (pending, ticket) = Pending::new(message, origin, self.deadline());
+        let (pending, ticket) = Pending::new(message, origin, storing, self.deadline());
         self.enqueue(conversation, Work::Message(pending))?;
         Ok(ticket)
     }
@@ -151,7 +154,9 @@ impl Committer {
         message: NewMessage,
         origin: Option<SessionId>,
     ) -> Result<Arc<Event>, CommitError> {
-        self.submit(conversation, message, origin)?.outcome().await
+        self.submit(conversation, message, origin, None)?
+            .outcome()
+            .await
     }
 
     /// Makes a change in its turn among the conversation's sends.
@@ -164,7 +169,7 @@ impl Committer {
         origin: Option<SessionId>,
     ) -> Result<Changed, CommitError> {
         let conversation = change.conversation;
-        let (pending, ticket) = Pending::new(change, origin, self.deadline());
+        let (pending, ticket) = Pending::new(change, origin, None, self.deadline());
         self.enqueue(conversation, Work::Change(pending))?;
         ticket.outcome().await
     }

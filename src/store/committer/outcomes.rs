@@ -10,6 +10,7 @@ use super::{CommitError, Shared};
 use crate::domain::{Body, ConversationId, Event, Message, Reactions, Refusal, Seq, SessionId};
 use crate::store::frontier::Standing;
 use crate::store::{NewMessage, Span, Stop, StoreResult};
+use crate::traces::Trace;
 
 /// How often, and every how many milliseconds, it is looked whether the event that took a place is heard from the bus
 /// before it is read from the log. A read is dear: it waits until the other's commit has reached a majority.
@@ -18,18 +19,19 @@ const HEARINGS: (u32, Duration) = (3, Duration::from_millis(1));
 const CATCH_UP: usize = 200;
 
 impl Shared {
-    /// The first `committed` of those pending are stored, from `first` on.
+    /// The first `committed` of those pending are stored, from `first` on, in one write with others, `batch` in all.
     pub(super) fn settle_stored(
         &self,
         conversation: ConversationId,
         first: Seq,
-        committed: usize,
+        (committed, batch): (usize, usize),
         pending: &mut VecDeque<PendingMessage>,
     ) {
         let committed = committed.min(pending.len());
         for (place, mut waiting) in (0..).zip(pending.drain(..committed)) {
             let event = Arc::new(event_at(conversation, first.plus(place), &waiting.subject));
-            self.committed(&event, waiting.claim_origin());
+            let trace = waiting.end_storing(&event, Some(batch));
+            self.committed(&event, waiting.claim_origin(), trace.as_ref());
             waiting.settle(Ok(event));
         }
     }
@@ -46,6 +48,8 @@ impl Shared {
         match stop {
             Stop::SeqTaken => {
                 self.metrics.append_conflicts.increment(1);
+                let traced = pending.iter_mut().flat_map(|waiting| &mut waiting.storing);
+                traced.for_each(|storing| storing.conflict());
                 // What has an unknown outcome may be what took the place: only the log knows.
                 let is_plain = pending.iter().all(|waiting| waiting.attempted.is_none());
                 if is_plain && self.is_heard(conversation, taken).await {
@@ -171,7 +175,9 @@ impl Shared {
         {
             Some(place) => {
                 if let Some(mut waiting) = pending.remove(place) {
-                    self.announce.committed(event, waiting.claim_origin());
+                    let trace = waiting.end_storing(event, None);
+                    let origin = waiting.claim_origin();
+                    self.announce.committed(event, origin, trace.as_ref());
                     waiting.settle(Ok(Arc::clone(event)));
                 }
             }
@@ -216,17 +222,24 @@ impl Shared {
         self.metrics.duplicate_sends.increment(1);
         // Announced like a new one, or the first attempt's late commit is never shown to anyone (D3).
         let event = Arc::new(event);
-        self.announce.committed(&event, waiting.claim_origin());
+        let trace = waiting.end_storing(&event, None);
+        let origin = waiting.claim_origin();
+        self.announce.committed(&event, origin, trace.as_ref());
         waiting.settle(Ok(event));
     }
 
-    pub(super) fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>) {
+    pub(super) fn committed(
+        &self,
+        event: &Arc<Event>,
+        origin: Option<SessionId>,
+        trace: Option<&Trace>,
+    ) {
         self.frontier.note_own(
             event.conversation,
             event.seq,
             event.body.changes_membership(),
         );
-        self.announce.committed(event, origin);
+        self.announce.committed(event, origin, trace);
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::CommitError;
 use crate::domain::{Change, ChangeKind, Event, Seq, SessionId};
 use crate::store::{Changed, NewMessage};
+use crate::traces::{Storing, Trace};
 
 /// Something that waits for its place in a log.
 pub(super) enum Work {
@@ -41,6 +42,8 @@ enum Fate {
 pub(super) struct Pending<Subject, Answer> {
     pub(super) subject: Subject,
     origin: Option<SessionId>,
+    /// Its span, when it is traced.
+    pub(super) storing: Option<Box<Storing>>,
     answer: Option<oneshot::Sender<Result<Answer, CommitError>>>,
     fate: Arc<OnceLock<Fate>>,
     /// Where the last run began that held it and whose outcome is unknown. Until that place is known to be taken, "not
@@ -52,6 +55,7 @@ impl<Subject, Answer> Pending<Subject, Answer> {
     pub(super) fn new(
         subject: Subject,
         origin: Option<SessionId>,
+        storing: Option<Box<Storing>>,
         deadline: Instant,
     ) -> (Box<Self>, Ticket<Answer>) {
         let (answer, outcome) = oneshot::channel();
@@ -59,6 +63,7 @@ impl<Subject, Answer> Pending<Subject, Answer> {
         let pending = Self {
             subject,
             origin,
+            storing,
             answer: Some(answer),
             fate: Arc::clone(&fate),
             attempted: None,
@@ -85,6 +90,12 @@ impl<Subject, Answer> Pending<Subject, Answer> {
             .as_ref()
             .is_some_and(|answer| !answer.is_closed());
         self.origin.filter(|_| is_promised && is_there)
+    }
+
+    /// It is in its log at this place: ends its span, if it has one. `batch` is how many messages were written with it.
+    pub(super) fn end_storing(&mut self, event: &Event, batch: Option<usize>) -> Option<Trace> {
+        let storing = self.storing.take()?;
+        Some(storing.stored(event.conversation, event.seq, batch))
     }
 
     pub(super) fn settle(&mut self, result: Result<Answer, CommitError>) {

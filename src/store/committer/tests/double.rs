@@ -17,6 +17,7 @@ use crate::store::{
     Changed, CursorMove, End, Inserted, NewMessage, NewRoom, NewUser, Overview, RefreshToken, Run,
     RunOutcome, Span, Stop, Store, StoreError, StoreResult,
 };
+use crate::traces::Trace;
 
 /// What an insert does instead of what it should.
 pub(super) type Step = Box<dyn FnOnce(&mut State, &Run) -> RunOutcome + Send>;
@@ -304,7 +305,7 @@ pub(super) struct Told {
 }
 
 impl Announce for Told {
-    fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>) {
+    fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>, _: Option<&Trace>) {
         assert!(!std::mem::take(&mut *self.panics.lock()), "told so");
         self.committed.lock().push((event.seq.get(), origin));
     }

@@ -76,7 +76,7 @@ impl Scene {
     }
 
     fn submit(&self, message: NewMessage) -> Ticket<Arc<Event>> {
-        let submitted = self.committer.submit(ROOM, message, Some(SESSION));
+        let submitted = self.committer.submit(ROOM, message, Some(SESSION), None);
         submitted.unwrap()
     }
 

@@ -85,10 +85,10 @@ async fn at_the_bounds_a_message_is_refused_as_busy_and_nothing_of_it_is_stored(
     let first = scene.submit(message(1, "a"));
     let large = scene
         .committer
-        .submit(ROOM, message(1, &"x".repeat(100)), None);
+        .submit(ROOM, message(1, &"x".repeat(100)), None, None);
     assert!(matches!(large, Err(CommitError::Busy)));
     let second = scene.submit(message(1, "b"));
-    let third = scene.committer.submit(ROOM, message(1, "c"), None);
+    let third = scene.committer.submit(ROOM, message(1, "c"), None, None);
     assert!(matches!(third, Err(CommitError::Busy)));
     let (first, second) = tokio::join!(first.outcome(), second.outcome());
     assert!(first.is_ok() && second.is_ok());
@@ -158,7 +158,7 @@ async fn conversations_whose_inserts_hang_hold_up_nobody_else() {
         });
         let submitted = scene
             .committer
-            .submit(conversation, message(1, "a"), None)
+            .submit(conversation, message(1, "a"), None, None)
             .unwrap();
         tickets.push(submitted);
         // One after the other, so that each hangs in a batch of its own.

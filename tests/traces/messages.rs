@@ -1,0 +1,219 @@
+//! One message's way through several gateways is one trace.
+
+use serde_json::json;
+
+use super::collector::{Collector, Exported};
+use crate::support::gateway::{Cluster, Gateway};
+use crate::support::rest::{Person, text};
+use crate::support::ws::Ws;
+
+/// Who exports to this collector, and soon.
+async fn traced_cluster(collector: &Collector, gateways: usize) -> Cluster {
+    let url = collector.url();
+    let settings = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()),
+        ("OTEL_SERVICE_NAME", "chat-of-the-tests"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
+    Cluster::start_with(gateways, &settings).await
+}
+
+fn named<'a>(spans: &'a [Exported], name: &str) -> Vec<&'a Exported> {
+    spans.iter().filter(|span| span.name == name).collect()
+}
+
+fn only<'a>(spans: &'a [Exported], name: &str) -> &'a Exported {
+    let found = named(spans, name);
+    assert_eq!(found.len(), 1, "{name} in {spans:#?}");
+    found[0]
+}
+
+/// The five spans of a message that reached two gateways, and how they hang together.
+fn assert_is_one_trace(spans: &[Exported]) {
+    let receive = only(spans, "message receive");
+    let (store, publish) = (only(spans, "message store"), only(spans, "message publish"));
+    let deliveries = named(spans, "message deliver");
+    assert_eq!((spans.len(), deliveries.len()), (5, 2), "{spans:#?}");
+    for span in spans {
+        assert_eq!(span.trace, receive.trace, "{spans:#?}");
+        assert_eq!(span.service, "chat-of-the-tests");
+        assert!(span.took_nanos >= 0, "{span:?}");
+    }
+    assert_eq!(
+        (&store.parent, &publish.parent),
+        (&receive.span, &receive.span)
+    );
+    assert_eq!(store.get("hobnob.append.conflicts"), "0");
+    assert_eq!(store.get("hobnob.batch.size"), "1");
+    let local = deliveries
+        .iter()
+        .find(|span| span.get("hobnob.origin") == "local");
+    let remote = deliveries
+        .iter()
+        .find(|span| span.get("hobnob.origin") == "remote");
+    let (local, remote) = (local.expect("a local one"), remote.expect("a remote one"));
+    assert_eq!(local.instance, receive.instance);
+    assert_ne!(remote.instance, receive.instance);
+    assert!(!remote.instance.is_empty());
+    assert_eq!(
+        (&local.parent, &remote.parent),
+        (&publish.span, &publish.span)
+    );
+}
+
+/// Nothing of what was said, nor by whom.
+fn assert_is_discreet(spans: &[Exported], words: &[&str]) {
+    let shown = format!("{spans:?}");
+    for word in words {
+        assert!(!shown.contains(word), "{word} in {shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_one_trace_over_all_gateways_it_reaches() {
+    let collector = Collector::start().await;
+    let cluster = traced_cluster(&collector, 3).await;
+    let (first, second) = (cluster.gateway(0), cluster.gateway(1));
+    let ann = Person::register(first, "ann").await;
+    let bob = Person::register(first, "bob").await;
+    let room = ann.room(first, &[&bob]).await;
+    let (here, there) = (Ws::join(first, &ann).await, Ws::join(second, &bob).await);
+    let (also, third) = (Ws::join(second, &bob).await, Ws::join(second, &ann).await);
+
+    let answer = here
+        .ask(
+            "send_group_message",
+            json!({"roomId": room, "content": "of the socket"}),
+        )
+        .await;
+    assert_eq!(answer["ok"], true, "{answer}");
+    for client in [&there, &also, &third] {
+        client
+            .frame("the message", |frame| {
+                frame["message"]["content"] == "of the socket"
+            })
+            .await;
+    }
+    let spans = collector.spans_of(&room, 1, 5).await;
+    assert_is_one_trace(&spans);
+    assert_is_discreet(&spans, &["of the socket", &ann.name, &bob.name]);
+    let receive = only(&spans, "message receive");
+    assert_eq!(receive.get("hobnob.protocol"), "websocket");
+    assert!(!receive.get("hobnob.session.id").is_empty());
+    assert!(receive.parent.is_empty());
+    let remote = named(&spans, "message deliver");
+    let remote = remote
+        .iter()
+        .find(|span| span.get("hobnob.origin") == "remote");
+    assert_eq!(remote.expect("one").get("hobnob.fan_out"), "3");
+
+    // A direct message, to a user's sessions on the other gateway and the sender's own there.
+    let direct = json!({"receiverId": bob.id, "content": "to bob"});
+    let sent = here.ask("send_message", direct).await;
+    let conversation = text(&sent["message"]["conversationId"]);
+    let spans = collector.spans_of(&conversation, 1, 4).await;
+    let traces: Vec<_> = spans.iter().map(|span| &span.trace).collect();
+    assert!(traces.windows(2).all(|two| two[0] == two[1]), "{spans:#?}");
+}
+
+#[tokio::test]
+async fn a_client_s_own_trace_goes_on() {
+    let collector = Collector::start().await;
+    let cluster = traced_cluster(&collector, 2).await;
+    let (first, second) = (cluster.gateway(0), cluster.gateway(1));
+    let ann = Person::register(first, "ann").await;
+    let room = ann.room(first, &[]).await;
+    let _here = Ws::join(first, &ann).await;
+    let there = Ws::join(second, &ann).await;
+    let say = async |content: &str, parent: &str| {
+        let request = ann.http.post(first.url("/group")).bearer_auth(&ann.token);
+        let body = json!({"roomId": room, "content": content});
+        let answer = request.header("traceparent", parent).json(&body).send();
+        assert_eq!(answer.await.unwrap().status(), 201);
+        there
+            .frame("the message", |frame| {
+                frame["message"]["content"] == content
+            })
+            .await;
+    };
+    let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    // What the client does not sample is not traced here; what it does is, and a broken header is nobody's trace.
+    say("one", &format!("00-{trace}-{parent}-00")).await;
+    say("two", &format!("00-{trace}-{parent}-01")).await;
+    say("three", "00-nonsense").await;
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+    let spans = collector.spans_of(&room, 2, 5).await;
+    assert_is_one_trace(&spans);
+    let receive = only(&spans, "message receive");
+    assert_eq!(
+        (hex(&receive.trace), hex(&receive.parent)),
+        (trace.to_owned(), parent.to_owned())
+    );
+    let spans = collector.spans_of(&room, 3, 5).await;
+    assert_is_one_trace(&spans);
+    assert_ne!(hex(&spans[0].trace), trace);
+    // What was sent before what has arrived, over the same gateways, would have arrived.
+    assert!(collector.spans_of(&room, 1, 0).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_retry_is_traced_as_one() {
+    let collector = Collector::start().await;
+    let cluster = traced_cluster(&collector, 1).await;
+    let gateway = cluster.gateway(0);
+    let ann = Person::register(gateway, "ann").await;
+    let room = ann.room(gateway, &[]).await;
+    let body = json!({"roomId": room, "content": "once", "clientMessageId": "c1"});
+    for _ in 0..2 {
+        ann.post(gateway, "/group", body.clone()).await.expect(201);
+    }
+    let spans = collector.spans_of(&room, 1, 6).await;
+    let stores = named(&spans, "message store");
+    let before = |span: &&&Exported| span.get("hobnob.stored.before") == "true";
+    assert_eq!(
+        (stores.len(), stores.iter().filter(before).count()),
+        (2, 1),
+        "{spans:#?}"
+    );
+}
+
+/// Says something over a gateway and stops it, which would export what it has.
+async fn said_and_stopped(settings: &[(&str, &str)]) -> String {
+    let mut gateway = Gateway::embedded_with(settings).await;
+    let ann = Person::register(&gateway, "ann").await;
+    let room = ann.room(&gateway, &[]).await;
+    let client = Ws::join(&gateway, &ann).await;
+    ann.say(&gateway, &room, "untraced").await;
+    client
+        .frame("the message", |frame| {
+            frame["message"]["content"] == "untraced"
+        })
+        .await;
+    let metrics = gateway.metrics().await;
+    client.close().await;
+    gateway.terminate();
+    assert_eq!(gateway.ended().await, Some(0));
+    metrics
+}
+
+#[tokio::test]
+async fn nothing_is_exported_unless_it_is_asked_for() {
+    let collector = Collector::start().await;
+    let url = collector.url();
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str());
+    for settings in [
+        &[][..],
+        &[endpoint, ("OTEL_SDK_DISABLED", "true")],
+        &[endpoint, ("OTEL_TRACES_SAMPLER", "always_off")],
+    ] {
+        let metrics = said_and_stopped(settings).await;
+        for name in ["exported", "dropped"] {
+            let series = format!("hobnob_spans_{name}_total 0");
+            assert!(metrics.lines().any(|line| line == series), "{metrics}");
+        }
+        assert_eq!(collector.requests(), 0, "{settings:?}");
+    }
+    // The same, asked for: what is waiting is exported at the end.
+    said_and_stopped(&[endpoint, ("OTEL_BSP_SCHEDULE_DELAY", "600000")]).await;
+    assert!(collector.requests() > 0);
+}
