@@ -79,7 +79,7 @@ fn encode(bencher: Bencher<'_, '_>) {
     bencher.bench(|| Offer::of(black_box(&event), None).encoded.frame(&ENCODING));
 }
 
-/// To the bus.
+/// To the bus; the JSON is there already.
 #[divan::bench]
 fn envelope_encode(bencher: Bencher<'_, '_>) {
     let offer = Offer::of(&message(room(), 7), None);

@@ -5,6 +5,7 @@ mod accounts;
 pub mod check;
 mod client;
 pub mod compare;
+mod copies;
 mod invalid;
 mod ledger;
 pub mod limit;

@@ -52,28 +52,28 @@ pub(crate) struct Connection {
 /// Why a connection could not be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotConnected {
-    /// Nobody there, or no answer in time.
-    Unreachable,
+    /// Nobody there, or no answer in time; which of them, in words.
+    Unreachable(String),
     /// The gateway said no, with this code.
     Refused(String),
 }
 
 impl Connection {
-    /// Connects and starts delivery. Messages that arrive before the answer to the join are handed to `early`.
+    /// Connects and starts delivery. Whatever is told before the answer to the join is handed to `early`.
     pub(crate) async fn open(
         dial: &Dial,
         protocol: Protocol,
         joining: &Joining<'_>,
         early: impl FnMut(&str),
     ) -> Result<Self, NotConnected> {
-        let opened = timeout(OPEN, Self::handshake(dial, protocol)).await;
-        let mut connection = opened
-            .ok()
-            .and_then(Result::ok)
-            .ok_or(NotConnected::Unreachable)?;
+        let unreachable = |why: String| NotConnected::Unreachable(why);
+        let mut connection = timeout(OPEN, Self::handshake(dial, protocol))
+            .await
+            .map_err(|_| unreachable("no handshake in time".to_owned()))?
+            .map_err(|error| unreachable(format!("the handshake: {error}")))?;
         timeout(JOIN, connection.join(joining, early))
             .await
-            .unwrap_or(Err(NotConnected::Unreachable))?;
+            .map_err(|_| unreachable("no answer to the join in time".to_owned()))??;
         Ok(connection)
     }
 
@@ -107,14 +107,16 @@ impl Connection {
         joining: &Joining<'_>,
         mut early: impl FnMut(&str),
     ) -> Result<(), NotConnected> {
-        let gone = |_| NotConnected::Unreachable;
+        let ended = || NotConnected::Unreachable("it ended before the join".to_owned());
+        let gone = |_| ended();
         if let Some(opening) = self.protocol.opening(joining) {
             self.write(opening).await.map_err(gone)?;
         }
         loop {
-            let text = self.next().await.ok_or(NotConnected::Unreachable)?;
+            let text = self.next().await.ok_or_else(ended)?;
             let Some(text) = text else { continue };
-            let incoming = self.protocol.read(&text).ok_or(NotConnected::Unreachable)?;
+            let unreadable = || NotConnected::Unreachable(format!("it said {text}"));
+            let incoming = self.protocol.read(&text).ok_or_else(unreadable)?;
             match &incoming {
                 Incoming::Answer { id: 0, outcome } => {
                     return match outcome {
@@ -123,7 +125,7 @@ impl Connection {
                     };
                 }
                 Incoming::Refused(code) => return Err(NotConnected::Refused(code.clone())),
-                Incoming::Message(_) => early(&text),
+                Incoming::Message(_) | Incoming::Other => early(&text),
                 _ => {}
             }
             if let Some(reaction) = self.protocol.reaction(&incoming, joining) {

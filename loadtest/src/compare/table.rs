@@ -30,6 +30,10 @@ enum Unit {
     Millis,
     PerSecond,
     Count,
+    /// Of 1,024 bytes each.
+    Kilobytes,
+    /// How many times as much.
+    Times,
 }
 
 const LINES: &[Line] = &[
@@ -47,6 +51,18 @@ const LINES: &[Line] = &[
     ),
     Line(
         "room-fanout-100",
+        "the same: delivered after, p99",
+        "deliveryP99Ms",
+        Unit::Millis,
+    ),
+    Line(
+        "room-fanout-100-ws",
+        "room fan-out on `/ws`, 10 rooms of 100, 100 messages/s: gateway CPU per delivery",
+        "gatewayMicrosPerDelivery",
+        Unit::Micros,
+    ),
+    Line(
+        "room-fanout-100-ws",
         "the same: delivered after, p99",
         "deliveryP99Ms",
         Unit::Millis,
@@ -104,6 +120,114 @@ const LINES: &[Line] = &[
         "a bare majority-committed insert meanwhile, p50",
         "bareInsertP50Ms",
         Unit::Millis,
+    ),
+    Line(
+        "direct-latency",
+        "the same, p99",
+        "bareInsertP99Ms",
+        Unit::Millis,
+    ),
+    Line(
+        "hot-room",
+        "one room, 16 senders on four gateways as fast as they are answered: messages",
+        "messagesPerSecond",
+        Unit::PerSecond,
+    ),
+    Line(
+        "hot-room",
+        "the same on one gateway",
+        "versusMessagesPerSecond",
+        Unit::PerSecond,
+    ),
+    Line(
+        "hot-room",
+        "one gateway's throughput, times that of four",
+        "throughputRatio",
+        Unit::Times,
+    ),
+    Line(
+        "hot-room",
+        "the same on four: appends that lost their number to another gateway",
+        "appendConflicts",
+        Unit::Count,
+    ),
+    Line(
+        "join-empty",
+        "join with 50 rooms, nothing waiting: gateway CPU",
+        "gatewayMicrosPerJoin",
+        Unit::Micros,
+    ),
+    Line(
+        "join-empty",
+        "the same: MongoDB",
+        "mongodMicrosPerJoin",
+        Unit::Micros,
+    ),
+    Line(
+        "join-empty",
+        "the same: Redis",
+        "redisMicrosPerJoin",
+        Unit::Micros,
+    ),
+    Line(
+        "join-backlog",
+        "join with 50 rooms, 1,000 messages waiting: gateway CPU",
+        "gatewayMicrosPerJoin",
+        Unit::Micros,
+    ),
+    Line(
+        "join-backlog",
+        "the same: MongoDB",
+        "mongodMicrosPerJoin",
+        Unit::Micros,
+    ),
+    Line(
+        "join-backlog",
+        "the same: Redis",
+        "redisMicrosPerJoin",
+        Unit::Micros,
+    ),
+    Line(
+        "connect-storm",
+        "5,000 who come back at once, 20 rooms each: all are live after",
+        "allLiveMs",
+        Unit::Millis,
+    ),
+    Line(
+        "connect-storm",
+        "the same: deliveries to others, p99, before",
+        "othersDeliveryP99MsBefore",
+        Unit::Millis,
+    ),
+    Line(
+        "connect-storm",
+        "the same: meanwhile",
+        "othersDeliveryP99MsDuring",
+        Unit::Millis,
+    ),
+    Line(
+        "idle",
+        "idle Socket.IO session, 10,000 of them: resident memory",
+        "residentPerSession",
+        Unit::Kilobytes,
+    ),
+    Line(
+        "idle",
+        "the same: CPU a second",
+        "cpuMicrosPerSessionSecond",
+        Unit::Micros,
+    ),
+    Line(
+        "idle-ws",
+        "idle `/ws` session, 10,000 of them: resident memory",
+        "residentPerSession",
+        Unit::Kilobytes,
+    ),
+    Line(
+        "idle-ws",
+        "the same: CPU a second",
+        "cpuMicrosPerSessionSecond",
+        Unit::Micros,
     ),
 ];
 
@@ -204,6 +328,8 @@ impl Unit {
             Self::Millis => format!("{value:.1} ms"),
             Self::PerSecond => format!("{value:.0}/s"),
             Self::Count => format!("{value:.0}"),
+            Self::Kilobytes => format!("{:.1} KB", value / 1024.0),
+            Self::Times => format!("×{value:.2}"),
         }
     }
 }

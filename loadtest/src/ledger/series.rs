@@ -56,7 +56,7 @@ impl Series {
     }
 
     /// `latency`: unless it is the sender's own.
-    pub(super) fn delivered(
+    pub(crate) fn delivered(
         &mut self,
         at: Duration,
         latency: Option<Duration>,

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 pub use self::cluster::Peer;
 pub(crate) use self::cluster::{
-    Cluster, Leashed, Program, free_port, repository, tool, wait_until,
+    Cluster, Leashed, Program, SECRET, ask, free_port, repository, tool, wait_until,
 };
 pub(crate) use self::faults::{BEFORE, Props, clean_up, make, prepare};
 pub use self::row::Row;
@@ -35,7 +35,7 @@ struct Outcome {
 /// `hobnob-load matrix`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct MatrixOptions {
-    /// The gateway's binary; target/release/hobnob, else target/debug/hobnob, by default
+    /// The gateway's binary; that of target/dist, else target/release, else target/debug, by default
     #[arg(long)]
     pub hobnob: Option<PathBuf>,
     /// Another server in its place, which speaks Socket.IO only
@@ -159,15 +159,13 @@ async fn run_row(
     Ok((Outcome { report, evidence }, cluster))
 }
 
-/// The chosen binary, or the one that was built.
+/// The chosen binary, or the one that was built: as the container image ships it, if there is such a one.
 pub(crate) fn binary(chosen: Option<&Path>) -> Result<PathBuf, Invalid> {
     if let Some(path) = chosen {
         return Ok(path.to_owned());
     }
-    let built = ["release", "debug"]
+    let built = ["dist", "release", "debug"]
         .map(|profile| repository().join("target").join(profile).join("hobnob"));
     let found = built.into_iter().find(|path| path.is_file());
-    found.ok_or_else(|| {
-        Invalid("there is no target/release/hobnob: build it, or name one".to_owned())
-    })
+    found.ok_or_else(|| Invalid("there is no target/dist/hobnob: build it, or name one".to_owned()))
 }

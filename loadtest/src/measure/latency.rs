@@ -71,6 +71,14 @@ impl Latencies {
         self.0.saturating_record(micros);
     }
 
+    /// Adds what the other has, of any number of digits.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for step in other.0.iter_recorded() {
+            let (value, count) = (step.value_iterated_to(), step.count_at_value());
+            self.0.saturating_record_n(value, count);
+        }
+    }
+
     pub(crate) fn percentiles(&self) -> Percentiles {
         Percentiles {
             count: self.0.len(),

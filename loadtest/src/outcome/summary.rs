@@ -24,6 +24,8 @@ pub(crate) struct Summary {
     pub(crate) commit: String,
     pub(crate) machine: Machine,
     pub(crate) verdict: Verdict,
+    /// Why the run proves nothing good, when the generator fell behind.
+    pub(crate) void: Option<String>,
     /// Thresholds, in words.
     pub(crate) missed: Vec<String>,
     pub(crate) figures: Figures,
@@ -64,6 +66,7 @@ impl Summary {
             commit: commit(),
             machine: Machine::here(),
             verdict,
+            void: outcome.void(),
             missed,
             figures: outcome.figures.clone(),
             costs: outcome.costs.clone(),
@@ -89,6 +92,9 @@ impl fmt::Display for Summary {
         }
         for (name, figure) in &self.figures {
             writeln!(f, "  {name}: {figure:.2}")?;
+        }
+        if let Some(void) = &self.void {
+            writeln!(f, "  ? {void}")?;
         }
         let mut missed = self.missed.iter();
         missed.try_for_each(|missed| writeln!(f, "  ! {missed}"))

@@ -1,9 +1,11 @@
 //! What named processes used between two moments, per unit of work. Knows no work.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::{Instant, sleep};
 
 use crate::Invalid;
 use crate::measure::{Usage, usage};
@@ -98,6 +100,34 @@ impl<'a> Meter<'a> {
     }
 }
 
+/// What each kind of process uses anyway: CPU time a second, in seconds.
+#[derive(Debug, Default)]
+pub(super) struct Baseline(BTreeMap<String, f64>);
+
+impl Baseline {
+    /// Watches for so long, and nothing that is to be measured may happen meanwhile.
+    pub(super) async fn over(processes: &[Named], time: Duration) -> Result<Self, Invalid> {
+        let (meter, begin) = (Meter::start(processes)?, Instant::now());
+        sleep(time).await;
+        let seconds = begin.elapsed().as_secs_f64();
+        let costs = meter.costs(1)?.into_iter();
+        let used = costs.map(|cost| (cost.name, cost.cpu_seconds / seconds));
+        Ok(Self(used.collect()))
+    }
+
+    /// By name of process.
+    pub(super) fn rates(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(name, rate)| (name.as_str(), *rate))
+    }
+
+    /// What was used beyond it in a time, per unit of `count`, in microseconds.
+    pub(super) fn micros_beyond(&self, cost: &Cost, time: Duration, count: u64) -> f64 {
+        let anyway = self.0.get(&cost.name).copied().unwrap_or_default();
+        let beyond = (cost.cpu_seconds - anyway * time.as_secs_f64()).max(0.0);
+        per(Duration::from_secs_f64(beyond), count)
+    }
+}
+
 /// Microseconds per unit; 0 when there was none.
 #[expect(
     clippy::cast_precision_loss,
@@ -123,6 +153,20 @@ pub(super) fn rate(count: u64, time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_used_anyway_is_not_charged() {
+        let baseline = Baseline(BTreeMap::from([("a".to_owned(), 0.1)]));
+        let cost = |name: &str| Cost {
+            name: name.to_owned(),
+            cpu_micros: 0.0,
+            cpu_seconds: 2.0,
+            resident: 0,
+        };
+        let beyond = |name| baseline.micros_beyond(&cost(name), Duration::from_secs(10), 100);
+        assert!((beyond("a") - 10_000.0).abs() < 1e-6);
+        assert!((beyond("b") - 20_000.0).abs() < 1e-6);
+    }
 
     #[test]
     fn processes_of_one_name_are_added_up() {

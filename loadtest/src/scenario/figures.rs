@@ -3,7 +3,10 @@
 use super::cost::Cost;
 use super::file::Figures;
 use super::sampler::Sample;
+use crate::Invalid;
 use crate::check::Report;
+use crate::ledger::Series;
+use crate::measure::{Latencies, LatenessReport};
 
 /// Of the books and the clocks.
 #[expect(
@@ -30,7 +33,6 @@ pub(super) fn of(report: &Report, costs: &[Cost], delivered: u64) -> Figures {
         ),
         ("deliveryP50Ms".to_owned(), balance.delivery_latency.p50),
         ("deliveryP99Ms".to_owned(), balance.delivery_latency.p99),
-        ("generatorLateP99Ms".to_owned(), report.generator.late.p99),
     ]);
     for cost in costs {
         let name = &cost.name;
@@ -57,6 +59,52 @@ pub(super) fn above_bare_inserts(figures: &mut Figures) {
     }
 }
 
+/// How late the generator was.
+pub(super) fn generator(figures: &mut Figures, report: Option<LatenessReport>) {
+    if let Some(report) = report {
+        figures.insert("generatorLateP99Ms".to_owned(), report.late.p99);
+    }
+}
+
+/// How many times the other run's throughput is of this one's, and what it had.
+pub(super) fn versus(figures: &mut Figures, other: &Figures) {
+    let throughput = |figures: &Figures| figures.get("messagesPerSecond").copied();
+    if let (Some(own), Some(other)) = (throughput(figures), throughput(other)) {
+        let ratio = other / own.max(f64::MIN_POSITIVE);
+        figures.insert("throughputRatio".to_owned(), ratio);
+    }
+    for (name, figure) in other {
+        let (first, rest) = name.split_at(1);
+        let name = format!("versus{}{rest}", first.to_uppercase());
+        figures.insert(name, *figure);
+    }
+}
+
+/// What those who talk felt of a crowd that came: deliveries in the seconds before, while it came, and after.
+pub(super) fn around_a_crowd(figures: &mut Figures, series: &Series) -> Result<(), Invalid> {
+    let second = |name: &str| figures.get(name).copied();
+    let (from, to) = (second("connectFromSecond"), second("connectToSecond"));
+    let (Some(from), Some(to)) = (from, to) else {
+        return Ok(());
+    };
+    let mut parts = [
+        ("Before", Latencies::new()?),
+        ("During", Latencies::new()?),
+        ("After", Latencies::new()?),
+    ];
+    for (index, second) in (0_u32..).zip(&series.seconds) {
+        let begin = f64::from(index);
+        let part = usize::from(begin + 1.0 > from) + usize::from(begin > to);
+        parts[part].1.merge(&second.delivery);
+    }
+    for (part, latencies) in parts {
+        let times = latencies.percentiles();
+        figures.insert(format!("othersDeliveryP50Ms{part}"), times.p50);
+        figures.insert(format!("othersDeliveryP99Ms{part}"), times.p99);
+    }
+    Ok(())
+}
+
 /// How much memory the gateways had at most, and how much more at the end than after a quarter of the time.
 #[expect(
     clippy::cast_precision_loss,
@@ -79,7 +127,38 @@ pub(super) fn memory(figures: &mut Figures, samples: &[Sample]) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn the_other_runs_throughput_is_told_as_a_ratio() {
+        let of = |rate| Figures::from([("messagesPerSecond".to_owned(), rate)]);
+        let mut figures = of(50.0);
+        versus(&mut figures, &of(75.0));
+        assert_eq!(figures["throughputRatio"], 1.5);
+        assert_eq!(figures["versusMessagesPerSecond"], 75.0);
+    }
+
+    #[test]
+    fn a_crowd_has_a_before_and_an_after() {
+        let mut series = Series::new(Duration::ZERO).unwrap();
+        for (second, millis) in [(0, 10), (1, 10), (2, 500), (3, 500), (4, 20)] {
+            let at = Duration::from_secs(second) + Duration::from_millis(1);
+            let latency = Duration::from_millis(millis);
+            series.delivered(at, Some(latency)).unwrap();
+        }
+        let mut figures = Figures::from([
+            ("connectFromSecond".to_owned(), 2.2),
+            ("connectToSecond".to_owned(), 3.5),
+        ]);
+        around_a_crowd(&mut figures, &series).unwrap();
+        let p99 = |part: &str| figures[&format!("othersDeliveryP99Ms{part}")].round();
+        assert_eq!(
+            (p99("Before"), p99("During"), p99("After")),
+            (10.0, 502.0, 20.0)
+        );
+    }
 
     #[test]
     fn a_difference_needs_both() {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::beside::{Backlog, Connect, Idle, Presence, Slow, Typing};
+use super::beside::{Backlog, Connect, Heartbeat, Idle, Presence, Slow, Typing};
 use crate::Invalid;
 use crate::check::{Load, Plan};
 use crate::matrix::Row;
@@ -44,8 +44,11 @@ pub(crate) struct Scenario {
     pub(crate) fault: Option<Row>,
     /// Raises the rate until a threshold is missed.
     pub(crate) capacity: Option<Capacity>,
+    /// The same on another number of gateways first, to compare with.
+    pub(crate) versus: Option<Versus>,
     pub(crate) idle: Option<Idle>,
     pub(crate) connect: Option<Connect>,
+    pub(crate) heartbeat: Option<Heartbeat>,
     pub(crate) presence: Option<Presence>,
     pub(crate) typing: Option<Typing>,
     pub(crate) slow: Option<Slow>,
@@ -66,6 +69,13 @@ pub(crate) struct Capacity {
     pub(crate) factor: f64,
     /// How many steps at most.
     pub(crate) steps: u32,
+}
+
+/// What is different in the run that is compared with.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Versus {
+    pub(crate) gateways: usize,
 }
 
 fn one() -> usize {
@@ -100,6 +110,7 @@ impl Scenario {
         let there = [
             self.idle.is_some(),
             self.connect.is_some(),
+            self.heartbeat.is_some(),
             self.presence.is_some(),
             self.typing.is_some(),
             self.slow.is_some(),

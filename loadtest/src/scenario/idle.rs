@@ -114,7 +114,8 @@ pub(super) async fn measure(options: &IdleOptions) -> Result<IdleReport, Invalid
     Ok(report)
 }
 
-async fn connect(options: &IdleOptions, users: &[User]) -> Vec<Connection> {
+/// Those who could be opened of the sessions wanted.
+pub(super) async fn connect(options: &IdleOptions, users: &[User]) -> Vec<Connection> {
     let protocol = match options.protocol {
         Speaks::Ws => Protocol::Native,
         Speaks::Socketio => Protocol::SocketIo,
@@ -134,8 +135,9 @@ async fn connect(options: &IdleOptions, users: &[User]) -> Vec<Connection> {
             acknowledges: protocol == Protocol::Native,
         };
         async move {
-            Connection::open(&dial, protocol, &joining, |_| {})
-                .await
+            let opened = Connection::open(&dial, protocol, &joining, |_| {}).await;
+            opened
+                .inspect_err(|error| eprintln!("  session {index} was refused: {error:?}"))
                 .ok()
         }
     };
@@ -149,7 +151,8 @@ fn source(index: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, block)
 }
 
-async fn hold(mut connection: Connection, lost: Arc<AtomicU64>) {
+/// Keeps it, and counts when it ends.
+pub(super) async fn hold(mut connection: Connection, lost: Arc<AtomicU64>) {
     while let Some(text) = connection.next().await {
         let answered = connection
             .answer_ping(text.as_deref().unwrap_or_default())

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::bare;
-use super::beside::{Scene, beside};
+use super::beside::{Scene, beside, prepare as prepare_people};
 use super::cost::{Cost, Meter, Named, rate};
 use super::file::{Figures, Scenario};
 use super::floor;
@@ -15,11 +15,12 @@ use super::sampler::{Sample, Sampler};
 use super::server::Server;
 use crate::check::{Cutter, Load, Report, Stage, open_loop};
 use crate::ledger::Series;
-use crate::matrix::{BEFORE, Cluster, Props, clean_up, make, prepare};
-use crate::measure::Lateness;
+use crate::matrix::{BEFORE, Cluster, Program, Props, clean_up, make, prepare};
+use crate::measure::{Lateness, LatenessReport};
 use crate::{Invalid, Verdict};
 
-/// A closed loop shares the cores with what it measures and takes all it gets, so only a stall makes it void.
+/// A closed loop shares the cores with what it measures and takes all it gets, so only a stall makes it void; and so does
+/// a crowd that comes without a load beside it.
 const STALL: Duration = Duration::from_secs(1);
 const DRAIN_GRACE: Duration = Duration::from_secs(6);
 
@@ -33,14 +34,29 @@ pub(crate) struct Outcome {
     pub(crate) figures: Figures,
     /// From when to when something was broken, in seconds from the first send.
     pub(crate) fault: Option<(f64, f64)>,
+    /// How late the generator was; the limit has none.
+    pub(crate) generator: Option<LatenessReport>,
 }
 
 impl Outcome {
-    /// By the books alone; thresholds come on top.
+    /// By the books alone, or without books by whether the generator kept up; thresholds come on top.
     pub(crate) fn verdict(&self) -> Verdict {
-        self.report
-            .as_ref()
-            .map_or(Verdict::Pass, |report| report.verdict)
+        let unbooked = match self.void() {
+            None => Verdict::Pass,
+            Some(_) => Verdict::Invalid,
+        };
+        let report = self.report.as_ref();
+        report.map_or(unbooked, |report| report.verdict)
+    }
+
+    /// Why it proves nothing good.
+    pub(crate) fn void(&self) -> Option<String> {
+        self.generator.filter(LatenessReport::fell_behind).map(|generator| {
+            format!(
+                "the generator's timers fired {:.0} ms late at p99, {:.0} allowed; {} sends found no room",
+                generator.late.p99, generator.allowed_p99, generator.overflowed
+            )
+        })
     }
 }
 
@@ -62,8 +78,26 @@ pub(crate) async fn perform(
     let Some(program) = server.program(hobnob)? else {
         return floor::perform(scenario).await;
     };
+    let Some(versus) = scenario.versus else {
+        return on(scenario, server, &program).await;
+    };
+    let other = Scenario {
+        gateways: versus.gateways,
+        ..scenario.clone()
+    };
+    let other = on(&other, server, &program).await?;
+    // What is compared with must be sound itself.
+    if other.verdict() != Verdict::Pass {
+        return Ok(other);
+    }
+    let mut outcome = on(scenario, server, &program).await?;
+    super::figures::versus(&mut outcome.figures, &other.figures);
+    Ok(outcome)
+}
+
+async fn on(scenario: &Scenario, server: Server, program: &Program) -> Result<Outcome, Invalid> {
     let (gateways, members) = (scenario.gateways, scenario.mongodb_members);
-    let mut cluster = Cluster::of(&program, DRAIN_GRACE, gateways, members).await?;
+    let mut cluster = Cluster::of(program, DRAIN_GRACE, gateways, members).await?;
     match scenario.capacity {
         Some(_) => super::capacity::find(scenario, server, &mut cluster).await,
         None => once(scenario, server, &mut cluster).await,
@@ -91,17 +125,24 @@ pub(super) async fn once(
         Some(load) => Some(Stage::prepare(&urls, load, scenario.plan(load)?).await?),
         None => None,
     };
-    let scene = Scene {
+    let mut scene = Scene {
         gateways: &urls,
         admins: &admins,
         processes: &processes,
+        mongodb: &mongodb,
+        redis: cluster.redis.port(),
+        people: &[],
+        begin: Instant::now(),
         stage: stage.as_ref(),
         seconds: load.as_ref().map_or(0, |load| load.seconds),
     };
+    let people = prepare_people(scenario, scene).await?;
+    scene.people = &people;
     let conflicts = scene.counter("hobnob_append_conflicts_total").await?;
     let (lateness, sampler) = (Lateness::new()?, Sampler::start(processes.clone()));
     let watch = tokio::spawn(lateness.clone().watch());
     let begin = Instant::now();
+    scene.begin = begin;
     let end = begin + Duration::from_secs(scene.seconds);
     let mut outcome = Outcome::default();
     let (talked, aside, fault, inserts) = tokio::join!(
@@ -129,11 +170,13 @@ pub(super) async fn once(
     outcome
         .figures
         .insert("appendConflicts".to_owned(), appends);
+    outcome.generator = Some(lateness.report(STALL, 0));
     if let (Some(stage), Some(load), Some(talked)) = (stage, &load, talked?) {
         let origin = begin.duration_since(stage.shared.start);
         let generator = (lateness, origin);
         close(&mut outcome, scenario, stage, load, talked, generator).await?;
     }
+    super::figures::generator(&mut outcome.figures, outcome.generator);
     Ok(outcome)
 }
 
@@ -222,6 +265,8 @@ async fn close(
         ),
     ]);
     super::figures::above_bare_inserts(&mut outcome.figures);
+    super::figures::around_a_crowd(&mut outcome.figures, &series)?;
+    outcome.generator = Some(report.generator);
     super::figures::memory(&mut outcome.figures, &outcome.samples);
     outcome.costs = talked.costs;
     (outcome.report, outcome.series) = (Some(report), Some(series));

@@ -16,9 +16,9 @@ pub(crate) use gateway::Gateway;
 pub(crate) use leash::{Leashed, free_port, repository, tool};
 pub(crate) use mongo::Mongo;
 pub use program::Peer;
-pub(crate) use program::Program;
+pub(crate) use program::{Program, SECRET};
 pub(crate) use proxy::Proxy;
-pub(crate) use redis::Redis;
+pub(crate) use redis::{Redis, ask};
 
 use crate::Invalid;
 use crate::scenario::Named;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::leash::repository;
 
 /// What all gateways of a cluster share; long enough for the product, and worth nothing.
-const SECRET: &str = "a secret of the load test that everybody knows";
+pub(crate) const SECRET: &str = "a secret of the load test that everybody knows";
 
 /// A server that is kept in `loadtest/peers/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -85,6 +85,8 @@ fn hobnob(binary: &PathBuf, settings: &Settings) -> Command {
         .env("HOBNOB_SIGN_IN_RATE", "0")
         .env("HOBNOB_SESSION_RATE", "0")
         .env("HOBNOB_USER_RATE", "0")
+        // Ten thousand sessions, and the connections they were registered over.
+        .env("HOBNOB_CONNECTION_LIMIT", "20000")
         .env("HOBNOB_ROOM_MEMBER_LIMIT", "20000");
     command
 }

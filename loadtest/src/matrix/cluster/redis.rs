@@ -94,31 +94,34 @@ impl Redis {
 
     /// Sends one command without blanks in its arguments, and returns the answer's text.
     pub(crate) async fn command(&self, command: &str) -> Result<String, Invalid> {
-        let answer = timeout(ANSWER, self.exchange(command)).await;
-        answer.map_err(|_| Invalid(format!("redis-server: {command}: no answer")))?
+        ask(self.port, command).await
     }
+}
 
-    async fn exchange(&self, command: &str) -> Result<String, Invalid> {
-        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port)).await?);
-        stream
-            .write_all(format!("{command}\r\n").as_bytes())
-            .await?;
-        let mut line = String::new();
-        stream.read_line(&mut line).await?;
-        let line = line.trim_end();
-        match line
-            .strip_prefix('$')
-            .and_then(|length| length.parse::<usize>().ok())
-        {
-            Some(length) => {
-                let mut text = vec![0; length];
-                stream.read_exact(&mut text).await?;
-                Ok(String::from_utf8_lossy(&text).into_owned())
-            }
-            None if line.starts_with('-') => {
-                Err(Invalid(format!("redis-server: {command}: {line}")))
-            }
-            None => Ok(line.to_owned()),
+/// The same of whatever Redis listens on that port of 127.0.0.1.
+pub(crate) async fn ask(port: u16, command: &str) -> Result<String, Invalid> {
+    let answer = timeout(ANSWER, exchange(port, command)).await;
+    answer.map_err(|_| Invalid(format!("redis-server: {command}: no answer")))?
+}
+
+async fn exchange(port: u16, command: &str) -> Result<String, Invalid> {
+    let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", port)).await?);
+    stream
+        .write_all(format!("{command}\r\n").as_bytes())
+        .await?;
+    let mut line = String::new();
+    stream.read_line(&mut line).await?;
+    let line = line.trim_end();
+    match line
+        .strip_prefix('$')
+        .and_then(|length| length.parse::<usize>().ok())
+    {
+        Some(length) => {
+            let mut text = vec![0; length];
+            stream.read_exact(&mut text).await?;
+            Ok(String::from_utf8_lossy(&text).into_owned())
         }
+        None if line.starts_with('-') => Err(Invalid(format!("redis-server: {command}: {line}"))),
+        None => Ok(line.to_owned()),
     }
 }

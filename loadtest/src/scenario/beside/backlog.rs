@@ -10,15 +10,14 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::cost::{Meter, rate};
 use super::super::file::Figures;
+use super::feed::feed;
 use super::{Scene, Speaks, figure, micros_per, open};
 use crate::Invalid;
 use crate::accounts::User;
-use crate::client::{Incoming, Protocol, Target};
+use crate::client::{Incoming, Target};
 
 /// How long a backlog may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Sends without an answer at once.
-const WINDOW: usize = 64;
 
 /// How much waits for how many.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -58,7 +57,11 @@ impl Backlog {
         let (sender, sleepers) = users
             .split_first()
             .ok_or_else(|| Invalid("nobody".to_owned()))?;
-        self.fill(scene, sender, sleepers).await?;
+        let messages = (0..self.messages).flat_map(|number| {
+            let targets = sleepers.iter().map(|user| Target::User(user.id.clone()));
+            targets.map(move |to| (to, number.to_string()))
+        });
+        feed(scene, sender, messages).await?;
         let (meter, begin) = (Meter::start(scene.processes)?, Instant::now());
         let woken = (0..)
             .zip(sleepers)
@@ -83,50 +86,6 @@ impl Backlog {
             ),
         ]);
         Ok(figures)
-    }
-
-    async fn fill(
-        &self,
-        scene: Scene<'_>,
-        sender: &User,
-        sleepers: &[User],
-    ) -> Result<(), Invalid> {
-        let gone = |_| Invalid("the sender's connection ended".to_owned());
-        let protocol = Protocol::from(self.protocol);
-        let opened = open(&scene.dial(0), protocol, sender, |_| {}).await;
-        let mut connection = opened.map_err(|error| Invalid(format!("the sender: {error:?}")))?;
-        let (mut id, mut unanswered, mut refused) = (0, 0, 0);
-        for number in 0..self.messages {
-            for sleeper in sleepers {
-                id += 1;
-                unanswered += 1;
-                let (to, content) = (Target::User(sleeper.id.clone()), number.to_string());
-                let own_id = format!("backlog-{id}");
-                connection
-                    .write(protocol.send(id, &to, &content, &own_id))
-                    .await
-                    .map_err(gone)?;
-                while unanswered >= WINDOW || (unanswered > 0 && id == self.total()) {
-                    let mut answer = |incoming: &Incoming<'_>, _: &str| {
-                        if let Incoming::Answer { outcome, .. } = incoming {
-                            unanswered -= 1;
-                            refused += usize::from(outcome.is_err());
-                        }
-                    };
-                    connection.hear(&mut answer).await.map_err(gone)?;
-                }
-            }
-        }
-        match refused {
-            0 => Ok(()),
-            _ => Err(Invalid(format!(
-                "{refused} messages of the backlog were refused"
-            ))),
-        }
-    }
-
-    fn total(&self) -> u64 {
-        (self.sleepers * self.messages) as u64
     }
 
     async fn wake(&self, scene: Scene<'_>, index: usize, user: &User) -> (Got, Duration) {

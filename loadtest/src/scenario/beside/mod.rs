@@ -3,7 +3,10 @@
 
 mod backlog;
 mod connect;
+mod feed;
+mod heartbeat;
 mod idle;
+mod people;
 mod presence;
 mod slow;
 mod typing;
@@ -11,9 +14,11 @@ mod typing;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use tokio::time::Instant;
 
 pub(crate) use backlog::Backlog;
 pub(crate) use connect::Connect;
+pub(crate) use heartbeat::Heartbeat;
 pub(crate) use idle::Idle;
 pub(crate) use presence::Presence;
 pub(crate) use slow::Slow;
@@ -33,6 +38,13 @@ pub(crate) struct Scene<'a> {
     /// Where metrics are read; none at a peer.
     pub(crate) admins: &'a [String],
     pub(crate) processes: &'a [Named],
+    /// The store's connection string, and Redis's port on 127.0.0.1.
+    pub(crate) mongodb: &'a str,
+    pub(crate) redis: u16,
+    /// Those who were made to come ([`prepare`]).
+    pub(crate) people: &'a [User],
+    /// When the load begins.
+    pub(crate) begin: Instant,
     /// Those who talk meanwhile.
     pub(crate) stage: Option<&'a Stage>,
     /// How long the load lasts, in seconds.
@@ -64,6 +76,11 @@ impl Scene<'_> {
         Accounts::new(self.gateways)
     }
 
+    /// Whether it is hobnob, of which more is known than of a peer.
+    fn is_product(&self) -> bool {
+        !self.admins.is_empty()
+    }
+
     /// The gateway of the session with this number: they are spread evenly.
     pub(super) fn dial(&self, index: usize) -> Dial {
         Dial::to(&self.gateways[index % self.gateways.len()])
@@ -93,6 +110,14 @@ impl Scene<'_> {
     }
 }
 
+/// Makes what takes a while, before the load begins: the people who are to come.
+pub(crate) async fn prepare(scenario: &Scenario, scene: Scene<'_>) -> Result<Vec<User>, Invalid> {
+    match &scenario.connect {
+        Some(connect) => connect.people(scene).await,
+        None => Ok(Vec::new()),
+    }
+}
+
 /// Does what a scenario wants done beside its load, if anything.
 pub(crate) async fn beside(scenario: &Scenario, scene: Scene<'_>) -> Result<Figures, Invalid> {
     if let Some(idle) = &scenario.idle {
@@ -100,6 +125,9 @@ pub(crate) async fn beside(scenario: &Scenario, scene: Scene<'_>) -> Result<Figu
     }
     if let Some(connect) = &scenario.connect {
         return connect.run(scene).await;
+    }
+    if let Some(heartbeat) = &scenario.heartbeat {
+        return heartbeat.run(scene).await;
     }
     if let Some(presence) = &scenario.presence {
         return presence.run(scene).await;
