@@ -46,6 +46,8 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 const BODY_SLACK: usize = 16 * 1024;
 /// JSON writes one byte of text in six at worst: `\u0001`.
 const WORST_ESCAPE: usize = 6;
+/// A member in a request, in bytes: an id's 24 digits, its quotes, a comma and a space.
+const MEMBER: usize = 28;
 
 /// How the REST edge is set up.
 #[derive(Debug, Clone)]
@@ -75,7 +77,9 @@ impl Default for ApiConfig {
 /// router merged with it must have none.
 pub fn router(chat: Arc<Chat>, config: ApiConfig) -> Router {
     let (routes, description) = documented().split_for_parts();
-    let body_limit = chat.limits().content_bytes * WORST_ESCAPE + BODY_SLACK;
+    let limits = chat.limits();
+    let body_limit =
+        (limits.content_bytes * WORST_ESCAPE).max(limits.room_members * MEMBER) + BODY_SLACK;
     let header = |name: HeaderName, value| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };

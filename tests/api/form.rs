@@ -65,7 +65,7 @@ async fn a_body_must_be_announced_as_json() {
 async fn a_body_larger_than_any_valid_request_is_not_read() {
     let server = Server::start().await;
     let kind = Some("application/json");
-    let huge = "x".repeat(200 * 1024);
+    let huge = "x".repeat(400 * 1024);
     raw(&server, "/login", kind, huge)
         .await
         .refused(413, "payload_too_large");

@@ -4,6 +4,8 @@ use hobnob::domain::Body;
 use serde_json::{Value, json};
 
 use super::server::{Server, each, text};
+use crate::support::gateway::Gateway;
+use crate::support::rest::Person;
 
 const NO_ROOM: &str = "000000000000000000000000";
 
@@ -241,4 +243,15 @@ async fn lists_of_rooms_and_members_are_paged() {
         }
         assert_eq!(found, expected);
     }
+}
+
+/// A limit that is raised would be none if no request were allowed to be as long.
+#[tokio::test]
+async fn a_request_may_name_as_many_members_as_a_room_may_have() {
+    let gateway = Gateway::embedded_with(&[("HOBNOB_ROOM_MEMBER_LIMIT", "20000")]).await;
+    let ann = Person::register(&gateway, "ann").await;
+    let strangers: Vec<String> = (1..20_000).map(|number| format!("{number:024x}")).collect();
+    let body = json!({"name": "all", "members": strangers});
+    let answer = ann.post(&gateway, "/room", body).await;
+    assert_eq!(answer.expect(404)["error"]["code"], "user_not_found");
 }
