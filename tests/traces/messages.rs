@@ -134,18 +134,19 @@ async fn a_client_s_own_trace_goes_on() {
     let (first, second) = (cluster.gateway(0), cluster.gateway(1));
     let ann = Person::register(first, "ann").await;
     let room = ann.room(first, &[]).await;
-    let _here = Ws::join(first, &ann).await;
-    let there = Ws::join(second, &ann).await;
+    let (here, there) = (Ws::join(first, &ann).await, Ws::join(second, &ann).await);
     let say = async |content: &str, parent: &str| {
         let request = ann.http.post(first.url("/group")).bearer_auth(&ann.token);
         let body = json!({"roomId": room, "content": content});
         let answer = request.header("traceparent", parent).json(&body).send();
         assert_eq!(answer.await.unwrap().status(), 201);
-        there
-            .frame("the message", |frame| {
-                frame["message"]["content"] == content
-            })
-            .await;
+        for client in [&here, &there] {
+            client
+                .frame("the message", |frame| {
+                    frame["message"]["content"] == content
+                })
+                .await;
+        }
     };
     let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
     // What the client does not sample is not traced here; what it does is, and a broken header is nobody's trace.

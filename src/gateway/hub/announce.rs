@@ -34,7 +34,9 @@ impl Announce for HubAnnouncer {
         }
         self.0.heads.note(event.conversation, event.seq);
         let payload = envelope::encode_event(&offer);
-        let lane = lane(event.conversation);
+        let (added, lane) = (offer.effect, lane(event.conversation));
+        // Before its own echo can come back from the bus and be taken for another gateway's.
+        self.0.offer(offer);
         let mut receipts = Vec::new();
         for channel in channels_of(event.conversation) {
             let payload = payload.clone();
@@ -46,14 +48,13 @@ impl Announce for HubAnnouncer {
         if let Some(publishing) = publishing {
             end_when_taken(publishing, receipts);
         }
-        if let Effect::Added(user) = offer.effect {
+        if let Effect::Added(user) = added {
             self.joined(event.conversation, &[user]);
         }
         // A conversation that another gateway opened, while its hint has not arrived (P5).
         for user in event.conversation.direct_users() {
             self.0.discover(event.conversation, user);
         }
-        self.0.offer(offer);
     }
 
     fn found(&self, event: &Arc<Event>) {

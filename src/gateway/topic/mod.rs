@@ -109,7 +109,8 @@ impl Topic {
             self.held.clear();
             return;
         }
-        self.held.insert(offer.seq, offer);
+        // A second one is an echo, which knows less.
+        self.held.entry(offer.seq).or_insert(offer);
     }
 
     fn deliver(&mut self, offer: &Arc<Offer>, is_repair: bool, consequences: &mut Consequences) {
