@@ -83,13 +83,13 @@ fn encode(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn envelope_encode(bencher: Bencher<'_, '_>) {
     let offer = Offer::of(&message(room(), 7), None);
-    bencher.bench(|| encode_event(black_box(&offer)));
+    bencher.bench(|| encode_event(black_box(&offer), WRITER));
 }
 
 /// From the bus.
 #[divan::bench]
 fn envelope_decode(bencher: Bencher<'_, '_>) {
-    let payload = encode_event(&Offer::of(&message(room(), 7), None));
+    let payload = encode_event(&Offer::of(&message(room(), 7), None), WRITER);
     bencher
         .with_inputs(|| payload.clone())
         .bench_values(Envelope::decode);

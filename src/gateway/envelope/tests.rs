@@ -3,6 +3,8 @@
 use super::*;
 use proptest::prelude::*;
 
+const WRITER: GatewayId = GatewayId::from_u64(9);
+
 fn user(byte: u8) -> UserId {
     UserId::from_bytes([byte; 12])
 }
@@ -17,6 +19,7 @@ fn offer(conversation: ConversationId, effect: Effect) -> Offer {
         effect,
         id: None,
         origin,
+        writer: None,
         traced: None,
         encoded,
     }
@@ -38,7 +41,7 @@ fn an_event_survives_the_bus() {
         .flat_map(|effect| [(room, effect), (direct, effect)])
     {
         let sent = offer(conversation, effect);
-        let Some(Envelope::Event(got)) = Envelope::decode(encode_event(&sent)) else {
+        let Some(Envelope::Event(got)) = Envelope::decode(encode_event(&sent, WRITER)) else {
             panic!("no event")
         };
         assert_eq!(
@@ -63,7 +66,7 @@ fn the_place_in_a_trace_survives_the_bus_and_costs_nothing_without_one() {
         traced: Some(Traced::now(context)),
         ..offer(room, Effect::None)
     };
-    let (short, long) = (encode_event(&plain), encode_event(&traced));
+    let (short, long) = (encode_event(&plain, WRITER), encode_event(&traced, WRITER));
     assert_eq!(long.len(), short.len() + TraceContext::BYTES);
     let Some(Envelope::Event(got)) = Envelope::decode(long) else {
         panic!("no event")
@@ -83,7 +86,7 @@ fn an_event_of_an_older_or_newer_release_is_read() {
         at: None,
         ..offer(room, Effect::Roles)
     };
-    let mut longer = BytesMut::from(&encode_event(&plain)[..]);
+    let mut longer = BytesMut::from(&encode_event(&plain, WRITER)[..]);
     let Some(Envelope::Event(got)) = Envelope::decode(longer.clone().freeze()) else {
         panic!("no event without an extension")
     };

@@ -3,6 +3,7 @@
 
 mod announce;
 mod catch_up;
+mod handover;
 mod heads;
 mod inbox;
 mod join;
@@ -34,10 +35,12 @@ use crate::domain::{Clock, ConversationId, Entropy, GatewayId, Seq, SessionId, U
 use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::store::Store;
+use crate::store::committer::Committer;
 use crate::store::frontier::Frontier;
 use crate::traces::Traces;
 
 pub use announce::HubAnnouncer;
+pub use handover::HubCarrier;
 use heads::Heads;
 pub use join::{Backlog, Joined, Since};
 use presence::Stripes;
@@ -125,6 +128,8 @@ pub struct Hub {
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     pacer: Arc<Pacer>,
     cursors: std::sync::OnceLock<Arc<Cursors>>,
+    committer: std::sync::OnceLock<Arc<Committer>>,
+    requests: handover::Requests,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
@@ -159,6 +164,8 @@ impl Hub {
             sessions: Mutex::default(),
             pacer: Arc::default(),
             cursors: std::sync::OnceLock::new(),
+            committer: std::sync::OnceLock::new(),
+            requests: handover::Requests::default(),
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
         })
@@ -168,6 +175,11 @@ impl Hub {
     /// with the other.
     pub fn keep_cursors(&self, cursors: Arc<Cursors>) {
         let _ = self.cursors.set(cursors);
+    }
+
+    /// Commits what other gateways hand over with this. Set once, for the same reason.
+    pub fn write_with(&self, committer: Arc<Committer>) {
+        let _ = self.committer.set(committer);
     }
 
     /// Works until `stop`: takes the bus's signals, paces marks, sweeps.

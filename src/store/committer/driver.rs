@@ -142,6 +142,9 @@ impl Shared {
                 .map(|waiting| waiting.subject.clone())
                 .collect(),
         };
+        if let Some(writer) = self.writer_of(&run, pending) {
+            return self.hand_over(writer, run, pending).await;
+        }
         let first = run.first;
         let Appended { outcome, batch } = self.insert(run, pending).await;
         self.settle_stored(conversation, first, (outcome.committed, batch), pending);

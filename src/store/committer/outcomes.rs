@@ -53,6 +53,7 @@ impl Shared {
                 // What has an unknown outcome may be what took the place: only the log knows.
                 let is_plain = pending.iter().all(|waiting| waiting.attempted.is_none());
                 if is_plain && self.is_heard(conversation, taken).await {
+                    self.lost_place(conversation);
                     return Ok(Progress::Conflict);
                 }
                 self.catch_up(conversation, pending).await
@@ -203,7 +204,7 @@ impl Shared {
         Ok(Progress::Some)
     }
 
-    async fn stored(
+    pub(super) async fn stored(
         &self,
         conversation: ConversationId,
         message: &NewMessage,
@@ -213,7 +214,7 @@ impl Shared {
             .await
     }
 
-    fn settle_retry(&self, waiting: &mut PendingMessage, event: Event) {
+    pub(super) fn settle_retry(&self, waiting: &mut PendingMessage, event: Event) {
         let same = matches!(&event.body, Body::Message(message) if message.fingerprint == waiting.subject.fingerprint);
         if !same {
             waiting.settle(Err(CommitError::ClientMessageIdReused));
@@ -243,7 +244,8 @@ impl Shared {
     }
 }
 
-fn event_at(conversation: ConversationId, seq: Seq, message: &NewMessage) -> Event {
+/// The event that a message becomes at a place.
+pub(super) fn event_at(conversation: ConversationId, seq: Seq, message: &NewMessage) -> Event {
     let body = Body::Message(Message {
         content: Some(message.content.clone()),
         client_message_id: message.client_message_id.clone(),
