@@ -109,6 +109,7 @@ impl Shared {
                 Progress::Some => backoff = Backoff::new(),
                 Progress::Conflict => {
                     backoff = Backoff::new();
+                    self.lost_places(conversation, conflicts);
                     if conflicts > 1 {
                         tokio::time::sleep(self.entropy.jitter(STEP_ASIDE)).await;
                     }

@@ -63,10 +63,10 @@ impl Committer {
         let _ = self.0.carrier.set(carrier);
     }
 
-    /// Commits what another gateway hands over, in this order, as far as there is room for it; nothing while this one
-    /// leaves the room to another itself.
+    /// Commits what another gateway hands over, in this order, as far as there is room for it. Nothing while this one
+    /// leaves the writing to another itself, lest messages are passed round in a circle.
     pub fn take_over(&self, conversation: ConversationId, messages: Vec<NewMessage>) -> TakenOver {
-        if !self.0.turns.accept(conversation) {
+        if self.0.turns.writer(conversation).is_some() {
             return TakenOver(Vec::new());
         }
         let submit = |message: NewMessage| {
@@ -86,7 +86,7 @@ impl Shared {
         run: &Run,
         pending: &VecDeque<PendingMessage>,
     ) -> Option<(GatewayId, &Arc<dyn HandOver>)> {
-        let (writer, carrier) = (self.turns.theirs(run.conversation)?, self.carrier.get()?);
+        let (writer, carrier) = (self.turns.writer(run.conversation)?, self.carrier.get()?);
         let is_plain =
             |waiting: &PendingMessage| waiting.attempted.is_none() && waiting.storing.is_none();
         let bytes: usize = run
@@ -106,7 +106,7 @@ impl Shared {
     ) -> StoreResult<Progress> {
         let (conversation, first) = (run.conversation, run.first);
         let Some(settled) = carrier.hand_over(writer, &run).await else {
-            self.turns.refused(conversation);
+            self.turns.resume(conversation);
             self.metrics
                 .handed_over_unknown
                 .increment(run.messages.len() as u64);
@@ -117,8 +117,13 @@ impl Shared {
         };
         let declined = run.messages.len().saturating_sub(settled.len());
         if declined > 0 {
-            self.turns.refused(conversation);
+            self.turns.resume(conversation);
             self.metrics.handed_over_declined.increment(declined as u64);
+        }
+        let places = (0..).map(|place| Settled::Stored(first.plus(place)));
+        if !settled.iter().cloned().eq(places.take(settled.len())) {
+            // Others have written meanwhile.
+            self.turns.keep(conversation);
         }
         for outcome in settled {
             let Some(mut waiting) = pending.pop_front() else {
@@ -141,15 +146,17 @@ impl Shared {
         Ok(Progress::Some)
     }
 
-    /// Another gateway was first, and its event is known.
-    pub(super) fn lost_place(&self, conversation: ConversationId) {
-        // In a direct conversation the answer to a send must know its session (D29).
-        if let (ConversationId::Room(_), Some(winner), Some(_)) = (
-            conversation,
-            self.frontier.writer(conversation),
-            self.carrier.get(),
-        ) {
-            self.turns.lost(conversation, winner);
+    /// Another gateway was first, and what it wrote is known, for so many times in a row.
+    pub(super) fn lost_places(&self, conversation: ConversationId, in_a_row: u32) {
+        let ConversationId::Room(_) = conversation else {
+            // The answer to a send must know its session there (D29), and there are two writers at most.
+            return;
+        };
+        if in_a_row > 1
+            && self.carrier.get().is_some()
+            && let Some(winner) = self.frontier.writer(conversation)
+        {
+            self.turns.leave(conversation, winner);
         }
     }
 }

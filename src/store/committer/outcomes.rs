@@ -53,7 +53,6 @@ impl Shared {
                 // What has an unknown outcome may be what took the place: only the log knows.
                 let is_plain = pending.iter().all(|waiting| waiting.attempted.is_none());
                 if is_plain && self.is_heard(conversation, taken).await {
-                    self.lost_place(conversation);
                     return Ok(Progress::Conflict);
                 }
                 self.catch_up(conversation, pending).await

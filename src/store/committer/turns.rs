@@ -1,7 +1,7 @@
-//! Whose turn it is in rooms that several gateways write to. Guessing the next place is cheap while one gateway writes;
-//! when several do, all but one lose every time. So a gateway that has lost twice in a row lets the winner write for it
-//! for a while (`handover.rs`). Turns only save work: whoever ignores them, or believes another's, writes as correctly
-//! as before (D1, D2). Knows neither the store nor the bus.
+//! Who writes in rooms that several gateways write to. Guessing the next place is cheap while one gateway writes; when
+//! several do, all but one lose every time. So a gateway that has lost twice in a row lets the winner write for it for as
+//! long as there is competition (`handover.rs`). This only saves work: whoever knows nothing of it, or names another
+//! writer, writes as correctly as before (D1, D2). Knows neither the store nor the bus.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,87 +11,45 @@ use tokio::time::Instant;
 
 use crate::domain::{ConversationId, GatewayId};
 
-/// How long a gateway leaves the writing to another after it has lost to it. Then it tries itself, and finds out whether
-/// there is still competition.
-const LEFT: Duration = Duration::from_secs(3);
-/// How long one keeps writing for others after it was last asked to; and within which time losing again counts as in
-/// a row.
+/// How long the writing is left to another after the last sign of competition.
 const LASTS: Duration = Duration::from_secs(1);
-/// How many rooms are remembered; beyond it, those of which nothing holds any more are forgotten, or all.
+/// How many rooms are remembered; beyond it, those without competition are forgotten, or all.
 const ROOMS: usize = 10_000;
 
-/// See the module's documentation. Bounded.
+/// The writers of contended rooms, as far as they are other gateways. Bounded.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<HashMap<ConversationId, (Turn, Instant)>>);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    /// Nobody's in particular; this gateway has lost a place.
-    Open,
-    /// Another's.
-    Theirs(GatewayId),
-    /// This gateway's: others have handed their messages to it.
-    Ours,
-}
-
-impl Turn {
-    const fn lasts(self) -> Duration {
-        match self {
-            Self::Theirs(_) => LEFT,
-            Self::Open | Self::Ours => LASTS,
-        }
-    }
-}
+pub(super) struct Turns(Mutex<HashMap<ConversationId, (GatewayId, Instant)>>);
 
 impl Turns {
-    /// Who writes in this room for this gateway, if anybody does.
-    pub(super) fn theirs(&self, conversation: ConversationId) -> Option<GatewayId> {
-        match self.current(conversation)? {
-            Turn::Theirs(gateway) => Some(gateway),
-            Turn::Open | Turn::Ours => None,
-        }
-    }
-
-    /// This gateway lost a place to another. Whom others hand their messages to does not hand them on.
-    pub(super) fn lost(&self, conversation: ConversationId, winner: GatewayId) {
-        let turn = match self.current(conversation) {
-            Some(Turn::Ours) => return,
-            Some(_) => Turn::Theirs(winner),
-            None => Turn::Open,
-        };
-        self.set(conversation, turn);
-    }
-
-    /// Others want this gateway to write for them; not while it leaves that to another itself, or messages might be
-    /// passed round in a circle.
-    pub(super) fn accept(&self, conversation: ConversationId) -> bool {
-        let is_ours = self.theirs(conversation).is_none();
-        if is_ours {
-            self.set(conversation, Turn::Ours);
-        }
-        is_ours
-    }
-
-    /// The other did not want to, or did not answer.
-    pub(super) fn refused(&self, conversation: ConversationId) {
-        self.0.lock().remove(&conversation);
-    }
-
-    fn current(&self, conversation: ConversationId) -> Option<Turn> {
+    /// Who writes in this room for this gateway, if another does.
+    pub(super) fn writer(&self, conversation: ConversationId) -> Option<GatewayId> {
         let rooms = self.0.lock();
-        let (turn, since) = rooms.get(&conversation)?;
-        (since.elapsed() < turn.lasts()).then_some(*turn)
+        let (writer, seen) = rooms.get(&conversation)?;
+        (seen.elapsed() < LASTS).then_some(*writer)
     }
 
-    fn set(&self, conversation: ConversationId, turn: Turn) {
+    /// This gateway leaves the writing to another, which has won from it.
+    pub(super) fn leave(&self, conversation: ConversationId, writer: GatewayId) {
         let mut rooms = self.0.lock();
         if rooms.len() >= ROOMS && !rooms.contains_key(&conversation) {
-            rooms.retain(|_, (turn, since)| since.elapsed() < turn.lasts());
+            rooms.retain(|_, (_, seen)| seen.elapsed() < LASTS);
             if rooms.len() >= ROOMS {
                 rooms.clear();
             }
         }
-        rooms.insert(conversation, (turn, Instant::now()));
+        rooms.insert(conversation, (writer, Instant::now()));
+    }
+
+    /// There still is competition.
+    pub(super) fn keep(&self, conversation: ConversationId) {
+        if let Some((_, seen)) = self.0.lock().get_mut(&conversation) {
+            *seen = Instant::now();
+        }
+    }
+
+    /// This gateway writes itself again: the other did not want to, or did not answer.
+    pub(super) fn resume(&self, conversation: ConversationId) {
+        self.0.lock().remove(&conversation);
     }
 }
 
@@ -100,7 +58,7 @@ mod tests {
     use super::*;
     use crate::domain::RoomId;
 
-    const WINNER: GatewayId = GatewayId::from_u64(1);
+    const WRITER: GatewayId = GatewayId::from_u64(1);
 
     fn room(number: u32) -> ConversationId {
         let mut bytes = [0; 12];
@@ -109,39 +67,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_loses_twice_in_a_row_leaves_the_writing_to_the_winner_for_a_while() {
+    async fn the_writing_is_left_to_another_as_long_as_there_is_competition() {
         let turns = Turns::default();
-        turns.lost(room(1), WINNER);
-        assert_eq!(turns.theirs(room(1)), None);
-        tokio::time::advance(LASTS).await;
-        turns.lost(room(1), WINNER);
-        assert_eq!(turns.theirs(room(1)), None);
-        turns.lost(room(1), WINNER);
-        assert_eq!(turns.theirs(room(1)), Some(WINNER));
-        assert_eq!(turns.theirs(room(2)), None);
-        tokio::time::advance(LEFT).await;
-        assert_eq!(turns.theirs(room(1)), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nothing_is_passed_round_in_a_circle() {
-        let turns = Turns::default();
-        turns.lost(room(1), WINNER);
-        turns.lost(room(1), WINNER);
-        assert!(!turns.accept(room(1)));
-        turns.refused(room(1));
-        assert!(turns.accept(room(1)));
+        turns.keep(room(1));
+        assert_eq!(turns.writer(room(1)), None);
+        turns.leave(room(1), WRITER);
         for _ in 0..3 {
-            turns.lost(room(1), WINNER);
-            assert_eq!(turns.theirs(room(1)), None);
+            tokio::time::advance(LASTS / 2).await;
+            assert_eq!(turns.writer(room(1)), Some(WRITER));
+            turns.keep(room(1));
         }
+        assert_eq!(turns.writer(room(2)), None);
+        tokio::time::advance(LASTS).await;
+        assert_eq!(turns.writer(room(1)), None);
+        turns.leave(room(1), WRITER);
+        turns.resume(room(1));
+        assert_eq!(turns.writer(room(1)), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_remembered_is_bounded() {
         let turns = Turns::default();
         for number in 0..(2 * ROOMS as u32) {
-            turns.lost(room(number), WINNER);
+            turns.leave(room(number), WRITER);
         }
         assert!(turns.0.lock().len() <= ROOMS);
     }

@@ -28,6 +28,7 @@ enum Way {
 
 /// Carries messages to one other committer.
 struct Carrier {
+    from: Committer,
     to: Committer,
     /// For the next requests, in turn; the others are carried well.
     ways: Mutex<VecDeque<Way>>,
@@ -58,6 +59,13 @@ impl HandOver for Carrier {
             Way::Good => {
                 let settled = committer.take_over(conversation, messages).settled().await;
                 self.carried.lock().push(settled.clone());
+                // The events themselves come first.
+                for outcome in &settled {
+                    if let Settled::Stored(seq) = outcome {
+                        let frontier = self.from.frontier();
+                        frontier.note(conversation, *seq, false, Some(OTHER));
+                    }
+                }
                 Some(settled)
             }
         }
@@ -81,6 +89,7 @@ impl Pair {
         let ours = Scene::new();
         let theirs = Scene::beside(&ours, config);
         let carrier = Arc::new(Carrier {
+            from: ours.committer.clone(),
             to: theirs.committer.clone(),
             ways: Mutex::default(),
             carried: Mutex::default(),
@@ -97,9 +106,7 @@ impl Pair {
 
     /// The first leaves the writing to the second.
     fn leave(&self) {
-        for _ in 0..2 {
-            self.ours.committer.0.turns.lost(ROOM, OTHER);
-        }
+        self.ours.committer.0.turns.leave(ROOM, OTHER);
     }
 
     fn way(&self, way: Way) {
@@ -188,9 +195,7 @@ async fn what_the_other_does_not_take_is_written_from_here() {
 
     // And whoever leaves the room to another itself takes nothing.
     let pair = Pair::new();
-    for _ in 0..2 {
-        pair.theirs.committer.0.turns.lost(ROOM, OTHER);
-    }
+    pair.theirs.committer.0.turns.leave(ROOM, OTHER);
     assert_eq!(pair.send(&["a"]).await, [Ok(1)]);
     assert_eq!(*pair.carrier.carried.lock(), [vec![]]);
     assert_eq!(pair.ours.committed().len(), 1);
@@ -199,7 +204,7 @@ async fn what_the_other_does_not_take_is_written_from_here() {
 #[tokio::test(start_paused = true)]
 async fn two_places_in_a_row_lost_to_a_gateway_that_is_heard_make_it_the_writer() {
     let pair = Pair::new();
-    pair.ours.committer.0.turns.refused(ROOM);
+    pair.ours.committer.0.turns.resume(ROOM);
     assert_eq!(pair.send(&["a"]).await, [Ok(1)]);
     for _ in 0..2 {
         let frontier = Arc::clone(pair.ours.committer.frontier());
@@ -220,10 +225,8 @@ async fn a_direct_conversation_is_never_left_to_another() {
     let direct = ConversationId::direct(ALICE, BOB);
     let frontier = pair.ours.committer.frontier();
     frontier.note(direct, Seq::new(1), false, Some(OTHER));
-    for _ in 0..3 {
-        pair.ours.committer.0.lost_place(direct);
-    }
-    assert_eq!(pair.ours.committer.0.turns.theirs(direct), None);
+    pair.ours.committer.0.lost_places(direct, 9);
+    assert_eq!(pair.ours.committer.0.turns.writer(direct), None);
 }
 
 /// Whatever is lost on the way, and whoever writes: everything is stored once, and each sender's messages are in order.
@@ -273,5 +276,24 @@ async fn d2_d5_order_and_number_survive_every_loss_on_the_way() {
             );
             assert!(sender == "b" || numbers.len() == 40, "{seed}: {numbers:?}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_writing_is_left_to_the_other_while_others_write_as_well() {
+    for is_contended in [true, false] {
+        let pair = Pair::new();
+        for text in ["a", "b", "c"] {
+            if is_contended {
+                pair.ours.step(|state, run| {
+                    state.intrude(run.conversation);
+                    state.append(run)
+                });
+            }
+            assert!(pair.send(&[text]).await[0].is_ok());
+            tokio::time::sleep(Duration::from_millis(600)).await;
+        }
+        let carried = pair.carrier.carried.lock().len();
+        assert_eq!(carried, if is_contended { 3 } else { 2 });
     }
 }
