@@ -43,6 +43,8 @@ fn main() {
 const SETTLE: Duration = Duration::from_secs(1);
 /// Bytes of a message's text.
 const TEXT: usize = 100;
+/// The gateway that publishes.
+const WRITER: GatewayId = GatewayId::from_u64(1);
 
 static ENCODING: Encoding = Encoding {
     slot: 0,

@@ -2,7 +2,7 @@
 //!
 //! A request: its number (8 bytes), the gateway that asks (8), the conversation, then one message after the other: event
 //! id (12), sender (12), when it was accepted (8), the length of its clientMessageId (2) and that, the length of its
-//! content (4) and that. An answer: the request's number, then 9 bytes for each message that was taken: a tag, and the
+//! content (4) and that, and where its trace is (25, zero when it is not traced). An answer: the request's number, then 9 bytes for each message that was taken: a tag, and the
 //! place it is stored at.
 
 use bytes::{Buf, BufMut, Bytes};
@@ -12,11 +12,12 @@ use crate::domain::{
     ClientMessageId, Content, ConversationId, EventId, Fingerprint, GatewayId, Refusal, Seq,
     Timestamp,
 };
-use crate::store::committer::{CommitError, Settled};
+use crate::store::committer::{CommitError, HandedOver, Settled};
 use crate::store::{NewMessage, Run};
+use crate::traces::TraceContext;
 
 /// What a message takes besides its texts, in bytes.
-const FIXED: usize = 46;
+const FIXED: usize = 46 + TraceContext::BYTES;
 
 /// Messages for another gateway to commit.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub struct Request {
     /// The log.
     pub conversation: ConversationId,
     /// The messages, at most [`Run::LIMIT`].
-    pub messages: Vec<NewMessage>,
+    pub messages: Vec<HandedOver>,
 }
 
 /// What became of them.
@@ -46,16 +47,16 @@ pub fn encode_request(
     number: u64,
     from: GatewayId,
     conversation: ConversationId,
-    messages: &[NewMessage],
+    messages: &[HandedOver],
 ) -> Bytes {
-    let texts = messages.iter().map(|message| {
+    let texts = messages.iter().map(|HandedOver { message, .. }| {
         FIXED + message.client_message_id.as_str().len() + message.content.as_str().len()
     });
     let mut out = header(7, 48 + texts.sum::<usize>());
     out.put_u64(number);
     out.put_u64(from.to_u64());
     put_conversation(&mut out, conversation);
-    for message in messages {
+    for HandedOver { message, trace } in messages {
         let (own_id, content) = (message.client_message_id.as_str(), message.content.as_str());
         out.put_slice(&message.id.to_bytes());
         out.put_slice(&message.sender.to_bytes());
@@ -65,6 +66,8 @@ pub fn encode_request(
         out.put_slice(own_id.as_bytes());
         out.put_u32(u32::try_from(content.len()).unwrap_or(u32::MAX));
         out.put_slice(content.as_bytes());
+        let no_trace = [0; TraceContext::BYTES];
+        out.put_slice(&trace.map_or(no_trace, TraceContext::to_bytes));
     }
     out.freeze()
 }
@@ -109,7 +112,7 @@ pub(super) fn decode_request(mut bytes: Bytes) -> Option<Request> {
     })
 }
 
-fn take_message(bytes: &mut Bytes) -> Option<NewMessage> {
+fn take_message(bytes: &mut Bytes) -> Option<HandedOver> {
     let id = EventId::from_bytes(take_id(bytes)?);
     let sender = take_user(bytes)?;
     let at = Timestamp::from_millis(bytes.try_get_i64().ok()?);
@@ -117,13 +120,19 @@ fn take_message(bytes: &mut Bytes) -> Option<NewMessage> {
     let client_message_id = ClientMessageId::parse(&take_text(bytes, length)?).ok()?;
     let length = usize::try_from(bytes.try_get_u32().ok()?).ok()?;
     let content = Content::stored(take_text(bytes, length)?);
-    Some(NewMessage {
+    let trace =
+        (bytes.len() >= TraceContext::BYTES).then(|| bytes.split_to(TraceContext::BYTES))?;
+    let message = NewMessage {
         id,
         sender,
         at,
         client_message_id,
         fingerprint: Fingerprint::of(&content),
         content,
+    };
+    Some(HandedOver {
+        message,
+        trace: TraceContext::from_bytes(&trace),
     })
 }
 

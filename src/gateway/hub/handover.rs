@@ -2,8 +2,8 @@
 //! gateways' own channels. What is lost on the way is an unknown outcome, which the committer resolves.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,22 +13,22 @@ use tokio::sync::oneshot;
 use super::super::envelope::{self, Answer, Request};
 use super::{Hub, announce};
 use crate::bus::Channel;
-use crate::domain::GatewayId;
-use crate::store::Run;
-use crate::store::committer::{HandOver, Settled};
+use crate::domain::{ConversationId, GatewayId};
+use crate::store::committer::{Committer, HandOver, HandedOver, Settled};
 
 /// How long an answer is waited for: several times as long as a commit takes on a busy day, and short enough to be
 /// borne by those who wait when the other gateway has died.
 const WITHIN: Duration = Duration::from_secs(2);
 
-/// What this gateway has handed over, and waits to hear of.
+/// What this gateway has handed over and waits to hear of, and who commits what others hand to it.
 #[derive(Debug, Default)]
-pub(super) struct Requests {
+pub(super) struct Handovers {
+    committer: OnceLock<Arc<Committer>>,
     last: AtomicU64,
     waiting: Mutex<HashMap<u64, oneshot::Sender<Vec<Settled>>>>,
 }
 
-impl Requests {
+impl Handovers {
     fn begin(&self) -> (u64, oneshot::Receiver<Vec<Settled>>) {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let (answer, settled) = oneshot::channel();
@@ -47,20 +47,30 @@ pub struct HubCarrier(pub Arc<Hub>);
 
 #[async_trait]
 impl HandOver for HubCarrier {
-    async fn hand_over(&self, to: GatewayId, run: &Run) -> Option<Vec<Settled>> {
+    async fn hand_over(
+        &self,
+        to: GatewayId,
+        conversation: ConversationId,
+        messages: Vec<HandedOver>,
+    ) -> Option<Vec<Settled>> {
         let hub = &self.0;
-        let (number, settled) = hub.requests.begin();
-        let payload =
-            envelope::encode_request(number, hub.gateway, run.conversation, &run.messages);
-        let lane = announce::lane(run.conversation);
+        let (number, settled) = hub.handovers.begin();
+        let payload = envelope::encode_request(number, hub.gateway, conversation, &messages);
+        let lane = announce::lane(conversation);
         hub.publish(Channel::Gateway(to), lane, payload);
         let settled = tokio::time::timeout(WITHIN, settled).await;
-        hub.requests.end(number);
+        hub.handovers.end(number);
         settled.ok()?.ok()
     }
 }
 
 impl Hub {
+    /// Commits what other gateways hand over with this. Set once: a committer announces through the hub, so neither can
+    /// be made with the other.
+    pub fn write_with(&self, committer: Arc<Committer>) {
+        let _ = self.handovers.committer.set(committer);
+    }
+
     /// Takes what another gateway hands over, in its turn behind what waits in the room already, and answers once all
     /// outcomes are known. The answer follows the events themselves on their lane: who gets it has heard of them.
     pub(super) fn take_over(self: &Arc<Self>, request: Request) {
@@ -70,9 +80,10 @@ impl Hub {
             conversation,
             messages,
         } = request;
-        let taken = match self.committer.get() {
+        let taken = match self.handovers.committer.get() {
             Some(committer) if !self.is_draining() => {
-                Some(committer.take_over(conversation, messages))
+                let storing = |context| self.traces.store(context);
+                Some(committer.take_over(conversation, messages, storing))
             }
             _ => None,
         };
@@ -92,7 +103,7 @@ impl Hub {
 
     /// An answer has come, perhaps too late.
     pub(super) fn settled(&self, answer: Answer) {
-        if let Some(waiting) = self.requests.end(answer.number) {
+        if let Some(waiting) = self.handovers.end(answer.number) {
             let _ = waiting.send(answer.settled);
         }
     }

@@ -35,11 +35,11 @@ use crate::domain::{Clock, ConversationId, Entropy, GatewayId, Seq, SessionId, U
 use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::store::Store;
-use crate::store::committer::Committer;
 use crate::store::frontier::Frontier;
 use crate::traces::Traces;
 
 pub use announce::HubAnnouncer;
+use handover::Handovers;
 pub use handover::HubCarrier;
 use heads::Heads;
 pub use join::{Backlog, Joined, Since};
@@ -128,8 +128,7 @@ pub struct Hub {
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     pacer: Arc<Pacer>,
     cursors: std::sync::OnceLock<Arc<Cursors>>,
-    committer: std::sync::OnceLock<Arc<Committer>>,
-    requests: handover::Requests,
+    handovers: Handovers,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
@@ -164,8 +163,7 @@ impl Hub {
             sessions: Mutex::default(),
             pacer: Arc::default(),
             cursors: std::sync::OnceLock::new(),
-            committer: std::sync::OnceLock::new(),
-            requests: handover::Requests::default(),
+            handovers: Handovers::default(),
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
         })
@@ -175,11 +173,6 @@ impl Hub {
     /// with the other.
     pub fn keep_cursors(&self, cursors: Arc<Cursors>) {
         let _ = self.cursors.set(cursors);
-    }
-
-    /// Commits what other gateways hand over with this. Set once, for the same reason.
-    pub fn write_with(&self, committer: Arc<Committer>) {
-        let _ = self.committer.set(committer);
     }
 
     /// Works until `stop`: takes the bus's signals, paces marks, sweeps.

@@ -15,9 +15,19 @@ use super::outcomes::event_at;
 use super::{CommitError, Committer, Shared, Ticket};
 use crate::domain::{ConversationId, Event, EventId, GatewayId, Seq};
 use crate::store::{NewMessage, Run, Stop, StoreResult};
+use crate::traces::{Storing, TraceContext};
 
 /// The most bytes of content handed over at once; a larger run is written from here.
 const BYTES: usize = 256 * 1024;
+
+/// A message for another gateway to commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandedOver {
+    /// The message.
+    pub message: NewMessage,
+    /// What its further spans hang on, when it is traced.
+    pub trace: Option<TraceContext>,
+}
 
 /// What became of a message that was handed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +45,12 @@ pub enum Settled {
 pub trait HandOver: Send + Sync + 'static {
     /// Has another gateway commit a room's messages, and resolves with what became of the first of them; those after are
     /// certainly not stored by this. `None` when there is no answer in time: any of them may be stored, now or later.
-    async fn hand_over(&self, to: GatewayId, run: &Run) -> Option<Vec<Settled>>;
+    async fn hand_over(
+        &self,
+        to: GatewayId,
+        conversation: ConversationId,
+        messages: Vec<HandedOver>,
+    ) -> Option<Vec<Settled>>;
 }
 
 /// Messages of another gateway's that wait for their outcomes here.
@@ -65,13 +80,20 @@ impl Committer {
 
     /// Commits what another gateway hands over, in this order, as far as there is room for it. Nothing while this one
     /// leaves the writing to another itself, lest messages are passed round in a circle.
-    pub fn take_over(&self, conversation: ConversationId, messages: Vec<NewMessage>) -> TakenOver {
+    /// `storing` makes a message's span.
+    pub fn take_over(
+        &self,
+        conversation: ConversationId,
+        messages: Vec<HandedOver>,
+        storing: impl Fn(TraceContext) -> Option<Storing>,
+    ) -> TakenOver {
         if self.0.turns.writer(conversation).is_some() {
             return TakenOver(Vec::new());
         }
-        let submit = |message: NewMessage| {
+        let submit = |HandedOver { message, trace }| {
             let id = message.id;
-            let ticket = self.submit(conversation, message, None, None).ok()?;
+            let storing = trace.and_then(&storing).map(Box::new);
+            let ticket = self.submit(conversation, message, None, storing).ok()?;
             Some((id, ticket))
         };
         TakenOver(messages.into_iter().map_while(submit).collect())
@@ -80,15 +102,14 @@ impl Committer {
 
 impl Shared {
     /// Who is to write this run; none when this gateway is. Not one with an unknown outcome, which is resolved where it
-    /// arose, nor one that is traced: its spans end here.
+    /// arose.
     pub(super) fn writer_of(
         &self,
         run: &Run,
         pending: &VecDeque<PendingMessage>,
     ) -> Option<(GatewayId, &Arc<dyn HandOver>)> {
         let (writer, carrier) = (self.turns.writer(run.conversation)?, self.carrier.get()?);
-        let is_plain =
-            |waiting: &PendingMessage| waiting.attempted.is_none() && waiting.storing.is_none();
+        let is_plain = |waiting: &PendingMessage| waiting.attempted.is_none();
         let bytes: usize = run
             .messages
             .iter()
@@ -105,17 +126,24 @@ impl Shared {
         pending: &mut VecDeque<PendingMessage>,
     ) -> StoreResult<Progress> {
         let (conversation, first) = (run.conversation, run.first);
-        let Some(settled) = carrier.hand_over(writer, &run).await else {
+        let traces = pending.iter().map(|waiting| {
+            let storing = waiting.storing.as_ref()?;
+            Some(storing.context())
+        });
+        let messages = run.messages.into_iter().zip(traces);
+        let messages: Vec<HandedOver> = messages
+            .map(|(message, trace)| HandedOver { message, trace })
+            .collect();
+        let count = messages.len();
+        let Some(settled) = carrier.hand_over(writer, conversation, messages).await else {
             self.turns.resume(conversation);
-            self.metrics
-                .handed_over_unknown
-                .increment(run.messages.len() as u64);
+            self.metrics.handed_over_unknown.increment(count as u64);
             let stop = Stop::Unknown("no answer from the gateway that writes".to_owned());
             return self
                 .stopped(conversation, (first, first), stop, pending)
                 .await;
         };
-        let declined = run.messages.len().saturating_sub(settled.len());
+        let declined = count.saturating_sub(settled.len());
         if declined > 0 {
             self.turns.resume(conversation);
             self.metrics.handed_over_declined.increment(declined as u64);

@@ -27,7 +27,7 @@ use crate::chat::Announce;
 use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, SessionId};
 use crate::metrics::Metrics;
 use crate::traces::Storing;
-pub use handover::{HandOver, Settled, TakenOver};
+pub use handover::{HandOver, HandedOver, Settled, TakenOver};
 use lanes::Lanes;
 pub use pending::Ticket;
 use pending::{Pending, Work};

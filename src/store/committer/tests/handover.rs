@@ -9,8 +9,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::domain::{GatewayId, Seq};
-use crate::store::Run;
-use crate::store::committer::{HandOver, Settled};
+use crate::store::committer::{HandOver, HandedOver, Settled};
 
 const OTHER: GatewayId = GatewayId::from_u64(2);
 
@@ -37,27 +36,33 @@ struct Carrier {
 
 #[async_trait]
 impl HandOver for Carrier {
-    async fn hand_over(&self, to: GatewayId, run: &Run) -> Option<Vec<Settled>> {
+    async fn hand_over(
+        &self,
+        to: GatewayId,
+        conversation: ConversationId,
+        messages: Vec<HandedOver>,
+    ) -> Option<Vec<Settled>> {
         assert_eq!(to, OTHER);
         let way = self.ways.lock().pop_front().unwrap_or(Way::Good);
-        let (committer, conversation, messages) =
-            (self.to.clone(), run.conversation, run.messages.clone());
+        let committer = self.to.clone();
         match way {
             Way::NotThere => None,
             Way::NotBack => {
-                let taken = committer.take_over(conversation, messages);
+                let taken = committer.take_over(conversation, messages, |_| None);
                 tokio::spawn(taken.settled());
                 None
             }
             Way::Late(by) => {
                 tokio::spawn(async move {
                     tokio::time::sleep(by).await;
-                    committer.take_over(conversation, messages).settled().await
+                    let taken = committer.take_over(conversation, messages, |_| None);
+                    taken.settled().await
                 });
                 None
             }
             Way::Good => {
-                let settled = committer.take_over(conversation, messages).settled().await;
+                let taken = committer.take_over(conversation, messages, |_| None);
+                let settled = taken.settled().await;
                 self.carried.lock().push(settled.clone());
                 // The events themselves come first.
                 for outcome in &settled {
@@ -192,6 +197,15 @@ async fn what_the_other_does_not_take_is_written_from_here() {
     assert_eq!(pair.ours.stored(), ["a", "b", "c", "d"]);
     assert_eq!(pair.theirs.committed().len(), 2);
     assert_eq!(pair.ours.committed().len(), 2);
+
+    // Nothing behind what it has no room for.
+    let config = CommitterConfig {
+        waiting_bytes: 3,
+        ..CommitterConfig::default()
+    };
+    let pair = Pair::bounded(config);
+    assert_eq!(pair.send(&["long", "b"]).await, [Ok(1), Ok(2)]);
+    assert_eq!(pair.ours.stored(), ["long", "b"]);
 
     // And whoever leaves the room to another itself takes nothing.
     let pair = Pair::new();
