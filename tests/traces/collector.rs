@@ -105,6 +105,11 @@ impl Collector {
         *self.requests.lock()
     }
 
+    /// All spans so far.
+    pub(super) fn all(&self) -> Vec<Exported> {
+        self.spans.lock().clone()
+    }
+
     /// The spans of the message at this place, once there are so many.
     pub(super) async fn spans_of(
         &self,
