@@ -46,6 +46,7 @@ def main(target):
             faults += [f"{where}: {fault}" for fault in schema_faults(found)]
             faults += [f"{where}: {fault}" for fault in promise_faults(found)]
         faults += [f"{name}: {fault}" for fault in set_faults(objects)]
+        faults += [f"{name}: {fault}" for fault in secret_faults(name, objects)]
     faults += control_faults()
     faults += copied_rules_faults()
     (target / "custom.json").write_text(json.dumps(custom))
@@ -157,6 +158,18 @@ def set_faults(objects):
     scalers = [kind for kind, _ in by_name if kind in ("HorizontalPodAutoscaler", "ScaledObject")]
     if len(scalers) != 1:
         yield f"the gateways are scaled by {scalers or 'nobody'}"
+
+
+def secret_faults(name, objects):
+    """An overlay takes what is its own out of the secret store, and nothing of another's."""
+    prefix, _, overlay = name.partition("-")
+    if prefix != "overlay":
+        return
+    for found in objects:
+        if found["kind"] == "ExternalSecret":
+            for entry in found["spec"]["data"]:
+                if entry["remoteRef"]["key"] != f"hobnob/{overlay}":
+                    yield f"takes {entry['secretKey']} from {entry['remoteRef']['key']}"
 
 
 def control_faults():
