@@ -27,7 +27,7 @@ check: tools ## Format, lints, documentation, shell scripts, licences and source
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
-	shellcheck .ci/run loadtest/compare loadtest/measure-all deploy/local/leash deploy/local/*.sh
+	shellcheck .ci/run loadtest/compare loadtest/measure-all deploy/local/leash deploy/*/*.sh deploy/check/stand-in-cargo
 	$(CARGO) deny --locked check bans licenses sources
 
 ops: ops-tools ## deploy/ and k8s/ against the tools that will read them, the images built and run

@@ -10,6 +10,7 @@ What this project promises of its own objects (no token, no emptyDir, grace long
 
 import copy
 import functools
+import ipaddress
 import json
 import pathlib
 import re
@@ -27,6 +28,8 @@ NEWEST = utils.major_minor(utils.latest_version())
 # The oldest supported, the one most clusters run, the newest there is a schema for.
 VERSIONS = ["1.30", "1.32", NEWEST]
 CUSTOM_GROUPS = ("monitoring.coreos.com", "gateway.networking.k8s.io", "keda.sh", "external-secrets.io")
+# The most addresses, by IP version, that an ingress controller's own pods may have; a cluster's are more.
+WIDEST = {4: 2**12, 6: 2**64}
 
 # Each of a thousand validations would read a megabyte of definitions again.
 utils.schema_contents = functools.lru_cache(maxsize=None)(utils.schema_contents)
@@ -46,6 +49,8 @@ def main(target):
             faults += [f"{where}: {fault}" for fault in schema_faults(found)]
             faults += [f"{where}: {fault}" for fault in promise_faults(found)]
         faults += [f"{name}: {fault}" for fault in set_faults(objects)]
+        if name.startswith("overlay-"):
+            faults += [f"{name}: {fault}" for fault in overlay_faults(name.removeprefix("overlay-"), objects)]
     faults += control_faults()
     faults += copied_rules_faults()
     (target / "custom.json").write_text(json.dumps(custom))
@@ -154,9 +159,28 @@ def set_faults(objects):
     # One second for requests in flight (lifecycle's LAST_CALL), and as much again to exit.
     if pod["terminationGracePeriodSeconds"] < pre_stop + drain + 2:
         yield "Kubernetes kills before the drain is over"
+    trusted = [ipaddress.ip_network(text) for text in settings["HOBNOB_TRUSTED_PROXIES"].split(",") if text]
+    if any(network.num_addresses > WIDEST[network.version] for network in trusted):
+        yield "believes more addresses than an ingress has: any pod could claim to be any client"
     scalers = [kind for kind, _ in by_name if kind in ("HorizontalPodAutoscaler", "ScaledObject")]
     if len(scalers) != 1:
         yield f"the gateways are scaled by {scalers or 'nobody'}"
+
+
+def overlay_faults(overlay, objects):
+    """An overlay takes its own secrets out of the store, nobody else's, and names the proxies before it if it has some."""
+    (trusted,) = [found["data"]["HOBNOB_TRUSTED_PROXIES"] for found in objects if is_settings(found)]
+    if bool(trusted) != any(found["kind"] in ("Ingress", "HTTPRoute") for found in objects):
+        yield f"HOBNOB_TRUSTED_PROXIES is {trusted!r}, which does not go with how clients come in"
+    for found in objects:
+        if found["kind"] == "ExternalSecret":
+            for entry in found["spec"]["data"]:
+                if entry["remoteRef"]["key"] != f"hobnob/{overlay}":
+                    yield f"takes {entry['secretKey']} from {entry['remoteRef']['key']}"
+
+
+def is_settings(found):
+    return found["kind"] == "ConfigMap" and "HOBNOB_TRUSTED_PROXIES" in found["data"]
 
 
 def control_faults():

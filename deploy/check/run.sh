@@ -18,16 +18,52 @@ fail() {
     exit 1
 }
 
+# attempt COMMAND...: its status is in `status`, what it said in $scratch/said. Never the condition of an `if`: there Bash
+# switches `set -e` off inside the command, and of a check in several steps only the last one would count.
+attempt() {
+    set +e
+    (
+        set -e
+        "$@"
+    ) >"$scratch/said" 2>&1
+    status=$?
+    set -e
+}
+
 # check NAME COMMAND...: quiet when it passes, all it said when it does not.
 check() {
-    local name=$1 began=$SECONDS
+    local name=$1 began=$SECONDS status
     shift
-    if ! "$@" >"$scratch/said" 2>&1; then
+    attempt "$@"
+    if [ "$status" -ne 0 ]; then
         cat "$scratch/said" >&2
         fail "$name failed"
     fi
     count=$((count + 1))
     printf '%-24s %3d s  %s\n' "$name" $((SECONDS - began)) "$(tail -n 1 "$scratch/said" | cut -c 1-160)"
+}
+
+# The controls of this script: a check that goes wrong in its first step, and one that calls `fail`, are seen to.
+wrong_at_first() {
+    false
+    echo "went on"
+}
+says_why() { fail "the reason"; }
+controls() {
+    local status
+    attempt wrong_at_first
+    [ "$status" -ne 0 ] || fail "control: a step that failed did not end its check"
+    attempt says_why
+    { [ "$status" -ne 0 ] && grep -qx 'ops: the reason' "$scratch/said"; } || fail "control: a check failed without a word"
+    # Through `check` itself, in a shell of its own, since it is to end that.
+    set +e
+    (
+        set -e
+        check "control" wrong_at_first
+    ) >"$scratch/control" 2>&1
+    status=$?
+    set -e
+    [ "$status" -ne 0 ] || fail "control: a check that failed did not end the run"
 }
 
 # Every file that says it is one, whatever its name.
@@ -119,6 +155,7 @@ for program in hobnob hobnob-load; do
     [ -x "$BINARIES/$program" ] || fail "no $program in $BINARIES: cargo build --workspace --bins"
 done
 
+controls
 check "shell scripts" shell
 check "YAML" yaml
 check "default configuration" default_configuration

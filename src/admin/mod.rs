@@ -14,7 +14,7 @@ use axum::routing::get;
 use serde_json::{Map, Value, json};
 
 use crate::metrics::Exporter;
-pub use operations::{Clients, ListedSession, Operations, Whom};
+pub use operations::{Clients, DRAIN, ListedSession, Operations, Whom};
 pub use readiness::{Health, Readiness, Report};
 
 #[derive(Debug, Clone)]

@@ -23,6 +23,9 @@ use crate::config::Secret;
 /// How many sessions are listed when the request does not say, and at most.
 const LISTED: (usize, usize) = (100, 1000);
 
+/// What the drain's sender is told, where a signal's name would be.
+pub const DRAIN: &str = "/admin/drain";
+
 /// One session, as operators see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -100,7 +103,7 @@ pub(super) fn router(operations: Arc<Operations>) -> Router {
         return Router::new();
     }
     Router::new()
-        .route("/admin/drain", post(drain))
+        .route(DRAIN, post(drain))
         .route("/admin/connections", get(connections))
         .route("/admin/disconnect", post(disconnect))
         .route_layer(middleware::from_fn_with_state(
@@ -133,12 +136,12 @@ fn knows_token(operations: &Operations, headers: &HeaderMap) -> Result<(), Refus
     }
 }
 
-/// Begins to drain, as SIGTERM does: the process ends with status 0. A second request changes nothing.
+/// Begins to drain, as SIGTERM does: the process ends with status 0. Changes nothing while it drains.
 async fn drain(State(operations): State<Arc<Operations>>) -> Response {
     if !operations.is_draining.swap(true, Ordering::Relaxed) {
         tracing::info!("an operator asks to drain");
         // Full or closed: it is stopping already.
-        let _ = operations.drain.try_send("/admin/drain");
+        let _ = operations.drain.try_send(DRAIN);
     }
     (StatusCode::ACCEPTED, Json(json!({ "draining": true }))).into_response()
 }

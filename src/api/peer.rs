@@ -10,7 +10,8 @@ use crate::domain::Network;
 /// Each proxy appends the address from which the request came to it.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Whose word is believed; nobody's by default.
+/// Whose word is believed; nobody's by default. Whoever else has an address in these ranges is believed as well, so they
+/// must hold the proxies alone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TrustedProxies(pub(super) Arc<[Network]>);
 

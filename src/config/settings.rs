@@ -73,8 +73,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting!("server", "cors_origins", "HOBNOB_CORS_ORIGINS", "cors-origins", List, "ORIGINS", Some(""),
         "Web origins, besides our own, whose pages may call the API, such as https://chat.example.org."),
     setting!("server", "trusted_proxies", "HOBNOB_TRUSTED_PROXIES", "trusted-proxies", List, "RANGES", Some(""),
-        "Addresses of the proxies before the gateway, such as 10.0.0.0/8: from them, a request comes from the last address in \
-         X-Forwarded-For that is none of theirs. They must append to that header, or set it."),
+        "Addresses of the proxies before the gateway, such as 10.1.2.0/24: from them, a request comes from the last address \
+         in X-Forwarded-For that is none of theirs. They must append to that header, or set it; whoever else has an address \
+         in these ranges can evade sign_in_rate by it."),
     setting!("server", "client_timeout", "HOBNOB_CLIENT_TIMEOUT", "client-timeout", Text, "DURATION", Some("75s"),
         "How long the head of a request, an idle connection, a whole REST request or a write without progress may take (1s \
          to 10m). Longer than a proxy keeps its idle connections, and than ping_interval + ping_timeout."),

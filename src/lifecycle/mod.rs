@@ -172,7 +172,7 @@ fn warn_of_file_limit(connection_limit: usize) {
     }
 }
 
-/// Serves clients until the first signal, then drains for at most `grace`.
+/// Serves clients until the first signal or an operator's request, then drains for at most `grace`.
 ///
 /// # Errors
 /// When a second signal cut the drain short, or the public server ended by itself.
@@ -185,17 +185,18 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let mut server = PublicServer::start(service.router(), socket.gate);
     readiness.set_started();
-    tokio::select! {
-        signal = signals.next() => tracing::info!(signal, grace = ?grace, "draining"),
+    let first = tokio::select! {
+        signal = signals.next() => signal,
         _ = &mut server.task => return Err(Failure::Runtime("the public server ended by itself".to_owned())),
-    }
+    };
+    tracing::info!(signal = first, grace = ?grace, "draining");
     readiness.set_draining();
     tokio::select! {
         () = drain(service, server, Instant::now() + grace) => {
             tracing::info!("stopped");
             Ok(())
         }
-        signal = signals.next() => Err(Failure::Runtime(format!("cut short by a second {signal}"))),
+        signal = signals.second(first) => Err(Failure::Runtime(format!("cut short by a second {signal}"))),
     }
 }
 

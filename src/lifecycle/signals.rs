@@ -1,12 +1,15 @@
-//! The signals that stop the process: SIGTERM from whoever runs it, SIGINT from a terminal. Both mean the same.
+//! The signals that stop the process: SIGTERM from whoever runs it, SIGINT from a terminal. Both mean the same. An operator's
+//! request to drain comes the same way, and begins a drain, but never cuts one.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::Failure;
+use crate::admin::DRAIN;
 
-/// The first signal drains, the second cuts; further ones say nothing new and are dropped.
-const KEPT: usize = 2;
+/// The first signal drains, the second cuts, and an operator may have asked as well; further ones say nothing new and are
+/// dropped.
+const KEPT: usize = 3;
 
 /// The signals, listened for from when this is made; one that comes during the start is not lost.
 #[derive(Debug)]
@@ -38,6 +41,20 @@ impl Signals {
             Some(signal) => signal,
             // Nobody can send any more: there will be none.
             None => std::future::pending().await,
+        }
+    }
+
+    /// Waits for the second signal of those who run the process, after `first` began the drain; returns its name. A
+    /// supervisor that stops a gateway which an operator drains already sends its first one.
+    pub async fn second(&mut self, first: &'static str) -> &'static str {
+        let mut signalled = first != DRAIN;
+        loop {
+            let signal = self.next().await;
+            if signal != DRAIN && signalled {
+                return signal;
+            }
+            signalled |= signal != DRAIN;
+            tracing::info!(signal, "draining already");
         }
     }
 }

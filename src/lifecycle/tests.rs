@@ -157,8 +157,11 @@ async fn a_request_in_flight_is_answered_before_the_end() {
     assert!(client.await.unwrap().1.ends_with("late"));
 }
 
-/// A service whose drain never ends; it says when it was asked to.
-struct Stubborn(tokio::sync::mpsc::Sender<&'static str>);
+/// A service whose drain never ends; when it was asked to, these signals come.
+struct Stubborn(
+    tokio::sync::mpsc::Sender<&'static str>,
+    &'static [&'static str],
+);
 
 #[async_trait]
 impl Service for Stubborn {
@@ -167,7 +170,9 @@ impl Service for Stubborn {
     }
 
     async fn drain(&self, _deadline: Instant) {
-        self.0.send("SIGINT").await.unwrap();
+        for signal in self.1 {
+            self.0.send(signal).await.unwrap();
+        }
         std::future::pending().await
     }
 }
@@ -176,41 +181,55 @@ fn started(readiness: &Arc<Readiness>, exporter: &Exporter) -> PublicSocket {
     listeners(10).0.serve_admin(readiness, exporter, closed())
 }
 
-#[tokio::test]
-async fn a_second_signal_cuts_the_drain_short() {
+/// Drains by `first`, with `more` coming meanwhile, for at most 25 s; what came of it, and after how long.
+async fn drained(
+    first: &'static str,
+    more: &'static [&'static str],
+) -> (Result<(), Failure>, Duration) {
     let (metrics, exporter) = Metrics::exported().unwrap();
     let readiness = Arc::new(Readiness::new(metrics));
     let socket = started(&readiness, &exporter);
     let (signal, mut signals) = Signals::by_hand();
-    signal.send("SIGTERM").await.unwrap();
-    let grace = Duration::from_secs(3600);
-    let failure = run(&Stubborn(signal), socket, &readiness, &mut signals, grace)
-        .await
-        .unwrap_err();
-    assert_eq!(failure.to_string(), "cut short by a second SIGINT");
+    signal.send(first).await.unwrap();
+    let (begun, grace) = (Instant::now(), Duration::from_secs(25));
+    let service = Stubborn(signal, more);
+    let ended = run(&service, socket, &readiness, &mut signals, grace).await;
     assert!(readiness.is_draining());
+    (ended, begun.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_second_signal_cuts_the_drain_short() {
+    const CUT: [(&str, &[&str]); 3] = [
+        ("SIGTERM", &["SIGINT"]),
+        ("SIGTERM", &[admin::DRAIN, "SIGINT"]),
+        (admin::DRAIN, &["SIGTERM", "SIGINT"]),
+    ];
+    for (first, more) in CUT {
+        let (ended, took) = drained(first, more).await;
+        let failure = ended.unwrap_err().to_string();
+        assert_eq!(failure, "cut short by a second SIGINT", "{first} {more:?}");
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_that_does_not_end_is_left_behind_after_the_grace() {
-    let (metrics, exporter) = Metrics::exported().unwrap();
-    let readiness = Arc::new(Readiness::new(metrics));
-    let socket = started(&readiness, &exporter);
-    let (signal, mut signals) = Signals::by_hand();
-    let (elsewhere, _kept) = Signals::by_hand();
-    signal.send("SIGTERM").await.unwrap();
-    let begun = Instant::now();
-    let grace = Duration::from_secs(25);
-    run(
-        &Stubborn(elsewhere),
-        socket,
-        &readiness,
-        &mut signals,
-        grace,
-    )
-    .await
-    .unwrap();
-    assert!(begun.elapsed() >= grace && begun.elapsed() <= grace + 3 * LAST_CALL);
+    const LEFT: [(&str, &[&str]); 4] = [
+        ("SIGTERM", &[]),
+        ("SIGTERM", &[admin::DRAIN]),
+        (admin::DRAIN, &["SIGTERM"]),
+        (admin::DRAIN, &[]),
+    ];
+    for (first, more) in LEFT {
+        let (ended, took) = drained(first, more).await;
+        ended.unwrap();
+        let grace = Duration::from_secs(25);
+        assert!(
+            took >= grace && took <= grace + 3 * LAST_CALL,
+            "{first} {more:?}: {took:?}"
+        );
+    }
 }
 
 /// Serves one route; closes connections that make no progress for 200 ms.

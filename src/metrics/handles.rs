@@ -189,8 +189,10 @@ impl Handles {
         counter.increment(1);
     }
 
-    /// An HTTP request was answered. The route is the router's pattern, never the path, so that labels stay few.
+    /// An HTTP request was answered. The route is the router's pattern, never the path, and a method that no route has is
+    /// `other`, so that labels stay few: both are a stranger's own words.
     pub fn http_request(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let method = known_method(method);
         // What is asked for every message is not looked up.
         if (method, route, status) == ROOM_SEND {
             return self.room_send_seconds.record(took);
@@ -209,6 +211,14 @@ impl Handles {
             sampler(self);
         }
     }
+}
+
+/// The methods that routes have, and what browsers ask before them.
+const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"];
+
+fn known_method(method: &str) -> &'static str {
+    let known = METHODS.into_iter().find(|known| *known == method);
+    known.unwrap_or("other")
 }
 
 /// Makes handles.
@@ -259,9 +269,9 @@ impl Make<'_> {
             .register_histogram(&Key::from_parts(name, labels), &METADATA)
     }
 
-    fn http_seconds(&self, method: &str, route: &str, status: u16) -> Histogram {
+    fn http_seconds(&self, method: &'static str, route: &str, status: u16) -> Histogram {
         let labels = vec![
-            Label::new("method", method.to_owned()),
+            label("method", method),
             Label::new("route", route.to_owned()),
             Label::new("status", status.to_string()),
         ];

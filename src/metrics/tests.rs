@@ -35,6 +35,31 @@ async fn every_rendered_metric_is_in_the_table_and_explained() {
 }
 
 #[test]
+fn a_stranger_s_methods_are_one_series() {
+    let (metrics, exporter) = Metrics::exported().unwrap();
+    for method in [
+        "GET",
+        "DELETE",
+        "get",
+        "NONSENSE",
+        "X".repeat(4096).as_str(),
+    ] {
+        metrics.http_request(method, "unknown", 405, Duration::from_millis(1));
+    }
+    let text = exporter.render();
+    let counts = text.lines();
+    let mut counts: Vec<_> = counts
+        .filter_map(|line| line.strip_prefix("hobnob_http_request_seconds_count{method="))
+        .filter_map(|rest| rest.split_once(",route=\"unknown\",status=\"405\"} "))
+        .collect();
+    counts.sort();
+    assert_eq!(
+        counts,
+        [("\"DELETE\"", "1"), ("\"GET\"", "1"), ("\"other\"", "3")]
+    );
+}
+
+#[test]
 fn durations_and_numbers_have_real_buckets() {
     let (metrics, exporter) = Metrics::exported().unwrap();
     metrics.ack_seconds.record(Duration::from_millis(3));
