@@ -16,9 +16,9 @@ use crate::bus::Channel;
 use crate::domain::{ConversationId, GatewayId};
 use crate::store::committer::{Committer, HandOver, HandedOver, Settled};
 
-/// How long an answer is waited for: several times as long as a commit takes on a busy day, and short enough to be
-/// borne by those who wait when the other gateway has died.
-const WITHIN: Duration = Duration::from_secs(2);
+/// How long an answer is waited for: many times as long as a commit takes, and short enough to be borne by those who wait
+/// when the other gateway, or the bus, has died.
+const WITHIN: Duration = Duration::from_millis(500);
 
 /// What this gateway has handed over and waits to hear of, and who commits what others hand to it.
 #[derive(Debug, Default)]
@@ -54,6 +54,9 @@ impl HandOver for HubCarrier {
         messages: Vec<HandedOver>,
     ) -> Option<Vec<Settled>> {
         let hub = &self.0;
+        if hub.bus.health().is_err() {
+            return Some(Vec::new());
+        }
         let (number, settled) = hub.handovers.begin();
         let payload = envelope::encode_request(number, hub.gateway, conversation, &messages);
         let lane = announce::lane(conversation);

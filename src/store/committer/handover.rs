@@ -136,7 +136,7 @@ impl Shared {
             .collect();
         let count = messages.len();
         let Some(settled) = carrier.hand_over(writer, conversation, messages).await else {
-            self.turns.resume(conversation);
+            self.turns.shy(conversation);
             self.metrics.handed_over_unknown.increment(count as u64);
             let stop = Stop::Unknown("no answer from the gateway that writes".to_owned());
             return self

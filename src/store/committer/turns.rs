@@ -13,44 +13,81 @@ use crate::domain::{ConversationId, GatewayId};
 
 /// How long the writing is left to another after the last sign of competition.
 const LASTS: Duration = Duration::from_secs(1);
+/// How long a room is written to from here, whoever wins, after another gateway did not answer: the bus is away, or slow.
+const SHY: Duration = Duration::from_secs(5);
 /// How many rooms are remembered; beyond it, those without competition are forgotten, or all.
 const ROOMS: usize = 10_000;
 
 /// The writers of contended rooms, as far as they are other gateways. Bounded.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<HashMap<ConversationId, (GatewayId, Instant)>>);
+pub(super) struct Turns(Mutex<HashMap<ConversationId, (Turn, Instant)>>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// This gateway's.
+    Theirs(GatewayId),
+    /// Everybody's: somebody did not answer.
+    Open,
+}
+
+impl Turn {
+    fn holds(self, since: Instant) -> bool {
+        let lasts = match self {
+            Self::Theirs(_) => LASTS,
+            Self::Open => SHY,
+        };
+        since.elapsed() < lasts
+    }
+}
 
 impl Turns {
     /// Who writes in this room for this gateway, if another does.
     pub(super) fn writer(&self, conversation: ConversationId) -> Option<GatewayId> {
-        let rooms = self.0.lock();
-        let (writer, seen) = rooms.get(&conversation)?;
-        (seen.elapsed() < LASTS).then_some(*writer)
+        match *self.0.lock().get(&conversation)? {
+            (turn @ Turn::Theirs(writer), since) if turn.holds(since) => Some(writer),
+            _ => None,
+        }
     }
 
     /// This gateway leaves the writing to another, which has won from it.
     pub(super) fn leave(&self, conversation: ConversationId, writer: GatewayId) {
         let mut rooms = self.0.lock();
-        if rooms.len() >= ROOMS && !rooms.contains_key(&conversation) {
-            rooms.retain(|_, (_, seen)| seen.elapsed() < LASTS);
-            if rooms.len() >= ROOMS {
-                rooms.clear();
-            }
+        match rooms.get(&conversation) {
+            Some((Turn::Open, since)) if Turn::Open.holds(*since) => {}
+            _ => set(&mut rooms, conversation, Turn::Theirs(writer)),
         }
-        rooms.insert(conversation, (writer, Instant::now()));
     }
 
     /// There still is competition.
     pub(super) fn keep(&self, conversation: ConversationId) {
-        if let Some((_, seen)) = self.0.lock().get_mut(&conversation) {
-            *seen = Instant::now();
+        if let Some((Turn::Theirs(_), since)) = self.0.lock().get_mut(&conversation) {
+            *since = Instant::now();
         }
     }
 
-    /// This gateway writes itself again: the other did not want to, or did not answer.
+    /// The other did not want to write: this gateway does again.
     pub(super) fn resume(&self, conversation: ConversationId) {
         self.0.lock().remove(&conversation);
     }
+
+    /// The other did not answer: this gateway writes itself, for longer.
+    pub(super) fn shy(&self, conversation: ConversationId) {
+        set(&mut self.0.lock(), conversation, Turn::Open);
+    }
+}
+
+fn set(
+    rooms: &mut HashMap<ConversationId, (Turn, Instant)>,
+    conversation: ConversationId,
+    turn: Turn,
+) {
+    if rooms.len() >= ROOMS && !rooms.contains_key(&conversation) {
+        rooms.retain(|_, (turn, since)| turn.holds(*since));
+        if rooms.len() >= ROOMS {
+            rooms.clear();
+        }
+    }
+    rooms.insert(conversation, (turn, Instant::now()));
 }
 
 #[cfg(test)]
@@ -83,6 +120,20 @@ mod tests {
         turns.leave(room(1), WRITER);
         turns.resume(room(1));
         assert_eq!(turns.writer(room(1)), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_no_answer_nothing_is_left_to_anybody_for_a_while() {
+        let turns = Turns::default();
+        turns.leave(room(1), WRITER);
+        turns.shy(room(1));
+        tokio::time::advance(SHY / 2).await;
+        turns.leave(room(1), WRITER);
+        turns.keep(room(1));
+        assert_eq!(turns.writer(room(1)), None);
+        tokio::time::advance(SHY / 2).await;
+        turns.leave(room(1), WRITER);
+        assert_eq!(turns.writer(room(1)), Some(WRITER));
     }
 
     #[tokio::test(start_paused = true)]

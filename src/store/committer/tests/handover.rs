@@ -109,8 +109,9 @@ impl Pair {
         pair
     }
 
-    /// The first leaves the writing to the second.
+    /// The first leaves the writing to the second, whatever happened before.
     fn leave(&self) {
+        self.ours.committer.0.turns.resume(ROOM);
         self.ours.committer.0.turns.leave(ROOM, OTHER);
     }
 
