@@ -1,6 +1,7 @@
 //! The composition root: builds everything from the configuration. With `backends`, the only file that names adapters.
 
 mod backends;
+mod delivery;
 mod hearing;
 mod operators;
 mod routes;
@@ -16,19 +17,19 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Clients, Health, Readiness};
 use crate::auth::{Auth, AuthConfig, Secret};
-use crate::chat::{Announce, Chat, Cursors, Limits, Ports, Rate, Rates};
+use crate::chat::{Chat, Cursors, Limits, Ports, Rate, Rates};
 use crate::config::{Config, StartError};
 use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
-use crate::gateway::hub::{Hub, HubAnnouncer, HubCarrier, HubConfig, HubPorts};
+use crate::gateway::hub::Hub;
 use crate::gateway::requests::Requests;
 use crate::gateway::socketio::protocol::SocketIo;
 use crate::lifecycle::{Failure, Service};
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::store::committer::{Committer, CommitterConfig};
-use crate::store::frontier::Frontier;
+use crate::store::committer::Committer;
 use crate::traces::Traces;
 use backends::Parts;
+use delivery::Delivery;
 use hearing::Hearing;
 use routes::routes;
 
@@ -106,42 +107,12 @@ impl App {
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
         let World { clock, entropy, .. } = world;
-        let frontier = Arc::new(Frontier::default());
-        let hub = Hub::new(
-            HubConfig {
-                grace: config.presence.offline_grace,
-                lease: config.presence.lease_ttl,
-                watched: config.limits.watched_users,
-            },
-            HubPorts {
-                gateway: world.gateway,
-                store: Arc::clone(&parts.store),
-                bus: Arc::clone(&parts.bus),
-                presence: Arc::clone(&parts.presence),
-                frontier: Arc::clone(&frontier),
-                clock: Arc::clone(clock),
-                entropy: Arc::clone(entropy),
-                metrics: metrics.clone(),
-                traces: world.traces.clone(),
-            },
-        );
-        let announce: Arc<dyn Announce> = Arc::new(HubAnnouncer(Arc::clone(&hub)));
-        let cursors = Arc::new(Cursors::new(
-            Arc::clone(&parts.store),
-            Arc::clone(&announce),
-            metrics.clone(),
-        ));
-        hub.keep_cursors(Arc::clone(&cursors));
-        let committer = Arc::new(Committer::new(
-            CommitterConfig::default(),
-            Arc::clone(&parts.store),
-            Arc::clone(&announce),
-            frontier,
-            Arc::clone(entropy),
-            metrics.clone(),
-        ));
-        committer.hand_over_with(Arc::new(HubCarrier(Arc::clone(&hub))));
-        hub.write_with(Arc::clone(&committer));
+        let Delivery {
+            hub,
+            committer,
+            cursors,
+            announce,
+        } = Delivery::new(config, world, &parts, metrics);
         let auth = Auth::start(
             &auth_config(config, &parts)?,
             Arc::clone(clock),

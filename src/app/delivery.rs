@@ -1,0 +1,67 @@
+//! What delivers messages: the hub, and the committer and the cursors, which announce through it.
+
+use std::sync::Arc;
+
+use super::{Parts, World};
+use crate::chat::{Announce, Cursors};
+use crate::config::Config;
+use crate::gateway::hub::{Hub, HubAnnouncer, HubCarrier, HubConfig, HubPorts};
+use crate::metrics::Metrics;
+use crate::store::committer::{Committer, CommitterConfig};
+use crate::store::frontier::Frontier;
+
+/// See the module's documentation.
+pub(super) struct Delivery {
+    pub(super) hub: Arc<Hub>,
+    pub(super) committer: Arc<Committer>,
+    pub(super) cursors: Arc<Cursors>,
+    pub(super) announce: Arc<dyn Announce>,
+}
+
+impl Delivery {
+    /// Made, and introduced to each other.
+    pub(super) fn new(config: &Config, world: &World, parts: &Parts, metrics: &Metrics) -> Self {
+        let frontier = Arc::new(Frontier::default());
+        let hub = Hub::new(
+            HubConfig {
+                grace: config.presence.offline_grace,
+                lease: config.presence.lease_ttl,
+                watched: config.limits.watched_users,
+            },
+            HubPorts {
+                gateway: world.gateway,
+                store: Arc::clone(&parts.store),
+                bus: Arc::clone(&parts.bus),
+                presence: Arc::clone(&parts.presence),
+                frontier: Arc::clone(&frontier),
+                clock: Arc::clone(&world.clock),
+                entropy: Arc::clone(&world.entropy),
+                metrics: metrics.clone(),
+                traces: world.traces.clone(),
+            },
+        );
+        let announce: Arc<dyn Announce> = Arc::new(HubAnnouncer(Arc::clone(&hub)));
+        let cursors = Arc::new(Cursors::new(
+            Arc::clone(&parts.store),
+            Arc::clone(&announce),
+            metrics.clone(),
+        ));
+        hub.keep_cursors(Arc::clone(&cursors));
+        let committer = Arc::new(Committer::new(
+            CommitterConfig::default(),
+            Arc::clone(&parts.store),
+            Arc::clone(&announce),
+            frontier,
+            Arc::clone(&world.entropy),
+            metrics.clone(),
+        ));
+        committer.hand_over_with(Arc::new(HubCarrier(Arc::clone(&hub))));
+        hub.write_with(Arc::clone(&committer));
+        Self {
+            hub,
+            committer,
+            cursors,
+            announce,
+        }
+    }
+}
