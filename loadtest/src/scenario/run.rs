@@ -155,12 +155,7 @@ pub(super) async fn once(
         ),
         beside(scenario, scene),
         break_and_mend(scenario, cluster, stage.as_ref(), props, begin),
-        async {
-            match scenario.bare_inserts {
-                true => bare::inserts(&mongodb, end).await,
-                false => Ok(Figures::new()),
-            }
-        },
+        bare_inserts(scenario, &mongodb, end),
     );
     watch.abort();
     (outcome.fault, outcome.samples) = (fault?, sampler.stop());
@@ -178,6 +173,18 @@ pub(super) async fn once(
     }
     super::figures::generator(&mut outcome.figures, outcome.generator);
     Ok(outcome)
+}
+
+/// What the server is compared with, if the scenario wants that.
+async fn bare_inserts(
+    scenario: &Scenario,
+    mongodb: &str,
+    end: Instant,
+) -> Result<Figures, Invalid> {
+    match scenario.bare_inserts {
+        true => bare::inserts(mongodb, end).await,
+        false => Ok(Figures::new()),
+    }
 }
 
 /// Sends for the scenario's time, and reads the clocks at the end of it.
