@@ -52,6 +52,7 @@ impl Cluster {
         gateways: usize,
         members: usize,
     ) -> Result<Self, Invalid> {
+        program.check()?;
         let (redis, mongo) = (Redis::start().await?, Mongo::start(members).await?);
         let mut cluster = Self {
             redis,

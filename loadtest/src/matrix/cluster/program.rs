@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::leash::repository;
+use crate::Invalid;
 
 /// What all gateways of a cluster share; long enough for the product, and worth nothing.
 pub(crate) const SECRET: &str = "a secret of the load test that everybody knows";
@@ -38,6 +39,17 @@ pub(super) struct Settings {
 }
 
 impl Program {
+    /// Whether it can be started: a peer needs its packages.
+    pub(super) fn check(&self) -> Result<(), Invalid> {
+        match self {
+            Self::Peer(_) if !peer_folder().join("node_modules").is_dir() => Err(Invalid(format!(
+                "the packages of {} are missing: `make tools` installs them",
+                peer_folder().display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// How it is started.
     pub(super) fn command(&self, settings: &Settings) -> Command {
         match self {
@@ -91,8 +103,12 @@ fn hobnob(binary: &PathBuf, settings: &Settings) -> Command {
     command
 }
 
+fn peer_folder() -> PathBuf {
+    repository().join("loadtest/peers/node-socketio")
+}
+
 fn node(peer: Peer, settings: &Settings) -> Command {
-    let server = repository().join("loadtest/peers/node-socketio/server.mjs");
+    let server = peer_folder().join("server.mjs");
     let catches_up = peer == Peer::NodeSocketioCatchUp;
     let mut command = Command::new("node");
     command
