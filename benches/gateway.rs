@@ -43,6 +43,8 @@ fn main() {
 const SETTLE: Duration = Duration::from_secs(1);
 /// Bytes of a message's text.
 const TEXT: usize = 100;
+/// The gateway that publishes.
+const WRITER: GatewayId = GatewayId::from_u64(1);
 
 static ENCODING: Encoding = Encoding {
     slot: 0,
@@ -83,13 +85,13 @@ fn encode(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn envelope_encode(bencher: Bencher<'_, '_>) {
     let offer = Offer::of(&message(room(), 7), None);
-    bencher.bench(|| encode_event(black_box(&offer)));
+    bencher.bench(|| encode_event(black_box(&offer), WRITER));
 }
 
 /// From the bus.
 #[divan::bench]
 fn envelope_decode(bencher: Bencher<'_, '_>) {
-    let payload = encode_event(&Offer::of(&message(room(), 7), None));
+    let payload = encode_event(&Offer::of(&message(room(), 7), None), WRITER);
     bencher
         .with_inputs(|| payload.clone())
         .bench_values(Envelope::decode);

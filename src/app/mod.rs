@@ -19,7 +19,7 @@ use crate::auth::{Auth, AuthConfig, Secret};
 use crate::chat::{Announce, Chat, Cursors, Limits, Ports, Rate, Rates};
 use crate::config::{Config, StartError};
 use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
-use crate::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts};
+use crate::gateway::hub::{Hub, HubAnnouncer, HubCarrier, HubConfig, HubPorts};
 use crate::gateway::requests::Requests;
 use crate::gateway::socketio::protocol::SocketIo;
 use crate::lifecycle::{Failure, Service};
@@ -140,6 +140,8 @@ impl App {
             Arc::clone(entropy),
             metrics.clone(),
         ));
+        committer.hand_over_with(Arc::new(HubCarrier(Arc::clone(&hub))));
+        hub.write_with(Arc::clone(&committer));
         let auth = Auth::start(
             &auth_config(config, &parts)?,
             Arc::clone(clock),

@@ -9,8 +9,11 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::offer::{Effect, Encoded, Offer};
-use crate::domain::{ConversationId, RoomId, Seq, SessionId, Timestamp, UserId};
+use crate::domain::{ConversationId, GatewayId, RoomId, Seq, SessionId, Timestamp, UserId};
 use crate::traces::{TraceContext, Traced};
+pub use handover::{Answer, Request, encode_answer, encode_request};
+
+mod handover;
 
 const VERSION: u8 = 1;
 
@@ -20,8 +23,9 @@ const EXTENDED: u8 = 0x80;
 /// When the event was accepted, in milliseconds since 1970: the first part of an extension.
 const AT_BYTES: usize = 8;
 
-/// With where its trace is: the second part, when the event is traced.
-const TRACED_BYTES: usize = AT_BYTES + TraceContext::BYTES;
+/// With where its trace is: the second part, zero when the event is not traced. And with the gateway that has written the
+/// event: the third.
+const EXTENSION_BYTES: usize = AT_BYTES + TraceContext::BYTES + size_of::<u64>();
 
 /// The names a payload may carry; a payload holds the index. Only ever append.
 const NAMES: [&str; 9] = [
@@ -51,6 +55,10 @@ pub enum Envelope {
     Head(ConversationId, Seq),
     /// Payloads of another gateway are lost: the channel's gateway is to look for itself (D10).
     Gap,
+    /// Another gateway hands messages over to the channel's.
+    HandOver(Request),
+    /// What became of messages that the channel's gateway handed over.
+    Settled(Answer),
 }
 
 /// Something for those sessions of a conversation that are there: typing, receipts.
@@ -90,22 +98,25 @@ impl Envelope {
             4 => decode_presence(bytes).map(Self::Presence),
             5 => decode_head(bytes),
             6 => Some(Self::Gap),
+            7 => handover::decode_request(bytes).map(Self::HandOver),
+            8 => handover::decode_answer(bytes).map(Self::Settled),
             _ => None,
         }
     }
 }
 
-/// An event's payload.
+/// An event's payload, written by this gateway.
 #[must_use]
-pub fn encode_event(offer: &Offer) -> Bytes {
-    let mut out = header(1, 64 + offer.encoded.json.len());
+pub fn encode_event(offer: &Offer, writer: GatewayId) -> Bytes {
+    let mut out = header(1, 96 + offer.encoded.json.len());
     put_name(&mut out, offer.encoded.name);
     put_conversation(&mut out, offer.conversation);
     out.put_u64(offer.seq.get());
     out.put_u64(offer.origin.map_or(0, SessionId::to_u64));
     put_effect(&mut out, offer.effect, offer.at.is_some());
     if let Some(at) = offer.at {
-        put_extension(&mut out, at, offer.traced.map(|traced| traced.context));
+        let trace = offer.traced.map(|traced| traced.context);
+        put_extension(&mut out, at, trace, writer);
     }
     out.put_slice(&offer.encoded.json);
     out.freeze()
@@ -175,46 +186,55 @@ fn decode_event(mut bytes: Bytes) -> Option<Offer> {
         .map(SessionId::from_u64);
     let is_extended = bytes.first()? & EXTENDED != 0;
     let effect = take_effect(&mut bytes)?;
-    let (at, trace) = if is_extended {
-        take_extension(&mut bytes)?
-    } else {
-        (None, None)
+    let extension = match is_extended {
+        true => take_extension(&mut bytes)?,
+        false => Extension::default(),
     };
     let encoded = Encoded::new(name, bytes);
     Some(Offer {
         conversation,
         seq,
-        at,
+        at: extension.at,
         effect,
         id: None,
         origin,
-        traced: trace.map(Traced::now),
+        writer: extension.writer,
+        traced: extension.trace.map(Traced::now),
         encoded,
     })
 }
 
-fn put_extension(out: &mut BytesMut, at: Timestamp, trace: Option<TraceContext>) {
-    let length = if trace.is_some() {
-        TRACED_BYTES
-    } else {
-        AT_BYTES
-    };
-    out.put_u8(u8::try_from(length).unwrap_or(u8::MAX));
-    out.put_i64(at.millis());
-    trace
-        .into_iter()
-        .for_each(|trace| out.put_slice(&trace.to_bytes()));
+/// What an event says besides.
+#[derive(Default)]
+struct Extension {
+    at: Option<Timestamp>,
+    trace: Option<TraceContext>,
+    writer: Option<GatewayId>,
 }
 
-/// What is longer than expected is another release's.
-fn take_extension(bytes: &mut Bytes) -> Option<(Option<Timestamp>, Option<TraceContext>)> {
+fn put_extension(
+    out: &mut BytesMut,
+    at: Timestamp,
+    trace: Option<TraceContext>,
+    writer: GatewayId,
+) {
+    out.put_u8(u8::try_from(EXTENSION_BYTES).unwrap_or(u8::MAX));
+    out.put_i64(at.millis());
+    let no_trace = [0; TraceContext::BYTES];
+    out.put_slice(&trace.map_or(no_trace, TraceContext::to_bytes));
+    out.put_u64(writer.to_u64());
+}
+
+/// What is longer than expected is another release's, and so is what is shorter.
+fn take_extension(bytes: &mut Bytes) -> Option<Extension> {
     let length = usize::from(bytes.try_get_u8().ok()?);
     let mut extension = (length <= bytes.len()).then(|| bytes.split_to(length))?;
     let at = extension.try_get_i64().ok().map(Timestamp::from_millis);
-    let trace = extension
-        .get(..TraceContext::BYTES)
-        .and_then(TraceContext::from_bytes);
-    Some((at, trace))
+    let trace = (extension.len() >= TraceContext::BYTES)
+        .then(|| extension.split_to(TraceContext::BYTES))
+        .and_then(|trace| TraceContext::from_bytes(&trace));
+    let writer = extension.try_get_u64().ok().map(GatewayId::from_u64);
+    Some(Extension { at, trace, writer })
 }
 
 fn decode_passing(mut bytes: Bytes) -> Option<Passing> {

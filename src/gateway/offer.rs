@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::outbox::Frame;
-use crate::domain::{Body, ConversationId, Event, EventId, Seq, SessionId, Timestamp, UserId};
+use crate::domain::{
+    Body, ConversationId, Event, EventId, GatewayId, Seq, SessionId, Timestamp, UserId,
+};
 use crate::metrics::ByProtocol;
 use crate::traces::{TraceContext, Traced};
 use crate::wire;
@@ -127,6 +129,8 @@ pub struct Offer {
     pub id: Option<EventId>,
     /// The session whose request it was, when that is known (D19).
     pub origin: Option<SessionId>,
+    /// The gateway that has written it, when it came over the bus and says so.
+    pub writer: Option<GatewayId>,
     /// Where its trace is, and since when it has been here, when it is traced.
     pub traced: Option<Traced>,
     /// What is written.
@@ -155,6 +159,7 @@ impl Offer {
             effect: Effect::of(&event.body),
             id: Some(event.id),
             origin,
+            writer: None,
             traced: trace.map(Traced::now),
             encoded: Encoded::new(name, Bytes::from(json)),
         })

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use crate::domain::{ConversationId, Seq, UserId};
+use crate::domain::{ConversationId, GatewayId, Seq, UserId};
 
 /// How many conversations are remembered; beyond it, those not touched lately are forgotten and read again.
 const CONVERSATIONS: usize = 50_000;
@@ -39,13 +39,15 @@ struct Known {
     contention: u8,
     /// That one was heard from the bus, so the next one will be.
     is_heard: bool,
+    /// Which gateway it was, if it was heard and said so.
+    writer: Option<GatewayId>,
 }
 
 /// Who has written an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Writer {
     Own,
-    OtherHeard,
+    OtherHeard(Option<GatewayId>),
     OtherRead,
 }
 
@@ -66,9 +68,17 @@ pub(super) struct Standing {
 }
 
 impl Frontier {
-    /// Notes that an event is committed, as heard from the bus, read from the log or just written.
-    pub fn note(&self, conversation: ConversationId, seq: Seq, changes_membership: bool) {
-        self.advance(conversation, seq, changes_membership, Writer::OtherHeard);
+    /// Notes that an event is committed, as heard from the bus or read from the log after the bus told of it; `writer` is
+    /// the gateway that has written it, if that is known.
+    pub fn note(
+        &self,
+        conversation: ConversationId,
+        seq: Seq,
+        changes_membership: bool,
+        writer: Option<GatewayId>,
+    ) {
+        let writer = Writer::OtherHeard(writer);
+        self.advance(conversation, seq, changes_membership, writer);
     }
 
     /// Notes another gateway's event that was read from the log before the bus told of it.
@@ -105,6 +115,12 @@ impl Frontier {
         known.is_some_and(|known| known.contention > 0 && known.is_heard)
     }
 
+    /// The gateway that has written to it last, when that was another one and the bus told of it.
+    pub(super) fn writer(&self, conversation: ConversationId) -> Option<GatewayId> {
+        let inner = self.0.lock();
+        inner.known.get(&conversation)?.writer
+    }
+
     fn advance(
         &self,
         conversation: ConversationId,
@@ -130,7 +146,11 @@ impl Frontier {
             Writer::Own => known.contention = known.contention.saturating_sub(1),
             other => {
                 known.contention = CONTENTION;
-                known.is_heard = other == Writer::OtherHeard;
+                known.is_heard = matches!(other, Writer::OtherHeard(_));
+                known.writer = match other {
+                    Writer::OtherHeard(writer) => writer,
+                    Writer::Own | Writer::OtherRead => None,
+                };
             }
         }
         if !follows || changes_membership {
@@ -270,7 +290,7 @@ mod tests {
             let mut bytes = [0; 12];
             bytes[..8].copy_from_slice(&number.to_be_bytes());
             let other = ConversationId::Room(RoomId::from_bytes(bytes));
-            frontier.note(other, Seq::new(1), false);
+            frontier.note(other, Seq::new(1), false, None);
         }
     }
 
@@ -281,7 +301,7 @@ mod tests {
     #[test]
     fn d2_a_standing_survives_messages_in_order() {
         let frontier = with_member();
-        frontier.note(ROOM, Seq::new(6), false);
+        frontier.note(ROOM, Seq::new(6), false, None);
         assert!(unknown(&frontier).is_empty());
         assert_eq!(frontier.head(ROOM), Some(Seq::new(6)));
     }
@@ -290,7 +310,7 @@ mod tests {
     fn d2_a_standing_is_forgotten_after_a_gap_and_after_a_membership_event() {
         for (seq, changes_membership) in [(7, false), (6, true)] {
             let frontier = with_member();
-            frontier.note(ROOM, Seq::new(seq), changes_membership);
+            frontier.note(ROOM, Seq::new(seq), changes_membership, None);
             assert_eq!(unknown(&frontier), [user(1)]);
         }
     }
@@ -300,7 +320,7 @@ mod tests {
         let frontier = Frontier::default();
         frontier.learn_head(ROOM, Seq::new(5));
         let before = standing(&frontier);
-        frontier.note(ROOM, Seq::new(6), true);
+        frontier.note(ROOM, Seq::new(6), true, None);
         frontier.learn_sender(ROOM, before.generation, user(1), true);
         assert_eq!(unknown(&frontier), [user(1)]);
     }

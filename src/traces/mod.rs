@@ -105,6 +105,13 @@ impl Traces {
         Some(Receiving::new(Arc::clone(exporting), span))
     }
 
+    /// A message that another gateway is receiving has got its place in its conversation's queue here.
+    #[must_use]
+    pub fn store(&self, context: TraceContext) -> Option<Storing> {
+        let exporting = self.0.as_ref()?;
+        Some(Storing::continued(Arc::clone(exporting), context))
+    }
+
     /// A traced event was given to sessions of this gateway.
     pub fn deliver(&self, delivered: &Traced, attributes: &Delivery) {
         if let Some(exporting) = &self.0 {

@@ -46,11 +46,7 @@ impl Receiving {
     /// The message has got its place in its conversation's queue.
     #[must_use]
     pub fn store(&self) -> Storing {
-        Storing {
-            trace: self.trace.clone(),
-            since: now(),
-            conflicts: 0,
-        }
+        Storing::continued(Arc::clone(&self.trace.exporting), self.trace.context)
     }
 
     /// The message is stored here, perhaps by an earlier attempt.
@@ -87,6 +83,20 @@ pub struct Storing {
 }
 
 impl Storing {
+    pub(super) fn continued(exporting: Arc<Exporting>, context: TraceContext) -> Self {
+        Self {
+            trace: Trace { exporting, context },
+            since: now(),
+            conflicts: 0,
+        }
+    }
+
+    /// What its span hangs on, for another gateway that writes it instead.
+    #[must_use]
+    pub const fn context(&self) -> TraceContext {
+        self.trace.context
+    }
+
     /// Its place was taken by another gateway's event: it is tried again.
     pub const fn conflict(&mut self) {
         self.conflicts += 1;

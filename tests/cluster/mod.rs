@@ -4,6 +4,7 @@ mod concurrency;
 mod delivery;
 mod doubts;
 mod drain;
+mod handover;
 mod journeys;
 mod offline;
 mod presence;

@@ -109,6 +109,11 @@ impl Collector {
         *self.requests.lock()
     }
 
+    /// All spans so far.
+    pub(super) fn all(&self) -> Vec<Exported> {
+        self.spans.lock().clone()
+    }
+
     /// The spans of the message at this place, so far.
     fn so_far_of(&self, conversation: &str, seq: u64) -> Vec<Exported> {
         let seq = seq.to_string();

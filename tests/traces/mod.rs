@@ -1,5 +1,6 @@
 //! Traces of real gateways, as a collector gets them over OTLP.
 
 mod collector;
+mod handover;
 mod messages;
 mod trouble;

@@ -1,7 +1,12 @@
 //! What is encoded is decoded, of whatever release; what is not ours breaks nothing.
 
 use super::*;
+use crate::domain::{ClientMessageId, Content, EventId, Fingerprint, Refusal};
+use crate::store::committer::{CommitError, HandedOver, Settled};
+use crate::store::{NewMessage, Run};
 use proptest::prelude::*;
+
+const WRITER: GatewayId = GatewayId::from_u64(9);
 
 fn user(byte: u8) -> UserId {
     UserId::from_bytes([byte; 12])
@@ -17,6 +22,7 @@ fn offer(conversation: ConversationId, effect: Effect) -> Offer {
         effect,
         id: None,
         origin,
+        writer: None,
         traced: None,
         encoded,
     }
@@ -38,7 +44,7 @@ fn an_event_survives_the_bus() {
         .flat_map(|effect| [(room, effect), (direct, effect)])
     {
         let sent = offer(conversation, effect);
-        let Some(Envelope::Event(got)) = Envelope::decode(encode_event(&sent)) else {
+        let Some(Envelope::Event(got)) = Envelope::decode(encode_event(&sent, WRITER)) else {
             panic!("no event")
         };
         assert_eq!(
@@ -54,26 +60,70 @@ fn an_event_survives_the_bus() {
 }
 
 #[test]
-fn the_place_in_a_trace_survives_the_bus_and_costs_nothing_without_one() {
+fn the_writer_and_the_place_in_a_trace_survive_the_bus() {
     let room = ConversationId::Room(RoomId::from_bytes([3; 12]));
     let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let context = TraceContext::parse(header).unwrap();
-    let plain = offer(room, Effect::None);
-    let traced = Offer {
-        traced: Some(Traced::now(context)),
-        ..offer(room, Effect::None)
+    for trace in [None, Some(context)] {
+        let sent = Offer {
+            traced: trace.map(Traced::now),
+            ..offer(room, Effect::None)
+        };
+        let Some(Envelope::Event(got)) = Envelope::decode(encode_event(&sent, WRITER)) else {
+            panic!("no event")
+        };
+        assert_eq!(got.traced.map(|traced| traced.context), trace);
+        assert_eq!((got.at, got.writer), (sent.at, Some(WRITER)));
+        assert_eq!(got.encoded.json, sent.encoded.json);
+    }
+}
+
+#[test]
+fn what_is_handed_over_and_what_became_of_it_survive_the_bus() {
+    let room = ConversationId::Room(RoomId::from_bytes([3; 12]));
+    let message = |text: &str| {
+        let content = Content::parse(text, Content::DEFAULT_LIMIT).unwrap();
+        NewMessage {
+            id: EventId::from_bytes([5; 12]),
+            sender: user(6),
+            at: Timestamp::from_millis(7),
+            client_message_id: ClientMessageId::parse("own-id").unwrap(),
+            fingerprint: Fingerprint::of(&content),
+            content,
+        }
     };
-    let (short, long) = (encode_event(&plain), encode_event(&traced));
-    assert_eq!(long.len(), short.len() + TraceContext::BYTES);
-    let Some(Envelope::Event(got)) = Envelope::decode(long) else {
-        panic!("no event")
+    let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let handed = |text: &str, trace| HandedOver {
+        message: message(text),
+        trace,
     };
-    assert_eq!(got.traced.map(|traced| traced.context), Some(context));
-    assert_eq!((got.at, got.encoded.json), (traced.at, traced.encoded.json));
-    let Some(Envelope::Event(got)) = Envelope::decode(short) else {
-        panic!("no event")
+    let messages = vec![
+        handed("héllo", None),
+        handed("two", TraceContext::parse(header)),
+    ];
+    let request = encode_request(8, WRITER, room, &messages);
+    let Some(Envelope::HandOver(got)) = Envelope::decode(request.clone()) else {
+        panic!("no request")
     };
-    assert!(got.traced.is_none());
+    assert_eq!((got.number, got.from, got.conversation), (8, WRITER, room));
+    assert_eq!(got.messages, messages);
+    assert!(Envelope::decode(request.slice(..request.len() - 1)).is_none());
+    let many = vec![handed("one", None); Run::LIMIT + 1];
+    assert!(Envelope::decode(encode_request(8, WRITER, room, &many)).is_none());
+
+    let settled = vec![
+        Settled::Stored(Seq::new(9)),
+        Settled::Before,
+        Settled::Failed(CommitError::Refused(Refusal::NotAMember)),
+        Settled::Failed(CommitError::ClientMessageIdReused),
+        Settled::Failed(CommitError::Internal),
+        Settled::Failed(CommitError::Unavailable),
+    ];
+    let answer = Answer { number: 8, settled };
+    let Some(Envelope::Settled(got)) = Envelope::decode(encode_answer(&answer)) else {
+        panic!("no answer")
+    };
+    assert_eq!((got.number, got.settled), (8, answer.settled));
 }
 
 #[test]
@@ -83,7 +133,7 @@ fn an_event_of_an_older_or_newer_release_is_read() {
         at: None,
         ..offer(room, Effect::Roles)
     };
-    let mut longer = BytesMut::from(&encode_event(&plain)[..]);
+    let mut longer = BytesMut::from(&encode_event(&plain, WRITER)[..]);
     let Some(Envelope::Event(got)) = Envelope::decode(longer.clone().freeze()) else {
         panic!("no event without an extension")
     };
@@ -140,7 +190,7 @@ fn another_version_is_skipped() {
 
 proptest! {
     #[test]
-    fn no_payload_breaks_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0_u8..8) {
+    fn no_payload_breaks_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0_u8..10) {
         let mut framed = vec![VERSION, kind];
         framed.extend(bytes);
         let _ = Envelope::decode(Bytes::from(framed));

@@ -33,7 +33,7 @@ impl Announce for HubAnnouncer {
             self.0.note_own(&session, event);
         }
         self.0.heads.note(event.conversation, event.seq);
-        let payload = envelope::encode_event(&offer);
+        let payload = envelope::encode_event(&offer, self.0.gateway);
         let (added, lane) = (offer.effect, lane(event.conversation));
         // Before its own echo can come back from the bus and be taken for another gateway's.
         self.0.offer(offer);

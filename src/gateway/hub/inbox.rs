@@ -55,6 +55,8 @@ impl Hub {
                 self.hear_head(conversation, seq);
             }
             (Channel::Gateway(_), Some(Envelope::Gap)) => self.resync("publisher_lost"),
+            (Channel::Gateway(_), Some(Envelope::HandOver(request))) => self.take_over(request),
+            (Channel::Gateway(_), Some(Envelope::Settled(answer))) => self.settled(answer),
             (_, Some(Envelope::Passing(passing))) => self.show(&passing),
             (_, Some(Envelope::Presence(change))) => self.show_presence(change),
             (channel, _) => tracing::debug!(?channel, "skipped a payload"),
@@ -66,6 +68,7 @@ impl Hub {
             offer.conversation,
             offer.seq,
             offer.effect.changes_membership(),
+            offer.writer,
         );
         self.offer(Arc::new(offer));
     }

@@ -3,6 +3,7 @@
 
 mod announce;
 mod catch_up;
+mod handover;
 mod heads;
 mod inbox;
 mod join;
@@ -38,6 +39,8 @@ use crate::store::frontier::Frontier;
 use crate::traces::Traces;
 
 pub use announce::HubAnnouncer;
+use handover::Handovers;
+pub use handover::HubCarrier;
 use heads::Heads;
 pub use join::{Backlog, Joined, Since};
 use presence::Stripes;
@@ -125,6 +128,7 @@ pub struct Hub {
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     pacer: Arc<Pacer>,
     cursors: std::sync::OnceLock<Arc<Cursors>>,
+    handovers: Handovers,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
@@ -159,6 +163,7 @@ impl Hub {
             sessions: Mutex::default(),
             pacer: Arc::default(),
             cursors: std::sync::OnceLock::new(),
+            handovers: Handovers::default(),
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
         })

@@ -77,8 +77,12 @@ impl Hub {
                 continue;
             }
             for event in events {
-                self.frontier
-                    .note(conversation, event.seq, event.body.changes_membership());
+                self.frontier.note(
+                    conversation,
+                    event.seq,
+                    event.body.changes_membership(),
+                    None,
+                );
                 let offer = Offer::of(&event, None);
                 let consequences = self.topics.with(conversation, |topic| topic.repair(offer));
                 consequences

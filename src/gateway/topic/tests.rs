@@ -67,6 +67,7 @@ fn offer_with(seq: u64, effect: Effect) -> Arc<Offer> {
         effect,
         id: None,
         origin: None,
+        writer: None,
         traced: None,
         encoded,
     })

@@ -109,6 +109,7 @@ impl Shared {
                 Progress::Some => backoff = Backoff::new(),
                 Progress::Conflict => {
                     backoff = Backoff::new();
+                    self.lost_places(conversation, conflicts);
                     if conflicts > 1 {
                         tokio::time::sleep(self.entropy.jitter(STEP_ASIDE)).await;
                     }
@@ -142,6 +143,9 @@ impl Shared {
                 .map(|waiting| waiting.subject.clone())
                 .collect(),
         };
+        if let Some(writer) = self.writer_of(&run, pending) {
+            return self.hand_over(writer, run, pending).await;
+        }
         let first = run.first;
         let Appended { outcome, batch } = self.insert(run, pending).await;
         self.settle_stored(conversation, first, (outcome.committed, batch), pending);

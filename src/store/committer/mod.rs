@@ -4,16 +4,18 @@
 //! Per conversation one driver at a time works through what is waiting, in the order it came, so one gateway's
 //! announcements are in seq order (D9) and each sender's messages in theirs (D2). The next seq is guessed from the
 //! frontier and confirmed by the unique key. An unknown outcome is tried again under the same clientMessageId until it
-//! is known, also after the sender was answered (D5).
+//! is known, also after the sender was answered (D5). In a room that several gateways write to, one writes for all.
 
 mod driver;
+mod handover;
 mod lanes;
 mod outcomes;
 mod pending;
 #[cfg(test)]
 mod tests;
+mod turns;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
@@ -25,9 +27,11 @@ use crate::chat::Announce;
 use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, SessionId};
 use crate::metrics::Metrics;
 use crate::traces::Storing;
+pub use handover::{HandOver, HandedOver, Settled, TakenOver};
 use lanes::Lanes;
 pub use pending::Ticket;
 use pending::{Pending, Work};
+use turns::Turns;
 
 /// Why a message or change was not committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +96,8 @@ struct Shared {
     entropy: Arc<Entropy>,
     batcher: Arc<Batcher>,
     lanes: Lanes,
+    turns: Turns,
+    carrier: OnceLock<Arc<dyn HandOver>>,
     tracker: TaskTracker,
     metrics: Metrics,
 }
@@ -122,6 +128,8 @@ impl Committer {
             entropy,
             batcher,
             lanes,
+            turns: Turns::default(),
+            carrier: OnceLock::new(),
             tracker,
             metrics,
         }))

@@ -203,7 +203,7 @@ impl Shared {
         Ok(Progress::Some)
     }
 
-    async fn stored(
+    pub(super) async fn stored(
         &self,
         conversation: ConversationId,
         message: &NewMessage,
@@ -213,7 +213,7 @@ impl Shared {
             .await
     }
 
-    fn settle_retry(&self, waiting: &mut PendingMessage, event: Event) {
+    pub(super) fn settle_retry(&self, waiting: &mut PendingMessage, event: Event) {
         let same = matches!(&event.body, Body::Message(message) if message.fingerprint == waiting.subject.fingerprint);
         if !same {
             waiting.settle(Err(CommitError::ClientMessageIdReused));
@@ -243,7 +243,8 @@ impl Shared {
     }
 }
 
-fn event_at(conversation: ConversationId, seq: Seq, message: &NewMessage) -> Event {
+/// The event that a message becomes at a place.
+pub(super) fn event_at(conversation: ConversationId, seq: Seq, message: &NewMessage) -> Event {
     let body = Body::Message(Message {
         content: Some(message.content.clone()),
         client_message_id: message.client_message_id.clone(),

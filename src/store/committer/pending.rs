@@ -129,4 +129,9 @@ impl<Answer> Ticket<Answer> {
         };
         answer.unwrap_or(Err(CommitError::Unavailable))
     }
+
+    /// The outcome, however long it takes: the subject is never given up for the sender's sake.
+    pub(super) async fn settled(self) -> Result<Answer, CommitError> {
+        self.outcome.await.unwrap_or(Err(CommitError::Unavailable))
+    }
 }

@@ -49,7 +49,7 @@ async fn d5_a_fault_of_the_store_does_not_end_an_unknown_outcome() {
         state.append(run);
         state.remove(ROOM, BOB);
         // The bus tells of a changed membership, so that the next attempt has to read it, and cannot.
-        frontier.note(ROOM, Seq::new(2), true);
+        frontier.note(ROOM, Seq::new(2), true, None);
         state.broken = true;
         unknown()
     });

@@ -2,6 +2,7 @@
 
 mod double;
 mod faults;
+mod handover;
 mod order;
 mod retries;
 
@@ -58,7 +59,15 @@ impl Scene {
     }
 
     fn bounded(config: CommitterConfig) -> Self {
-        let store = Arc::new(Double::default());
+        Self::on(Arc::new(Double::default()), config)
+    }
+
+    /// Another gateway on the same store.
+    fn beside(other: &Self, config: CommitterConfig) -> Self {
+        Self::on(Arc::clone(&other.store), config)
+    }
+
+    fn on(store: Arc<Double>, config: CommitterConfig) -> Self {
         let told = Arc::new(Told::default());
         let committer = Committer::new(
             config,

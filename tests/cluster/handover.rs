@@ -1,0 +1,163 @@
+//! In a room that several gateways write to, one writes for all; and it may freeze or die in the midst of it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::support::fold::{dense, seq, seqs};
+use crate::support::gateway::{Cluster, Gateway};
+use crate::support::rest::Person;
+use crate::support::ws::Ws;
+
+/// How many messages each sender has under way.
+const WINDOW: usize = 8;
+
+/// Somebody who writes without a pause, on one gateway.
+struct Sender {
+    person: Person,
+    client: Arc<Ws>,
+    going: Arc<AtomicBool>,
+    acknowledged: JoinHandle<Vec<Value>>,
+}
+
+impl Sender {
+    async fn start(gateway: &Gateway, person: Person, room: &str) -> Self {
+        let client = Arc::new(Ws::join(gateway, &person).await);
+        let going = Arc::new(AtomicBool::new(true));
+        let talk = talk(Arc::clone(&client), room.to_owned(), Arc::clone(&going));
+        Self {
+            person,
+            client,
+            going,
+            acknowledged: tokio::spawn(talk),
+        }
+    }
+}
+
+/// The acknowledged messages, in the order of sending.
+async fn talk(client: Arc<Ws>, room: String, going: Arc<AtomicBool>) -> Vec<Value> {
+    let (mut number, mut acknowledged) = (0, Vec::new());
+    let mut under_way = VecDeque::new();
+    loop {
+        while going.load(Ordering::Relaxed) && under_way.len() < WINDOW {
+            number += 1;
+            let message = json!({
+                "type": "send_group_message", "roomId": room, "content": number.to_string(),
+            });
+            under_way.push_back(client.submit(message).await);
+        }
+        let Some(reference) = under_way.pop_front() else {
+            return acknowledged;
+        };
+        let mut answer = client.answer(reference).await;
+        assert_eq!(answer["ok"], true, "{answer}");
+        acknowledged.push(answer["message"].take());
+    }
+}
+
+/// How many messages a gateway has handed over, with this outcome.
+async fn handed_over(gateway: &Gateway, outcome: &str) -> u64 {
+    let series = format!("hobnob_appends_handed_over_total{{outcome=\"{outcome}\"}} ");
+    let metrics = gateway.metrics().await;
+    let value = metrics.lines().find_map(|line| line.strip_prefix(&series));
+    value.expect("the series").parse().unwrap()
+}
+
+/// Waits until all gateways but one hand over; that one's number.
+async fn writer(gateways: &[&Gateway]) -> usize {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let mut counts = Vec::new();
+        for gateway in gateways {
+            counts.push(handed_over(gateway, "stored").await);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut still = Vec::new();
+        for (number, gateway) in gateways.iter().enumerate() {
+            if handed_over(gateway, "stored").await == counts[number] {
+                still.push(number);
+            }
+        }
+        if let [writer] = still[..] {
+            return writer;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "nobody writes for all: {counts:?}"
+        );
+    }
+}
+
+async fn until_unknown(gateway: &Gateway) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while handed_over(gateway, "unknown").await == 0 {
+        assert!(Instant::now() < deadline, "nothing was without an answer");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn d2_d5_the_gateway_that_writes_for_others_may_freeze_or_die() {
+    let mut cluster = Cluster::start(3).await;
+    let first = cluster.gateway(0);
+    let mut people = Vec::new();
+    for name in ["ann", "bob", "cid"] {
+        people.push(Person::register(first, name).await);
+    }
+    let room = people[0].room(first, &[&people[1], &people[2]]).await;
+    let mut senders = Vec::new();
+    for (number, person) in people.into_iter().enumerate() {
+        senders.push(Sender::start(cluster.gateway(number), person, &room).await);
+    }
+
+    let gateways: Vec<&Gateway> = cluster.gateways.iter().collect();
+    let frozen = writer(&gateways).await;
+    let other = gateways[(frozen + 1) % 3];
+    gateways[frozen].stop();
+    until_unknown(other).await;
+    // What was handed to it before is committed late, beside those that were tired of waiting.
+    gateways[frozen].cont();
+
+    let dead = writer(&gateways).await;
+    cluster.gateways[dead].kill9();
+    let gone = senders.remove(dead);
+    gone.acknowledged.abort();
+    let alive = cluster.gateway((dead + 1) % 3);
+    for sender in &senders {
+        let seen = sender.client.fold().log(&room).len() as u64;
+        sender.client.fold().wait_seq(&room, seen + 100).await;
+        sender.going.store(false, Ordering::Relaxed);
+    }
+
+    let mut answers = Vec::new();
+    for sender in &mut senders {
+        answers.push((&mut sender.acknowledged).await.expect("no send fails"));
+    }
+    let history = senders[0].person.room_history(alive, &room).await;
+    assert_eq!(seqs(&history), dense(1, history.len() as u64));
+    for (sender, acknowledged) in senders.iter().zip(&answers) {
+        let own = |message: &&Value| message["senderId"] == sender.person.id.as_str();
+        assert!(
+            history.iter().filter(own).eq(acknowledged),
+            "{}'s messages are others than was answered",
+            sender.person.name
+        );
+        let last = seq(history.last().expect("messages"));
+        assert!(sender.client.fold().wait_seq(&room, last).await == history);
+    }
+    // In order and once, though not all were answered.
+    let own = |message: &&Value| message["senderId"] == gone.person.id.as_str();
+    let said = history
+        .iter()
+        .filter(own)
+        .map(|message| message["content"].clone());
+    assert!(
+        said.eq((1..)
+            .map(|number: u32| json!(number.to_string()))
+            .take(history.iter().filter(own).count()))
+    );
+}

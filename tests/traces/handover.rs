@@ -1,0 +1,89 @@
+//! A message that another gateway writes stays one trace.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::collector::{Collector, Exported};
+use crate::support::gateway::Cluster;
+use crate::support::rest::Person;
+use crate::support::ws::Ws;
+
+/// How many messages each of the two sends at once, so that their gateways compete.
+const AT_ONCE: usize = 100;
+
+/// Sends that many and waits for all answers.
+async fn speak(client: &Ws, room: &str) {
+    let mut references = Vec::new();
+    for _ in 0..AT_ONCE {
+        let message = json!({"type": "send_group_message", "roomId": room, "content": "hello"});
+        references.push(client.submit(message).await);
+    }
+    for reference in references {
+        let answer = client.answer(reference).await;
+        assert_eq!(answer["ok"], true, "{answer}");
+    }
+}
+
+/// The five spans of a message that was stored on another gateway than the one that received it.
+fn handed_over(spans: &[Exported]) -> Option<Vec<&Exported>> {
+    let received = spans.iter().filter(|span| span.name == "message receive");
+    received.into_iter().find_map(|receive| {
+        let of_trace: Vec<_> = spans
+            .iter()
+            .filter(|span| span.trace == receive.trace)
+            .collect();
+        let is_elsewhere = of_trace
+            .iter()
+            .any(|span| span.name == "message store" && span.instance != receive.instance);
+        (is_elsewhere && of_trace.len() == 5).then_some(of_trace)
+    })
+}
+
+#[tokio::test]
+async fn a_message_that_is_handed_over_is_one_trace() {
+    let collector = Collector::start().await;
+    let url = collector.url();
+    let settings = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
+    let cluster = Cluster::start_with(2, &settings).await;
+    let (first, second) = (cluster.gateway(0), cluster.gateway(1));
+    let ann = Person::register(first, "ann").await;
+    let bob = Person::register(first, "bob").await;
+    let room = ann.room(first, &[&bob]).await;
+    let (here, there) = (Ws::join(first, &ann).await, Ws::join(second, &bob).await);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let spans = loop {
+        tokio::join!(speak(&here, &room), speak(&there, &room));
+        let spans = collector.all();
+        if handed_over(&spans).is_some() {
+            break spans;
+        }
+        assert!(Instant::now() < deadline, "no message was handed over");
+    };
+    let spans = handed_over(&spans).expect("looked at before");
+    let named = |name: &str| -> Vec<&Exported> {
+        let found = spans.iter().filter(|span| span.name == name);
+        found.copied().collect()
+    };
+    let (receive, store, publish) = (
+        named("message receive")[0],
+        named("message store")[0],
+        named("message publish")[0],
+    );
+    assert_eq!(
+        (&store.parent, &publish.parent),
+        (&receive.span, &receive.span)
+    );
+    assert_eq!(store.instance, publish.instance);
+    let deliveries = named("message deliver");
+    assert_eq!(deliveries.len(), 2, "{spans:#?}");
+    for delivery in deliveries {
+        assert_eq!(delivery.parent, publish.span);
+        let is_local = delivery.instance == publish.instance;
+        let origin = if is_local { "local" } else { "remote" };
+        assert_eq!(delivery.get("hobnob.origin"), origin);
+    }
+}
