@@ -106,10 +106,10 @@ pub(super) async fn send_to_room(
     State(chat): State<Arc<Chat>>,
     Extension(metrics): Extension<Metrics>,
     Bearer(caller): Bearer,
-    parent: TraceParent,
+    client: TraceParent,
     Body(body): Body<GroupBody>,
 ) -> Result<Response, ApiError> {
-    let receiving = chat.traces().receive("rest", None, parent.0);
+    let receiving = chat.traces().receive("rest", None, client.0);
     must_be(caller, "senderId", body.sender_id.as_deref())?;
     let room = id("roomId", &body.room_id)?;
     let draft = chat

@@ -9,6 +9,19 @@ use tokio::sync::Semaphore;
 
 use super::*;
 
+/// Ends a test that would hang.
+const GENEROUS: Duration = Duration::from_secs(60);
+
+async fn until(condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(GENEROUS, waiting).await;
+    waited.expect("waited in vain");
+}
+
 fn server(connection_limit: usize) -> Server {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     Server {
@@ -18,7 +31,7 @@ fn server(connection_limit: usize) -> Server {
         connection_limit,
         cors_origins: Vec::new(),
         trusted_proxies: Vec::new(),
-        client_timeout: Duration::from_millis(200),
+        client_timeout: GENEROUS,
         drain_grace: Duration::from_secs(5),
     }
 }
@@ -69,9 +82,7 @@ async fn connections_over_the_limit_are_answered_503_and_make_the_gateway_unread
     );
     assert!(answer.contains("{\"error\":{\"code\":\"busy\""), "{answer}");
     drop(first);
-    while !readiness.report().is_ready() {
-        tokio::task::yield_now().await;
-    }
+    until(|| readiness.report().is_ready()).await;
     let (_third, answer) = ask(address, "/").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     server.stop.cancel();
@@ -232,9 +243,10 @@ async fn a_drain_that_does_not_end_is_left_behind_after_the_grace() {
     }
 }
 
-/// Serves one route; closes connections that make no progress for 200 ms.
+/// Serves one route; closes connections that make no progress for a second, in which a busy machine gets to ask.
 fn serve(router: Router) -> (SocketAddr, Arc<Connections>) {
-    let (listeners, address) = listeners(1);
+    let (mut listeners, address) = listeners(1);
+    listeners.public.patience = Duration::from_secs(1);
     let connections = Arc::clone(&listeners.public.connections);
     let server = PublicServer::start(router, listeners.public);
     // It ends with the test's runtime.
@@ -244,7 +256,7 @@ fn serve(router: Router) -> (SocketAddr, Arc<Connections>) {
 
 async fn until_closed(mut stream: TcpStream) {
     let mut rest = Vec::new();
-    let closed = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut rest));
+    let closed = tokio::time::timeout(GENEROUS, stream.read_to_end(&mut rest));
     // A reset is an end, too.
     let _reset = closed.await.expect("the server closes it");
 }
@@ -260,9 +272,7 @@ async fn silent_half_and_idle_connections_are_closed_and_their_places_free() {
     let (idle, answer) = ask(address, "/").await;
     assert!(answer.ends_with("here"), "{answer}");
     until_closed(idle).await;
-    while connections.is_nearly_full() {
-        tokio::task::yield_now().await;
-    }
+    until(|| !connections.is_nearly_full()).await;
 }
 
 #[tokio::test]
@@ -271,8 +281,6 @@ async fn a_client_that_takes_no_answer_is_broken_off() {
     let (address, connections) = serve(Router::new().route("/", get(large)));
     let (stream, answer) = ask(address, "/").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    while connections.is_nearly_full() {
-        tokio::task::yield_now().await;
-    }
+    until(|| !connections.is_nearly_full()).await;
     drop(stream);
 }

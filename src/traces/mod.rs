@@ -82,26 +82,26 @@ impl Traces {
         self.0.is_some()
     }
 
-    /// A message is being received over this protocol, by this session if it came over one; `parent` is where the
-    /// client's own trace is. None when it is not sampled.
+    /// A message is being received over this protocol, by this session if it came over one; `client` is where the
+    /// client's own trace is. None when it is not sampled: that is for our sampler to say, so the trace is a new one, with
+    /// a link to the client's. As its child, it would be sampled at any stranger's word.
     #[must_use]
     pub fn receive(
         &self,
         protocol: &'static str,
         session: Option<SessionId>,
-        parent: Option<TraceContext>,
+        client: Option<TraceContext>,
     ) -> Option<Receiving> {
+        use opentelemetry::trace::Span as _;
         let exporting = self.0.as_ref()?;
         let mut attributes = vec![KeyValue::new("hobnob.protocol", protocol)];
         attributes
             .extend(session.map(|session| KeyValue::new("hobnob.session.id", session.to_string())));
-        let span = exporting.begin(
-            "message receive",
-            SpanKind::Server,
-            now(),
-            attributes,
-            parent,
-        )?;
+        let kind = SpanKind::Server;
+        let mut span = exporting.begin("message receive", kind, now(), attributes, None)?;
+        if let Some(client) = client {
+            span.add_link(client.to_span_context(), Vec::new());
+        }
         Some(Receiving::new(Arc::clone(exporting), span))
     }
 

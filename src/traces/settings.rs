@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use axum::http::{HeaderName, HeaderValue};
+
 /// How spans are exported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceSettings {
@@ -42,6 +44,14 @@ const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const TRACES_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL";
 const TIMEOUT: &str = "OTEL_EXPORTER_OTLP_TIMEOUT";
 const TRACES_TIMEOUT: &str = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT";
+const HEADERS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+];
+const COMPRESSION: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_COMPRESSION",
+    "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+];
 const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
@@ -86,6 +96,14 @@ impl TraceSettings {
                 return Err(InvalidSetting::new(name, message));
             }
         }
+        for name in HEADERS {
+            check_headers(name, variable(name))?;
+        }
+        for name in COMPRESSION {
+            if variable(name).is_some_and(|algorithm| !algorithm.eq_ignore_ascii_case("none")) {
+                return Err(InvalidSetting::new(name, "only none is built in"));
+            }
+        }
         check_sampler(variable(SAMPLER), variable(SAMPLER_ARG))?;
         let number = |name: &'static str, default: u64| number(name, variable(name), default);
         let millis = |name, default| number(name, default).map(Duration::from_millis);
@@ -121,6 +139,26 @@ fn check_endpoint(name: &'static str, value: Option<&str>) -> Result<(), Invalid
             name,
             "an http URL such as http://127.0.0.1:4318",
         )),
+    }
+}
+
+/// Headers are `name=value`, separated by commas, the values percent-encoded; the library leaves out what is not.
+fn check_headers(name: &'static str, value: Option<&str>) -> Result<(), InvalidSetting> {
+    let is_header = |text: &str| {
+        text.split_once('=').is_some_and(|(key, value)| {
+            let value = value.trim();
+            HeaderName::try_from(key.trim()).is_ok()
+                && HeaderValue::try_from(value).is_ok()
+                && !value.is_empty()
+        })
+    };
+    match value {
+        Some(value) if !value.split_terminator(',').all(is_header) => {
+            // Never with the value, which is a secret as a rule.
+            let message = "headers such as authorization=Bearer%20token,x-tenant=chat";
+            Err(InvalidSetting::new(name, message))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -58,6 +58,11 @@ fn what_cannot_be_followed_is_refused_and_named() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "nonsense"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zstd"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "nonsense"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=b, no name=c"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a="),
         ("OTEL_TRACES_EXPORTER", "zipkin"),
         ("OTEL_TRACES_SAMPLER", "xray"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
@@ -67,6 +72,11 @@ fn what_cannot_be_followed_is_refused_and_named() {
         let refused = read(&[(variable, value), ENDPOINT]).unwrap_err();
         assert_eq!(refused.variable, variable, "{value}");
     }
+    let header = |text| read(&[ENDPOINT, ("OTEL_EXPORTER_OTLP_HEADERS", text)]);
+    for good in ["a=b", "authorization=Bearer%20x=y, x-tenant=chat,"] {
+        assert!(header(good).is_ok(), "{good}");
+    }
+    assert!(read(&[ENDPOINT, ("OTEL_EXPORTER_OTLP_COMPRESSION", "None")]).is_ok());
     let sampler = ("OTEL_TRACES_SAMPLER", "traceidratio");
     let share = |share| read(&[ENDPOINT, sampler, ("OTEL_TRACES_SAMPLER_ARG", share)]);
     assert!(share("0.25").is_ok() && share("1.5").is_err() && share("some").is_err());

@@ -11,10 +11,7 @@ async fn it_becomes_ready_and_a_signal_ends_it_with_status_0() {
         let gateway = program.serve().await;
         let url = |path: &str| format!("http://{}{path}", gateway.admin);
         let text = async |path: &str| reqwest::get(url(path)).await.unwrap().text().await.unwrap();
-        // The record "serving clients" is written just before the gateway calls itself started.
-        while reqwest::get(url("/readyz")).await.unwrap().status() != 200 {
-            tokio::task::yield_now().await;
-        }
+        gateway.ready().await;
         assert_eq!(text("/livez").await, "ok\n");
         assert!(text("/readyz?verbose").await.contains("connections"));
         assert!(text("/metrics").await.contains("hobnob_ready 1"));
@@ -37,7 +34,8 @@ async fn the_health_check_tells_a_ready_gateway_from_none() {
     let live = ["healthcheck", "--live", "--admin-listen", &admin];
     assert_eq!(program.run(&live).await.status, Some(0));
     let ready = ["healthcheck", "--admin-listen", &admin];
-    while program.run(&ready).await.status != Some(0) {}
+    gateway.ready().await;
+    assert_eq!(program.run(&ready).await.status, Some(0));
     gateway.signal("TERM").await;
     gateway.record("stopped").await;
     assert_eq!(gateway.ended().await.code(), Some(0));

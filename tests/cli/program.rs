@@ -132,6 +132,13 @@ impl Gateway {
             .to_owned()
     }
 
+    /// Waits until it calls itself ready: the record "serving clients" comes just before.
+    pub(super) async fn ready(&self) {
+        let url = format!("http://{}/readyz", self.admin);
+        let asked = async { while reqwest::get(&url).await.unwrap().status() != 200 {} };
+        timeout(HANG, asked).await.expect("it never is ready");
+    }
+
     /// Sends it a signal, by name.
     pub(super) async fn signal(&self, name: &str) {
         let pid = self.child.id().unwrap().to_string();

@@ -18,6 +18,8 @@ use prost::Message;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::support::fold::DEADLINE;
+
 /// A span, with what its gateway says of itself.
 #[derive(Debug, Clone)]
 pub(super) struct Exported {
@@ -27,6 +29,8 @@ pub(super) struct Exported {
     pub(super) trace: Vec<u8>,
     pub(super) span: Vec<u8>,
     pub(super) parent: Vec<u8>,
+    /// Traces and spans that it is linked to.
+    pub(super) links: Vec<(Vec<u8>, Vec<u8>)>,
     /// Attributes as text, in order of their names.
     pub(super) attributes: Vec<(String, String)>,
     pub(super) took_nanos: i128,
@@ -110,25 +114,61 @@ impl Collector {
         self.spans.lock().clone()
     }
 
-    /// The spans of the message at this place, once there are so many.
+    /// The spans of the message at this place, so far.
+    fn so_far_of(&self, conversation: &str, seq: u64) -> Vec<Exported> {
+        let seq = seq.to_string();
+        let is_meant = |span: &&Exported| {
+            span.get("hobnob.conversation.id") == conversation && span.get("hobnob.seq") == seq
+        };
+        self.spans.lock().iter().filter(is_meant).cloned().collect()
+    }
+
+    /// The same once there are so many.
     pub(super) async fn spans_of(
         &self,
         conversation: &str,
         seq: u64,
         least: usize,
     ) -> Vec<Exported> {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let seq = seq.to_string();
-        loop {
-            let is_meant = |span: &&Exported| {
-                span.get("hobnob.conversation.id") == conversation && span.get("hobnob.seq") == seq
-            };
-            let all = self.spans.lock().clone();
-            let found: Vec<_> = all.iter().filter(is_meant).cloned().collect();
-            if found.len() >= least {
+        let is_enough = |found: &[Exported]| found.len() >= least;
+        let found = self.wait(conversation, seq, is_enough, DEADLINE).await;
+        found.unwrap_or_else(|| panic!("{least} spans wanted of {:?}", self.spans.lock()))
+    }
+
+    /// The spans of a message whose spans are whole. Says one after the other until that is so, since who has just joined
+    /// may still read the log, where deliveries have no spans. `say` returns the seq.
+    pub(super) async fn live(
+        &self,
+        conversation: &str,
+        say: impl AsyncFn() -> u64,
+        is_whole: impl Fn(&[Exported]) -> bool,
+    ) -> Vec<Exported> {
+        let within = Duration::from_secs(3);
+        for _ in 0..20 {
+            let seq = say().await;
+            if let Some(found) = self.wait(conversation, seq, &is_whole, within).await {
                 return found;
             }
-            assert!(Instant::now() < deadline, "{least} spans wanted of {all:?}");
+        }
+        panic!("no message's spans are whole: {:?}", self.spans.lock())
+    }
+
+    async fn wait(
+        &self,
+        conversation: &str,
+        seq: u64,
+        is_enough: impl Fn(&[Exported]) -> bool,
+        within: Duration,
+    ) -> Option<Vec<Exported>> {
+        let deadline = Instant::now() + within;
+        loop {
+            let found = self.so_far_of(conversation, seq);
+            if is_enough(&found) {
+                return Some(found);
+            }
+            if Instant::now() > deadline {
+                return None;
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -154,16 +194,23 @@ async fn take(State(kept): State<Kept>, headers: HeaderMap, body: Bytes) -> Stat
         let spans = of_resource.scope_spans.into_iter();
         kept.spans
             .lock()
-            .extend(spans.flat_map(|scope| scope.spans).map(|span| Exported {
-                service: own("service.name"),
-                instance: own("service.instance.id"),
-                name: span.name,
-                trace: span.trace_id,
-                span: span.span_id,
-                parent: span.parent_span_id,
-                attributes: texts(span.attributes),
-                took_nanos: i128::from(span.end_time_unix_nano)
-                    - i128::from(span.start_time_unix_nano),
+            .extend(spans.flat_map(|scope| scope.spans).map(|span| {
+                Exported {
+                    service: own("service.name"),
+                    instance: own("service.instance.id"),
+                    name: span.name,
+                    trace: span.trace_id,
+                    span: span.span_id,
+                    parent: span.parent_span_id,
+                    links: span
+                        .links
+                        .into_iter()
+                        .map(|link| (link.trace_id, link.span_id))
+                        .collect(),
+                    attributes: texts(span.attributes),
+                    took_nanos: i128::from(span.end_time_unix_nano)
+                        - i128::from(span.start_time_unix_nano),
+                }
             }));
     }
     StatusCode::OK
