@@ -91,16 +91,19 @@ impl Socket {
     async fn read(&mut self, socket: &WebSocket) {
         let outbox = self.outbox.clone();
         loop {
-            let signal = outbox.session_signal();
-            tokio::pin!(signal);
-            signal.as_mut().enable();
-            self.report();
-            if self.outbox.is_closed() {
-                return;
-            }
-            let message = tokio::select! {
-                message = socket.next() => message,
-                () = signal => continue,
+            // Not beyond this: a proof that is read below would wake this very task.
+            let message = {
+                let signal = outbox.session_signal();
+                tokio::pin!(signal);
+                signal.as_mut().enable();
+                self.report();
+                if self.outbox.is_closed() {
+                    return;
+                }
+                tokio::select! {
+                    message = socket.next() => message,
+                    () = signal => continue,
+                }
             };
             match message {
                 Some(Ok(Message::Text(text))) => {

@@ -57,6 +57,9 @@ pub(in crate::gateway) struct Shared {
     to_write: Notify,
     /// A proof to report, the end, or a [`Outbox::wake_session`].
     to_session: Notify,
+    /// The end. By itself, since a session's task waits for it beside its reading: a proof that it has just read would
+    /// wake it once more, and with it another thread.
+    ended: Notify,
     /// Half of the limit is free again, or the end.
     room: Notify,
 }
@@ -75,6 +78,7 @@ impl Outbox {
             attached: OnceLock::new(),
             to_write: Notify::new(),
             to_session: Notify::new(),
+            ended: Notify::new(),
             room: Notify::new(),
         }))
     }
@@ -209,6 +213,7 @@ impl Outbox {
         drop(state);
         self.0.to_write.notify_waiters();
         self.0.to_session.notify_waiters();
+        self.0.ended.notify_waiters();
         self.0.room.notify_waiters();
     }
 
@@ -226,7 +231,7 @@ impl Outbox {
 
     /// Waits for the session's end.
     pub async fn closed(&self) -> Reason {
-        self.wait(&self.0.to_session, |state| state.end).await
+        self.wait(&self.0.ended, |state| state.end).await
     }
 
     async fn wait<T>(&self, signal: &Notify, ready: impl Fn(&State) -> Option<T>) -> T {

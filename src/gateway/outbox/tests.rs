@@ -162,3 +162,31 @@ async fn a_session_that_never_says_what_it_wants_ends_and_a_settled_one_does_not
     assert_eq!(silent.closed().await, Reason::ConnectTimeout);
     assert!(settled.closed().now_or_never().is_none());
 }
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Wakes(std::sync::atomic::AtomicUsize);
+
+impl std::task::Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_proof_does_not_wake_who_waits_for_the_end() {
+    let outbox = Outbox::new(1024);
+    let wakes = Arc::<Wakes>::default();
+    let count = || wakes.0.load(std::sync::atomic::Ordering::Relaxed);
+    let waker = std::task::Waker::from(Arc::clone(&wakes));
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut closed = std::pin::pin!(outbox.closed());
+    assert!(closed.as_mut().poll(&mut context).is_pending());
+    let mark = outbox.push_and_mark(text("a")).unwrap();
+    assert!(outbox.try_take(1024, Pings::ForProof).unwrap().ping);
+    outbox.pong();
+    assert_eq!((outbox.take_report(), count()), (Some(mark), 0));
+    outbox.close(Reason::Draining);
+    assert_eq!(count(), 1);
+    assert!(closed.as_mut().poll(&mut context).is_ready());
+}
