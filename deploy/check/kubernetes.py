@@ -114,6 +114,8 @@ def promise_faults(found):
     pod = pod_of(found)
     if pod is None:
         return
+    if found["metadata"].get("annotations", {}).get("argocd.argoproj.io/hook") == "PreSync":
+        yield "waits for what Argo CD applies after it"
     if pod.get("automountServiceAccountToken") is not False:
         yield "mounts a token"
     security = pod.get("securityContext", {})
@@ -156,12 +158,18 @@ def set_faults(objects):
     settings = by_name[("ConfigMap", container["envFrom"][0]["configMapRef"]["name"])]["data"]
     drain = int(re.fullmatch(r"(\d+)s", settings["HOBNOB_DRAIN_GRACE"]).group(1))
     pre_stop = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    # One second for requests in flight (lifecycle's LAST_CALL), and as much again to exit.
-    if pod["terminationGracePeriodSeconds"] < pre_stop + drain + 2:
+    # A second each for a drain that is just finishing and for requests in flight (lifecycle's LAST_CALL, twice), and for
+    # blocking work (main's FAREWELL).
+    if pod["terminationGracePeriodSeconds"] < pre_stop + drain + 3:
         yield "Kubernetes kills before the drain is over"
     trusted = [ipaddress.ip_network(text) for text in settings["HOBNOB_TRUSTED_PROXIES"].split(",") if text]
     if any(network.num_addresses > WIDEST[network.version] for network in trusted):
         yield "believes more addresses than an ingress has: any pod could claim to be any client"
+    for found in objects:
+        if found["kind"] == "ScaledObject":
+            asked = [trigger["metadata"] for trigger in found["spec"]["triggers"] if trigger["type"] == "prometheus"]
+            if any(trigger.get("ignoreNullValues") != "false" for trigger in asked):
+                yield "KEDA takes missing series for no clients"
     scalers = [kind for kind, _ in by_name if kind in ("HorizontalPodAutoscaler", "ScaledObject")]
     if len(scalers) != 1:
         yield f"the gateways are scaled by {scalers or 'nobody'}"

@@ -61,7 +61,7 @@ impl App {
             let message = format!("above {most}, its value at the start, it needs a restart");
             return Err(StartError::of("content_limit", message));
         }
-        // Without any, the generated one stays.
+        // Without any, those in force stay, the generated one among them.
         if !config.auth.jwt_secrets.is_empty() {
             let secrets = parse_secrets(&config.auth.jwt_secrets)?;
             let replaced = self.chat.auth().tokens.replace_keys(&secrets);

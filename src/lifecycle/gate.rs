@@ -1,4 +1,4 @@
-//! The gate before the public server: counts client connections, and turns away those over the limit at once, so that a
+//! The gate before a server: counts its connections, and turns away those over the limit at once, so that a
 //! client tries another gateway instead of waiting in a queue nobody sees. A connection whose client takes nothing for
 //! too long is broken off. Of HTTP it knows one answer.
 
@@ -107,7 +107,7 @@ impl Drop for Place {
     }
 }
 
-/// The public listener.
+/// A listener with its limits.
 #[derive(Debug)]
 pub(super) struct Gate {
     pub(super) listener: TcpListener,

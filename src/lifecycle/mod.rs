@@ -2,7 +2,7 @@
 //! [`Service`], and how it drains is its own business.
 
 mod gate;
-mod public;
+mod http;
 mod reload;
 mod signals;
 
@@ -21,7 +21,7 @@ use crate::config::Server;
 pub use crate::config::StartError;
 use crate::metrics::{Exporter, Metrics, open_file_limit};
 use gate::{Connections, Gate};
-use public::PublicServer;
+use http::HttpServer;
 pub use reload::Reload;
 pub use signals::{Hangups, Signals};
 
@@ -31,8 +31,13 @@ const BACKLOG: u32 = 4096;
 /// Beyond the grace: for a drain that is just finishing, and for requests in flight.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// Files a gateway needs besides its client connections: databases, the store, logs.
-const OTHER_FILES: u64 = 128;
+/// The most connections of the admin port at once: Prometheus, probes and operators have a handful.
+const ADMIN_CONNECTIONS: usize = 128;
+/// How long such a connection may be idle, or its request's head take.
+const ADMIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Files a gateway needs besides its client connections: the admin port's, databases, the store, logs.
+const OTHER_FILES: u64 = 128 + ADMIN_CONNECTIONS as u64;
 
 /// What is served.
 #[async_trait]
@@ -74,7 +79,7 @@ impl Failure {
 #[derive(Debug)]
 pub struct Listeners {
     public: Gate,
-    admin: TcpListener,
+    admin: Gate,
 }
 
 impl Listeners {
@@ -92,6 +97,12 @@ impl Listeners {
             connections,
             patience: server.client_timeout,
         };
+        // Not among the clients' in any metric.
+        let admin = Gate {
+            listener: admin,
+            connections: Connections::new(ADMIN_CONNECTIONS, Metrics::none()),
+            patience: ADMIN_PATIENCE,
+        };
         Ok(Self { public, admin })
     }
 
@@ -107,14 +118,15 @@ impl Listeners {
             true => Health::Failed("nearly at the connection limit".to_owned()),
             false => Health::Well,
         });
-        let address = self.admin.local_addr().ok();
+        let address = self.admin.listener.local_addr().ok();
         tracing::info!(
             address = address.map(tracing::field::display),
             "serving operators"
         );
         let router = admin::router(Arc::clone(readiness), exporter.clone(), operations);
         tokio::spawn(exporter.clone().upkeep());
-        tokio::spawn(axum::serve(self.admin, router).into_future());
+        // To the end of the process: nobody stops it.
+        drop(HttpServer::start(router, self.admin));
         PublicSocket { gate: self.public }
     }
 }
@@ -183,7 +195,12 @@ pub async fn run(
     signals: &mut Signals,
     grace: Duration,
 ) -> Result<(), Failure> {
-    let mut server = PublicServer::start(service.router(), socket.gate);
+    let address = socket.gate.listener.local_addr().ok();
+    tracing::info!(
+        address = address.map(tracing::field::display),
+        "serving clients"
+    );
+    let mut server = HttpServer::start(service.router(), socket.gate);
     readiness.set_started();
     let first = tokio::select! {
         signal = signals.next() => signal,
@@ -200,7 +217,7 @@ pub async fn run(
     }
 }
 
-async fn drain(service: &impl Service, server: PublicServer, deadline: Instant) {
+async fn drain(service: &impl Service, server: HttpServer, deadline: Instant) {
     let last_call = deadline + LAST_CALL;
     if timeout_at(last_call, service.drain(deadline))
         .await

@@ -46,6 +46,9 @@ fn merged(old: &Config, new: &Config) -> Config {
     merged.server.connection_limit = new.server.connection_limit;
     merged.limits.clone_from(&new.limits);
     merged.logging.filter.clone_from(&new.logging.filter);
-    merged.auth.jwt_secrets.clone_from(&new.auth.jwt_secrets);
+    // Without any, a gateway makes its own, at its start: until then those in force stay.
+    if !new.auth.jwt_secrets.is_empty() {
+        merged.auth.jwt_secrets.clone_from(&new.auth.jwt_secrets);
+    }
     merged
 }

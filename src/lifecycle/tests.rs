@@ -67,7 +67,7 @@ async fn connections_over_the_limit_are_answered_503_and_make_the_gateway_unread
     let socket = listeners.serve_admin(&readiness, &exporter, closed());
     let peer =
         get(|peer: axum::extract::ConnectInfo<SocketAddr>| async move { peer.0.ip().to_string() });
-    let server = PublicServer::start(Router::new().route("/", peer), socket.gate);
+    let server = HttpServer::start(Router::new().route("/", peer), socket.gate);
 
     let (first, answer) = ask(address, "/").await;
     assert!(
@@ -96,7 +96,7 @@ async fn it_is_unready_before_the_limit_and_the_limit_may_change() {
     readiness.set_started();
     let socket = listeners.serve_admin(&readiness, &exporter, closed());
     let limit = socket.limit();
-    let server = PublicServer::start(
+    let server = HttpServer::start(
         Router::new().route("/", get(|| async { "ok" })),
         socket.gate,
     );
@@ -161,7 +161,7 @@ async fn a_request_in_flight_is_answered_before_the_end() {
         asked: Arc::new(Semaphore::new(0)),
         answer: Arc::new(Semaphore::new(0)),
     };
-    let server = PublicServer::start(service.router(), socket.gate);
+    let server = HttpServer::start(service.router(), socket.gate);
     let client = tokio::spawn(ask(address, "/"));
     drop(service.asked.acquire().await.unwrap());
     drain(&service, server, Instant::now() + Duration::from_secs(60)).await;
@@ -248,7 +248,7 @@ fn serve(router: Router) -> (SocketAddr, Arc<Connections>) {
     let (mut listeners, address) = listeners(1);
     listeners.public.patience = Duration::from_secs(1);
     let connections = Arc::clone(&listeners.public.connections);
-    let server = PublicServer::start(router, listeners.public);
+    let server = HttpServer::start(router, listeners.public);
     // It ends with the test's runtime.
     drop(server.task);
     (address, connections)
@@ -273,6 +273,23 @@ async fn silent_half_and_idle_connections_are_closed_and_their_places_free() {
     assert!(answer.ends_with("here"), "{answer}");
     until_closed(idle).await;
     until(|| !connections.is_nearly_full()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_admin_port_keeps_no_idle_connection_and_only_so_many() {
+    let listeners = listeners(1).0;
+    let (address, connections) = (
+        listeners.admin.listener.local_addr().unwrap(),
+        Arc::clone(&listeners.admin.connections),
+    );
+    let (metrics, exporter) = Metrics::exported().unwrap();
+    let _socket = listeners.serve_admin(&Arc::new(Readiness::new(metrics)), &exporter, closed());
+    let (idle, answer) = ask(address, "/livez").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    connections.set_limit(1);
+    let (_second, answer) = ask(address, "/livez").await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    until_closed(idle).await;
 }
 
 #[tokio::test]

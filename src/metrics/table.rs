@@ -71,6 +71,7 @@ pub(super) const UNKNOWN_HELD: &str = "hobnob_append_unknown_held";
 pub(super) const DUPLICATES: &str = "hobnob_duplicates_suppressed_total";
 pub(super) const TOPICS: &str = "hobnob_topics";
 pub(super) const GAPS_FOUND: &str = "hobnob_gaps_found_total";
+pub(super) const GAPS_GIVEN_UP: &str = "hobnob_gaps_given_up_total";
 pub(super) const GAPS_REPAIRED: &str = "hobnob_gaps_repaired_total";
 pub(super) const RESYNCS: &str = "hobnob_resyncs_total";
 pub(super) const RESYNC_SECONDS: &str = "hobnob_resync_seconds";
@@ -147,6 +148,7 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
 
     (TOPICS, Gauge, "Conversations with sessions on this gateway."),
     (GAPS_FOUND, Counter, "Gaps in a topic: an event that arrived before its predecessor, or a log found to be ahead."),
+    (GAPS_GIVEN_UP, Counter, "Gaps whose log could not be understood: their sessions were closed instead, to resume."),
     (GAPS_REPAIRED, Counter, "Gaps that were filled, from the log or by what arrived late."),
     (RESYNCS, Counter, "Times that hints may have been lost, so that topics are compared with the log, by cause."),
     (RESYNC_SECONDS, Seconds, "One comparison of all topics with the log; several causes may share one."),

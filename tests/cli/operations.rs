@@ -217,6 +217,14 @@ async fn sighup_rotates_the_keys_of_tokens() {
     assert_eq!((me(&old).await, me(&new).await), (200, 200));
     reload(&mut gateway, &path, &configuration(100, &[NEW]), TAKEN).await;
     assert_eq!((me(&old).await, me(&new).await), (401, 200));
+    // Removed, it stays in force until there is a restart to make one.
+    let without = configuration(100, &[]).replace("jwt_secret = []\n", "");
+    let record = reload(&mut gateway, &path, &without, TAKEN).await;
+    assert_eq!(
+        (&record["changed"], &record["needs_restart"]),
+        (&json!(false), &json!(true))
+    );
+    assert_eq!(me(&new).await, 200);
     gateway.signal("TERM").await;
     assert_eq!(gateway.ended().await.code(), Some(0));
 }

@@ -95,6 +95,7 @@ impl Hub {
 
     /// A topic that cannot be repaired must not starve its sessions in silence.
     fn give_up(&self, conversation: ConversationId) {
+        self.metrics.gaps_given_up.increment(1);
         self.topics.with(conversation, |topic| {
             topic.is_repairing = false;
             topic.close(Reason::ServerClosed);

@@ -1,4 +1,4 @@
-//! The public server: HTTP/1.1 on the gate's connections, with the limits of time that axum's own server does not set. A
+//! The server of both ports: HTTP/1.1 on the gate's connections, with the limits of time that axum's own server does not set. A
 //! client that never finishes a request's head, or leaves its connection idle, is closed. Knows no route.
 
 use std::net::SocketAddr;
@@ -23,20 +23,15 @@ use super::gate::{Admitted, Gate};
 /// The most one connection buffers of what it reads, in bytes: a request's head must fit.
 const READ_BUFFER: usize = 64 * 1024;
 
-/// A server of the public routes; runs until stopped.
-pub(super) struct PublicServer {
+/// A server of routes; runs until stopped.
+pub(super) struct HttpServer {
     pub(super) task: JoinHandle<()>,
     pub(super) stop: CancellationToken,
 }
 
-impl PublicServer {
+impl HttpServer {
     pub(super) fn start(router: Router, gate: Gate) -> Self {
         let stop = CancellationToken::new();
-        let address = gate.listener.local_addr().ok();
-        tracing::info!(
-            address = address.map(tracing::field::display),
-            "serving clients"
-        );
         let task = tokio::spawn(accept(gate, router, stop.clone()));
         Self { task, stop }
     }
