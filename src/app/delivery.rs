@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Parts, World};
 use crate::chat::{Announce, Cursors};
 use crate::config::Config;
-use crate::gateway::hub::{Hub, HubAnnouncer, HubCarrier, HubConfig, HubPorts};
+use crate::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubDelegation, HubPorts};
 use crate::metrics::Metrics;
 use crate::store::committer::{Committer, CommitterConfig};
 use crate::store::frontier::Frontier;
@@ -55,7 +55,7 @@ impl Delivery {
             Arc::clone(&world.entropy),
             metrics.clone(),
         ));
-        committer.hand_over_with(Arc::new(HubCarrier(Arc::clone(&hub))));
+        committer.delegate_with(Arc::new(HubDelegation(Arc::clone(&hub))));
         hub.write_with(Arc::clone(&committer));
         Self {
             hub,

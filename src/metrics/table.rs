@@ -65,7 +65,7 @@ pub(super) const COMMIT_SECONDS: &str = "hobnob_commit_seconds";
 pub(super) const COMMIT_BATCH: &str = "hobnob_commit_batch_events";
 pub(super) const COMMIT_QUEUE: &str = "hobnob_commit_queue_events";
 pub(super) const APPEND_CONFLICTS: &str = "hobnob_append_conflicts_total";
-pub(super) const HANDED_OVER: &str = "hobnob_appends_handed_over_total";
+pub(super) const DELEGATED: &str = "hobnob_appends_delegated_total";
 pub(super) const UNKNOWN_OUTCOMES: &str = "hobnob_append_unknown_total";
 pub(super) const UNKNOWN_HELD: &str = "hobnob_append_unknown_held";
 pub(super) const DUPLICATES: &str = "hobnob_duplicates_suppressed_total";
@@ -141,8 +141,8 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
     (COMMIT_BATCH, Numbers, "Events in one batch."),
     (COMMIT_QUEUE, Gauge, "Messages and changes that wait for a known outcome."),
     (APPEND_CONFLICTS, Counter, "Appends that found their place in the log taken."),
-    (HANDED_OVER, Counter, "Messages handed to the gateway that writes in a contended room, by outcome."),
-    (UNKNOWN_OUTCOMES, Counter, "Appends whose outcome was unknown at first (time-out, election)."),
+    (DELEGATED, Counter, "Messages delegated to the gateway that writes in a contended room, by outcome."),
+    (UNKNOWN_OUTCOMES, Counter, "Appends whose outcome was unknown at first (time-out, election, no answer to a delegation)."),
     (UNKNOWN_HELD, Gauge, "Appends whose outcome is unknown now."),
     (DUPLICATES, Counter, "What came a second time and was not stored or delivered again, by kind."),
 

@@ -226,6 +226,14 @@ impl Frontier {
             known.may_write.insert(sender, may_write);
         }
     }
+
+    /// A sender's membership is read again the next time.
+    pub(super) fn forget_sender(&self, conversation: ConversationId, sender: UserId) {
+        let mut inner = self.0.lock();
+        if let Some(known) = inner.touch(conversation) {
+            known.may_write.remove(&sender);
+        }
+    }
 }
 
 impl Known {

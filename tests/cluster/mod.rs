@@ -1,10 +1,10 @@
 //! The main job over several real gateways on real Redis and MongoDB, by the official client, `/ws` and REST.
 
 mod concurrency;
+mod delegation;
 mod delivery;
 mod doubts;
 mod drain;
-mod handover;
 mod journeys;
 mod offline;
 mod presence;

@@ -1,6 +1,6 @@
 //! Traces of real gateways, as a collector gets them over OTLP.
 
 mod collector;
-mod handover;
+mod delegation;
 mod messages;
 mod trouble;

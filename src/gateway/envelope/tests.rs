@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::{ClientMessageId, Content, EventId, Fingerprint, Refusal};
-use crate::store::committer::{CommitError, HandedOver, Settled};
+use crate::store::committer::{CommitError, Delegated, Settled};
 use crate::store::{NewMessage, Run};
 use proptest::prelude::*;
 
@@ -79,7 +79,7 @@ fn the_writer_and_the_place_in_a_trace_survive_the_bus() {
 }
 
 #[test]
-fn what_is_handed_over_and_what_became_of_it_survive_the_bus() {
+fn what_is_delegated_and_what_became_of_it_survive_the_bus() {
     let room = ConversationId::Room(RoomId::from_bytes([3; 12]));
     let message = |text: &str| {
         let content = Content::parse(text, Content::DEFAULT_LIMIT).unwrap();
@@ -93,23 +93,26 @@ fn what_is_handed_over_and_what_became_of_it_survive_the_bus() {
         }
     };
     let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let handed = |text: &str, trace| HandedOver {
+    let delegated = |text: &str, trace| Delegated {
         message: message(text),
         trace,
     };
     let messages = vec![
-        handed("héllo", None),
-        handed("two", TraceContext::parse(header)),
+        delegated("héllo", None),
+        delegated("two", TraceContext::parse(header)),
     ];
     let request = encode_request(8, WRITER, room, &messages);
-    let Some(Envelope::HandOver(got)) = Envelope::decode(request.clone()) else {
+    let Some(Envelope::Delegated(got)) = Envelope::decode(request.clone()) else {
         panic!("no request")
     };
     assert_eq!((got.number, got.from, got.conversation), (8, WRITER, room));
     assert_eq!(got.messages, messages);
     assert!(Envelope::decode(request.slice(..request.len() - 1)).is_none());
-    let many = vec![handed("one", None); Run::LIMIT + 1];
+    let many = vec![delegated("one", None); Run::LIMIT + 1];
     assert!(Envelope::decode(encode_request(8, WRITER, room, &many)).is_none());
+
+    let direct = ConversationId::direct(user(1), user(2));
+    assert!(Envelope::decode(encode_request(8, WRITER, direct, &messages)).is_none());
 
     let settled = vec![
         Settled::Stored(Seq::new(9)),
@@ -117,13 +120,14 @@ fn what_is_handed_over_and_what_became_of_it_survive_the_bus() {
         Settled::Failed(CommitError::Refused(Refusal::NotAMember)),
         Settled::Failed(CommitError::ClientMessageIdReused),
         Settled::Failed(CommitError::Internal),
-        Settled::Failed(CommitError::Unavailable),
     ];
     let answer = Answer { number: 8, settled };
     let Some(Envelope::Settled(got)) = Envelope::decode(encode_answer(&answer)) else {
         panic!("no answer")
     };
     assert_eq!((got.number, got.settled), (8, answer.settled));
+    let settled = vec![Settled::Failed(CommitError::Unavailable)];
+    assert!(Envelope::decode(encode_answer(&Answer { number: 8, settled })).is_none());
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Hub {
                 self.hear_head(conversation, seq);
             }
             (Channel::Gateway(_), Some(Envelope::Gap)) => self.resync("publisher_lost"),
-            (Channel::Gateway(_), Some(Envelope::HandOver(request))) => self.take_over(request),
+            (Channel::Gateway(_), Some(Envelope::Delegated(request))) => self.take_on(request),
             (Channel::Gateway(_), Some(Envelope::Settled(answer))) => self.settled(answer),
             (_, Some(Envelope::Passing(passing))) => self.show(&passing),
             (_, Some(Envelope::Presence(change))) => self.show_presence(change),
@@ -68,7 +68,8 @@ impl Hub {
             offer.conversation,
             offer.seq,
             offer.effect.changes_membership(),
-            offer.writer,
+            // A retry is announced again: its echo is not another gateway's.
+            offer.writer.filter(|writer| *writer != self.gateway),
         );
         self.offer(Arc::new(offer));
     }

@@ -3,7 +3,7 @@
 
 mod announce;
 mod catch_up;
-mod handover;
+mod delegation;
 mod heads;
 mod inbox;
 mod join;
@@ -39,8 +39,8 @@ use crate::store::frontier::Frontier;
 use crate::traces::Traces;
 
 pub use announce::HubAnnouncer;
-use handover::Handovers;
-pub use handover::HubCarrier;
+use delegation::Delegations;
+pub use delegation::HubDelegation;
 use heads::Heads;
 pub use join::{Backlog, Joined, Since};
 use presence::Stripes;
@@ -128,7 +128,7 @@ pub struct Hub {
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     pacer: Arc<Pacer>,
     cursors: std::sync::OnceLock<Arc<Cursors>>,
-    handovers: Handovers,
+    delegations: Delegations,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
@@ -163,7 +163,7 @@ impl Hub {
             sessions: Mutex::default(),
             pacer: Arc::default(),
             cursors: std::sync::OnceLock::new(),
-            handovers: Handovers::default(),
+            delegations: Delegations::default(),
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
         })

@@ -6,11 +6,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::pending::{Pending, Work};
 use super::{CommitError, Shared};
-use crate::domain::{Change, ConversationId, Entropy, Event, Member};
+use crate::domain::{Change, ConversationId, Entropy, Event, Member, UserId};
 use crate::store::batcher::Appended;
 use crate::store::frontier::Standing;
 use crate::store::{Changed, NewMessage, Run, StoreError, StoreResult};
@@ -22,6 +22,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// The longest wait after a conflict that is explained, when it was not the first in a row (D2): two gateways that
 /// write alternately step out of each other's way.
 const STEP_ASIDE: Duration = Duration::from_millis(2);
+
+/// How many memberships are read at once.
+const READS: usize = 16;
 
 pub(super) type PendingMessage = Box<Pending<NewMessage, Arc<Event>>>;
 
@@ -131,6 +134,9 @@ impl Shared {
         conversation: ConversationId,
         pending: &mut VecDeque<PendingMessage>,
     ) -> StoreResult<Progress> {
+        if let Some(writer) = self.writer_of(conversation, pending) {
+            return self.delegate(writer, conversation, pending).await;
+        }
         let standing = self.complete_standing(conversation, pending).await?;
         if !standing.refused.is_empty() {
             return self.refuse(conversation, &standing, pending).await;
@@ -143,9 +149,6 @@ impl Shared {
                 .map(|waiting| waiting.subject.clone())
                 .collect(),
         };
-        if let Some(writer) = self.writer_of(&run, pending) {
-            return self.hand_over(writer, run, pending).await;
-        }
         let first = run.first;
         let Appended { outcome, batch } = self.insert(run, pending).await;
         self.settle_stored(conversation, first, (outcome.committed, batch), pending);
@@ -186,9 +189,12 @@ impl Shared {
             if standing.unknown.is_empty() {
                 return Ok(standing);
             }
-            for sender in standing.unknown {
+            let reads = stream::iter(standing.unknown).map(|sender| async move {
                 let member = self.store.member(conversation, sender).await?;
-                let may_write = member.as_ref().is_some_and(Member::is_active);
+                StoreResult::Ok((sender, member.as_ref().is_some_and(Member::is_active)))
+            });
+            let read: Vec<(UserId, bool)> = reads.buffered(READS).try_collect().await?;
+            for (sender, may_write) in read {
                 self.frontier
                     .learn_sender(conversation, standing.generation, sender, may_write);
             }

@@ -6,8 +6,8 @@
 //! frontier and confirmed by the unique key. An unknown outcome is tried again under the same clientMessageId until it
 //! is known, also after the sender was answered (D5). In a room that several gateways write to, one writes for all.
 
+mod delegation;
 mod driver;
-mod handover;
 mod lanes;
 mod outcomes;
 mod pending;
@@ -27,7 +27,7 @@ use crate::chat::Announce;
 use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, SessionId};
 use crate::metrics::Metrics;
 use crate::traces::Storing;
-pub use handover::{HandOver, HandedOver, Settled, TakenOver};
+pub use delegation::{ANSWER_WITHIN, Delegated, Delegation, Settled, TakenOn};
 use lanes::Lanes;
 pub use pending::Ticket;
 use pending::{Pending, Work};
@@ -97,7 +97,7 @@ struct Shared {
     batcher: Arc<Batcher>,
     lanes: Lanes,
     turns: Turns,
-    carrier: OnceLock<Arc<dyn HandOver>>,
+    delegation: OnceLock<Arc<dyn Delegation>>,
     tracker: TaskTracker,
     metrics: Metrics,
 }
@@ -129,7 +129,7 @@ impl Committer {
             batcher,
             lanes,
             turns: Turns::default(),
-            carrier: OnceLock::new(),
+            delegation: OnceLock::new(),
             tracker,
             metrics,
         }))

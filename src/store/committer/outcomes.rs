@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::driver::{PendingMessage, Progress};
+use super::pending::Duty;
 use super::{CommitError, Shared};
 use crate::domain::{Body, ConversationId, Event, Message, Reactions, Refusal, Seq, SessionId};
 use crate::store::frontier::Standing;
@@ -124,7 +125,16 @@ impl Shared {
                     in_doubt = true;
                     pending.push_back(waiting);
                 }
-                None => waiting.settle(Err(CommitError::Refused(Refusal::NotAMember))),
+                // Stored elsewhere it would be at a place, and as of a membership, that are not known here.
+                None if waiting.duty == Duty::Delegated => {
+                    waiting.settle(Err(CommitError::Unavailable));
+                }
+                None => {
+                    // Without the bus nobody may tell of it when they are a member again.
+                    self.frontier
+                        .forget_sender(conversation, waiting.subject.sender);
+                    waiting.settle(Err(CommitError::Refused(Refusal::NotAMember)));
+                }
             }
         }
         if in_doubt {
@@ -197,10 +207,34 @@ impl Shared {
         let Some(event) = self.stored(conversation, &front.subject).await? else {
             return Ok(Progress::None);
         };
+        let (seq, is_copy) = (event.seq, event.id == front.subject.id);
         if let Some(mut waiting) = pending.pop_front() {
             self.settle_retry(&mut waiting, event);
         }
+        if is_copy && !pending.is_empty() {
+            self.settle_copies(conversation, seq, pending).await?;
+        }
         Ok(Progress::Some)
+    }
+
+    /// A message that waits here is stored already, by an insert whose outcome was unknown: those behind it may be, too.
+    async fn settle_copies(
+        &self,
+        conversation: ConversationId,
+        after: Seq,
+        pending: &mut VecDeque<PendingMessage>,
+    ) -> StoreResult<()> {
+        let span = Span {
+            conversation,
+            after,
+            up_to: Seq::MAX,
+        };
+        for event in self.store.events(&[span], CATCH_UP).await? {
+            if pending.iter().any(|waiting| waiting.subject.id == event.id) {
+                self.settle_found(&Arc::new(event), pending);
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn stored(

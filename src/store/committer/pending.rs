@@ -31,11 +31,29 @@ impl Work {
 
 /// What the sender is told: set once, by whoever is first.
 #[derive(Debug)]
-enum Fate {
+pub(super) enum Fate {
     /// The outcome.
     Answered,
     /// "Unavailable", and the outcome never.
     GivenUp,
+}
+
+impl Fate {
+    /// Not decided yet.
+    pub(super) fn open() -> Arc<OnceLock<Self>> {
+        Arc::default()
+    }
+}
+
+/// Who has to do with a message besides this gateway (D38).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Duty {
+    /// Nobody.
+    Own,
+    /// The gateway that has delegated it to this one.
+    TakenOn,
+    /// One that it was delegated to and that did not answer: it may store it yet, at a place that only it knows.
+    Delegated,
 }
 
 /// A message or change with its sender.
@@ -49,6 +67,7 @@ pub(super) struct Pending<Subject, Answer> {
     /// Where the last run began that held it and whose outcome is unknown. Until that place is known to be taken, "not
     /// stored" cannot be said (D5).
     pub(super) attempted: Option<Seq>,
+    pub(super) duty: Duty,
 }
 
 impl<Subject, Answer> Pending<Subject, Answer> {
@@ -58,19 +77,32 @@ impl<Subject, Answer> Pending<Subject, Answer> {
         storing: Option<Box<Storing>>,
         deadline: Instant,
     ) -> (Box<Self>, Ticket<Answer>) {
+        let (mut pending, ticket) = Self::taken_on(subject, storing, deadline, &Fate::open());
+        pending.origin = origin;
+        pending.duty = Duty::Own;
+        (pending, ticket)
+    }
+
+    /// One that another gateway has delegated, and that shares its fate with others.
+    pub(super) fn taken_on(
+        subject: Subject,
+        storing: Option<Box<Storing>>,
+        deadline: Instant,
+        fate: &Arc<OnceLock<Fate>>,
+    ) -> (Box<Self>, Ticket<Answer>) {
         let (answer, outcome) = oneshot::channel();
-        let fate = Arc::new(OnceLock::new());
         let pending = Self {
             subject,
-            origin,
+            origin: None,
             storing,
             answer: Some(answer),
-            fate: Arc::clone(&fate),
+            fate: Arc::clone(fate),
             attempted: None,
+            duty: Duty::TakenOn,
         };
         let ticket = Ticket {
             outcome,
-            fate,
+            fate: Arc::clone(fate),
             deadline,
         };
         (Box::new(pending), ticket)
@@ -128,10 +160,5 @@ impl<Answer> Ticket<Answer> {
             Err(_) => self.outcome.await,
         };
         answer.unwrap_or(Err(CommitError::Unavailable))
-    }
-
-    /// The outcome, however long it takes: the subject is never given up for the sender's sake.
-    pub(super) async fn settled(self) -> Result<Answer, CommitError> {
-        self.outcome.await.unwrap_or(Err(CommitError::Unavailable))
     }
 }

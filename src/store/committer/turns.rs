@@ -1,6 +1,6 @@
 //! Who writes in rooms that several gateways write to. Guessing the next place is cheap while one gateway writes; when
 //! several do, all but one lose every time. So a gateway that has lost twice in a row lets the winner write for it for as
-//! long as there is competition (`handover.rs`). This only saves work: whoever knows nothing of it, or names another
+//! long as there is competition (`delegation.rs`). This only saves work: whoever knows nothing of it, or names another
 //! writer, writes as correctly as before (D1, D2). Knows neither the store nor the bus.
 
 use std::collections::HashMap;

@@ -1,8 +1,8 @@
 //! The committer over a store that does as it is told, with the clock paused.
 
+mod delegation;
 mod double;
 mod faults;
-mod handover;
 mod order;
 mod retries;
 

@@ -1,4 +1,4 @@
-//! Messages that one gateway hands to another, and what became of them.
+//! Messages that one gateway delegates to another, and what became of them.
 //!
 //! A request: its number (8 bytes), the gateway that asks (8), the conversation, then one message after the other: event
 //! id (12), sender (12), when it was accepted (8), the length of its clientMessageId (2) and that, the length of its
@@ -12,7 +12,7 @@ use crate::domain::{
     ClientMessageId, Content, ConversationId, EventId, Fingerprint, GatewayId, Refusal, Seq,
     Timestamp,
 };
-use crate::store::committer::{CommitError, HandedOver, Settled};
+use crate::store::committer::{CommitError, Delegated, Settled};
 use crate::store::{NewMessage, Run};
 use crate::traces::TraceContext;
 
@@ -29,7 +29,7 @@ pub struct Request {
     /// The log.
     pub conversation: ConversationId,
     /// The messages, at most [`Run::LIMIT`].
-    pub messages: Vec<HandedOver>,
+    pub messages: Vec<Delegated>,
 }
 
 /// What became of them.
@@ -47,16 +47,16 @@ pub fn encode_request(
     number: u64,
     from: GatewayId,
     conversation: ConversationId,
-    messages: &[HandedOver],
+    messages: &[Delegated],
 ) -> Bytes {
-    let texts = messages.iter().map(|HandedOver { message, .. }| {
+    let texts = messages.iter().map(|Delegated { message, .. }| {
         FIXED + message.client_message_id.as_str().len() + message.content.as_str().len()
     });
     let mut out = header(7, 48 + texts.sum::<usize>());
     out.put_u64(number);
     out.put_u64(from.to_u64());
     put_conversation(&mut out, conversation);
-    for HandedOver { message, trace } in messages {
+    for Delegated { message, trace } in messages {
         let (own_id, content) = (message.client_message_id.as_str(), message.content.as_str());
         out.put_slice(&message.id.to_bytes());
         out.put_slice(&message.sender.to_bytes());
@@ -84,8 +84,8 @@ pub fn encode_answer(answer: &Answer) -> Bytes {
             Settled::Failed(CommitError::Refused(Refusal::NotAMember)) => (2, Seq::ZERO),
             Settled::Failed(CommitError::ClientMessageIdReused) => (3, Seq::ZERO),
             Settled::Failed(CommitError::Internal) => (4, Seq::ZERO),
-            // Nothing else is refused to a message; what is not understood may be tried again.
-            Settled::Failed(_) => (5, Seq::ZERO),
+            // Nothing else is refused to a message for good.
+            Settled::Failed(_) => (u8::MAX, Seq::ZERO),
         };
         out.put_u8(tag);
         out.put_u64(seq.get());
@@ -97,6 +97,9 @@ pub(super) fn decode_request(mut bytes: Bytes) -> Option<Request> {
     let number = bytes.try_get_u64().ok()?;
     let from = GatewayId::from_u64(bytes.try_get_u64().ok()?);
     let conversation = take_conversation(&mut bytes)?;
+    if !matches!(conversation, ConversationId::Room(_)) {
+        return None;
+    }
     let mut messages = Vec::new();
     while bytes.has_remaining() {
         messages.push(take_message(&mut bytes)?);
@@ -112,14 +115,15 @@ pub(super) fn decode_request(mut bytes: Bytes) -> Option<Request> {
     })
 }
 
-fn take_message(bytes: &mut Bytes) -> Option<HandedOver> {
+fn take_message(bytes: &mut Bytes) -> Option<Delegated> {
     let id = EventId::from_bytes(take_id(bytes)?);
     let sender = take_user(bytes)?;
     let at = Timestamp::from_millis(bytes.try_get_i64().ok()?);
     let length = usize::from(bytes.try_get_u16().ok()?);
     let client_message_id = ClientMessageId::parse(&take_text(bytes, length)?).ok()?;
     let length = usize::try_from(bytes.try_get_u32().ok()?).ok()?;
-    let content = Content::stored(take_text(bytes, length)?);
+    // How long it may be is decided where it was received.
+    let content = Content::parse(&take_text(bytes, length)?, usize::MAX).ok()?;
     let trace =
         (bytes.len() >= TraceContext::BYTES).then(|| bytes.split_to(TraceContext::BYTES))?;
     let message = NewMessage {
@@ -130,7 +134,7 @@ fn take_message(bytes: &mut Bytes) -> Option<HandedOver> {
         fingerprint: Fingerprint::of(&content),
         content,
     };
-    Some(HandedOver {
+    Some(Delegated {
         message,
         trace: TraceContext::from_bytes(&trace),
     })
@@ -153,7 +157,8 @@ pub(super) fn decode_answer(mut bytes: Bytes) -> Option<Answer> {
             2 => Settled::Failed(CommitError::Refused(Refusal::NotAMember)),
             3 => Settled::Failed(CommitError::ClientMessageIdReused),
             4 => Settled::Failed(CommitError::Internal),
-            _ => Settled::Failed(CommitError::Unavailable),
+            // Whatever it is, it is no answer.
+            _ => return None,
         });
     }
     Some(Answer { number, settled })

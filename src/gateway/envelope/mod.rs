@@ -11,9 +11,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use super::offer::{Effect, Encoded, Offer};
 use crate::domain::{ConversationId, GatewayId, RoomId, Seq, SessionId, Timestamp, UserId};
 use crate::traces::{TraceContext, Traced};
-pub use handover::{Answer, Request, encode_answer, encode_request};
+pub use delegation::{Answer, Request, encode_answer, encode_request};
 
-mod handover;
+mod delegation;
 
 const VERSION: u8 = 1;
 
@@ -55,9 +55,9 @@ pub enum Envelope {
     Head(ConversationId, Seq),
     /// Payloads of another gateway are lost: the channel's gateway is to look for itself (D10).
     Gap,
-    /// Another gateway hands messages over to the channel's.
-    HandOver(Request),
-    /// What became of messages that the channel's gateway handed over.
+    /// Another gateway delegates messages to the channel's (D38).
+    Delegated(Request),
+    /// What became of messages that the channel's gateway has delegated.
     Settled(Answer),
 }
 
@@ -98,8 +98,8 @@ impl Envelope {
             4 => decode_presence(bytes).map(Self::Presence),
             5 => decode_head(bytes),
             6 => Some(Self::Gap),
-            7 => handover::decode_request(bytes).map(Self::HandOver),
-            8 => handover::decode_answer(bytes).map(Self::Settled),
+            7 => delegation::decode_request(bytes).map(Self::Delegated),
+            8 => delegation::decode_answer(bytes).map(Self::Settled),
             _ => None,
         }
     }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::domain::{GatewayId, Seq};
-use crate::store::committer::{HandOver, HandedOver, Settled};
+use crate::store::committer::{Delegated, Delegation, Settled};
 
 const OTHER: GatewayId = GatewayId::from_u64(2);
 
@@ -27,7 +27,6 @@ enum Way {
 
 /// Carries messages to one other committer.
 struct Carrier {
-    from: Committer,
     to: Committer,
     /// For the next requests, in turn; the others are carried well.
     ways: Mutex<VecDeque<Way>>,
@@ -35,12 +34,16 @@ struct Carrier {
 }
 
 #[async_trait]
-impl HandOver for Carrier {
-    async fn hand_over(
+impl Delegation for Carrier {
+    fn is_up(&self) -> bool {
+        true
+    }
+
+    async fn delegate(
         &self,
         to: GatewayId,
         conversation: ConversationId,
-        messages: Vec<HandedOver>,
+        messages: Vec<Delegated>,
     ) -> Option<Vec<Settled>> {
         assert_eq!(to, OTHER);
         let way = self.ways.lock().pop_front().unwrap_or(Way::Good);
@@ -48,29 +51,22 @@ impl HandOver for Carrier {
         match way {
             Way::NotThere => None,
             Way::NotBack => {
-                let taken = committer.take_over(conversation, messages, |_| None);
+                let taken = committer.take_on(conversation, messages, |_| None);
                 tokio::spawn(taken.settled());
                 None
             }
             Way::Late(by) => {
                 tokio::spawn(async move {
                     tokio::time::sleep(by).await;
-                    let taken = committer.take_over(conversation, messages, |_| None);
+                    let taken = committer.take_on(conversation, messages, |_| None);
                     taken.settled().await
                 });
                 None
             }
             Way::Good => {
-                let taken = committer.take_over(conversation, messages, |_| None);
-                let settled = taken.settled().await;
+                let taken = committer.take_on(conversation, messages, |_| None);
+                let settled = taken.settled().await?;
                 self.carried.lock().push(settled.clone());
-                // The events themselves come first.
-                for outcome in &settled {
-                    if let Settled::Stored(seq) = outcome {
-                        let frontier = self.from.frontier();
-                        frontier.note(conversation, *seq, false, Some(OTHER));
-                    }
-                }
                 Some(settled)
             }
         }
@@ -94,12 +90,11 @@ impl Pair {
         let ours = Scene::new();
         let theirs = Scene::beside(&ours, config);
         let carrier = Arc::new(Carrier {
-            from: ours.committer.clone(),
             to: theirs.committer.clone(),
             ways: Mutex::default(),
             carried: Mutex::default(),
         });
-        ours.committer.hand_over_with(Arc::clone(&carrier) as _);
+        ours.committer.delegate_with(Arc::clone(&carrier) as _);
         let pair = Self {
             ours,
             theirs,
@@ -155,7 +150,7 @@ async fn d2_the_other_authorises_as_of_its_own_insert() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn d3_a_retry_that_is_handed_over_gets_the_original_and_another_content_is_refused() {
+async fn d3_a_retry_that_is_delegated_gets_the_original_and_another_content_is_refused() {
     let pair = Pair::new();
     assert_eq!(pair.send(&["a"]).await, [Ok(1)]);
     assert_eq!(pair.send(&["a", "b"]).await, [Ok(1), Ok(2)]);
@@ -311,4 +306,78 @@ async fn the_writing_is_left_to_the_other_while_others_write_as_well() {
         let carried = pair.carrier.carried.lock().len();
         assert_eq!(carried, if is_contended { 3 } else { 2 });
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn d5_what_may_be_stored_elsewhere_is_never_refused_for_good() {
+    let pair = Pair::new();
+    pair.way(Way::NotThere);
+    pair.ours.step(|state, run| {
+        state.remove(ROOM, ALICE);
+        state.append(run)
+    });
+    // Were she a member again when the other comes to it, it would store the message.
+    assert_eq!(pair.send(&["a"]).await, [Err(CommitError::Unavailable)]);
+    assert_eq!(pair.send(&["a"]).await, [Err(refused())]);
+    assert_eq!(pair.ours.stored(), [] as [String; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d5_after_a_lost_answer_all_that_is_stored_is_found_at_once() {
+    let pair = Pair::new();
+    pair.way(Way::NotBack);
+    let texts: Vec<String> = (0..50).map(|number| format!("m{number}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let places: Vec<_> = (1..=50).map(Ok).collect();
+    assert_eq!(pair.send(&texts).await, places);
+    // The other's inserts, the refused one from here, and no more: one for each would take a while.
+    let inserts = pair.ours.state().firsts.len();
+    assert!(inserts <= 3, "{inserts} inserts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_delegated_is_not_delegated_further() {
+    let pair = Pair::new();
+    let onward = Arc::new(Carrier {
+        to: pair.ours.committer.clone(),
+        ways: Mutex::default(),
+        carried: Mutex::default(),
+    });
+    let theirs = pair.theirs.committer.clone();
+    theirs.delegate_with(Arc::clone(&onward) as _);
+    pair.ours.step(move |state, run| {
+        state.intrude(run.conversation);
+        theirs.0.turns.leave(ROOM, OTHER);
+        state.append(run)
+    });
+    assert_eq!(pair.send(&["a"]).await, [Ok(2)]);
+    assert_eq!(pair.theirs.committed(), [(2, None)]);
+    assert_eq!(onward.carried.lock().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_other_has_not_tried_in_time_it_gives_up() {
+    let pair = Pair::new();
+    pair.ours.state().blocked.insert(ROOM);
+    let theirs = pair.theirs.submit(message(2, "b"));
+    pair.ours
+        .store
+        .until(|state| state.hanging.contains(&ROOM))
+        .await;
+    let ours = [
+        pair.ours.submit(message(1, "a")),
+        pair.ours.submit(message(1, "c")),
+    ];
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    pair.ours.state().blocked.clear();
+    pair.ours.store.moved.notify_waiters();
+    assert!(theirs.outcome().await.is_ok());
+    for ticket in ours {
+        assert!(ticket.outcome().await.is_ok());
+    }
+    assert_eq!(pair.theirs.committed().len(), 1);
+    assert_eq!(pair.ours.committed().len(), 2);
+    let mut own = pair.ours.stored();
+    own.retain(|text| text != "b");
+    assert_eq!(own, ["a", "c"]);
 }

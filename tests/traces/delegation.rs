@@ -26,7 +26,7 @@ async fn speak(client: &Ws, room: &str) {
 }
 
 /// The five spans of a message that was stored on another gateway than the one that received it.
-fn handed_over(spans: &[Exported]) -> Option<Vec<&Exported>> {
+fn delegated(spans: &[Exported]) -> Option<Vec<&Exported>> {
     let received = spans.iter().filter(|span| span.name == "message receive");
     received.into_iter().find_map(|receive| {
         let of_trace: Vec<_> = spans
@@ -41,7 +41,7 @@ fn handed_over(spans: &[Exported]) -> Option<Vec<&Exported>> {
 }
 
 #[tokio::test]
-async fn a_message_that_is_handed_over_is_one_trace() {
+async fn a_message_that_is_delegated_is_one_trace() {
     let collector = Collector::start().await;
     let url = collector.url();
     let settings = [
@@ -58,12 +58,12 @@ async fn a_message_that_is_handed_over_is_one_trace() {
     let spans = loop {
         tokio::join!(speak(&here, &room), speak(&there, &room));
         let spans = collector.all();
-        if handed_over(&spans).is_some() {
+        if delegated(&spans).is_some() {
             break spans;
         }
-        assert!(Instant::now() < deadline, "no message was handed over");
+        assert!(Instant::now() < deadline, "no message was delegated");
     };
-    let spans = handed_over(&spans).expect("looked at before");
+    let spans = delegated(&spans).expect("looked at before");
     let named = |name: &str| -> Vec<&Exported> {
         let found = spans.iter().filter(|span| span.name == name);
         found.copied().collect()

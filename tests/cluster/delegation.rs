@@ -59,26 +59,26 @@ async fn talk(client: Arc<Ws>, room: String, going: Arc<AtomicBool>) -> Vec<Valu
     }
 }
 
-/// How many messages a gateway has handed over, with this outcome.
-async fn handed_over(gateway: &Gateway, outcome: &str) -> u64 {
-    let series = format!("hobnob_appends_handed_over_total{{outcome=\"{outcome}\"}} ");
+/// How many messages a gateway has delegated, with this outcome.
+async fn delegated(gateway: &Gateway, outcome: &str) -> u64 {
+    let series = format!("hobnob_appends_delegated_total{{outcome=\"{outcome}\"}} ");
     let metrics = gateway.metrics().await;
     let value = metrics.lines().find_map(|line| line.strip_prefix(&series));
     value.expect("the series").parse().unwrap()
 }
 
-/// Waits until all gateways but one hand over; that one's number.
+/// Waits until all gateways but one delegate; that one's number.
 async fn writer(gateways: &[&Gateway]) -> usize {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let mut counts = Vec::new();
         for gateway in gateways {
-            counts.push(handed_over(gateway, "stored").await);
+            counts.push(delegated(gateway, "stored").await);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
         let mut still = Vec::new();
         for (number, gateway) in gateways.iter().enumerate() {
-            if handed_over(gateway, "stored").await == counts[number] {
+            if delegated(gateway, "stored").await == counts[number] {
                 still.push(number);
             }
         }
@@ -94,7 +94,7 @@ async fn writer(gateways: &[&Gateway]) -> usize {
 
 async fn until_unknown(gateway: &Gateway) {
     let deadline = Instant::now() + Duration::from_secs(60);
-    while handed_over(gateway, "unknown").await == 0 {
+    while delegated(gateway, "unknown").await == 0 {
         assert!(Instant::now() < deadline, "nothing was without an answer");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -119,7 +119,7 @@ async fn d2_d5_the_gateway_that_writes_for_others_may_freeze_or_die() {
     let other = gateways[(frozen + 1) % 3];
     gateways[frozen].stop();
     until_unknown(other).await;
-    // What was handed to it before is committed late, beside those that were tired of waiting.
+    // What was delegated to it before is committed late, beside those that were tired of waiting.
     gateways[frozen].cont();
 
     let dead = writer(&gateways).await;

@@ -1,0 +1,211 @@
+//! Delegates the writing of a contended room to the gateway whose turn it is; and writes for others (D38).
+//!
+//! What is delegated may be stored at any time until the other says what became of it, and whoever delegates waits for
+//! that before it goes on with the lane: each sender's order holds. No answer is an unknown outcome like any other (D5):
+//! the messages are inserted from here under the same ids, which the unique keys make one with the other's. The other
+//! authorises as of its own insert (D2), announces in its own order (D9), and delegates nothing further.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::driver::{PendingMessage, Progress};
+use super::outcomes::event_at;
+use super::pending::{Duty, Fate, Pending, Work};
+use super::{CommitError, Committer, Shared, Ticket};
+use crate::domain::{ConversationId, Event, EventId, GatewayId, Seq};
+use crate::store::{NewMessage, Stop, StoreResult};
+use crate::traces::{Storing, TraceContext};
+
+/// How long an answer is waited for: many times as long as a commit takes, and short enough to be borne by those who wait
+/// when the other gateway, or the bus, has died. The other gives up then what it has not tried by then.
+pub const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+/// The most bytes of content delegated at once; a longer run is written from here.
+const BYTES: usize = 256 * 1024;
+
+/// A message for another gateway to commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delegated {
+    /// The message.
+    pub message: NewMessage,
+    /// What its further spans hang on, when it is traced.
+    pub trace: Option<TraceContext>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// Stored at this place.
+    Stored(Seq),
+    /// It is a retry of what was stored before.
+    Before,
+    /// It was not committed, for good.
+    Failed(CommitError),
+}
+
+/// The way to other gateways' committers.
+#[async_trait]
+pub trait Delegation: Send + Sync + 'static {
+    /// Whether it is worth trying.
+    fn is_up(&self) -> bool;
+
+    /// Has another gateway commit a room's messages, and resolves with what became of the first of them; those after are
+    /// certainly not stored by this. `None` without an answer within [`ANSWER_WITHIN`]: any of them may be stored, now
+    /// or later.
+    async fn delegate(
+        &self,
+        to: GatewayId,
+        conversation: ConversationId,
+        messages: Vec<Delegated>,
+    ) -> Option<Vec<Settled>>;
+}
+
+/// Messages of another gateway's that wait for their outcomes here.
+#[must_use]
+pub struct TakenOn(Vec<(EventId, Ticket<Arc<Event>>)>);
+
+impl TakenOn {
+    /// What became of those that were taken on, which are the first ones. `None` when that is not known in time: then
+    /// those of which no insert was tried are given up, and the others are resolved.
+    pub async fn settled(self) -> Option<Vec<Settled>> {
+        let mut settled = Vec::with_capacity(self.0.len());
+        for (id, ticket) in self.0 {
+            settled.push(match ticket.outcome().await {
+                Ok(event) if event.id == id => Settled::Stored(event.seq),
+                Ok(_) => Settled::Before,
+                Err(CommitError::Unavailable) => return None,
+                Err(error) => Settled::Failed(error),
+            });
+        }
+        Some(settled)
+    }
+}
+
+impl Committer {
+    /// From now on writing may be delegated. Set once: what carries it needs the committer in turn.
+    pub fn delegate_with(&self, delegation: Arc<dyn Delegation>) {
+        let _ = self.0.delegation.set(delegation);
+    }
+
+    /// Commits what another gateway delegates, in this order, as far as there is room for it. Nothing while this one
+    /// delegates the room's writing itself. `storing` makes a message's span.
+    pub fn take_on(
+        &self,
+        conversation: ConversationId,
+        messages: Vec<Delegated>,
+        storing: impl Fn(TraceContext) -> Option<Storing>,
+    ) -> TakenOn {
+        if self.0.turns.writer(conversation).is_some() {
+            return TakenOn(Vec::new());
+        }
+        // One fate: none of them is given up while one behind it is not, or that one would be stored first.
+        let (deadline, fate) = (Instant::now() + ANSWER_WITHIN, Fate::open());
+        let submit = |Delegated { message, trace }| {
+            let id = message.id;
+            let storing = trace.and_then(&storing).map(Box::new);
+            let (pending, ticket) = Pending::taken_on(message, storing, deadline, &fate);
+            self.enqueue(conversation, Work::Message(pending)).ok()?;
+            Some((id, ticket))
+        };
+        TakenOn(messages.into_iter().map_while(submit).collect())
+    }
+}
+
+impl Shared {
+    /// Who is to write what waits; none when this gateway is. Nothing with an unknown outcome, which is resolved where it
+    /// arose, nor what others have delegated.
+    pub(super) fn writer_of(
+        &self,
+        conversation: ConversationId,
+        pending: &VecDeque<PendingMessage>,
+    ) -> Option<(GatewayId, &Arc<dyn Delegation>)> {
+        let (writer, delegation) = (self.turns.writer(conversation)?, self.delegation.get()?);
+        let is_plain =
+            |waiting: &PendingMessage| waiting.attempted.is_none() && waiting.duty == Duty::Own;
+        let contents = pending
+            .iter()
+            .map(|waiting| waiting.subject.content.as_str().len());
+        let may_be =
+            contents.sum::<usize>() <= BYTES && pending.iter().all(is_plain) && delegation.is_up();
+        may_be.then_some((writer, delegation))
+    }
+
+    /// Delegates what waits, and settles what the other says of it.
+    pub(super) async fn delegate(
+        &self,
+        (writer, delegation): (GatewayId, &Arc<dyn Delegation>),
+        conversation: ConversationId,
+        pending: &mut VecDeque<PendingMessage>,
+    ) -> StoreResult<Progress> {
+        let first = self.frontier.head(conversation).unwrap_or_default().next();
+        let messages: Vec<Delegated> = pending
+            .iter()
+            .map(|waiting| Delegated {
+                message: waiting.subject.clone(),
+                trace: waiting.storing.as_ref().map(|storing| storing.context()),
+            })
+            .collect();
+        let count = messages.len();
+        let Some(settled) = delegation.delegate(writer, conversation, messages).await else {
+            self.turns.shy(conversation);
+            self.metrics.delegated_unknown.increment(count as u64);
+            for waiting in pending.iter_mut() {
+                waiting.duty = Duty::Delegated;
+            }
+            let stop = Stop::Unknown("no answer from the gateway that writes".to_owned());
+            return self
+                .stopped(conversation, (first, first), stop, pending)
+                .await;
+        };
+        if settled.len() < count {
+            let declined = count - settled.len();
+            self.turns.resume(conversation);
+            self.metrics.delegated_declined.increment(declined as u64);
+        }
+        let taken = pending.drain(..settled.len().min(count));
+        let (mut next, mut again) = (first, VecDeque::new());
+        for (mut waiting, outcome) in taken.zip(settled) {
+            match outcome {
+                Settled::Stored(seq) => {
+                    if seq != next {
+                        // Others have written meanwhile.
+                        self.turns.keep(conversation);
+                    }
+                    next = seq.next();
+                    self.metrics.delegated_stored.increment(1);
+                    // Mostly heard before: the event precedes the answer.
+                    self.frontier.note(conversation, seq, false, Some(writer));
+                    let event = event_at(conversation, seq, &waiting.subject);
+                    waiting.settle(Ok(Arc::new(event)));
+                }
+                // Its original is looked up as any retry's is.
+                Settled::Before => {
+                    self.metrics.delegated_stored.increment(1);
+                    waiting.attempted = Some(first);
+                    again.push_back(waiting);
+                }
+                Settled::Failed(error) => {
+                    self.metrics.delegated_refused.increment(1);
+                    waiting.settle(Err(error));
+                }
+            }
+        }
+        again.append(pending);
+        *pending = again;
+        Ok(Progress::Some)
+    }
+
+    /// Another gateway was first, and what it wrote is known, for so many times in a row.
+    pub(super) fn lost_places(&self, conversation: ConversationId, in_a_row: u32) {
+        // In a direct conversation the answer to a send must know its session (D29).
+        if let ConversationId::Room(_) = conversation
+            && in_a_row > 1
+            && let Some(winner) = self.frontier.writer(conversation)
+        {
+            self.turns.leave(conversation, winner);
+        }
+    }
+}
