@@ -2,7 +2,8 @@
 //! every adapter.
 //!
 //! - **A hint, never the truth**: a payload may be lost, or arrive twice, and after any [`Signal::Gap`] it must be
-//!   assumed that some were lost. What a lost hint announced is in the log.
+//!   assumed that some were lost. What a lost hint announced is in the log; of a lost request between gateways (D38) the
+//!   one that asked knows that it has no answer.
 //! - **Ordered per lane**: payloads published with the same lane arrive at every subscriber in that order (D9).
 //! - **Never blocks a sender**: [`Bus::publish`] queues; a full queue or a failure to publish drops the payload and is
 //!   reported as [`Signal::PublishDoubt`] (D10).
