@@ -13,6 +13,9 @@ pub trait Announce: Send + Sync + 'static {
     /// trace is, when it is traced.
     fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>, trace: Option<&Trace>);
 
+    /// An event was committed by another gateway for this one, which that one announces (D38). `origin` as above.
+    fn delegated(&self, event: &Arc<Event>, origin: Option<SessionId>);
+
     /// Another gateway's event was found in the log, perhaps before the bus brought it.
     fn found(&self, event: &Arc<Event>);
 

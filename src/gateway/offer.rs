@@ -125,11 +125,11 @@ pub struct Offer {
     pub at: Option<Timestamp>,
     /// What it does to who receives later ones.
     pub effect: Effect,
-    /// The event's id, when it did not come over the bus.
+    /// The event's id; none when another gateway did not say.
     pub id: Option<EventId>,
     /// The session whose request it was, when that is known (D19).
     pub origin: Option<SessionId>,
-    /// The gateway that has written it, when it came over the bus and says so.
+    /// The gateway that has written it, when it came over the bus.
     pub writer: Option<GatewayId>,
     /// Where its trace is, and since when it has been here, when it is traced.
     pub traced: Option<Traced>,

@@ -286,6 +286,8 @@ impl Announce for Announced {
         self.committed.lock().push(Arc::clone(event));
     }
 
+    fn delegated(&self, _: &Arc<Event>, _: Option<SessionId>) {}
+
     fn found(&self, _event: &Arc<Event>) {}
 
     fn joined(&self, conversation: ConversationId, users: &[UserId]) {

@@ -138,6 +138,7 @@ mod tests {
 
     impl Announce for Listener {
         fn committed(&self, _: &Arc<Event>, _: Option<SessionId>, _: Option<&Trace>) {}
+        fn delegated(&self, _: &Arc<Event>, _: Option<SessionId>) {}
         fn found(&self, _: &Arc<Event>) {}
         fn joined(&self, _: ConversationId, _: &[UserId]) {}
 

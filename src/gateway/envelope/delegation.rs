@@ -97,9 +97,6 @@ pub(super) fn decode_request(mut bytes: Bytes) -> Option<Request> {
     let number = bytes.try_get_u64().ok()?;
     let from = GatewayId::from_u64(bytes.try_get_u64().ok()?);
     let conversation = take_conversation(&mut bytes)?;
-    if !matches!(conversation, ConversationId::Room(_)) {
-        return None;
-    }
     let mut messages = Vec::new();
     while bytes.has_remaining() {
         messages.push(take_message(&mut bytes)?);

@@ -9,7 +9,9 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::offer::{Effect, Encoded, Offer};
-use crate::domain::{ConversationId, GatewayId, RoomId, Seq, SessionId, Timestamp, UserId};
+use crate::domain::{
+    ConversationId, EventId, GatewayId, RoomId, Seq, SessionId, Timestamp, UserId,
+};
 use crate::traces::{TraceContext, Traced};
 pub use delegation::{Answer, Request, encode_answer, encode_request};
 
@@ -24,8 +26,10 @@ const EXTENDED: u8 = 0x80;
 const AT_BYTES: usize = 8;
 
 /// With where its trace is: the second part, zero when the event is not traced. And with the gateway that has written the
-/// event: the third.
-const EXTENSION_BYTES: usize = AT_BYTES + TraceContext::BYTES + size_of::<u64>();
+/// event: the third. And with the event's id: the fourth.
+const EXTENSION_BYTES: usize = AT_BYTES + TraceContext::BYTES + size_of::<u64>() + ID_BYTES;
+
+const ID_BYTES: usize = 12;
 
 /// The names a payload may carry; a payload holds the index. Only ever append.
 const NAMES: [&str; 9] = [
@@ -113,10 +117,15 @@ pub fn encode_event(offer: &Offer, writer: GatewayId) -> Bytes {
     put_conversation(&mut out, offer.conversation);
     out.put_u64(offer.seq.get());
     out.put_u64(offer.origin.map_or(0, SessionId::to_u64));
-    put_effect(&mut out, offer.effect, offer.at.is_some());
-    if let Some(at) = offer.at {
+    put_effect(
+        &mut out,
+        offer.effect,
+        offer.at.is_some() && offer.id.is_some(),
+    );
+    if let (Some(at), Some(id)) = (offer.at, offer.id) {
         let trace = offer.traced.map(|traced| traced.context);
         put_extension(&mut out, at, trace, writer);
+        out.put_slice(&id.to_bytes());
     }
     out.put_slice(&offer.encoded.json);
     out.freeze()
@@ -196,7 +205,7 @@ fn decode_event(mut bytes: Bytes) -> Option<Offer> {
         seq,
         at: extension.at,
         effect,
-        id: None,
+        id: extension.id,
         origin,
         writer: extension.writer,
         traced: extension.trace.map(Traced::now),
@@ -210,6 +219,7 @@ struct Extension {
     at: Option<Timestamp>,
     trace: Option<TraceContext>,
     writer: Option<GatewayId>,
+    id: Option<EventId>,
 }
 
 fn put_extension(
@@ -234,7 +244,13 @@ fn take_extension(bytes: &mut Bytes) -> Option<Extension> {
         .then(|| extension.split_to(TraceContext::BYTES))
         .and_then(|trace| TraceContext::from_bytes(&trace));
     let writer = extension.try_get_u64().ok().map(GatewayId::from_u64);
-    Some(Extension { at, trace, writer })
+    let id = take_id(&mut extension).map(EventId::from_bytes);
+    Some(Extension {
+        at,
+        trace,
+        writer,
+        id,
+    })
 }
 
 fn decode_passing(mut bytes: Bytes) -> Option<Passing> {

@@ -10,7 +10,6 @@ use tokio::sync::oneshot;
 
 use super::super::envelope::{self, Passing};
 use super::super::offer::{Effect, Encoded, Offer};
-use super::super::session::Session;
 use super::{Hub, channels_of};
 use crate::bus::Channel;
 use crate::chat::Announce;
@@ -27,11 +26,7 @@ impl Announce for HubAnnouncer {
         let publishing = trace.and_then(|trace| trace.publish(event.conversation, event.seq));
         let context = publishing.as_ref().map(Publishing::context);
         let offer = Offer::traced(event, origin, context);
-        if offer.is_direct_message()
-            && let Some(session) = origin.and_then(|origin| self.0.session(origin))
-        {
-            self.0.note_own(&session, event);
-        }
+        self.0.note_own(event, origin);
         self.0.heads.note(event.conversation, event.seq);
         let payload = envelope::encode_event(&offer, self.0.gateway);
         let (added, lane) = (offer.effect, lane(event.conversation));
@@ -57,6 +52,10 @@ impl Announce for HubAnnouncer {
         }
     }
 
+    fn delegated(&self, event: &Arc<Event>, origin: Option<SessionId>) {
+        self.0.note_own(event, origin);
+    }
+
     fn found(&self, event: &Arc<Event>) {
         self.0.offer(Offer::of(event, None));
     }
@@ -79,8 +78,14 @@ impl Announce for HubAnnouncer {
 impl Hub {
     /// A session's own direct message was committed: its answer shows it (D29). For a retry of what the session was
     /// given before, there is nothing to note.
-    fn note_own(&self, session: &Session, event: &Event) {
-        let position = self.position(session, event.conversation);
+    fn note_own(&self, event: &Event, origin: Option<SessionId>) {
+        let (ConversationId::Direct(..), Some(session)) = (
+            event.conversation,
+            origin.and_then(|origin| self.session(origin)),
+        ) else {
+            return;
+        };
+        let position = self.position(&session, event.conversation);
         // One that has joined is about to find out about a conversation it does not know.
         if position.map_or(session.has_joined(), |position| position < event.seq) {
             session.own_committed(event.conversation, event.seq, event.id);

@@ -77,7 +77,7 @@ impl Hub {
     /// Offers a live event to the sessions of its conversation.
     pub(super) fn offer(self: &Arc<Self>, offer: Arc<Offer>) {
         let conversation = offer.conversation;
-        let (at, is_local) = (offer.at, offer.id.is_some());
+        let (at, is_local) = (offer.at, offer.writer.is_none());
         let consequences = self.topics.with(conversation, |topic| topic.offer(offer));
         if let Some(consequences) = consequences {
             self.count_offer(at, is_local, &consequences);

@@ -142,7 +142,7 @@ impl Topic {
                 conversation: offer.conversation,
                 seq: offer.seq,
                 sessions: consequences.delivered - given,
-                is_local: offer.id.is_some(),
+                is_local: offer.writer.is_none(),
             };
             consequences.traced.push((traced, delivery));
         }

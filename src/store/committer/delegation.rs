@@ -178,8 +178,9 @@ impl Shared {
                     self.metrics.delegated_stored.increment(1);
                     // Mostly heard before: the event precedes the answer.
                     self.frontier.note(conversation, seq, false, Some(writer));
-                    let event = event_at(conversation, seq, &waiting.subject);
-                    waiting.settle(Ok(Arc::new(event)));
+                    let event = Arc::new(event_at(conversation, seq, &waiting.subject));
+                    self.announce.delegated(&event, waiting.claim_origin());
+                    waiting.settle(Ok(event));
                 }
                 // Its original is looked up as any retry's is.
                 Settled::Before => {
@@ -200,9 +201,7 @@ impl Shared {
 
     /// Another gateway was first, and what it wrote is known, for so many times in a row.
     pub(super) fn lost_places(&self, conversation: ConversationId, in_a_row: u32) {
-        // In a direct conversation the answer to a send must know its session (D29).
-        if let ConversationId::Room(_) = conversation
-            && in_a_row > 1
+        if in_a_row > 1
             && let Some(winner) = self.frontier.writer(conversation)
         {
             self.turns.leave(conversation, winner);

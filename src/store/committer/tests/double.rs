@@ -302,6 +302,7 @@ impl Store for Double {
 #[derive(Default)]
 pub(super) struct Told {
     pub(super) committed: Mutex<Vec<(u64, Option<SessionId>)>>,
+    pub(super) delegated: Mutex<Vec<(u64, Option<SessionId>)>>,
     pub(super) found: Mutex<Vec<u64>>,
     /// The next announcement panics.
     pub(super) panics: Mutex<bool>,
@@ -311,6 +312,9 @@ impl Announce for Told {
     fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>, _: Option<&Trace>) {
         assert!(!std::mem::take(&mut *self.panics.lock()), "told so");
         self.committed.lock().push((event.seq.get(), origin));
+    }
+    fn delegated(&self, event: &Arc<Event>, origin: Option<SessionId>) {
+        self.delegated.lock().push((event.seq.get(), origin));
     }
     fn found(&self, event: &Arc<Event>) {
         self.found.lock().push(event.seq.get());
