@@ -141,7 +141,7 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
     (COMMIT_BATCH, Numbers, "Events in one batch."),
     (COMMIT_QUEUE, Gauge, "Messages and changes that wait for a known outcome."),
     (APPEND_CONFLICTS, Counter, "Appends that found their place in the log taken."),
-    (DELEGATED, Counter, "Messages delegated to the gateway that writes in a contended room, by outcome."),
+    (DELEGATED, Counter, "Messages delegated to the gateway that writes in a contended conversation, by outcome."),
     (UNKNOWN_OUTCOMES, Counter, "Appends whose outcome was unknown at first (time-out, election, no answer to a delegation)."),
     (UNKNOWN_HELD, Gauge, "Appends whose outcome is unknown now."),
     (DUPLICATES, Counter, "What came a second time and was not stored or delivered again, by kind."),

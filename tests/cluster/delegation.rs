@@ -161,3 +161,52 @@ async fn d2_d5_the_gateway_that_writes_for_others_may_freeze_or_die() {
             .take(history.iter().filter(own).count()))
     );
 }
+
+#[tokio::test]
+async fn d29_who_sends_a_direct_message_gets_it_once_whoever_writes_it() {
+    let cluster = Cluster::start(2).await;
+    let (first, second) = (cluster.gateway(0), cluster.gateway(1));
+    let ann = Person::register(first, "ann").await;
+    let bob = Person::register(first, "bob").await;
+    let (here, there) = (Ws::join(first, &ann).await, Ws::join(second, &bob).await);
+    let speak = async |client: &Ws, to: &Person| {
+        let mut references = Vec::new();
+        for number in 0..100 {
+            let message = json!({
+                "type": "send_message", "receiverId": to.id, "content": number.to_string(),
+            });
+            references.push(client.submit(message).await);
+        }
+        let mut places = Vec::new();
+        for reference in references {
+            let answer = client.answer(reference).await;
+            assert_eq!(answer["ok"], true, "{answer}");
+            places.push(seq(&answer["message"]));
+        }
+        places
+    };
+    let (mut answered, mut rounds) = ([Vec::new(), Vec::new()], 0);
+    while rounds < 3 || delegated(first, "stored").await + delegated(second, "stored").await < 100 {
+        let (one, other) = tokio::join!(speak(&here, &bob), speak(&there, &ann));
+        answered[0].extend(one);
+        answered[1].extend(other);
+        rounds += 1;
+        assert!(rounds < 100, "nothing is delegated");
+    }
+    let total = 200 * rounds;
+    let everything = dense(1, total);
+    for (client, places) in [(&here, &answered[0]), (&there, &answered[1])] {
+        assert!(places.is_sorted_by(|one, next| one < next));
+        let conversation = &client.fold().conversations()[0];
+        let others: Vec<u64> = everything
+            .iter()
+            .copied()
+            .filter(|place| places.binary_search(place).is_err())
+            .collect();
+        let last = *others.last().expect("the other speaks");
+        client.fold().wait_seq(conversation, last).await;
+        let frames = client.frames("receive_message");
+        let received: Vec<u64> = frames.iter().map(|frame| seq(&frame["message"])).collect();
+        assert_eq!(received, others, "the other's, in order, and no own");
+    }
+}

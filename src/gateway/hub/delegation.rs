@@ -84,7 +84,7 @@ impl Hub {
         let _ = self.delegations.committer.set(committer);
     }
 
-    /// Takes on what another gateway delegates, behind what waits in the room already, and answers once all outcomes are
+    /// Takes on what another gateway delegates, behind what waits there already, and answers once all outcomes are
     /// known. The answer follows the events themselves on their lane: who gets it has mostly heard of them.
     pub(super) fn take_on(self: &Arc<Self>, request: Request) {
         let Request {

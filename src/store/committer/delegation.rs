@@ -1,4 +1,4 @@
-//! Delegates the writing of a contended room to the gateway whose turn it is; and writes for others (D38).
+//! Delegates the writing of a contended conversation to the gateway whose turn it is; and writes for others (D38).
 //!
 //! What is delegated may be stored at any time until the other says what became of it, and whoever delegates waits for
 //! that before it goes on with the lane: each sender's order holds. No answer is an unknown outcome like any other (D5):
@@ -52,7 +52,7 @@ pub trait Delegation: Send + Sync + 'static {
     /// Whether it is worth trying.
     fn is_up(&self) -> bool;
 
-    /// Has another gateway commit a room's messages, and resolves with what became of the first of them; those after are
+    /// Has another gateway commit a conversation's messages, and resolves with what became of the first of them; those after are
     /// certainly not stored by this. `None` without an answer within [`ANSWER_WITHIN`]: any of them may be stored, now
     /// or later.
     async fn delegate(
@@ -91,7 +91,7 @@ impl Committer {
     }
 
     /// Commits what another gateway delegates, in this order, as far as there is room for it. Nothing while this one
-    /// delegates the room's writing itself. `storing` makes a message's span.
+    /// delegates the conversation's writing itself. `storing` makes a message's span.
     pub fn take_on(
         &self,
         conversation: ConversationId,

@@ -4,7 +4,7 @@
 //! Per conversation one driver at a time works through what is waiting, in the order it came, so one gateway's
 //! announcements are in seq order (D9) and each sender's messages in theirs (D2). The next seq is guessed from the
 //! frontier and confirmed by the unique key. An unknown outcome is tried again under the same clientMessageId until it
-//! is known, also after the sender was answered (D5). In a room that several gateways write to, one writes for all.
+//! is known, also after the sender was answered (D5). In one that several gateways write to, one writes for all.
 
 mod delegation;
 mod driver;

@@ -1,4 +1,4 @@
-//! Who writes in rooms that several gateways write to. Guessing the next place is cheap while one gateway writes; when
+//! Who writes in conversations that several gateways write to. Guessing the next place is cheap while one gateway writes; when
 //! several do, all but one lose every time. So a gateway that has lost twice in a row lets the winner write for it for as
 //! long as there is competition (`delegation.rs`). This only saves work: whoever knows nothing of it, or names another
 //! writer, writes as correctly as before (D1, D2). Knows neither the store nor the bus.
@@ -13,12 +13,12 @@ use crate::domain::{ConversationId, GatewayId};
 
 /// How long the writing is left to another after the last sign of competition.
 const LASTS: Duration = Duration::from_secs(1);
-/// How long a room is written to from here, whoever wins, after another gateway did not answer: the bus is away, or slow.
+/// How long a conversation is written to from here, whoever wins, after another gateway did not answer: the bus is away, or slow.
 const SHY: Duration = Duration::from_secs(5);
-/// How many rooms are remembered; beyond it, those without competition are forgotten, or all.
-const ROOMS: usize = 10_000;
+/// How many conversations are remembered; beyond it, those without competition are forgotten, or all.
+const CONVERSATIONS: usize = 10_000;
 
-/// The writers of contended rooms, as far as they are other gateways. Bounded.
+/// The writers of contended conversations, as far as they are other gateways. Bounded.
 #[derive(Debug, Default)]
 pub(super) struct Turns(Mutex<HashMap<ConversationId, (Turn, Instant)>>);
 
@@ -41,7 +41,7 @@ impl Turn {
 }
 
 impl Turns {
-    /// Who writes in this room for this gateway, if another does.
+    /// Who writes there for this gateway, if another does.
     pub(super) fn writer(&self, conversation: ConversationId) -> Option<GatewayId> {
         match *self.0.lock().get(&conversation)? {
             (turn @ Turn::Theirs(writer), since) if turn.holds(since) => Some(writer),
@@ -51,10 +51,10 @@ impl Turns {
 
     /// This gateway leaves the writing to another, which has won from it.
     pub(super) fn leave(&self, conversation: ConversationId, writer: GatewayId) {
-        let mut rooms = self.0.lock();
-        match rooms.get(&conversation) {
+        let mut turns = self.0.lock();
+        match turns.get(&conversation) {
             Some((Turn::Open, since)) if Turn::Open.holds(*since) => {}
-            _ => set(&mut rooms, conversation, Turn::Theirs(writer)),
+            _ => set(&mut turns, conversation, Turn::Theirs(writer)),
         }
     }
 
@@ -77,17 +77,17 @@ impl Turns {
 }
 
 fn set(
-    rooms: &mut HashMap<ConversationId, (Turn, Instant)>,
+    turns: &mut HashMap<ConversationId, (Turn, Instant)>,
     conversation: ConversationId,
     turn: Turn,
 ) {
-    if rooms.len() >= ROOMS && !rooms.contains_key(&conversation) {
-        rooms.retain(|_, (turn, since)| turn.holds(*since));
-        if rooms.len() >= ROOMS {
-            rooms.clear();
+    if turns.len() >= CONVERSATIONS && !turns.contains_key(&conversation) {
+        turns.retain(|_, (turn, since)| turn.holds(*since));
+        if turns.len() >= CONVERSATIONS {
+            turns.clear();
         }
     }
-    rooms.insert(conversation, (turn, Instant::now()));
+    turns.insert(conversation, (turn, Instant::now()));
 }
 
 #[cfg(test)]
@@ -139,9 +139,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_remembered_is_bounded() {
         let turns = Turns::default();
-        for number in 0..(2 * ROOMS as u32) {
+        for number in 0..(2 * CONVERSATIONS as u32) {
             turns.leave(room(number), WRITER);
         }
-        assert!(turns.0.lock().len() <= ROOMS);
+        assert!(turns.0.lock().len() <= CONVERSATIONS);
     }
 }
