@@ -135,7 +135,13 @@ const LINES: &[Line] = &[
     ),
     Line(
         "hot-room",
-        "the same on one gateway",
+        "the same: delivered after, p99",
+        "deliveryP99Ms",
+        Unit::Millis,
+    ),
+    Line(
+        "hot-room",
+        "the same on one gateway: messages",
         "versusMessagesPerSecond",
         Unit::PerSecond,
     ),
@@ -204,6 +210,18 @@ const LINES: &[Line] = &[
         "the same: meanwhile",
         "othersDeliveryP99MsDuring",
         Unit::Millis,
+    ),
+    Line(
+        "presence-heartbeat",
+        "an idle gateway with 100 users online: commands to Redis",
+        "redisCommandsPerSecondFew",
+        Unit::PerSecond,
+    ),
+    Line(
+        "presence-heartbeat",
+        "the same with 10,000",
+        "redisCommandsPerSecondMany",
+        Unit::PerSecond,
     ),
     Line(
         "idle",
@@ -326,6 +344,7 @@ impl Unit {
         match self {
             Self::Micros => format!("{value:.1} µs"),
             Self::Millis => format!("{value:.1} ms"),
+            Self::PerSecond if value < 100.0 => format!("{value:.1}/s"),
             Self::PerSecond => format!("{value:.0}/s"),
             Self::Count => format!("{value:.0}"),
             Self::Kilobytes => format!("{:.1} KB", value / 1024.0),
