@@ -8,5 +8,6 @@ mod forgery;
 mod frozen;
 mod garbage;
 mod half_open;
+mod receipts;
 mod resume;
 mod transports;

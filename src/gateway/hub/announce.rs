@@ -13,7 +13,7 @@ use super::super::offer::{Effect, Encoded, Offer};
 use super::{Hub, channels_of};
 use crate::bus::Channel;
 use crate::chat::Announce;
-use crate::domain::{ConversationId, Event, Seq, SessionId, UserId};
+use crate::domain::{Body, ConversationId, Event, Seq, SessionId, UserId};
 use crate::traces::{Publishing, Trace};
 use crate::wire;
 
@@ -79,10 +79,11 @@ impl Hub {
     /// A session's own direct message was committed: its answer shows it (D29). For a retry of what the session was
     /// given before, there is nothing to note.
     fn note_own(&self, event: &Event, origin: Option<SessionId>) {
-        let (ConversationId::Direct(..), Some(session)) = (
-            event.conversation,
-            origin.and_then(|origin| self.session(origin)),
-        ) else {
+        let (ConversationId::Direct(..), Body::Message(_)) = (event.conversation, &event.body)
+        else {
+            return;
+        };
+        let Some(session) = origin.and_then(|origin| self.session(origin)) else {
             return;
         };
         let position = self.position(&session, event.conversation);
