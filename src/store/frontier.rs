@@ -144,14 +144,8 @@ impl Frontier {
         known.head = seq;
         match writer {
             Writer::Own => known.contention = known.contention.saturating_sub(1),
-            other => {
-                known.contention = CONTENTION;
-                known.is_heard = matches!(other, Writer::OtherHeard(_));
-                known.writer = match other {
-                    Writer::OtherHeard(writer) => writer,
-                    Writer::Own | Writer::OtherRead => None,
-                };
-            }
+            Writer::OtherHeard(writer) => known.contend(true, writer),
+            Writer::OtherRead => known.contend(false, None),
         }
         if !follows || changes_membership {
             known.forget_senders();
@@ -237,6 +231,12 @@ impl Frontier {
 }
 
 impl Known {
+    fn contend(&mut self, is_heard: bool, writer: Option<GatewayId>) {
+        self.contention = CONTENTION;
+        self.is_heard = is_heard;
+        self.writer = writer;
+    }
+
     fn forget_senders(&mut self) {
         self.generation = self.touched;
         self.may_write.clear();

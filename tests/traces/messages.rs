@@ -9,7 +9,7 @@ use crate::support::rest::{Person, text};
 use crate::support::ws::Ws;
 
 /// Who exports to this collector, and soon.
-async fn traced_cluster(collector: &Collector, gateways: usize) -> Cluster {
+pub(super) async fn traced_cluster(collector: &Collector, gateways: usize) -> Cluster {
     let url = collector.url();
     let settings = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()),
@@ -19,7 +19,7 @@ async fn traced_cluster(collector: &Collector, gateways: usize) -> Cluster {
     Cluster::start_with(gateways, &settings).await
 }
 
-fn named<'a>(spans: &'a [Exported], name: &str) -> Vec<&'a Exported> {
+pub(super) fn named<'a>(spans: &'a [Exported], name: &str) -> Vec<&'a Exported> {
     spans.iter().filter(|span| span.name == name).collect()
 }
 

@@ -2,12 +2,14 @@
 //!
 //! A request: its number (8 bytes), the gateway that asks (8), the conversation, then one message after the other: event
 //! id (12), sender (12), when it was accepted (8), the length of its clientMessageId (2) and that, the length of its
-//! content (4) and that, and where its trace is (25, zero when it is not traced). An answer: the request's number, then 9 bytes for each message that was taken: a tag, and the
-//! place it is stored at.
+//! content (4) and that, and where its trace is (25, zero when it is not traced). An answer: the request's number, then
+//! 9 bytes for each message that was taken: a tag, and the place it is stored at.
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::{header, put_conversation, take_conversation, take_id, take_user};
+use super::{
+    header, put_conversation, put_trace, take_conversation, take_id, take_trace, take_user,
+};
 use crate::domain::{
     ClientMessageId, Content, ConversationId, EventId, Fingerprint, GatewayId, Refusal, Seq,
     Timestamp,
@@ -66,8 +68,7 @@ pub fn encode_request(
         out.put_slice(own_id.as_bytes());
         out.put_u32(u32::try_from(content.len()).unwrap_or(u32::MAX));
         out.put_slice(content.as_bytes());
-        let no_trace = [0; TraceContext::BYTES];
-        out.put_slice(&trace.map_or(no_trace, TraceContext::to_bytes));
+        put_trace(&mut out, *trace);
     }
     out.freeze()
 }
@@ -121,8 +122,7 @@ fn take_message(bytes: &mut Bytes) -> Option<Delegated> {
     let length = usize::try_from(bytes.try_get_u32().ok()?).ok()?;
     // How long it may be is decided where it was received.
     let content = Content::parse(&take_text(bytes, length)?, usize::MAX).ok()?;
-    let trace =
-        (bytes.len() >= TraceContext::BYTES).then(|| bytes.split_to(TraceContext::BYTES))?;
+    let trace = take_trace(bytes)?;
     let message = NewMessage {
         id,
         sender,
@@ -131,10 +131,7 @@ fn take_message(bytes: &mut Bytes) -> Option<Delegated> {
         fingerprint: Fingerprint::of(&content),
         content,
     };
-    Some(Delegated {
-        message,
-        trace: TraceContext::from_bytes(&trace),
-    })
+    Some(Delegated { message, trace })
 }
 
 fn take_text(bytes: &mut Bytes, length: usize) -> Option<String> {

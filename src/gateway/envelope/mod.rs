@@ -25,8 +25,7 @@ const EXTENDED: u8 = 0x80;
 /// When the event was accepted, in milliseconds since 1970: the first part of an extension.
 const AT_BYTES: usize = 8;
 
-/// With where its trace is: the second part, zero when the event is not traced. And with the gateway that has written the
-/// event: the third. And with the event's id: the fourth.
+/// With where its trace is (the second part), the gateway that has written the event, and the event's id.
 const EXTENSION_BYTES: usize = AT_BYTES + TraceContext::BYTES + size_of::<u64>() + ID_BYTES;
 
 const ID_BYTES: usize = 12;
@@ -117,14 +116,13 @@ pub fn encode_event(offer: &Offer, writer: GatewayId) -> Bytes {
     put_conversation(&mut out, offer.conversation);
     out.put_u64(offer.seq.get());
     out.put_u64(offer.origin.map_or(0, SessionId::to_u64));
-    put_effect(
-        &mut out,
-        offer.effect,
-        offer.at.is_some() && offer.id.is_some(),
-    );
-    if let (Some(at), Some(id)) = (offer.at, offer.id) {
-        let trace = offer.traced.map(|traced| traced.context);
-        put_extension(&mut out, at, trace, writer);
+    let extension = offer.at.zip(offer.id);
+    put_effect(&mut out, offer.effect, extension.is_some());
+    if let Some((at, id)) = extension {
+        out.put_u8(u8::try_from(EXTENSION_BYTES).unwrap_or(u8::MAX));
+        out.put_i64(at.millis());
+        put_trace(&mut out, offer.traced.map(|traced| traced.context));
+        out.put_u64(writer.to_u64());
         out.put_slice(&id.to_bytes());
     }
     out.put_slice(&offer.encoded.json);
@@ -222,17 +220,16 @@ struct Extension {
     id: Option<EventId>,
 }
 
-fn put_extension(
-    out: &mut BytesMut,
-    at: Timestamp,
-    trace: Option<TraceContext>,
-    writer: GatewayId,
-) {
-    out.put_u8(u8::try_from(EXTENSION_BYTES).unwrap_or(u8::MAX));
-    out.put_i64(at.millis());
-    let no_trace = [0; TraceContext::BYTES];
-    out.put_slice(&trace.map_or(no_trace, TraceContext::to_bytes));
-    out.put_u64(writer.to_u64());
+/// Where a trace is, or as many zeros.
+fn put_trace(out: &mut BytesMut, trace: Option<TraceContext>) {
+    out.put_slice(&trace.map_or([0; TraceContext::BYTES], TraceContext::to_bytes));
+}
+
+/// What [`put_trace`] has put; the outer none when there is too little.
+fn take_trace(bytes: &mut Bytes) -> Option<Option<TraceContext>> {
+    let trace =
+        (bytes.len() >= TraceContext::BYTES).then(|| bytes.split_to(TraceContext::BYTES))?;
+    Some(TraceContext::from_bytes(&trace))
 }
 
 /// What is longer than expected is another release's, and so is what is shorter.
@@ -240,9 +237,7 @@ fn take_extension(bytes: &mut Bytes) -> Option<Extension> {
     let length = usize::from(bytes.try_get_u8().ok()?);
     let mut extension = (length <= bytes.len()).then(|| bytes.split_to(length))?;
     let at = extension.try_get_i64().ok().map(Timestamp::from_millis);
-    let trace = (extension.len() >= TraceContext::BYTES)
-        .then(|| extension.split_to(TraceContext::BYTES))
-        .and_then(|trace| TraceContext::from_bytes(&trace));
+    let trace = take_trace(&mut extension).flatten();
     let writer = extension.try_get_u64().ok().map(GatewayId::from_u64);
     let id = take_id(&mut extension).map(EventId::from_bytes);
     Some(Extension {

@@ -12,7 +12,7 @@ use super::super::envelope::{self, Answer, Request};
 use super::{Hub, announce};
 use crate::bus::Channel;
 use crate::domain::{ConversationId, GatewayId};
-use crate::store::committer::{ANSWER_WITHIN, Committer, Delegated, Delegation, Settled};
+use crate::store::committer::{ANSWER_WITHIN, Committer, Delegated, Delegation, Settled, TakenOn};
 
 /// What this gateway has delegated and waits to hear of, and who commits what others delegate to it.
 #[derive(Debug, Default)]
@@ -96,21 +96,14 @@ impl Hub {
         let taken = match self.delegations.committer.get() {
             Some(committer) if !self.is_draining() => {
                 let storing = |context| self.traces.store(context);
-                Some(committer.take_on(conversation, messages, storing))
+                committer.take_on(conversation, messages, storing)
             }
-            _ => None,
+            _ => TakenOn::default(),
         };
         let hub = Arc::clone(self);
         self.tracker.spawn(async move {
-            let settled = match taken {
-                Some(taken) => hub
-                    .stop
-                    .run_until_cancelled(taken.settled())
-                    .await
-                    .flatten(),
-                None => Some(Vec::new()),
-            };
-            if let Some(settled) = settled {
+            let settled = hub.stop.run_until_cancelled(taken.settled()).await;
+            if let Some(Some(settled)) = settled {
                 let payload = envelope::encode_answer(&Answer { number, settled });
                 hub.publish(
                     Channel::Gateway(from),

@@ -20,8 +20,8 @@ use crate::domain::{ConversationId, Event, EventId, GatewayId, Seq};
 use crate::store::{NewMessage, Stop, StoreResult};
 use crate::traces::{Storing, TraceContext};
 
-/// How long an answer is waited for: many times as long as a commit takes, and short enough to be borne by those who wait
-/// when the other gateway, or the bus, has died. The other gives up then what it has not tried by then.
+/// How long an answer is waited for: many times as long as a commit takes, and short enough to be borne by those who
+/// wait when the other gateway, or the bus, has died. The other gives up what it has not tried by then.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// The most bytes of content delegated at once; a longer run is written from here.
 const BYTES: usize = 256 * 1024;
@@ -52,9 +52,9 @@ pub trait Delegation: Send + Sync + 'static {
     /// Whether it is worth trying.
     fn is_up(&self) -> bool;
 
-    /// Has another gateway commit a conversation's messages, and resolves with what became of the first of them; those after are
-    /// certainly not stored by this. `None` without an answer within [`ANSWER_WITHIN`]: any of them may be stored, now
-    /// or later.
+    /// Has another gateway commit a conversation's messages, and resolves with what became of the first of them; those
+    /// after are certainly not stored by this. `None` without an answer within [`ANSWER_WITHIN`]: any of them may be
+    /// stored, now or later.
     async fn delegate(
         &self,
         to: GatewayId,
@@ -63,8 +63,9 @@ pub trait Delegation: Send + Sync + 'static {
     ) -> Option<Vec<Settled>>;
 }
 
-/// Messages of another gateway's that wait for their outcomes here.
+/// Messages of another gateway's that wait for their outcomes here; none by default.
 #[must_use]
+#[derive(Default)]
 pub struct TakenOn(Vec<(EventId, Ticket<Arc<Event>>)>);
 
 impl TakenOn {
@@ -99,7 +100,7 @@ impl Committer {
         storing: impl Fn(TraceContext) -> Option<Storing>,
     ) -> TakenOn {
         if self.0.turns.writer(conversation).is_some() {
-            return TakenOn(Vec::new());
+            return TakenOn::default();
         }
         // One fate: none of them is given up while one behind it is not, or that one would be stored first.
         let (deadline, fate) = (Instant::now() + ANSWER_WITHIN, Fate::open());

@@ -151,12 +151,7 @@ impl Shared {
         pending: &mut VecDeque<PendingMessage>,
     ) -> StoreResult<Progress> {
         let after = self.frontier.head(conversation).unwrap_or_default();
-        let span = Span {
-            conversation,
-            after,
-            up_to: Seq::MAX,
-        };
-        let events = self.store.events(&[span], CATCH_UP).await?;
+        let events = self.newer(conversation, after).await?;
         if events.is_empty() {
             return Ok(Progress::None);
         }
@@ -164,7 +159,9 @@ impl Shared {
         for event in events.into_iter().map(Arc::new) {
             self.frontier
                 .note_read(conversation, event.seq, event.body.changes_membership());
-            self.settle_found(&event, pending);
+            if !self.settle_own(&event, pending) {
+                self.announce.found(&event);
+            }
         }
         if is_full {
             let heads = self.store.heads(&[conversation]).await?;
@@ -176,23 +173,29 @@ impl Shared {
         Ok(Progress::Conflict)
     }
 
-    /// An event found in the log: when it is one of ours whose outcome was unknown, it is settled and announced;
-    /// another gateway's is only offered here.
-    fn settle_found(&self, event: &Arc<Event>, pending: &mut VecDeque<PendingMessage>) {
-        match pending
+    /// What a log has after a place; at most [`CATCH_UP`] events.
+    async fn newer(&self, conversation: ConversationId, after: Seq) -> StoreResult<Vec<Event>> {
+        let span = Span {
+            conversation,
+            after,
+            up_to: Seq::MAX,
+        };
+        self.store.events(&[span], CATCH_UP).await
+    }
+
+    /// An event found in the log: whether it is one of ours whose outcome was unknown; then it is settled and announced.
+    fn settle_own(&self, event: &Arc<Event>, pending: &mut VecDeque<PendingMessage>) -> bool {
+        let place = pending
             .iter()
-            .position(|waiting| waiting.subject.id == event.id)
-        {
-            Some(place) => {
-                if let Some(mut waiting) = pending.remove(place) {
-                    let trace = waiting.end_storing(event, None);
-                    let origin = waiting.claim_origin();
-                    self.announce.committed(event, origin, trace.as_ref());
-                    waiting.settle(Ok(Arc::clone(event)));
-                }
-            }
-            None => self.announce.found(event),
-        }
+            .position(|waiting| waiting.subject.id == event.id);
+        let Some(mut waiting) = place.and_then(|place| pending.remove(place)) else {
+            return false;
+        };
+        let trace = waiting.end_storing(event, None);
+        let origin = waiting.claim_origin();
+        self.announce.committed(event, origin, trace.as_ref());
+        waiting.settle(Ok(Arc::clone(event)));
+        true
     }
 
     /// The first pending message's clientMessageId is taken: a retry, once a majority read shows the original (D3).
@@ -212,32 +215,15 @@ impl Shared {
             self.settle_retry(&mut waiting, event);
         }
         if is_copy && !pending.is_empty() {
-            self.settle_copies(conversation, seq, pending).await?;
+            // Stored by an insert whose outcome was unknown: those behind it may be, too.
+            for event in self.newer(conversation, seq).await? {
+                self.settle_own(&Arc::new(event), pending);
+            }
         }
         Ok(Progress::Some)
     }
 
-    /// A message that waits here is stored already, by an insert whose outcome was unknown: those behind it may be, too.
-    async fn settle_copies(
-        &self,
-        conversation: ConversationId,
-        after: Seq,
-        pending: &mut VecDeque<PendingMessage>,
-    ) -> StoreResult<()> {
-        let span = Span {
-            conversation,
-            after,
-            up_to: Seq::MAX,
-        };
-        for event in self.store.events(&[span], CATCH_UP).await? {
-            if pending.iter().any(|waiting| waiting.subject.id == event.id) {
-                self.settle_found(&Arc::new(event), pending);
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) async fn stored(
+    async fn stored(
         &self,
         conversation: ConversationId,
         message: &NewMessage,
@@ -247,7 +233,7 @@ impl Shared {
             .await
     }
 
-    pub(super) fn settle_retry(&self, waiting: &mut PendingMessage, event: Event) {
+    fn settle_retry(&self, waiting: &mut PendingMessage, event: Event) {
         let same = matches!(&event.body, Body::Message(message) if message.fingerprint == waiting.subject.fingerprint);
         if !same {
             waiting.settle(Err(CommitError::ClientMessageIdReused));

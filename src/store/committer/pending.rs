@@ -77,10 +77,23 @@ impl<Subject, Answer> Pending<Subject, Answer> {
         storing: Option<Box<Storing>>,
         deadline: Instant,
     ) -> (Box<Self>, Ticket<Answer>) {
-        let (mut pending, ticket) = Self::taken_on(subject, storing, deadline, &Fate::open());
-        pending.origin = origin;
-        pending.duty = Duty::Own;
-        (pending, ticket)
+        let (answer, outcome) = oneshot::channel();
+        let fate = Fate::open();
+        let pending = Self {
+            subject,
+            origin,
+            storing,
+            answer: Some(answer),
+            fate: Arc::clone(&fate),
+            attempted: None,
+            duty: Duty::Own,
+        };
+        let ticket = Ticket {
+            outcome,
+            fate,
+            deadline,
+        };
+        (Box::new(pending), ticket)
     }
 
     /// One that another gateway has delegated, and that shares its fate with others.
@@ -90,22 +103,11 @@ impl<Subject, Answer> Pending<Subject, Answer> {
         deadline: Instant,
         fate: &Arc<OnceLock<Fate>>,
     ) -> (Box<Self>, Ticket<Answer>) {
-        let (answer, outcome) = oneshot::channel();
-        let pending = Self {
-            subject,
-            origin: None,
-            storing,
-            answer: Some(answer),
-            fate: Arc::clone(fate),
-            attempted: None,
-            duty: Duty::TakenOn,
-        };
-        let ticket = Ticket {
-            outcome,
-            fate: Arc::clone(fate),
-            deadline,
-        };
-        (Box::new(pending), ticket)
+        let (mut pending, mut ticket) = Self::new(subject, None, storing, deadline);
+        pending.fate = Arc::clone(fate);
+        pending.duty = Duty::TakenOn;
+        ticket.fate = Arc::clone(fate);
+        (pending, ticket)
     }
 
     /// Whether the sender was told "unavailable".

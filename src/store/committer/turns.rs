@@ -1,7 +1,7 @@
-//! Who writes in conversations that several gateways write to. Guessing the next place is cheap while one gateway writes; when
-//! several do, all but one lose every time. So a gateway that has lost twice in a row lets the winner write for it for as
-//! long as there is competition (`delegation.rs`). This only saves work: whoever knows nothing of it, or names another
-//! writer, writes as correctly as before (D1, D2). Knows neither the store nor the bus.
+//! Who writes in conversations that several gateways write to. Guessing the next place is cheap while one gateway
+//! writes; when several do, all but one lose every time. So a gateway that has lost twice in a row lets the winner write
+//! for it for as long as there is competition (`delegation.rs`). This only saves work: whoever knows nothing of it, or
+//! names another writer, writes as correctly as before (D1, D2). Knows neither the store nor the bus.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,7 +13,8 @@ use crate::domain::{ConversationId, GatewayId};
 
 /// How long the writing is left to another after the last sign of competition.
 const LASTS: Duration = Duration::from_secs(1);
-/// How long a conversation is written to from here, whoever wins, after another gateway did not answer: the bus is away, or slow.
+/// How long a conversation is written to from here, whoever wins, after another gateway did not answer: the bus is away,
+/// or slow.
 const SHY: Duration = Duration::from_secs(5);
 /// How many conversations are remembered; beyond it, those without competition are forgotten, or all.
 const CONVERSATIONS: usize = 10_000;
