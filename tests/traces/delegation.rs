@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::collector::{Collector, Exported};
-use crate::support::gateway::Cluster;
+use super::messages::traced_cluster;
 use crate::support::rest::Person;
 use crate::support::ws::Ws;
 
@@ -43,12 +43,7 @@ fn delegated(spans: &[Exported]) -> Option<Vec<&Exported>> {
 #[tokio::test]
 async fn a_message_that_is_delegated_is_one_trace() {
     let collector = Collector::start().await;
-    let url = collector.url();
-    let settings = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()),
-        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
-    ];
-    let cluster = Cluster::start_with(2, &settings).await;
+    let cluster = traced_cluster(&collector, 2).await;
     let (first, second) = (cluster.gateway(0), cluster.gateway(1));
     let ann = Person::register(first, "ann").await;
     let bob = Person::register(first, "bob").await;

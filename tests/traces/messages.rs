@@ -19,7 +19,7 @@ pub(super) async fn traced_cluster(collector: &Collector, gateways: usize) -> Cl
     Cluster::start_with(gateways, &settings).await
 }
 
-pub(super) fn named<'a>(spans: &'a [Exported], name: &str) -> Vec<&'a Exported> {
+fn named<'a>(spans: &'a [Exported], name: &str) -> Vec<&'a Exported> {
     spans.iter().filter(|span| span.name == name).collect()
 }
 

@@ -3,6 +3,7 @@
 
 mod announce;
 mod catch_up;
+mod cursors;
 mod delegation;
 mod heads;
 mod inbox;
@@ -26,12 +27,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::outbox::{Mark, Reason};
+use super::outbox::Reason;
 use super::pacer::Pacer;
-use super::session::{NewSession, Place, Session};
+use super::session::{NewSession, Session};
 use crate::bus::{Bus, Channel};
-use crate::chat::{ChatError, Cursors};
-use crate::domain::{Clock, ConversationId, Entropy, GatewayId, Seq, SessionId, UserId};
+use crate::chat::Cursors;
+use crate::domain::{Clock, ConversationId, Entropy, GatewayId, SessionId};
 use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::store::Store;
@@ -241,67 +242,6 @@ impl Hub {
         if let Some(cursors) = self.cursors.get() {
             cursors.hurry();
         }
-    }
-
-    /// Everything written to this session before the mark was received: moves its cursors (D28).
-    pub fn proved(&self, session: &Session, mark: Mark) {
-        let Some(cursors) = self.cursors.get() else {
-            return;
-        };
-        session.prove(mark, |conversation, seq| {
-            cursors.delivered(conversation, session.user(), seq);
-        });
-    }
-
-    /// Acknowledges (or reads) up to a seq; returns once that is stored (D31). Clamped to what the session was offered
-    /// (D27). A session that has not joined tells what an earlier one received: clamped to the log's head.
-    ///
-    /// # Errors
-    /// `not_a_member`, `unavailable`, `busy`.
-    pub async fn acknowledge(
-        &self,
-        session: &Session,
-        conversation: ConversationId,
-        seq: Seq,
-        read: bool,
-    ) -> Result<(), ChatError> {
-        let offered = match self.position(session, conversation) {
-            Some(position) => position,
-            None => self.head_for(session.user(), conversation).await?,
-        };
-        let seq = seq.min(offered);
-        session.acknowledged(conversation, seq);
-        match self.cursors.get() {
-            Some(cursors) if seq > Seq::ZERO => {
-                cursors
-                    .acknowledge(conversation, session.user(), seq, read)
-                    .await
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The last seq offered to a session without a gap; none when it has nothing to do with the conversation.
-    fn position(&self, session: &Session, conversation: ConversationId) -> Option<Seq> {
-        match session.place(conversation)? {
-            Place::CatchingUp(position) => position,
-            Place::Ended(position) => Some(position),
-            Place::Attached(from) => {
-                let position = self.topics.with(conversation, |topic| topic.position());
-                Some(from.max(position.unwrap_or_default()))
-            }
-        }
-    }
-
-    async fn head_for(&self, user: UserId, conversation: ConversationId) -> Result<Seq, ChatError> {
-        let member = self.store.member(conversation, user).await?;
-        let member = member.ok_or(ChatError::Refused(crate::domain::Refusal::NotAMember))?;
-        let heads = self.store.heads(&[conversation]).await?;
-        Ok(heads
-            .get(&conversation)
-            .copied()
-            .unwrap_or_default()
-            .min(member.last_seq()))
     }
 
     /// Offers a session nothing more; what it was given before is still written, and its requests are still answered.

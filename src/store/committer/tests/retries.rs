@@ -51,6 +51,15 @@ async fn d4_a_removed_members_retry_returns_the_stored_event() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn d2_a_refusal_is_not_remembered_when_nobody_tells_of_the_return() {
+    let scene = Scene::new();
+    scene.state().removed.insert(BOB);
+    assert_eq!(scene.send(message(2, "a")).await, Err(refused()));
+    scene.state().removed.clear();
+    assert_eq!(scene.send(message(2, "b")).await, Ok(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn d5_an_insert_that_was_stored_in_spite_of_its_unknown_outcome_is_found() {
     let scene = Scene::new();
     scene.step(|state, run| {
