@@ -13,6 +13,9 @@ use crate::lifecycle::Failure;
 const ORDER: &str = "Settings come from defaults, then the file, then the environment, then flags; each overrides the \
     one before. `hobnob config --default` prints a commented file of all of them.";
 
+const SETTINGS_ELSEWHERE: &str =
+    "Every setting can be given as a flag here, too: `hobnob --help` lists them.";
+
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -64,9 +67,16 @@ fn help(error: &clap::Error) -> Result<Invocation, Failure> {
             flags: Flags::default(),
         });
     }
-    let first = text.lines().next().unwrap_or_default();
-    let first = first.trim_start_matches("error: ");
-    Err(Failure::Usage(format!("{first} (see hobnob --help)")))
+    // What is wrong, and a hint if there is one; how to use it all comes after.
+    let said = text
+        .split("\n\n")
+        .take_while(|paragraph| !paragraph.starts_with("Usage:"));
+    let said: Vec<String> = said
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let said = said.join("; ");
+    let said = said.trim_start_matches("error: ");
+    Err(Failure::Usage(format!("{said} (see hobnob --help)")))
 }
 
 fn definition() -> Clap {
@@ -86,7 +96,14 @@ fn definition() -> Clap {
             Clap::new("migrate").about("Bring the database's indexes and validators up to date"),
         )
         .subcommand(healthcheck_command())
-        .subcommand(Clap::new("version").about("Print the version"))
+        .subcommand(quiet(Clap::new("version").about("Print the version")))
+}
+
+/// A command whose help shows its own options; it takes those of all, which would be two pages, without showing them.
+fn quiet(command: Clap) -> Clap {
+    command
+        .args(setting_arguments().map(|setting| setting.hide(true)))
+        .after_help(SETTINGS_ELSEWHERE)
 }
 
 fn file_argument() -> Arg {
@@ -115,9 +132,8 @@ fn config_command() -> Clap {
         .action(ArgAction::SetTrue)
         .required(true)
         .help("Every setting at its default");
-    Clap::new("config")
-        .about("Print a commented configuration file")
-        .arg(default)
+    let command = Clap::new("config").about("Print a commented configuration file");
+    quiet(command.arg(default))
 }
 
 fn healthcheck_command() -> Clap {
@@ -125,11 +141,9 @@ fn healthcheck_command() -> Clap {
         .long("live")
         .action(ArgAction::SetTrue)
         .help("Ask only whether it is alive (/livez), not whether it is ready (/readyz)");
-    Clap::new("healthcheck")
-        .about(
-            "Ask the gateway at admin_listen whether it is ready; status 0 when it is, 1 when not",
-        )
-        .arg(live)
+    let about =
+        "Ask the gateway at admin_listen whether it is ready; status 0 when it is, 1 when not";
+    quiet(Clap::new("healthcheck").about(about).arg(live))
 }
 
 fn invocation(matches: &ArgMatches) -> Invocation {
@@ -189,6 +203,13 @@ mod tests {
                 "127.0.0.1:1"
             );
         }
+        for arguments in [
+            ["--admin-listen", "127.0.0.1:1", "healthcheck"],
+            ["healthcheck", "--admin-listen", "127.0.0.1:1"],
+        ] {
+            let given = parsed(&arguments).unwrap().flags.values;
+            assert_eq!(given.get("admin_listen").unwrap(), "127.0.0.1:1");
+        }
         let live = parsed(&["healthcheck", "--live"]).unwrap();
         assert_eq!(live.command, Command::Healthcheck("/livez"));
     }
@@ -199,7 +220,9 @@ mod tests {
             &["--listne", "x"][..],
             &["sevre"],
             &["config"],
+            &["config", "--defualt"],
             &["--listen"],
+            &["--listen", "127.0.0.1:1", "--listen", "127.0.0.1:2"],
         ] {
             let failure = parsed(arguments).unwrap_err();
             let line = failure.to_string();
@@ -207,6 +230,31 @@ mod tests {
                 !line.contains('\n') && line.ends_with("(see hobnob --help)"),
                 "{line}"
             );
+        }
+        let missing = parsed(&["config"]).unwrap_err().to_string();
+        assert!(missing.contains("not provided: --default "), "{missing}");
+        let similar = parsed(&["--listne", "x"]).unwrap_err().to_string();
+        assert!(similar.contains("'--listen'"), "{similar}");
+    }
+
+    #[test]
+    fn help_of_a_command_shows_what_is_its_own() {
+        for (command, own) in [("config", "--default"), ("healthcheck", "--live")] {
+            let Ok(Invocation {
+                command: Command::Help(text),
+                ..
+            }) = parsed(&["help", command])
+            else {
+                panic!("no help of {command}");
+            };
+            assert!(text.contains(own), "{text}");
+            assert!(
+                !text.contains("--listen") && text.contains("hobnob --help"),
+                "{text}"
+            );
+            // `hobnob config --help` is the same.
+            let other = parsed(&[command, "--help"]).unwrap().command;
+            assert_eq!(other, Command::Help(text));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hobnob::admin::{Operations, Readiness};
 use hobnob::app::{self, App};
 use hobnob::cli::{self, Command, Invocation};
-use hobnob::config::{self, Config, Environment, StartError};
+use hobnob::config::{self, Config, Environment, StartErrors};
 use hobnob::healthcheck;
 use hobnob::lifecycle::{self, Failure, Hangups, Listeners, Reload, Signals};
 use hobnob::logging;
@@ -28,7 +28,9 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os()).and_then(perform) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("hobnob: {failure}");
+            for line in failure.lines() {
+                eprintln!("hobnob: {line}");
+            }
             failure.exit_code()
         }
     }
@@ -52,7 +54,7 @@ fn perform(Invocation { command, flags }: Invocation) -> Result<(), Failure> {
 
 async fn serve(
     config: Config,
-    load: impl Fn() -> Result<Config, StartError>,
+    load: impl Fn() -> Result<Config, StartErrors>,
 ) -> Result<(), Failure> {
     let filter = logging::start(&config.logging)?;
     let (stop, mut signals) = Signals::listen()?;

@@ -1,4 +1,4 @@
-//! The one error of configuration and start: which setting is to blame, and why. Knows no I/O.
+//! The errors of configuration and start: which setting is to blame, and why. Knows no I/O.
 
 use super::settings;
 use crate::traces::InvalidSetting;
@@ -26,6 +26,25 @@ impl StartError {
             setting: setting.into(),
             message: one_line(&message.into()),
         }
+    }
+}
+
+/// Everything that is wrong with a configuration, each with its setting; at least one. Printed as a line each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.lines().join("; "))]
+pub struct StartErrors(pub Vec<StartError>);
+
+impl StartErrors {
+    /// A line for each.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.0.iter().map(StartError::to_string).collect()
+    }
+}
+
+impl From<StartError> for StartErrors {
+    fn from(error: StartError) -> Self {
+        Self(vec![error])
     }
 }
 

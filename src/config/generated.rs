@@ -1,9 +1,9 @@
 //! The secret of a single gateway that was given none: made once and kept in the data directory. Knows the file, not
 //! the store beside it.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::{Secret, StartError};
@@ -29,7 +29,7 @@ pub fn generated_secret(data_dir: &Path, entropy: &Entropy) -> Result<(Secret, b
         )
     };
     make_directory(data_dir).map_err(failed)?;
-    let made = match std::fs::read_to_string(&path) {
+    let made = match read_private(&path) {
         Ok(text) => return kept(&text, &path).map(|secret| (secret, false)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             make(&path, entropy).map_err(failed)?
@@ -38,6 +38,17 @@ pub fn generated_secret(data_dir: &Path, entropy: &Entropy) -> Result<(Secret, b
     };
     let text = std::fs::read_to_string(&path).map_err(failed)?;
     kept(&text, &path).map(|secret| (secret, made))
+}
+
+/// Reads the secret, after taking from others what a copy or an archive may have given them.
+fn read_private(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn make_directory(path: &Path) -> std::io::Result<()> {
@@ -90,8 +101,6 @@ fn sync_parent(path: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -99,6 +108,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let data_dir = directory.path().join("a/b");
         let (made, new) = generated_secret(&data_dir, &Entropy::seeded(1)).unwrap();
+        let open = Permissions::from_mode(0o644);
+        std::fs::set_permissions(data_dir.join(FILE), open).unwrap();
         let (kept, again) = generated_secret(&data_dir, &Entropy::seeded(2)).unwrap();
         assert_eq!((new, again), (true, false));
         assert_eq!(made, kept);

@@ -88,20 +88,20 @@ impl Value {
 /// The values of all settings that have one, the highest layer's each.
 pub(super) type Values = BTreeMap<&'static str, Value>;
 
-/// Collects every layer.
-///
-/// # Errors
-/// When a name is unknown, a file unreadable, or a secret given twice in one layer.
-pub(super) fn collect(flags: &Flags, environment: &Environment) -> Result<Values, StartError> {
-    let mut values = defaults();
+/// Collects every layer; besides, everything that is wrong with them: unknown names, files that cannot be read, a secret
+/// given twice in one layer.
+pub(super) fn collect(flags: &Flags, environment: &Environment) -> (Values, Vec<StartError>) {
+    let (mut values, mut faults) = (defaults(), Vec::new());
     if let Some(path) = file_path(flags, environment) {
-        overlay(&mut values, read_file(&path)?)?;
+        let layer = read_file(&path, &mut faults);
+        overlay(&mut values, layer, &mut faults);
     }
-    overlay(&mut values, read_environment(environment)?)?;
+    let layer = read_environment(environment, &mut faults);
+    overlay(&mut values, layer, &mut faults);
     let flags = flags.values.iter();
     let flags = flags.map(|(name, text)| (*name, split(setting(name), text, Source::Flag)));
-    overlay(&mut values, flags.collect())?;
-    Ok(values)
+    overlay(&mut values, flags.collect(), &mut faults);
+    (values, faults)
 }
 
 fn defaults() -> Values {
@@ -122,7 +122,7 @@ fn file_path(flags: &Flags, environment: &Environment) -> Option<PathBuf> {
 }
 
 /// Puts a layer over the others. A secret's file is read here, so that a secret in a higher layer hides it.
-fn overlay(values: &mut Values, layer: Values) -> Result<(), StartError> {
+fn overlay(values: &mut Values, layer: Values, faults: &mut Vec<StartError>) {
     for (name, value) in &layer {
         if let Kind::FileOf(secret) = setting(name).kind {
             if layer.contains_key(secret) {
@@ -130,13 +130,16 @@ fn overlay(values: &mut Values, layer: Values) -> Result<(), StartError> {
                     "both this and {secret} are set in the {}: leave one out",
                     value.source
                 );
-                return Err(StartError::of(name, message));
+                faults.push(StartError::of(name, message));
+                continue;
             }
-            values.insert(secret, read_secret(name, secret, value)?);
+            match read_secret(name, secret, value) {
+                Ok(read) => drop(values.insert(secret, read)),
+                Err(fault) => faults.push(fault),
+            }
         }
     }
     values.extend(layer);
-    Ok(())
 }
 
 fn read_secret(name: &str, secret: &str, value: &Value) -> Result<Value, StartError> {
@@ -188,24 +191,25 @@ fn split(setting: &Setting, text: &str, source: Source) -> Value {
     Value { items, source }
 }
 
-fn read_environment(environment: &Environment) -> Result<Values, StartError> {
+fn read_environment(environment: &Environment, faults: &mut Vec<StartError>) -> Values {
     let mut values = Values::new();
     for (name, text) in &environment.0 {
         let ours = name.starts_with(PREFIX) && name != FILE_ENV;
         if !ours || is_service_link(name, environment) {
             continue;
         }
-        let Some(setting) = SETTINGS.iter().find(|setting| setting.env == name) else {
-            return Err(StartError::named(
+        match SETTINGS.iter().find(|setting| setting.env == name) {
+            None => faults.push(StartError::named(
                 name,
                 "there is no such setting; see hobnob --help",
-            ));
-        };
-        if environment.get(name).is_some() {
-            values.insert(setting.name, split(setting, text, Source::Environment));
+            )),
+            Some(setting) if environment.get(name).is_some() => {
+                values.insert(setting.name, split(setting, text, Source::Environment));
+            }
+            Some(_) => {}
         }
     }
-    Ok(values)
+    values
 }
 
 /// Whether Kubernetes put this variable there: for a Service named `hobnob` it gives every pod `HOBNOB_SERVICE_HOST`,
@@ -230,25 +234,32 @@ fn is_service_link(name: &str, environment: &Environment) -> bool {
         })
 }
 
-fn read_file(path: &Path) -> Result<Values, StartError> {
-    let fault = |message: String| StartError::named(FILE_ENV, message);
-    let text = read_text(path).map_err(fault)?;
-    let tables: toml::Table = toml::from_str(&text)
-        .map_err(|error| fault(format!("{}: {}", path.display(), describe(&text, &error))))?;
+fn read_file(path: &Path, faults: &mut Vec<StartError>) -> Values {
+    let tables = read_text(path).and_then(|text| {
+        toml::from_str::<toml::Table>(&text)
+            .map_err(|error| format!("{}: {}", path.display(), describe(&text, &error)))
+    });
+    let tables = tables.unwrap_or_else(|message| {
+        faults.push(StartError::named(FILE_ENV, message));
+        toml::Table::new()
+    });
     let source = Source::File(path.to_owned());
     let mut values = Values::new();
     for (section, table) in &tables {
         let known = SETTINGS.iter().any(|setting| setting.section == section);
         let (true, toml::Value::Table(table)) = (known, table) else {
             let message = format!("there is no such section, in {}", path.display());
-            return Err(StartError::named(format!("[{section}]"), message));
+            faults.push(StartError::named(format!("[{section}]"), message));
+            continue;
         };
         for (key, value) in table {
-            let (name, value) = read_key(section, key, value, &source)?;
-            values.insert(name, value);
+            match read_key(section, key, value, &source) {
+                Ok((name, value)) => drop(values.insert(name, value)),
+                Err(fault) => faults.push(fault),
+            }
         }
     }
-    Ok(values)
+    values
 }
 
 /// A parser's message may quote the line, and the line may hold a secret: only its place and kind are told.

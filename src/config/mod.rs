@@ -2,7 +2,7 @@
 //! Reads and checks; opens no connection and creates nothing (the generated secret apart, when asked for one).
 //!
 //! Unknown keys and unknown variables are errors, since a misspelt setting that is silently ignored is found only by
-//! its damage. Every error is one [`StartError`], which names its setting.
+//! its damage. Each error is a [`StartError`], which names its setting, and all of them are told at once.
 
 mod error;
 mod generated;
@@ -15,7 +15,7 @@ mod settings;
 mod urls;
 
 use crate::traces::TraceSettings;
-pub use error::StartError;
+pub use error::{StartError, StartErrors};
 pub use generated::generated_secret;
 pub use layers::{Environment, Flags};
 pub use print::{SettingHelp, default_file, setting_helps};
@@ -47,18 +47,22 @@ impl Config {
     /// Reads and checks every layer.
     ///
     /// # Errors
-    /// The first thing that is wrong.
-    pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, StartError> {
-        Self::read(&layers::collect(flags, environment)?, environment)
+    /// Everything that is wrong.
+    pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, StartErrors> {
+        let (values, faults) = layers::collect(flags, environment);
+        Self::read(&values, faults, environment)
     }
 
     /// As [`Config::load`]; returns besides the settings in force as a commented TOML text, without secrets.
     ///
     /// # Errors
-    /// The first thing that is wrong.
-    pub fn explain(flags: &Flags, environment: &Environment) -> Result<(Self, String), StartError> {
-        let mut values = layers::collect(flags, environment)?;
-        let config = Self::read(&values, environment)?;
+    /// Everything that is wrong.
+    pub fn explain(
+        flags: &Flags,
+        environment: &Environment,
+    ) -> Result<(Self, String), StartErrors> {
+        let (mut values, faults) = layers::collect(flags, environment);
+        let config = Self::read(&values, faults, environment)?;
         if let Backends::Embedded { data_dir } = &config.backends {
             values
                 .entry("data_dir")
@@ -68,17 +72,33 @@ impl Config {
         Ok((config, text))
     }
 
-    fn read(values: &layers::Values, environment: &Environment) -> Result<Self, StartError> {
-        let reader = reader::Reader(values);
-        let backends = Backends::read(&reader, environment)?;
-        let limits = Limits::read(&reader)?;
+    fn read(
+        values: &layers::Values,
+        faults: Vec<StartError>,
+        environment: &Environment,
+    ) -> Result<Self, StartErrors> {
+        let reader = reader::Reader::new(values, faults);
+        let read = Self::sections(&reader, environment);
+        reader.finish(read)
+    }
+
+    fn sections(
+        reader: &reader::Reader<'_>,
+        environment: &Environment,
+    ) -> Result<Self, StartError> {
+        let backends = Backends::read(reader, environment)?;
+        let limits = Limits::read(reader)?;
+        let traces = TraceSettings::read(|name| environment.get(name));
         Ok(Self {
-            server: Server::read(&reader)?,
-            auth: Auth::read(&reader, &backends)?,
-            sessions: Sessions::read(&reader, &limits)?,
-            presence: Presence::read(&reader)?,
-            logging: Logging::read(&reader)?,
-            traces: TraceSettings::read(|name| environment.get(name))?,
+            server: Server::read(reader)?,
+            auth: Auth::read(reader)?,
+            sessions: Sessions::read(reader, &limits)?,
+            presence: Presence::read(reader)?,
+            logging: Logging::read(reader)?,
+            traces: traces.unwrap_or_else(|fault| {
+                reader.note(fault.into());
+                None
+            }),
             backends,
             limits,
         })

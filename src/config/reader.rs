@@ -1,18 +1,45 @@
 //! Reads typed values out of the layers: numbers with their limits, durations, byte counts, addresses. An error names
 //! the setting and where its value came from; the value itself is quoted only when it cannot be a secret.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::StartError;
 use super::layers::{Source, Values};
 use super::settings::setting;
+use super::{StartError, StartErrors};
 
-/// The values, with typed access by name.
-pub(super) struct Reader<'a>(pub(super) &'a Values);
+/// The values, with typed access by name. A value that is wrong is noted, and the default stands in for it, so that the
+/// others are read, too: whoever corrects a configuration sees all of its faults at once. [`Reader::finish`] lets none
+/// of the stand-ins out.
+pub(super) struct Reader<'a> {
+    values: &'a Values,
+    faults: RefCell<Vec<StartError>>,
+}
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Reads these values; what was wrong with them before comes first.
+    pub(super) const fn new(values: &'a Values, faults: Vec<StartError>) -> Self {
+        Self {
+            values,
+            faults: RefCell::new(faults),
+        }
+    }
+
+    /// What was read, unless something was noted.
+    pub(super) fn finish<T>(self, read: Result<T, StartError>) -> Result<T, StartErrors> {
+        let mut faults = self.faults.into_inner();
+        let read = read.map_err(|fault| faults.push(fault)).ok();
+        read.filter(|_| faults.is_empty())
+            .ok_or(StartErrors(faults))
+    }
+
+    /// Notes a fault.
+    pub(super) fn note(&self, fault: StartError) {
+        self.faults.borrow_mut().push(fault);
+    }
+
     /// The text of a setting, if there is one.
     pub(super) fn text(&self, name: &'static str) -> Option<&str> {
         self.items(name)
@@ -22,40 +49,54 @@ impl Reader<'_> {
     }
 
     /// The items of a list.
-    pub(super) fn items(&self, name: &'static str) -> &[String] {
-        self.0.get(name).map_or(&[], |value| &value.items)
+    fn items(&self, name: &'static str) -> &[String] {
+        self.values.get(name).map_or(&[], |value| &value.items)
     }
 
-    /// A value that may be absent.
+    /// A value that may be absent; a wrong one counts as absent.
     pub(super) fn optional<T>(
         &self,
         name: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Option<T>, StartError> {
-        self.text(name)
-            .map(|text| parse(text).map_err(|message| self.error(name, &message)))
-            .transpose()
+    ) -> Option<T> {
+        match parse(self.text(name)?) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.note(self.error(name, &message));
+                None
+            }
+        }
     }
 
     /// A value that has a default.
+    ///
+    /// # Errors
+    /// When the default is wrong.
     pub(super) fn required<T>(
         &self,
         name: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, StartError> {
-        self.optional(name, parse)?
-            .ok_or_else(|| self.error(name, "a value is missing"))
+        if self.text(name).is_none() {
+            self.note(self.error(name, "a value is missing"));
+        }
+        match self.optional(name, &parse) {
+            Some(value) => Ok(value),
+            None => parse(setting(name).default.unwrap_or_default())
+                .map_err(|message| self.error(name, &message)),
+        }
     }
 
-    /// Every item of a list.
+    /// Every item of a list; wrong ones are left out.
     pub(super) fn list<T>(
         &self,
         name: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Vec<T>, StartError> {
-        self.items(name)
-            .iter()
-            .map(|text| parse(text).map_err(|message| self.error(name, &message)))
+    ) -> Vec<T> {
+        let note = |message: String| self.note(self.error(name, &message));
+        let items = self.items(name).iter();
+        items
+            .filter_map(|text| parse(text).map_err(note).ok())
             .collect()
     }
 
@@ -65,9 +106,11 @@ impl Reader<'_> {
         name: &'static str,
         limits: RangeInclusive<usize>,
     ) -> Result<usize, StartError> {
-        self.required(name, |text| {
-            within(parse_number(text)?, &limits, |n| n.to_string())
-        })
+        let show = match setting(name).placeholder {
+            "BYTES" => show_bytes,
+            _ => usize::to_string,
+        };
+        self.required(name, |text| within(parse_number(text)?, &limits, show))
     }
 
     /// A duration within limits.
@@ -77,13 +120,26 @@ impl Reader<'_> {
         limits: RangeInclusive<Duration>,
     ) -> Result<Duration, StartError> {
         self.required(name, |text| {
-            within(parse_duration(text)?, &limits, |d| format!("{d:?}"))
+            within(parse_duration(text)?, &limits, show_duration)
         })
+    }
+
+    /// Two settings that contradict each other: blames the second, unless only the first was set by somebody.
+    pub(super) fn contradict(&self, (one, other): (&'static str, &'static str), message: &str) {
+        let is_set = |name| {
+            let value = self.values.get(name);
+            value.is_some_and(|value| value.source != Source::Default)
+        };
+        let blamed = match is_set(one) && !is_set(other) {
+            true => one,
+            false => other,
+        };
+        self.note(self.error(blamed, message));
     }
 
     /// Blames a setting, saying where its value came from unless its name says so already.
     pub(super) fn error(&self, name: &'static str, message: &str) -> StartError {
-        let source = self.0.get(name).map(|value| &value.source);
+        let source = self.values.get(name).map(|value| &value.source);
         let place = match source {
             Some(Source::File(path)) => format!(" (set in {})", path.display()),
             Some(Source::Flag) => format!(" (set by --{})", setting(name).flag),
@@ -109,6 +165,40 @@ fn within<T: PartialOrd>(
     }
 }
 
+/// In the largest unit that gives a whole number, as the help has it.
+pub(super) fn show_bytes(bytes: &usize) -> String {
+    let units = [(1024 * 1024, " MiB"), (1024, " KiB")];
+    let unit = units
+        .into_iter()
+        .find(|(unit, _)| *bytes > 0 && bytes.is_multiple_of(*unit));
+    unit.map_or_else(
+        || bytes.to_string(),
+        |(unit, name)| format!("{}{name}", bytes / unit),
+    )
+}
+
+/// In the largest unit that gives a whole number, as the help has it.
+pub(super) fn show_duration(duration: &Duration) -> String {
+    let millis = duration.as_millis();
+    let larger = DURATION_UNITS.iter().rev();
+    let unit = larger
+        .map(|(name, unit)| (name, u128::from(*unit)))
+        .find(|(_, unit)| millis > 0 && millis.is_multiple_of(*unit));
+    unit.map_or_else(
+        || "0s".to_owned(),
+        |(name, unit)| format!("{}{name}", millis / unit),
+    )
+}
+
+/// Of durations, in milliseconds, the smallest first.
+const DURATION_UNITS: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
+
 /// `16384`, `64KiB`, `1MiB`.
 fn parse_number(text: &str) -> Result<usize, String> {
     let units = [("KiB", 1024), ("MiB", 1024 * 1024)];
@@ -125,14 +215,7 @@ fn parse_number(text: &str) -> Result<usize, String> {
 
 /// `500ms`, `25s`, `15m`, `12h`, `30d`.
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let units = [
-        ("ms", 1),
-        ("s", 1000),
-        ("m", 60_000),
-        ("h", 3_600_000),
-        ("d", 86_400_000),
-    ];
-    units
+    DURATION_UNITS
         .iter()
         .find_map(|(suffix, millis)| {
             let number: u64 = text.strip_suffix(suffix)?.trim_end().parse().ok()?;
@@ -144,12 +227,44 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 /// The complaint about a value that is not a secret.
 pub(super) fn not_a(text: &str, expected: impl fmt::Display) -> String {
     let shown: String = text.chars().take(60).collect();
-    format!("{shown:?} is not a {expected}")
+    let expected = expected.to_string();
+    let article = match expected.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']) {
+        true => "an",
+        false => "a",
+    };
+    format!("{shown:?} is not {article} {expected}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_reads_back_and_has_the_right_article() {
+        for (bytes, shown) in [
+            (0, "0"),
+            (1, "1"),
+            (65_536, "64 KiB"),
+            (1_048_576, "1 MiB"),
+            (1025, "1025"),
+        ] {
+            assert_eq!(show_bytes(&bytes), shown);
+            assert_eq!(parse_number(shown), Ok(bytes));
+        }
+        for (millis, shown) in [
+            (0, "0s"),
+            (100, "100ms"),
+            (90_000, "90s"),
+            (600_000, "10m"),
+            (86_400_000, "1d"),
+        ] {
+            let duration = Duration::from_millis(millis);
+            assert_eq!(show_duration(&duration), shown);
+            assert_eq!(parse_duration(shown), Ok(duration));
+        }
+        assert_eq!(not_a("x", "IP address"), "\"x\" is not an IP address");
+        assert_eq!(not_a("x", "web origin"), "\"x\" is not a web origin");
+    }
 
     #[test]
     fn durations_and_numbers_have_units() {

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::reader::{Reader, not_a};
+use super::reader::{Reader, not_a, show_bytes, show_duration};
 use super::{Environment, Secret, ServerUrl, StartError, urls};
 use crate::domain::Network;
 
@@ -140,36 +140,62 @@ const MIB: usize = 1024 * 1024;
 
 impl Server {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
+        let listen = reader.required("listen", parse_address)?;
+        let admin_listen = reader.required("admin_listen", parse_address)?;
+        if overlap(listen, admin_listen) {
+            let message =
+                format!("listen ({listen}) and admin_listen ({admin_listen}) take the same port");
+            reader.contradict(("listen", "admin_listen"), &message);
+        }
         Ok(Self {
-            listen: reader.required("listen", parse_address)?,
-            admin_listen: reader.required("admin_listen", parse_address)?,
-            admin_token: reader.optional("admin_token", Secret::parse)?,
+            listen,
+            admin_listen,
+            admin_token: reader.optional("admin_token", Secret::parse),
             connection_limit: reader.number("connection_limit", 1..=10_000_000)?,
-            cors_origins: reader.list("cors_origins", parse_origin)?,
-            trusted_proxies: reader.list("trusted_proxies", parse_network)?,
+            cors_origins: reader.list("cors_origins", parse_origin),
+            trusted_proxies: reader.list("trusted_proxies", parse_network),
             client_timeout: reader.duration("client_timeout", seconds(1, 600))?,
             drain_grace: reader.duration("drain_grace", seconds(0, 3600))?,
         })
     }
 }
 
+/// Whether two sockets cannot both be had: of one port, when the addresses are the same, or one of them is all.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    // An unspecified IPv6 address takes IPv4 as well.
+    let covers = |all: SocketAddr, part: SocketAddr| {
+        all.ip().is_unspecified() && (all.is_ipv6() || part.is_ipv4())
+    };
+    let same = one.ip() == other.ip() || covers(one, other) || covers(other, one);
+    one.port() != 0 && one.port() == other.port() && same
+}
+
 impl Backends {
     pub(super) fn read(reader: &Reader<'_>, environment: &Environment) -> Result<Self, StartError> {
-        let redis_url = reader.optional("redis_url", urls::redis)?;
-        let mongodb_uri = reader.optional("mongodb_uri", urls::mongodb)?;
+        let redis_url = reader.optional("redis_url", urls::redis);
+        let mongodb_uri = reader.optional("mongodb_uri", urls::mongodb);
         let pool_size = reader.number("mongodb_pool_size", 2..=1000)?;
-        match (redis_url, mongodb_uri) {
-            (Some(redis_url), Some(mongodb_uri)) => Ok(Self::Clustered {
+        // One that is wrong has been noted; it is not missing.
+        let is_set = |name| reader.text(name).is_some();
+        match (is_set("redis_url"), is_set("mongodb_uri")) {
+            (false, true) => reader.note(partner_missing("redis_url", "mongodb_uri")),
+            (true, false) => reader.note(partner_missing("mongodb_uri", "redis_url")),
+            _ => {}
+        }
+        if let (Some(redis_url), Some(mongodb_uri)) = (redis_url, mongodb_uri) {
+            return Ok(Self::Clustered {
                 redis_url,
                 mongodb_uri,
                 mongodb_pool_size: u32::try_from(pool_size).unwrap_or(u32::MAX),
-            }),
-            (None, None) => Ok(Self::Embedded {
-                data_dir: data_dir(reader, environment)?,
-            }),
-            (None, Some(_)) => Err(partner_missing("redis_url", "mongodb_uri")),
-            (Some(_), None) => Err(partner_missing("mongodb_uri", "redis_url")),
+            });
         }
+        let data_dir = data_dir(reader, environment).unwrap_or_else(|fault| {
+            if !is_set("redis_url") && !is_set("mongodb_uri") {
+                reader.note(fault);
+            }
+            PathBuf::new()
+        });
+        Ok(Self::Embedded { data_dir })
     }
 }
 
@@ -197,13 +223,14 @@ fn data_dir(reader: &Reader<'_>, environment: &Environment) -> Result<PathBuf, S
 }
 
 impl Auth {
-    pub(super) fn read(reader: &Reader<'_>, backends: &Backends) -> Result<Self, StartError> {
-        let jwt_secrets = reader.list("jwt_secret", Secret::parse)?;
-        if jwt_secrets.is_empty() && matches!(backends, Backends::Clustered { .. }) {
+    pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
+        let is_set = |name| reader.text(name).is_some();
+        if is_set("redis_url") && is_set("mongodb_uri") && !is_set("jwt_secret") {
             let message =
                 "missing: with Redis and MongoDB, all gateways must be given the same secret";
-            return Err(StartError::of("jwt_secret", message));
+            reader.note(StartError::of("jwt_secret", message));
         }
+        let jwt_secrets = reader.list("jwt_secret", Secret::parse);
         Ok(Self {
             jwt_secrets,
             access_token_lifetime: reader.duration("access_token_lifetime", seconds(10, DAY))?,
@@ -232,16 +259,31 @@ impl Limits {
     }
 }
 
+/// The smallest outbox whatever the limit on messages.
+const LEAST_OUTBOX: usize = 64 * 1024;
+
 impl Sessions {
     pub(super) fn read(reader: &Reader<'_>, limits: &Limits) -> Result<Self, StartError> {
+        let frame_bytes = reader.number("frame_limit", 1024..=16 * MIB)?;
+        let outbox_bytes = reader.number("outbox_bytes", LEAST_OUTBOX..=256 * MIB)?;
+        let fits = |name: &'static str, is: usize, least: usize| {
+            if is < least {
+                let (content, is) = (show_bytes(&limits.content_bytes), show_bytes(&is));
+                let message = format!(
+                    "a content_limit of {content} needs {name} to be at least {least}, and it is {is}"
+                );
+                reader.contradict(("content_limit", name), &message);
+            }
+        };
         // A message's frame holds the content and a little more; JSON escapes may need more than this, which the
         // default leaves room for.
-        let least_frame = limits.content_bytes + 1024;
+        fits("frame_limit", frame_bytes, limits.content_bytes + 1024);
         // Backlog goes out while at most half is queued: two of the largest frames must fit, escapes included.
-        let least_outbox = (2 * (6 * limits.content_bytes + 1024)).max(64 * 1024);
+        let two_frames = 2 * (6 * limits.content_bytes + 1024);
+        fits("outbox_bytes", outbox_bytes, two_frames);
         Ok(Self {
-            outbox_bytes: reader.number("outbox_bytes", least_outbox..=256 * MIB)?,
-            frame_bytes: reader.number("frame_limit", least_frame..=16 * MIB)?,
+            outbox_bytes,
+            frame_bytes,
             hello_timeout: reader.duration("hello_timeout", seconds(1, 300))?,
             ping_interval: reader.duration("ping_interval", seconds(1, 300))?,
             ping_timeout: reader.duration("ping_timeout", seconds(1, 300))?,
@@ -253,10 +295,24 @@ impl Presence {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
         let lease_ttl = reader.duration("lease_ttl", seconds(2, 300))?;
         let least = Duration::from_millis(100);
+        let lease_heartbeat =
+            reader.duration("lease_heartbeat", least..=Duration::from_secs(150))?;
+        if lease_heartbeat > lease_ttl / 2 {
+            let (ttl, heartbeat) = (show_duration(&lease_ttl), show_duration(&lease_heartbeat));
+            let message =
+                format!("lease_heartbeat ({heartbeat}) is more than half of lease_ttl ({ttl})");
+            reader.contradict(("lease_ttl", "lease_heartbeat"), &message);
+        }
+        let presence_ttl = reader.duration("presence_ttl", seconds(2, DAY))?;
+        if presence_ttl < lease_ttl {
+            let (ttl, presence) = (show_duration(&lease_ttl), show_duration(&presence_ttl));
+            let message = format!("presence_ttl ({presence}) is less than lease_ttl ({ttl})");
+            reader.contradict(("lease_ttl", "presence_ttl"), &message);
+        }
         Ok(Self {
             lease_ttl,
-            lease_heartbeat: reader.duration("lease_heartbeat", least..=lease_ttl / 2)?,
-            presence_ttl: reader.duration("presence_ttl", lease_ttl..=Duration::from_secs(DAY))?,
+            lease_heartbeat,
+            presence_ttl,
             offline_grace: reader.duration("offline_grace", seconds(0, 300))?,
         })
     }

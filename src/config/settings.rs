@@ -141,7 +141,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting!("presence", "lease_heartbeat", "HOBNOB_LEASE_HEARTBEAT", "lease-heartbeat", Text, "DURATION", Some("5s"),
         "How often a gateway renews its lease; at most half of lease_ttl."),
     setting!("presence", "presence_ttl", "HOBNOB_PRESENCE_TTL", "presence-ttl", Text, "DURATION", Some("24h"),
-        "How long a user's presence entry lasts in Redis without renewal (lease_ttl to 24h): a backstop, since an entry counts only while its gateway's lease lives."),
+        "How long a user's presence entry lasts in Redis without renewal (lease_ttl to 1d): a backstop, since an entry counts only while its gateway's lease lives."),
     setting!("presence", "offline_grace", "HOBNOB_OFFLINE_GRACE", "offline-grace", Text, "DURATION", Some("5s"),
         "How long after their last session a user is shown offline (0s to 5m), so that a reconnect does not flap."),
 

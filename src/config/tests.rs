@@ -16,7 +16,14 @@ fn environment(pairs: &[(&str, &str)]) -> Environment {
     Environment::from_pairs(home.into_iter().chain(pairs))
 }
 
-fn load(pairs: &[(&str, &str)]) -> Result<Config, StartError> {
+/// The only thing that is wrong.
+fn only(outcome: Result<Config, StartErrors>) -> StartError {
+    let StartErrors(mut faults) = outcome.unwrap_err();
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    faults.remove(0)
+}
+
+fn load(pairs: &[(&str, &str)]) -> Result<Config, StartErrors> {
     Config::load(&Flags::default(), &environment(pairs))
 }
 
@@ -24,7 +31,7 @@ fn with_file(
     text: &str,
     pairs: &[(&str, &str)],
     flags: &[(&'static str, &str)],
-) -> Result<Config, StartError> {
+) -> Result<Config, StartErrors> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hobnob.toml");
     std::fs::write(&path, text).unwrap();
@@ -83,9 +90,10 @@ fn a_secret_may_come_from_a_file_and_a_higher_layer_hides_it() {
         ("HOBNOB_JWT_SECRET_FILE", path),
         ("HOBNOB_JWT_SECRET", SECRET),
     ]);
-    assert!(both.unwrap_err().message.contains("leave one out"));
+    assert!(only(both).message.contains("leave one out"));
     let lines = load(&[("HOBNOB_REDIS_URL_FILE", path)]);
-    assert!(lines.unwrap_err().message.contains("more than one line"));
+    let StartErrors(faults) = lines.unwrap_err();
+    assert!(faults[0].message.contains("more than one line"));
 }
 
 #[test]
@@ -94,11 +102,11 @@ fn redis_and_mongodb_go_together_and_need_a_secret() {
         ("HOBNOB_REDIS_URL", "redis://h"),
         ("HOBNOB_MONGODB_URI", "mongodb://h/chat"),
     );
-    let error = load(&[redis]).unwrap_err();
+    let error = only(load(&[redis]));
     assert!(error.setting.starts_with("HOBNOB_MONGODB_URI "), "{error}");
-    let error = load(&[mongodb]).unwrap_err();
+    let error = only(load(&[mongodb]));
     assert!(error.setting.starts_with("HOBNOB_REDIS_URL "), "{error}");
-    let error = load(&[redis, mongodb]).unwrap_err();
+    let error = only(load(&[redis, mongodb]));
     assert!(error.setting.starts_with("HOBNOB_JWT_SECRET "), "{error}");
     let config = load(&[redis, mongodb, ("HOBNOB_JWT_SECRET", SECRET)]).unwrap();
     assert!(matches!(
@@ -135,7 +143,7 @@ fn the_data_directory_is_the_users_own() {
         directory(&[("HOBNOB_DATA_DIR", "/srv/chat")]),
         PathBuf::from("/srv/chat")
     );
-    let error = Config::load(&Flags::default(), &Environment::default()).unwrap_err();
+    let error = only(Config::load(&Flags::default(), &Environment::default()));
     assert!(error.setting.starts_with("HOBNOB_DATA_DIR "), "{error}");
 }
 
@@ -161,10 +169,43 @@ fn wrong_values_are_refused_by_name() {
         ("HOBNOB_LISTEM", "127.0.0.1:3000"),
     ];
     for (name, value) in cases {
-        let error = load(&[(name, value)]).unwrap_err();
+        let StartErrors(faults) = load(&[(name, value)]).unwrap_err();
+        let error = &faults[0];
         assert!(error.setting.starts_with(name), "{name}={value}: {error}");
         assert!(!error.to_string().contains('\n'), "{error}");
     }
+}
+
+/// The limits in a message are written as the help writes them.
+#[test]
+fn limits_have_the_units_of_the_help() {
+    let mut checked = 0;
+    for help in setting_helps() {
+        let too_much = match help.placeholder {
+            "DURATION" => "999d",
+            "BYTES" | "COUNT" => "999999999999",
+            _ => continue,
+        };
+        let name = format!("HOBNOB_{}", help.name.to_uppercase());
+        let StartErrors(faults) = load(&[(&name, too_much)]).unwrap_err();
+        let limits = faults[0]
+            .message
+            .split_once(" is not between ")
+            .expect("limits")
+            .1;
+        let (least, most) = limits.split_once(" and ").expect("two");
+        // Where the help gives both as figures.
+        if let Some((_, said)) = help.text.split_once(&format!("({least} to ")) {
+            assert!(
+                said.starts_with(most),
+                "{}: {limits}: {}",
+                help.name,
+                help.text
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked >= 8, "{checked} settings");
 }
 
 #[test]
@@ -199,7 +240,7 @@ fn variables_that_kubernetes_makes_for_a_service_are_left_alone() {
         ("HOBNOB_PORT_3000_TCP_ADDR", "10.0.0.1"),
     ];
     assert_eq!(load(&links), load(&[]));
-    let error = load(&[links[0], ("HOBNOB_LISTEM", "x")]).unwrap_err();
+    let error = only(load(&[links[0], ("HOBNOB_LISTEM", "x")]));
     assert_eq!(error.setting, "HOBNOB_LISTEM");
     assert!(load(&[("HOBNOB_PORT", "3000")]).is_err());
 }

@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::admin::{self, Health, Operations, Readiness};
 use crate::config::Server;
 pub use crate::config::StartError;
+use crate::config::StartErrors;
 use crate::metrics::{Exporter, Metrics, open_file_limit};
 use gate::{Connections, Gate};
 use http::HttpServer;
@@ -55,7 +56,7 @@ pub trait Service: Send + Sync + 'static {
 pub enum Failure {
     /// It cannot start as it is configured: status 2.
     #[error("{0}")]
-    Start(#[from] StartError),
+    Start(#[from] StartErrors),
     /// The command line is wrong: status 2.
     #[error("{0}")]
     Usage(String),
@@ -72,6 +73,21 @@ impl Failure {
             Self::Start(_) | Self::Usage(_) => ExitCode::from(2),
             Self::Runtime(_) => ExitCode::FAILURE,
         }
+    }
+
+    /// What to print on stderr: a line for each thing that is wrong.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Start(errors) => errors.lines(),
+            Self::Usage(message) | Self::Runtime(message) => vec![message.clone()],
+        }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self::Start(error.into())
     }
 }
 

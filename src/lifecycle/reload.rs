@@ -1,7 +1,7 @@
 //! New settings while the process runs: what can change does, what is invalid is refused whole, and what needs a restart is
 //! named. Knows which settings those are, not how they are applied.
 
-use crate::config::{Config, StartError};
+use crate::config::{Config, StartError, StartErrors};
 use crate::metrics::Metrics;
 
 /// What a configuration that was read again meets.
@@ -16,8 +16,8 @@ pub struct Reload<Apply> {
 
 impl<Apply: Fn(&Config) -> Result<(), StartError>> Reload<Apply> {
     /// Takes over a configuration; one that cannot be read or used is logged, and the old one stays in force.
-    pub fn take(&mut self, read: Result<Config, StartError>) {
-        match read.and_then(|new| (self.apply)(&new).map(|()| new)) {
+    pub fn take(&mut self, read: Result<Config, StartErrors>) {
+        match read.and_then(|new| Ok((self.apply)(&new).map(|()| new)?)) {
             Ok(new) => {
                 let merged = merged(&self.running, &new);
                 let changed = merged != self.running;

@@ -1,12 +1,15 @@
-//! Where Redis is and how it is used, read from a URL. Knows no I/O but the system's root certificates, which
+//! Where Redis is and how it is used, for fred. Knows no I/O but the system's root certificates, which
 //! `rediss` needs. Never prints a URL: it may hold a password.
 
 use std::fmt;
 use std::sync::Arc;
 
 use fred::types::RespVersion;
-use fred::types::config::{Config, ServerConfig};
+use fred::types::config::{
+    ClusterDiscoveryPolicy, Config, Server, ServerConfig, TlsConfig, TlsConnector,
+};
 
+use super::address::{Deployment, RedisAddress};
 use crate::metrics::Metrics;
 
 /// How many publishing connections there are by default. One conversation always uses the same (D9).
@@ -18,22 +21,14 @@ const MOST_PUBLISHERS: usize = 16;
 /// The longest prefix, in bytes.
 const LONGEST_PREFIX: usize = 64;
 
-/// Why `HOBNOB_REDIS_URL` (or what belongs to it) cannot be used.
+/// Why what is said about Redis cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RedisConfigError {
-    /// Not a URL, or a part of it is wrong.
-    #[error("HOBNOB_REDIS_URL is not a Redis URL: {0}")]
-    Malformed(String),
-    /// A scheme that is not spoken.
-    #[error(
-        "HOBNOB_REDIS_URL has the scheme `{0}`; use redis, rediss, redis-cluster, rediss-cluster, redis-sentinel or \
-         rediss-sentinel"
-    )]
-    Scheme(String),
+    /// Not one of the forms of an address.
+    #[error("{0}")]
+    Address(String),
     /// The system's root certificates cannot be read, which `rediss` needs.
-    #[error(
-        "HOBNOB_REDIS_URL asks for TLS, but the system's root certificates cannot be used: {0}"
-    )]
+    #[error("it asks for TLS, but the system's root certificates cannot be used: {0}")]
     Certificates(String),
     /// A prefix that is too long or has characters that keys and channels should not have.
     #[error("the prefix of Redis keys must be 1 to 64 letters, digits, `-`, `_`, `.` or `:`")]
@@ -53,28 +48,25 @@ pub struct RedisConfig {
 }
 
 impl RedisConfig {
-    /// Reads a URL: `redis[s]://[[user:]password@]host[:port][/database]`, `redis[s]-cluster://…[?node=host:port…]` or
-    /// `redis[s]-sentinel://…?sentinelServiceName=name[&node=host:port…]`.
+    /// Reads an address, in one of the forms of [`RedisAddress::parse`].
     ///
     /// # Errors
     /// When it is none of these, or TLS is asked for and the root certificates cannot be used.
     pub fn parse(url: &str) -> Result<Self, RedisConfigError> {
-        let (scheme, _) = url
-            .split_once("://")
-            .ok_or_else(|| RedisConfigError::Malformed("`://` is missing".to_owned()))?;
-        let parsed = match scheme {
-            "redis" | "rediss" => Config::from_url_centralized(url),
-            "redis-cluster" | "rediss-cluster" => Config::from_url_clustered(url),
-            "redis-sentinel" | "rediss-sentinel" => Config::from_url_sentinel(url),
-            other => return Err(RedisConfigError::Scheme(other.to_owned())),
-        };
-        let mut server = parsed.map_err(|error| refusal(&error))?;
-        // fred's trap 10: it does not follow from anything else.
-        server.version = RespVersion::RESP3;
-        // An attempt that fails ends; when to try again is decided by who wants the connection.
-        server.fail_fast = true;
+        let address = RedisAddress::parse(url).map_err(RedisConfigError::Address)?;
         Ok(Self {
-            server,
+            server: Config {
+                tls: address.tls.then(certificates).transpose()?,
+                server: servers(&address),
+                username: address.username,
+                password: address.password,
+                database: address.database,
+                // fred's trap 10: it does not follow from anything else.
+                version: RespVersion::RESP3,
+                // An attempt that fails ends; when to try again is decided by who wants the connection.
+                fail_fast: true,
+                ..Config::default()
+            },
             prefix: "hobnob:".into(),
             publishers: DEFAULT_PUBLISHERS,
             metrics: Metrics::none(),
@@ -149,49 +141,42 @@ impl fmt::Debug for RedisConfig {
     }
 }
 
-fn refusal(error: &fred::error::Error) -> RedisConfigError {
-    match error.kind() {
-        fred::error::ErrorKind::Tls => RedisConfigError::Certificates(error.details().to_owned()),
-        _ => RedisConfigError::Malformed(error.details().to_owned()),
+/// The system's root certificates; `SSL_CERT_FILE` replaces them.
+fn certificates() -> Result<TlsConfig, RedisConfigError> {
+    TlsConnector::default_rustls()
+        .map(TlsConfig::from)
+        .map_err(|error| RedisConfigError::Certificates(error.details().to_owned()))
+}
+
+fn servers(address: &RedisAddress) -> ServerConfig {
+    let hosts = address.hosts.iter().map(|host| Server {
+        // Certificates name an IPv6 address without the brackets.
+        tls_server_name: host
+            .name
+            .strip_prefix('[')
+            .map(|name| name.trim_end_matches(']').into()),
+        ..Server::new(host.name.as_str(), host.port)
+    });
+    let mut hosts: Vec<Server> = hosts.collect();
+    match &address.deployment {
+        // The parser leaves one host of this kind.
+        Deployment::Single => ServerConfig::Centralized {
+            server: hosts.swap_remove(0),
+        },
+        Deployment::Cluster => ServerConfig::Clustered {
+            hosts,
+            policy: ClusterDiscoveryPolicy::default(),
+        },
+        Deployment::Sentinel(name) => ServerConfig::Sentinel {
+            hosts,
+            service_name: name.clone(),
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_documented_form_is_read() {
-        for url in [
-            "redis://127.0.0.1",
-            "redis://:secret@redis.example:6380/3",
-            "rediss://user:secret@redis.example",
-            "redis-cluster://a:7000?node=b:7001&node=c:7002",
-            "redis-sentinel://a:26379/0?sentinelServiceName=main&node=b:26379",
-        ] {
-            assert!(RedisConfig::parse(url).is_ok(), "{url}");
-        }
-        assert!(RedisConfig::parse("redis-cluster://a:7000").is_ok_and(|c| c.is_clustered()));
-    }
-
-    #[test]
-    fn what_cannot_be_used_names_the_variable_and_not_the_password() {
-        for url in [
-            "",
-            "localhost:6379",
-            "http://:secret@localhost",
-            "redis://",
-            "redis://:secret@host/seven",
-            "redis-sentinel://:secret@a:26379",
-        ] {
-            let text = match RedisConfig::parse(url) {
-                Ok(_) => panic!("{url} was read"),
-                Err(error) => error.to_string(),
-            };
-            assert!(text.starts_with("HOBNOB_REDIS_URL"), "{text}");
-            assert!(!text.contains("secret"), "{text}");
-        }
-    }
 
     #[test]
     fn passwords_are_not_printed() {

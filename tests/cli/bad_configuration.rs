@@ -58,8 +58,154 @@ async fn urls_that_cannot_be_read() {
             "mongodb://me:hunter2@127.0.0.1/hobnob?readPreference=secondary",
         ),
     ] {
-        refuses(&Program::new().with(name, value), &[], name).await;
+        let program = Program::new()
+            .with("HOBNOB_REDIS_URL", "redis://127.0.0.1:1")
+            .with("HOBNOB_MONGODB_URI", "mongodb://127.0.0.1:1/hobnob")
+            .with("HOBNOB_JWT_SECRET", SECRET)
+            .with(name, value);
+        refuses(&program, &["serve"], name).await;
+        refuses(&program, &["check-config"], name).await;
     }
+}
+
+/// What `check-config` lets pass, the start takes: both read an address by the same parser. The right form is told.
+#[tokio::test]
+async fn addresses_of_redis_that_no_server_could_have() {
+    for (url, says) in [
+        ("redis://:hunter2@a,b", "the form is redis[s]://"),
+        ("redis://a/256", "the form is redis[s]://"),
+        (
+            "redis-cluster://a:1?node=b:2",
+            "the form is redis[s]-cluster://",
+        ),
+        ("redis-cluster://a:1/1", "the form is redis[s]-cluster://"),
+        (
+            "redis-sentinel://:hunter2@s1,s2",
+            "?sentinelServiceName=name",
+        ),
+        (
+            "redis-sentinel://s1,s2:x?sentinelServiceName=hobnob",
+            "the port of s2",
+        ),
+    ] {
+        let program = Program::new()
+            .with("HOBNOB_REDIS_URL", url)
+            .with("HOBNOB_MONGODB_URI", "mongodb://127.0.0.1:1/hobnob")
+            .with("HOBNOB_JWT_SECRET", SECRET);
+        for command in ["check-config", "serve"] {
+            let line = refuses(&program, &[command], "HOBNOB_REDIS_URL").await;
+            assert!(line.contains(says), "{line}");
+            assert_eq!(line.matches("HOBNOB_REDIS_URL").count(), 1, "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_fault_is_told_at_once() {
+    let program = Program::new()
+        .with("HOBNOB_LISTNE", "127.0.0.1:0")
+        .with("HOBNOB_REDIS_URL", "redis://a,b")
+        .with("HOBNOB_JWT_SECRET", "hunter2")
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense");
+    let file = "[server]\nlistne = 1\ndrain_grace = \"2h\"\n[sever]\n[logging]\nlog = \"loud\"\n";
+    let path = program.file("hobnob.toml", file);
+    let arguments = [
+        "check-config",
+        "--config",
+        &path,
+        "--ping-timeout",
+        "6m",
+        "--content-limit",
+        "2MiB",
+    ];
+    let outcome = program.run(&arguments).await;
+    let lines: Vec<&str> = outcome.stderr.lines().collect();
+    let told = [
+        "[sever]: there is no such section",
+        "server.listne: there is no such key",
+        "HOBNOB_LISTNE: there is no such setting",
+        "HOBNOB_REDIS_URL (backends.redis_url): redis:// takes one host",
+        "HOBNOB_MONGODB_URI (backends.mongodb_uri): missing",
+        "HOBNOB_JWT_SECRET (auth.jwt_secret): a secret needs",
+        "HOBNOB_DRAIN_GRACE (server.drain_grace): 2h is not between 0s and 1h",
+        "HOBNOB_PING_TIMEOUT (sessions.ping_timeout): 6m is not between 1s and 5m (set by --ping-timeout)",
+        "HOBNOB_CONTENT_LIMIT (limits.content_limit): 2 MiB is not between 1 and 1 MiB",
+        "HOBNOB_LOG (logging.log): \"loud\" is not a log filter",
+        "OTEL_EXPORTER_OTLP_ENDPOINT: ",
+    ];
+    for fault in told {
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.starts_with(&format!("hobnob: {fault}"))),
+            "{fault}: {lines:#?}"
+        );
+    }
+    assert_eq!(
+        (lines.len(), outcome.status),
+        (told.len(), Some(2)),
+        "{lines:#?}"
+    );
+}
+
+#[tokio::test]
+async fn settings_that_do_not_go_together_blame_the_one_that_was_set() {
+    let refused = async |arguments: &[&str], named: &str| {
+        let arguments = [&["check-config"], arguments].concat();
+        refuses(&Program::new(), &arguments, named).await
+    };
+    let content = Program::new()
+        .run(&["check-config", "--content-limit", "256KiB"])
+        .await;
+    let lines: Vec<&str> = content.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    for (line, other) in lines.iter().zip(["frame_limit", "outbox_bytes"]) {
+        assert!(
+            line.starts_with("hobnob: HOBNOB_CONTENT_LIMIT (limits.content_limit): "),
+            "{line}"
+        );
+        let needs = format!("a content_limit of 256 KiB needs {other} to be at least ");
+        assert!(line.contains(&needs), "{line}");
+    }
+    let both = [
+        "--content-limit",
+        "256KiB",
+        "--frame-limit",
+        "200000",
+        "--outbox-bytes",
+        "8MiB",
+    ];
+    refused(&both, "HOBNOB_FRAME_LIMIT").await;
+    refused(&["--lease-ttl", "8s"], "HOBNOB_LEASE_TTL").await;
+    refused(&["--lease-heartbeat", "8s"], "HOBNOB_LEASE_HEARTBEAT").await;
+    refused(&["--presence-ttl", "3s"], "HOBNOB_PRESENCE_TTL").await;
+    for (listen, admin) in [
+        ("127.0.0.1:3000", "127.0.0.1:3000"),
+        ("0.0.0.0:3000", "127.0.0.1:3000"),
+        ("127.0.0.1:3000", "[::]:3000"),
+    ] {
+        let arguments = ["--listen", listen, "--admin-listen", admin];
+        let line = refused(&arguments, "HOBNOB_ADMIN_LISTEN").await;
+        assert!(line.contains("the same port"), "{line}");
+    }
+    let line = refused(&["--listen", "localhost"], "HOBNOB_LISTEN").await;
+    assert!(line.contains("is not an IP address and port"), "{line}");
+    // Two addresses of this machine, and ports that are taken free.
+    for (listen, admin) in [
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("127.0.0.1:3000", "127.0.0.2:3000"),
+    ] {
+        let outcome = Program::new()
+            .run(&["check-config", "--listen", listen, "--admin-listen", admin])
+            .await;
+        assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_command_line_that_lacks_something() {
+    refuses(&Program::new(), &["config"], "--default").await;
+    refuses(&Program::new(), &["--listen"], "--listen").await;
 }
 
 #[tokio::test]

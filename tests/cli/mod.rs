@@ -7,3 +7,4 @@ mod identity;
 mod life;
 mod operations;
 mod program;
+mod redis_addresses;

@@ -1,89 +1,28 @@
 //! The bus and presence over a Redis Cluster: sharded pub/sub on every node, and a slot that moves under a
 //! subscription. Knows no more of the cluster than its slots.
 
-use std::process::Command;
 use std::sync::Arc;
 
 use hobnob::bus::{Doubt, RedisBus, Signal};
 use hobnob::domain::{Entropy, UserId};
 use hobnob::presence::{Presence, RedisPresence};
 use hobnob::redis::RedisConfig;
-use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::bus::{Gateway, eventually, gateway_id, user};
 use super::presence::TIMES;
-use crate::support::leash::{Leashed, free_port, scratch, tool};
+use crate::support::servers::RedisCluster;
 
-/// Two masters, each with half of the slots.
-struct Cluster {
-    nodes: Vec<Node>,
-}
-
-struct Node {
-    _process: Leashed,
-    _directory: TempDir,
-    port: u16,
-}
-
-impl Node {
-    fn start() -> Self {
-        let (directory, port) = (scratch("redis-cluster"), free_port());
-        let mut command = Command::new(tool("redis-server"));
-        command
-            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-            .args(["--cluster-port", &free_port().to_string()])
-            .args(["--cluster-enabled", "yes", "--save", "", "--dir"])
-            .arg(directory.path());
-        Self {
-            _process: Leashed::start(directory.path(), &command),
-            _directory: directory,
-            port,
-        }
-    }
-
-    /// What `redis-cli` prints for a command.
-    fn ask(&self, arguments: &[&str]) -> String {
-        let output = Command::new(tool("redis-cli"))
-            .args(["-p", &self.port.to_string()])
-            .args(arguments)
-            .output()
-            .expect("redis-cli runs");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    }
-
-    fn number(&self, of: &str) -> String {
-        let info = self.ask(&["CLUSTER", "INFO"]);
-        let line = info.lines().find_map(|line| line.strip_prefix(of));
-        line.unwrap_or_default().trim().to_owned()
-    }
-}
+/// The cluster, and the gateways that are put on it.
+struct Cluster(RedisCluster);
 
 impl Cluster {
     async fn start() -> Self {
-        let nodes = vec![Node::start(), Node::start()];
-        for node in &nodes {
-            eventually("a node answers", || node.ask(&["PING"]) == "PONG").await;
-        }
-        nodes[0].ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
-        nodes[1].ask(&["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
-        let bus_port = nodes[1].ask(&["CONFIG", "GET", "cluster-port"]);
-        let bus_port = bus_port.lines().last().expect("a port").to_owned();
-        let port = nodes[1].port.to_string();
-        nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus_port]);
-        for node in &nodes {
-            eventually("the cluster is whole", || {
-                node.number("cluster_state:") == "ok"
-                    && node.number("cluster_slots_ok:") == "16384"
-                    && node.number("cluster_known_nodes:") == "2"
-            })
-            .await;
-        }
-        Self { nodes }
+        Self(RedisCluster::start(None).await)
     }
 
     fn config(&self) -> RedisConfig {
-        let url = format!("redis-cluster://127.0.0.1:{}", self.nodes[0].port);
+        let url = format!("redis-cluster://127.0.0.1:{}", self.0.nodes[0].port);
         RedisConfig::parse(&url).unwrap()
     }
 
@@ -96,16 +35,16 @@ impl Cluster {
 
     /// Gives the slot of this key to the second node.
     fn move_slot(&self, key: &str) {
-        let slot = self.nodes[0].ask(&["CLUSTER", "KEYSLOT", key]);
-        let new_owner = self.nodes[1].ask(&["CLUSTER", "MYID"]);
-        for node in self.nodes.iter().rev() {
+        let slot = self.0.nodes[0].ask(&["CLUSTER", "KEYSLOT", key]);
+        let new_owner = self.0.nodes[1].ask(&["CLUSTER", "MYID"]);
+        for node in self.0.nodes.iter().rev() {
             let moved = node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &new_owner]);
             assert_eq!(moved, "OK");
         }
     }
 
     fn is_on_the_first_node(&self, key: &str) -> bool {
-        let slot = self.nodes[0].ask(&["CLUSTER", "KEYSLOT", key]);
+        let slot = self.0.nodes[0].ask(&["CLUSTER", "KEYSLOT", key]);
         slot.parse::<u16>().expect("a slot") < 8_192
     }
 }

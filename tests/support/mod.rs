@@ -1,6 +1,7 @@
 //! What the tests need to start, drive and break real servers.
 
 pub(crate) mod balancer;
+pub(crate) mod certificates;
 pub(crate) mod fold;
 pub(crate) mod gateway;
 pub(crate) mod leash;

@@ -8,9 +8,6 @@ use mongodb::options::{
     SelectionCriteria, WriteConcern,
 };
 
-/// The setting that every [`ConfigError`] is about.
-pub const SETTING: &str = "HOBNOB_MONGODB_URI";
-
 /// How to reach MongoDB, and how long to wait for it.
 #[derive(Clone)]
 pub struct MongoConfig {
@@ -112,22 +109,20 @@ impl fmt::Debug for MongoConfig {
     }
 }
 
-/// What is wrong with `HOBNOB_MONGODB_URI`. Never quotes a password.
+/// What is wrong with a connection string. Never quotes a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// It is not a connection string, or its host's DNS records cannot be read.
-    #[error("{SETTING}: {reason}")]
+    #[error("{reason}")]
     Unreadable {
         /// Why.
         reason: String,
     },
     /// It names no database.
-    #[error("{SETTING}: has no database name; write mongodb://host/hobnob")]
+    #[error("it has no database name; write mongodb://host/hobnob")]
     NoDatabase,
     /// An option that would break a promise.
-    #[error(
-        "{SETTING}: {option}={found} is not possible, hobnob needs {option}={needed} (or leave it out)"
-    )]
+    #[error("{option}={found} is not possible, hobnob needs {option}={needed} (or leave it out)")]
     Contradiction {
         /// The option.
         option: &'static str,
@@ -227,7 +222,7 @@ mod tests {
             let uri = format!("mongodb://localhost/hobnob?{option}={value}");
             assert_eq!(contradicted(&uri), option);
             let words = check(&uri).unwrap_err().to_string();
-            assert!(words.contains(SETTING) && words.contains(value), "{words}");
+            assert!(words.contains(option) && words.contains(value), "{words}");
         }
     }
 

@@ -42,7 +42,7 @@ use mongodb::{Client, Collection, Database};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-pub use config::{ConfigError, MongoConfig, SETTING};
+pub use config::{ConfigError, MongoConfig};
 use documents::{ConversationDocument, MemberDocument, TokenDocument, UserDocument};
 use event_document::EventDocument;
 

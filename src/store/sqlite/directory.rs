@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+/// The database, its log, and the log's index.
+const FILES: [&str; 3] = ["hobnob.db", "hobnob.db-wal", "hobnob.db-shm"];
+
 /// Statements kept prepared per connection; there are about fifty.
 const STATEMENTS: usize = 64;
 
@@ -50,12 +53,7 @@ impl DataDirectory {
     pub(super) fn lock(path: &Path) -> Result<Self, OpenError> {
         let unusable = |cause: std::io::Error| unusable(path, &cause);
         make_directory(path).map_err(unusable)?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join("lock"))
-            .map_err(unusable)?;
+        let lock = private_file(&path.join("lock")).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
@@ -68,8 +66,17 @@ impl DataDirectory {
         }
     }
 
-    /// The one connection that writes.
+    /// The one connection that writes. SQLite gives its log and the log's index the mode of the database, so that file
+    /// is made before SQLite would make it with whatever the process's umask leaves.
     pub(super) fn writer(&self) -> Result<Connection, OpenError> {
+        for name in FILES {
+            let path = self.path.join(name);
+            let is_made = name == FILES[0] || path.exists();
+            is_made
+                .then(|| private_file(&path))
+                .transpose()
+                .map_err(|cause| unusable(&self.path, &cause))?;
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         self.connect(flags, WRITER_SETTINGS)
     }
@@ -80,7 +87,7 @@ impl DataDirectory {
     }
 
     fn connect(&self, flags: OpenFlags, settings: &str) -> Result<Connection, OpenError> {
-        let file = self.path.join("hobnob.db");
+        let file = self.path.join(FILES[0]);
         // No connection is used by two threads at once, so SQLite's own mutexes are left out.
         Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .and_then(|connection| {
@@ -97,6 +104,19 @@ fn unusable(path: &Path, cause: &dyn std::error::Error) -> OpenError {
         path: path.to_owned(),
         cause: cause.to_string(),
     }
+}
+
+/// A file that its owner alone may read and write, whatever the folder's mode and the umask are, and whatever mode an
+/// older hobnob gave it. Made when missing.
+fn private_file(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(file)
 }
 
 /// Password hashes are in there: nobody else may read it.
@@ -128,6 +148,47 @@ mod tests {
         let reader = directory.reader().unwrap();
         assert!(reader.execute_batch("INSERT INTO t VALUES (1)").is_err());
         assert_eq!(setting::<i64>(&reader, "cache_size"), -8192);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_may_read_the_files_of_a_folder_that_all_may_read() {
+        use std::os::unix::fs::PermissionsExt;
+        let place = tempfile::tempdir().unwrap();
+        let open = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        open(place.path(), 0o755);
+        let modes = || -> Vec<(String, u32)> {
+            let entries = std::fs::read_dir(place.path()).unwrap().map(Result::unwrap);
+            let mode = |entry: &std::fs::DirEntry| entry.metadata().unwrap().permissions().mode();
+            let modes =
+                entries.map(|entry| (format!("{:?}", entry.file_name()), mode(&entry) & 0o777));
+            modes.collect()
+        };
+        let directory = DataDirectory::lock(place.path()).unwrap();
+        let writer = directory.writer().unwrap();
+        writer.execute_batch("CREATE TABLE t (n INTEGER)").unwrap();
+        let made = modes();
+        assert_eq!(
+            made.len(),
+            4,
+            "the database, two files of its log, the lock: {made:?}"
+        );
+        assert!(made.iter().all(|(_, mode)| *mode == 0o600), "{made:?}");
+        // As an older hobnob made them; a crash leaves the log behind.
+        std::fs::read_dir(place.path())
+            .unwrap()
+            .for_each(|entry| open(&entry.unwrap().path(), 0o644));
+        std::mem::forget(writer);
+        drop(directory);
+        let directory = DataDirectory::lock(place.path()).unwrap();
+        let _writer = directory.writer().unwrap();
+        assert!(
+            modes().iter().all(|(_, mode)| *mode == 0o600),
+            "{:?}",
+            modes()
+        );
     }
 
     #[cfg(unix)]

@@ -5,6 +5,10 @@
 
 mod mongo;
 mod redis;
+mod redis_group;
+mod redis_node;
 
 pub(crate) use mongo::{Mongo, shared_mongo};
 pub(crate) use redis::{Redis, Reply, shared_redis};
+pub(crate) use redis_group::{RedisCluster, RedisSentinels, until};
+pub(crate) use redis_node::RedisNode;
