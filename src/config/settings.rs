@@ -128,7 +128,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting!("sessions", "outbox_bytes", "HOBNOB_OUTBOX_BYTES", "outbox-bytes", Number, "BYTES", Some("1048576"),
         "How much may wait to be written to one session (64 KiB to 256 MiB); a client that reads too slowly is closed."),
     setting!("sessions", "frame_limit", "HOBNOB_FRAME_LIMIT", "frame-limit", Number, "BYTES", Some("131072"),
-        "The largest frame or polling payload a client may send; at least content_limit + 1 KiB, at most 16 MiB."),
+        "The largest frame a client may send, on polling the largest packet, of which one request may hold several, 1 MB together; at least content_limit + 1 KiB, at most 16 MiB."),
     setting!("sessions", "hello_timeout", "HOBNOB_HELLO_TIMEOUT", "hello-timeout", Text, "DURATION", Some("20s"),
         "How long a connected client may take to say who it is: `hello` on /ws, CONNECT on Socket.IO (1s to 5m)."),
     setting!("sessions", "ping_interval", "HOBNOB_PING_INTERVAL", "ping-interval", Text, "DURATION", Some("25s"),

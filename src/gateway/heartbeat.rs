@@ -117,6 +117,10 @@ impl Pulse {
         self.settle_by = None;
     }
 
+    pub(super) const fn is_settled(&self) -> bool {
+        self.settle_by.is_none()
+    }
+
     pub(super) const fn set_busy(&mut self, busy: bool) {
         self.busy = busy;
     }

@@ -252,7 +252,7 @@ async fn another_origin_is_let_in_only_when_configured() {
         Request::options("/login")
             .header("origin", "https://chat.example")
             .header("access-control-request-method", "POST")
-            .header("access-control-request-headers", "content-type")
+            .header("access-control-request-headers", "content-type, x-my-client")
             .body(Body::empty())
             .unwrap()
     };
@@ -278,6 +278,10 @@ async fn another_origin_is_let_in_only_when_configured() {
         answer
             .header("access-control-allow-methods")
             .contains("POST")
+    );
+    assert_eq!(
+        answer.header("access-control-allow-headers"),
+        "content-type, x-my-client"
     );
     let mut other = preflight();
     let origin = HeaderValue::from_static("https://other.example");

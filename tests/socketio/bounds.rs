@@ -9,6 +9,7 @@ use super::server::{Server, calm};
 fn small() -> EngineConfig {
     EngineConfig {
         max_payload: 1_000,
+        max_body: 2_500,
         ..calm()
     }
 }
@@ -18,13 +19,41 @@ async fn a_body_too_large_is_refused_and_ends_only_its_session() {
     let server = Server::start(small()).await;
     let other = Polling::echo(&server).await;
     let polling = Polling::echo(&server).await;
-    let answer = polling.post(format!("4{}", "x".repeat(1_000))).await;
+    let packet = format!("4{}", "x".repeat(999));
+    let answer = polling.post([packet.as_str(); 3].join("\x1e")).await;
     assert_eq!(answer.status, 413);
     assert_eq!(polling.poll().await.status, 400);
     server
         .until("the end", |log| log.ends == [Reason::TooLarge])
         .await;
-    assert_eq!(other.post(format!("4{}", "x".repeat(999))).await, ok("ok"));
+    assert_eq!(
+        other.post([packet.as_str(); 2].join("\x1e")).await,
+        ok("ok")
+    );
+}
+
+/// The bound of a packet holds on polling, too, as text and as bytes.
+#[tokio::test]
+async fn a_packet_too_large_ends_its_session_however_small_the_body() {
+    let server = Server::start(small()).await;
+    for (large, whole) in [
+        (
+            format!("4{}", "x".repeat(1_000)),
+            format!("4{}", "x".repeat(999)),
+        ),
+        (
+            format!("b{}", "AAAA".repeat(334)),
+            format!("b{}", "AAAA".repeat(333)),
+        ),
+    ] {
+        let polling = Polling::echo(&server).await;
+        assert_eq!(polling.post(whole.as_str()).await, ok("ok"));
+        assert_eq!(polling.post(large).await.status, 400);
+        assert_eq!(polling.poll().await.status, 400);
+    }
+    server
+        .until("the ends", |log| log.ends == [Reason::TooLarge; 2])
+        .await;
 }
 
 #[tokio::test]
@@ -85,9 +114,10 @@ async fn a_drained_engine_tells_its_clients_and_its_end_can_be_awaited() {
     assert_eq!(absent.post("4last words").await, ok("ok"));
     server.engine.refuse_new();
     server.engine.close_all(Reason::Draining);
-    assert_eq!(waiting.poll().await, ok("1"));
+    assert_eq!(waiting.poll().await, ok("6"));
+    assert!(waiting.poll().await.body.contains("Session ID unknown"));
     assert_eq!(socket.receive().await, Received::Closed(Some(1001)));
-    assert_eq!(absent.poll().await, ok("4last words\x1e1"));
+    assert_eq!(absent.poll().await, ok("4last words\x1e6"));
     upgrading.receive_close().await;
     server.engine.finished().await;
     assert_eq!(server.engine.session_count(), 0);

@@ -1,5 +1,8 @@
 //! A client of either transport, made of bare HTTP and WebSocket so that tests see every packet.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
@@ -38,28 +41,72 @@ pub(super) async fn request(server: &Server, method: &str, path: &str, body: Str
     }
 }
 
+/// The cache buster (`t`) of a client's requests.
+#[derive(Debug, Clone)]
+pub(super) enum Stamp {
+    /// Another with each request, as the official client's.
+    New(Arc<AtomicU64>),
+    /// Always this one.
+    Same(&'static str),
+    /// None at all.
+    Absent,
+}
+
+impl Stamp {
+    pub(super) fn fresh() -> Self {
+        Self::New(Arc::default())
+    }
+
+    fn parameter(&self) -> String {
+        match self {
+            Self::New(counter) => format!("&t=N{}", counter.fetch_add(1, Ordering::Relaxed)),
+            Self::Same(stamp) => format!("&t={stamp}"),
+            Self::Absent => String::new(),
+        }
+    }
+}
+
 /// A polling session.
 #[derive(Debug, Clone)]
 pub(super) struct Polling {
     address: String,
     path: String,
+    stamp: Stamp,
     pub(super) sid: String,
     http: reqwest::Client,
 }
 
 impl Polling {
+    /// A session of the official client in Node, as far as it can be told from its requests.
     pub(super) async fn open(server: &Server, path: &str) -> (Self, Value) {
-        let path = format!("{path}?EIO=4&transport=polling");
-        let answer = request(server, "GET", &path, String::new()).await;
+        Self::open_as(server, path, "node-XMLHttpRequest", Stamp::fresh()).await
+    }
+
+    /// A session of a client that calls itself `agent`.
+    pub(super) async fn open_as(
+        server: &Server,
+        path: &str,
+        agent: &str,
+        stamp: Stamp,
+    ) -> (Self, Value) {
+        let http = reqwest::Client::builder().user_agent(agent).build();
+        let mut client = Self {
+            address: server.address.clone(),
+            path: format!("{path}?EIO=4&transport=polling"),
+            stamp,
+            sid: String::new(),
+            http: http.unwrap(),
+        };
+        let url = format!("http://{}{}", client.address, client.path);
+        let url = format!("{url}{}", client.stamp.parameter());
+        let answer = client.send(client.http.get(url)).await;
         assert_eq!(answer.status, 200);
         let handshake: Value =
             serde_json::from_str(answer.body.strip_prefix('0').unwrap()).unwrap();
-        let client = Self {
-            address: server.address.clone(),
-            path,
-            sid: handshake["sid"].as_str().unwrap().to_owned(),
-            http: reqwest::Client::new(),
-        };
+        handshake["sid"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut client.sid);
         (client, handshake)
     }
 
@@ -80,13 +127,17 @@ impl Polling {
     }
 
     pub(super) async fn poll(&self) -> Answer {
-        self.send(self.http.get(self.url())).await
+        self.poll_with(&self.stamp.parameter()).await
     }
 
-    /// A poll with the cache buster browsers' clients send.
-    pub(super) async fn poll_at(&self, timestamp: &str) -> Answer {
-        let url = format!("{}&t={timestamp}", self.url());
+    async fn poll_with(&self, parameter: &str) -> Answer {
+        let url = format!("{}{parameter}", self.url());
         self.send(self.http.get(url)).await
+    }
+
+    /// A poll with this cache buster.
+    pub(super) async fn poll_at(&self, timestamp: &str) -> Answer {
+        self.poll_with(&format!("&t={timestamp}")).await
     }
 
     /// Sends a poll and closes the connection behind it.

@@ -4,6 +4,7 @@
 mod bounds;
 mod client;
 mod engine;
+mod habits;
 mod proof;
 mod server;
 mod socket;

@@ -106,14 +106,14 @@ async fn a_client_that_never_says_who_it_is_is_closed_with_the_code_for_it() {
     raw.send(Message::text("6")).await.unwrap();
     assert_eq!(end_of(raw).await, timed_out);
 
-    // On polling: the handshake, then polls alone; the last is answered by Engine.IO's own close.
+    // On polling: the handshake, then polls alone; the last is released, and the session gone.
     let path = gateway.url("/socket.io/?EIO=4&transport=polling");
     let open = reqwest::get(&path).await.unwrap().text().await.unwrap();
     let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
     let poll = format!("{path}&sid={}", open["sid"].as_str().unwrap());
     let answer = tokio::time::timeout(DEADLINE, reqwest::get(&poll)).await;
     let answer = answer.expect("an answer").unwrap();
-    assert_eq!(answer.text().await.unwrap(), "1");
+    assert_eq!(answer.text().await.unwrap(), "6");
     assert_eq!(reqwest::get(&poll).await.unwrap().status(), 400);
 }
 

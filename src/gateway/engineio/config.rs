@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, Method, header};
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use axum::http::{HeaderValue, Method};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use crate::gateway::outbox::Reason;
 use crate::metrics::Metrics;
@@ -29,8 +29,11 @@ pub struct EngineConfig {
     pub ping_interval: Duration,
     /// From a ping to the end of the session when no pong comes.
     pub ping_timeout: Duration,
-    /// The largest frame or request body accepted, in bytes. A larger one ends the session.
+    /// The largest frame or packet accepted, in bytes. A larger one ends the session.
     pub max_payload: usize,
+    /// The largest body of a polling request, in bytes, when that is more: some clients post all that waits at once. A
+    /// larger one ends the session.
+    pub max_body: usize,
     /// The outbox's bound, in bytes.
     pub outbox_bytes: usize,
     /// Sessions at a time; further handshakes are answered 503.
@@ -59,6 +62,7 @@ impl Default for EngineConfig {
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
             max_payload: 1_000_000,
+            max_body: 1_000_000,
             outbox_bytes: 1024 * 1024,
             max_sessions: 100_000,
             upgrade_timeout: Duration::from_secs(10),
@@ -84,11 +88,12 @@ const fn plain_close_code(reason: Reason) -> u16 {
 }
 
 impl Cors {
-    /// The layer that answers preflights and marks answers; `None` when closed.
+    /// The layer that answers preflights and marks answers; `None` when closed. Any header may be sent: clients add their
+    /// own, and which origins may ask at all is decided above.
     pub(super) fn layer(&self) -> Option<CorsLayer> {
         let layer = CorsLayer::new()
             .allow_methods([Method::GET, Method::POST])
-            .allow_headers(allowed_headers());
+            .allow_headers(AllowHeaders::mirror_request());
         match self {
             Self::Closed => None,
             Self::Any => Some(layer.allow_origin(Any)),
@@ -99,8 +104,4 @@ impl Cors {
             ),
         }
     }
-}
-
-const fn allowed_headers() -> [HeaderName; 2] {
-    [header::AUTHORIZATION, header::CONTENT_TYPE]
 }

@@ -17,6 +17,8 @@ use parking_lot::RwLock;
 use serde_json::json;
 use tokio_util::task::TaskTracker;
 
+use super::body::Bodies;
+use super::poller::Poller;
 use super::request::{Checked, Refusal, Transport, check};
 use super::session::{Session, Stage, run};
 use super::upgrade::Claim;
@@ -44,6 +46,7 @@ struct Inner {
     entropy: Arc<Entropy>,
     /// At most `max_sessions`.
     sessions: RwLock<HashMap<Box<str>, Arc<Session>>>,
+    bodies: Bodies,
     refusing: AtomicBool,
     tasks: TaskTracker,
 }
@@ -64,6 +67,7 @@ impl Engine {
             flusher: Flusher::default(),
             entropy,
             sessions: RwLock::default(),
+            bodies: Bodies::default(),
             refusing: AtomicBool::new(false),
             tasks: TaskTracker::new(),
         }))
@@ -167,7 +171,7 @@ impl Engine {
             "upgrades": upgrades,
             "pingInterval": config.ping_interval.as_millis() as u64,
             "pingTimeout": config.ping_timeout.as_millis() as u64,
-            "maxPayload": config.max_payload,
+            "maxPayload": config.max_body.max(config.max_payload),
         });
         packet::open(&handshake.to_string())
     }
@@ -183,9 +187,10 @@ impl Engine {
         self.0.app.open(EngineSocket(Arc::clone(session)), parts)
     }
 
-    fn open_polling(&self, parts: &Parts) -> Result<Response, Refusal> {
+    fn open_polling(&self, parts: &Parts, timestamp: Option<String>) -> Result<Response, Refusal> {
         let registration = self.register(Stage::Polling).ok_or(Refusal::Unavailable)?;
         let session = Arc::clone(&registration.session);
+        session.link.lock().poller = Poller::new(timestamp, &parts.headers);
         let handler = self.open_handler(&session, parts);
         self.0.tasks.spawn(serving(current(), async move {
             run(Arc::clone(&registration.session), handler, None).await;
@@ -276,14 +281,14 @@ async fn answer(engine: &Engine, request: Request) -> Result<Response, Refusal> 
         timestamp,
     } = check(&parts.method, &parts.uri)?;
     match (transport, sid) {
-        (Transport::Polling, None) => engine.open_polling(&parts),
+        (Transport::Polling, None) => engine.open_polling(&parts, timestamp),
         (Transport::WebSocket, None) => engine.open_websocket(parts),
         (Transport::WebSocket, Some(sid)) => engine.upgrade(engine.find(&sid)?, parts),
         (Transport::Polling, Some(sid)) => {
             let session = engine.find(&sid)?;
             match parts.method {
                 Method::GET => polling::poll(session, timestamp).await,
-                Method::POST => polling::post(session, body).await,
+                Method::POST => polling::post(session, &engine.0.bodies, body).await,
                 _ => Err(Refusal::BadRequest),
             }
         }

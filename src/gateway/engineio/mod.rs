@@ -4,11 +4,13 @@
 //! One task per session calls its handler, in order, and sees its end. Requests only hand over to it, so a client that
 //! gives up a request half-way cannot cancel a message half-way.
 
+mod body;
 mod config;
 mod counting;
 mod engine;
 mod packet;
 mod payload;
+mod poller;
 mod polling;
 mod request;
 mod session;

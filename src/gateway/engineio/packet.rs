@@ -4,8 +4,6 @@ use crate::gateway::outbox::Frame;
 
 /// The open packet's digit.
 const OPEN: char = '0';
-/// Asks for the end of the session.
-pub(super) const CLOSE: &str = "1";
 /// The heartbeat's question, from the server.
 pub(super) const PING: &str = "2";
 /// Ends a pending poll without saying anything.

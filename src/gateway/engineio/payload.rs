@@ -16,19 +16,38 @@ pub(super) enum Part<'a> {
     Binary(Vec<u8>),
 }
 
-/// The packets of a body, decoded one at a time, so that a body of many tiny packets costs no more than its bytes.
-pub(super) fn decode(body: &str) -> impl Iterator<Item = Result<Part<'_>, InvalidPacket>> {
-    body.split(SEPARATOR).map(part)
+/// Why a part of a body is no packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PartError {
+    /// Longer than a frame may be.
+    TooLarge,
+    /// Not one at all.
+    Invalid(InvalidPacket),
 }
 
-fn part(text: &str) -> Result<Part<'_>, InvalidPacket> {
-    match text.strip_prefix(BINARY) {
-        Some(encoded) => STANDARD
-            .decode(encoded)
-            .map(Part::Binary)
-            .map_err(|_| InvalidPacket),
-        None => Packet::parse(text).map(Part::Text),
+/// The packets of a body, each at most `most` bytes long, decoded one at a time, so that a body of many tiny packets costs
+/// no more than its bytes.
+pub(super) fn decode(body: &str, most: usize) -> impl Iterator<Item = Result<Part<'_>, PartError>> {
+    body.split(SEPARATOR).map(move |text| part(text, most))
+}
+
+fn part(text: &str, most: usize) -> Result<Part<'_>, PartError> {
+    let (part, length) = match text.strip_prefix(BINARY) {
+        Some(encoded) => {
+            let bytes = STANDARD.decode(encoded);
+            let bytes = bytes.map_err(|_| PartError::Invalid(InvalidPacket))?;
+            let length = bytes.len();
+            (Part::Binary(bytes), length)
+        }
+        None => {
+            let packet = Packet::parse(text).map_err(PartError::Invalid)?;
+            (Part::Text(packet), text.len())
+        }
+    };
+    if length > most {
+        return Err(PartError::TooLarge);
     }
+    Ok(part)
 }
 
 /// A response body under construction.
@@ -76,14 +95,23 @@ mod tests {
 
     #[test]
     fn text_and_binary_packets_are_separated() {
-        let parts: Result<Vec<_>, _> = decode("4hello\x1ebAQIDBA==").collect();
+        let parts: Result<Vec<_>, _> = decode("4hello\x1ebAQIDBA==", 100).collect();
         let expected = vec![
             Part::Text(Packet::Message("hello")),
             Part::Binary(vec![1, 2, 3, 4]),
         ];
         assert_eq!(parts, Ok(expected));
-        assert!(decode("").all(|part| part.is_err()));
-        assert!(decode("b!").all(|part| part.is_err()));
+        assert!(decode("", 100).all(|part| part.is_err()));
+        assert!(decode("b!", 100).all(|part| part.is_err()));
+        let parts: Vec<_> = decode("4hello\x1ebAQIDBA==\x1e4hi", 3).collect();
+        assert_eq!(
+            parts,
+            [
+                Err(PartError::TooLarge),
+                Err(PartError::TooLarge),
+                Ok(Part::Text(Packet::Message("hi"))),
+            ]
+        );
     }
 
     proptest! {
@@ -98,7 +126,7 @@ mod tests {
             let mut payload = Payload::default();
             messages.iter().for_each(|frame| payload.frame(frame));
             let body = payload.into_body();
-            let read: Vec<Frame> = decode(&body)
+            let read: Vec<Frame> = decode(&body, usize::MAX)
                 .map(|part| match part {
                     Ok(Part::Text(Packet::Message(text))) => text_message(text),
                     Ok(Part::Binary(bytes)) => Frame::Binary(bytes.into()),
@@ -110,7 +138,7 @@ mod tests {
 
         #[test]
         fn no_body_panics(body in "[0-9b\x1ea-zA-Z+/=é]{0,40}") {
-            decode(&body).for_each(drop);
+            decode(&body, usize::MAX).for_each(drop);
         }
     }
 }

@@ -7,15 +7,16 @@ use axum::body::Body;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use super::body::Bodies;
 use super::packet;
 use super::payload::Payload;
+use super::poller::{Poller, Previous};
 use super::request::Refusal;
 use super::session::{Link, Post, Session, Stage};
-use crate::gateway::outbox::{Pings, Reason};
+use crate::gateway::outbox::Reason;
 
 /// Answers a poll: waits until there is something to say.
 pub(super) async fn poll(
@@ -56,16 +57,22 @@ enum Answer {
 }
 
 /// Handles a body of packets; the answer comes when the application has handled them all.
-pub(super) async fn post(session: Arc<Session>, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn post(
+    session: Arc<Session>,
+    bodies: &Bodies,
+    body: Body,
+) -> Result<Response, Refusal> {
     session.outbox().beat(Instant::now());
     let mut turn = Turn::post(session)?;
     let session = Arc::clone(&turn.session);
-    let body = read(&session, body).await.inspect_err(|refusal| {
+    let body = bodies.read(&session, body).await.inspect_err(|refusal| {
         if *refusal == Refusal::TooLarge {
             session.outbox().close(Reason::TooLarge);
         }
     })?;
-    let accepted = hand_over(&session, body)?.await.unwrap_or(false);
+    let accepted = hand_over(&session, body.bytes.clone())?
+        .await
+        .unwrap_or(false);
     turn.complete = true;
     if accepted {
         Ok(text("ok".to_owned()))
@@ -103,23 +110,26 @@ impl Turn {
     fn poll(session: Arc<Session>, timestamp: Option<String>) -> Result<Self, Refusal> {
         let mut link = session.link.lock();
         check_alive(&session, &link)?;
-        let timestamp = timestamp.map(String::into_boxed_str);
-        // The same poll again: the answer to the first, and what was in it, never arrived.
-        let is_repeated = timestamp.is_some() && link.last_poll == timestamp;
-        if link.polling || is_repeated || link.told {
+        if link.told {
+            return Err(Refusal::SessionUnknown);
+        }
+        let previous = link.poller.poll(timestamp);
+        let fault = match previous {
+            Previous::Lost => Some(Reason::TransportError),
+            _ if link.polling => Some(Reason::ProtocolError),
+            Previous::Arrived | Previous::Unknown => None,
+        };
+        if let Some(reason) = fault {
             drop(link);
-            session.outbox().close(if is_repeated {
-                Reason::TransportError
-            } else {
-                Reason::ProtocolError
-            });
+            session.outbox().close(reason);
             return Err(Refusal::BadRequest);
         }
         link.polling = true;
-        link.last_poll = timestamp;
         let stage = link.stage;
         drop(link);
-        session.outbox().prove_taken();
+        if previous == Previous::Arrived {
+            session.outbox().prove_taken();
+        }
         Ok(Self {
             session,
             is_poll: true,
@@ -185,13 +195,9 @@ fn answer(session: &Session, arrived: Stage) -> Answer {
             _ => Answer::Refused,
         };
     }
-    let mut payload = take(session);
+    let mut payload = take(session, &link.poller);
     match session.outbox().reason() {
-        // The client asked for the end itself: its poll is merely released.
-        Some(Reason::TransportClosed) => link.tell(session, &mut payload, packet::NOOP),
-        Some(_) if session.outbox().queued_bytes() == 0 => {
-            link.tell(session, &mut payload, packet::CLOSE);
-        }
+        Some(_) if session.outbox().queued_bytes() == 0 => link.tell(session, &mut payload),
         Some(_) => {}
         None if !payload.is_empty() => {}
         None => match link.stage {
@@ -206,19 +212,23 @@ fn answer(session: &Session, arrived: Stage) -> Answer {
 }
 
 impl Link {
-    /// The last packet of the session.
-    fn tell(&mut self, session: &Session, payload: &mut Payload, packet: &str) {
-        payload.packet(packet);
+    /// The last packet of the session. Its poll is merely released, and the next one is told that there is no such
+    /// session: after that every client comes back. A close packet is to python-engineio the end for good.
+    fn tell(&mut self, session: &Session, payload: &mut Payload) {
+        payload.packet(packet::NOOP);
         self.told = true;
         session.outbox().wake_session();
     }
 }
 
 /// What waits in the outbox, as a payload.
-fn take(session: &Session) -> Payload {
+fn take(session: &Session, poller: &Poller) -> Payload {
     let mut payload = Payload::default();
-    let max_bytes = session.config.max_payload;
-    let Some(batch) = session.outbox().try_take(max_bytes, Pings::HeartbeatOnly) else {
+    let (max_bytes, max_frames) = (session.config.max_payload, poller.most_frames());
+    let taken = session
+        .outbox()
+        .try_take_few(max_bytes, max_frames, poller.pings());
+    let Some(batch) = taken else {
         return payload;
     };
     let bytes_out = &session.config.metrics.bytes_out.socketio;
@@ -230,20 +240,6 @@ fn take(session: &Session) -> Payload {
         payload.packet(packet::PING);
     }
     payload
-}
-
-async fn read(session: &Session, body: Body) -> Result<Bytes, Refusal> {
-    let limited = Limited::new(body, session.config.max_payload);
-    let whole = tokio::select! {
-        // A body that trickles in holds its place no longer than the session lives.
-        _ = session.outbox().closed() => return Err(Refusal::SessionUnknown),
-        whole = limited.collect() => whole,
-    };
-    match whole {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-        Err(_) => Err(Refusal::BadRequest),
-    }
 }
 
 /// An answer in the protocol's media type, never cached.

@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::packet::{InvalidPacket, Packet};
-use super::payload::{Part, decode};
+use super::payload::{Part, PartError, decode};
+use super::poller::Poller;
 use super::{EngineConfig, EngineHandler, Message, websocket};
 use crate::gateway::outbox::{Flusher, Outbox, Reason};
 use crate::gateway::websocket::WebSocket;
@@ -48,8 +49,8 @@ pub(super) struct Link {
     pub(super) polling: bool,
     /// A post is being read or handled.
     pub(super) posting: bool,
-    /// The cache buster of the last poll.
-    pub(super) last_poll: Option<Box<str>>,
+    /// Who polls.
+    pub(super) poller: Poller,
     /// A body for the task.
     pub(super) post: Option<Post>,
     /// The WebSocket the session continues on.
@@ -229,11 +230,12 @@ async fn handle_post(session: &Session, handler: &mut dyn EngineHandler, post: P
 }
 
 async fn handle_parts(session: &Session, handler: &mut dyn EngineHandler, body: &str) {
-    for part in decode(body) {
+    for part in decode(body, session.config.max_payload) {
         match part {
+            Err(PartError::TooLarge) => session.outbox.close(Reason::TooLarge),
             Ok(Part::Binary(bytes)) => session.deliver(handler, Message::Binary(&bytes)).await,
             Ok(Part::Text(packet)) => session.packet(handler, Ok(packet)).await,
-            Err(invalid) => session.packet(handler, Err(invalid)).await,
+            Err(PartError::Invalid(invalid)) => session.packet(handler, Err(invalid)).await,
         }
         if session.outbox.is_closed() {
             return;

@@ -11,6 +11,7 @@ use tungstenite::{Message, Utf8Bytes};
 
 use super::packet::{self, Packet};
 use super::session::{Session, Stage};
+use crate::gateway::outbox::Pings;
 use crate::gateway::websocket::WebSocket;
 
 /// From the answer to the probe to the end of a pending poll: a client that upgrades without waiting for the answer is
@@ -96,9 +97,13 @@ impl Session {
         link.stage = Stage::WebSocket;
         self.count_switch(link.is_counted);
         link.upgraded = Some(socket);
+        let pings = link.poller.pings();
         drop(link);
-        // The client has paused its polling, so the last answer has arrived.
-        self.outbox().prove_taken();
+        // The client has paused its polling, so the last answer has arrived; where its poll may have been one that was
+        // repeated, the ping that every answer carried is still to be answered.
+        if pings != Pings::EachBatch {
+            self.outbox().prove_taken();
+        }
         self.outbox().wake_writer();
         self.outbox().wake_session();
     }

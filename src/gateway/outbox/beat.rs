@@ -38,6 +38,13 @@ impl Outbox {
         }
     }
 
+    /// Whether it has said so, or need not.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let state = self.0.state.lock();
+        state.pulse.as_ref().is_none_or(Pulse::is_settled)
+    }
+
     /// While the session's handler is busy nothing is read, so a missing pong means nothing.
     pub fn set_busy(&self, busy: bool) {
         if let Some(pulse) = &mut self.0.state.lock().pulse {

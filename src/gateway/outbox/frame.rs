@@ -62,4 +62,7 @@ pub enum Pings {
     ForProof,
     /// Only the heartbeat pings; marks are proved by the next poll (long-polling).
     HeartbeatOnly,
+    /// Every batch that has frames ends with a ping, and none leaves before the pong of the one before: each can be lost by
+    /// itself, and nothing but its own pong says that it was not (long-polling, by a client whose polls look alike).
+    EachBatch,
 }

@@ -11,8 +11,13 @@ use crate::gateway::heartbeat::Pulse;
 impl Outbox {
     /// What there is to write now: at most `max_bytes` of frames, but at least one, and the ping that is due.
     pub fn try_take(&self, max_bytes: usize, pings: Pings) -> Option<Batch> {
+        self.try_take_few(max_bytes, usize::MAX, pings)
+    }
+
+    /// The same, and at most `max_frames` frames.
+    pub fn try_take_few(&self, max_bytes: usize, max_frames: usize, pings: Pings) -> Option<Batch> {
         let mut state = self.0.state.lock();
-        let batch = state.batch(max_bytes, pings)?;
+        let batch = state.batch(max_bytes, max_frames, pings)?;
         let has_room = state.bytes <= self.0.limit / 2;
         drop(state);
         if has_room && !batch.frames.is_empty() {
@@ -25,7 +30,7 @@ impl Outbox {
     /// flusher again.
     pub fn take_scheduled(&self, max_bytes: usize) -> (Option<Batch>, Flushed) {
         let mut state = self.0.state.lock();
-        let batch = state.batch(max_bytes, Pings::ForProof);
+        let batch = state.batch(max_bytes, usize::MAX, Pings::ForProof);
         state.is_scheduled = !state.queue.is_empty();
         let left = if state.is_scheduled {
             Flushed::More
@@ -85,7 +90,8 @@ impl Outbox {
         let mut state = self.0.state.lock();
         step(&mut state);
         let report = state.proof.has_report();
-        if state.proof.wants_ping() {
+        // What waits may have waited for this pong ([`Pings::EachBatch`]).
+        if state.proof.wants_ping() || !state.queue.is_empty() {
             self.signal(state);
         } else {
             drop(state);
@@ -130,22 +136,34 @@ impl Outbox {
 }
 
 impl State {
-    fn batch(&mut self, max_bytes: usize, pings: Pings) -> Option<Batch> {
-        let frames = self.frames(max_bytes);
+    fn batch(&mut self, max_bytes: usize, max_frames: usize, pings: Pings) -> Option<Batch> {
+        let waits = pings == Pings::EachBatch && self.proof.ping_in_flight();
+        // Once the session has ended nothing is proved any more.
+        if waits && self.end.is_none() {
+            return None;
+        }
+        let frames = self.frames(max_bytes, max_frames);
         self.proof.take(frames.len());
-        let ping = self.take_ping(pings);
+        let wanted = match pings {
+            Pings::ForProof => self.proof.wants_ping(),
+            Pings::HeartbeatOnly => false,
+            Pings::EachBatch => !frames.is_empty(),
+        };
+        let ping = self.take_ping(wanted);
         (ping || !frames.is_empty()).then_some(Batch { frames, ping })
     }
 
-    fn frames(&mut self, max_bytes: usize) -> VecDeque<Frame> {
-        if self.bytes <= max_bytes {
+    fn frames(&mut self, max_bytes: usize, max_frames: usize) -> VecDeque<Frame> {
+        if self.bytes <= max_bytes && self.queue.len() <= max_frames {
             self.bytes = 0;
             // The whole queue with its allocation: an idle session keeps none.
             return std::mem::take(&mut self.queue);
         }
         let mut frames = VecDeque::new();
         let mut taken = 0;
-        while let Some(frame) = self.queue.pop_front() {
+        while frames.len() < max_frames
+            && let Some(frame) = self.queue.pop_front()
+        {
             if taken > 0 && taken + frame.cost() > max_bytes {
                 self.queue.push_front(frame);
                 break;
@@ -157,12 +175,13 @@ impl State {
         frames
     }
 
-    fn take_ping(&mut self, pings: Pings) -> bool {
+    /// Whether a ping goes out now, because it is wanted or because the heartbeat's is due.
+    fn take_ping(&mut self, is_wanted: bool) -> bool {
         if self.end.is_some() || self.proof.ping_in_flight() {
             return false;
         }
         let due = self.pulse.as_ref().is_some_and(Pulse::ping_is_due);
-        if !(due || (pings == Pings::ForProof && self.proof.wants_ping())) {
+        if !(due || is_wanted) {
             return false;
         }
         self.proof.ping_written();

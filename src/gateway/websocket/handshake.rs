@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::header::{
     CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
@@ -19,6 +19,7 @@ use crate::logging::served;
 #[derive(Debug)]
 pub(in crate::gateway) struct Handshake {
     key: HeaderValue,
+    protocol: Option<HeaderValue>,
     on_upgrade: OnUpgrade,
 }
 
@@ -49,8 +50,13 @@ impl Handshake {
             return Err(NoWebSocket);
         }
         let key = headers.get(SEC_WEBSOCKET_KEY).cloned().ok_or(NoWebSocket)?;
+        let protocol = first_protocol(headers);
         let on_upgrade = parts.extensions.remove().ok_or(NoWebSocket)?;
-        Ok(Self { key, on_upgrade })
+        Ok(Self {
+            key,
+            protocol,
+            on_upgrade,
+        })
     }
 
     /// The answer; `serve` gets the socket once it is sent.
@@ -75,8 +81,23 @@ impl Handshake {
             (UPGRADE, "websocket"),
             (SEC_WEBSOCKET_ACCEPT, accept.as_str()),
         ];
-        (StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response()
+        let mut answer = (StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response();
+        if let Some(protocol) = self.protocol {
+            let headers = answer.headers_mut();
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+        }
+        answer
     }
+}
+
+/// The first subprotocol that the client offers. We speak none of them and refuse none: `ws` of npm gives up a connection
+/// whose server chose nothing, and servers choose the first by default.
+fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    let offered = headers.get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    let first = offered.split(',').next()?.trim();
+    HeaderValue::from_str(first)
+        .ok()
+        .filter(|first| !first.is_empty())
 }
 
 /// Whether a header's comma-separated list names this, in any case.
@@ -103,6 +124,16 @@ mod tests {
         let on_upgrade = hyper::upgrade::on(&mut request);
         request.extensions_mut().insert(on_upgrade);
         Handshake::of(&mut request.into_parts().0)
+    }
+
+    #[test]
+    fn the_first_subprotocol_offered_is_chosen() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(first_protocol(&headers), None);
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, "chat, superchat".parse().unwrap());
+        assert_eq!(first_protocol(&headers).unwrap(), "chat");
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(" "));
+        assert_eq!(first_protocol(&headers), None);
     }
 
     #[test]
