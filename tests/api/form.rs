@@ -252,7 +252,10 @@ async fn another_origin_is_let_in_only_when_configured() {
         Request::options("/login")
             .header("origin", "https://chat.example")
             .header("access-control-request-method", "POST")
-            .header("access-control-request-headers", "content-type, x-my-client")
+            .header(
+                "access-control-request-headers",
+                "content-type, x-my-client",
+            )
             .body(Body::empty())
             .unwrap()
     };
