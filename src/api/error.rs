@@ -29,6 +29,15 @@ pub enum ApiError {
     /// The body is larger than any valid request.
     #[error("the body is too large")]
     PayloadTooLarge,
+    /// The head of the request, its line and headers, is larger than any valid one.
+    #[error("the request's line and headers are too large")]
+    HeadTooLarge,
+    /// There is not one Host header, or it is none.
+    #[error("a request has one Host header, of the form host or host:port")]
+    InvalidHost,
+    /// The admin port is not served under this name.
+    #[error("this port is not served under that name; see the setting admin_hosts")]
+    WrongHost,
     /// The request took longer than any valid one.
     #[error("the request took too long")]
     RequestTimeout,
@@ -50,6 +59,9 @@ impl ApiError {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::PayloadTooLarge => "payload_too_large",
+            Self::HeadTooLarge => "head_too_large",
+            Self::InvalidHost => "invalid_host",
+            Self::WrongHost => "wrong_host",
             Self::RequestTimeout => "request_timeout",
             Self::UnsupportedMediaType => "unsupported_media_type",
         }
@@ -63,6 +75,9 @@ impl ApiError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::InvalidHost => StatusCode::BAD_REQUEST,
+            Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         }

@@ -107,9 +107,10 @@ pub fn router(chat: Arc<Chat>, config: ApiConfig) -> Router {
         .with_state(chat)
 }
 
-/// Gives the requests of other routes their ids, too.
+/// Gives the requests of other routes their ids and the answer to a wrong method, too.
 pub fn with_request_ids(routes: Router) -> Router {
     let ids = Arc::new(request::Ids::new(Metrics::none()));
+    let routes = routes.method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed });
     routes.layer(middleware::from_fn_with_state(ids, request::identify_only))
 }
 

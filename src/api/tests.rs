@@ -49,6 +49,9 @@ fn every_error() -> Vec<ApiError> {
         ApiError::PayloadTooLarge,
         ApiError::UnsupportedMediaType,
         ApiError::RequestTimeout,
+        ApiError::HeadTooLarge,
+        ApiError::InvalidHost,
+        ApiError::WrongHost,
     ];
     let texts = texts.map(|field| ChatError::text(field, InvalidText::Empty));
     let chat = chat.into_iter().chain(texts);
@@ -82,6 +85,9 @@ const fn variant(error: &ApiError) -> usize {
         ApiError::Chat(ChatError::UnknownEvent) => 20,
         ApiError::Chat(ChatError::RateLimited { .. }) => 21,
         ApiError::RequestTimeout => 22,
+        ApiError::HeadTooLarge => 32,
+        ApiError::InvalidHost => 33,
+        ApiError::WrongHost => 34,
         ApiError::Chat(ChatError::Refused(refusal)) => 23 + refusal_variant(*refusal),
     }
 }
@@ -100,7 +106,7 @@ const fn refusal_variant(refusal: Refusal) -> usize {
     }
 }
 
-const VARIANTS: usize = 32;
+const VARIANTS: usize = 35;
 
 /// The table of `docs/errors.md`: code and status.
 fn documented_errors() -> BTreeMap<String, u16> {

@@ -19,6 +19,10 @@ pub struct Server {
     pub admin_listen: SocketAddr,
     /// What operators' requests that change something must bring; none: they are not served.
     pub admin_token: Option<Secret>,
+    /// Names besides addresses and names without a dot under which the admin port may be asked for.
+    pub admin_hosts: Vec<String>,
+    /// For how long browsers are told to use TLS alone; zero for not at all.
+    pub hsts: Duration,
     /// The most client connections at once.
     pub connection_limit: usize,
     /// Origins allowed to call the API from a browser; empty for none but our own page.
@@ -151,6 +155,8 @@ impl Server {
             listen,
             admin_listen,
             admin_token: reader.optional("admin_token", Secret::parse),
+            admin_hosts: reader.list("admin_hosts", parse_host),
+            hsts: reader.duration("hsts", seconds(0, 730 * DAY))?,
             connection_limit: reader.number("connection_limit", 1..=10_000_000)?,
             cors_origins: reader.list("cors_origins", parse_origin),
             trusted_proxies: reader.list("trusted_proxies", parse_network),
@@ -334,6 +340,17 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
             "IP address and port, such as 127.0.0.1:3000 or [::]:3000",
         )
     })
+}
+
+fn parse_host(text: &str) -> Result<String, String> {
+    let is_label = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if !text.is_empty() && text.chars().all(is_label) {
+        return Ok(text.to_owned());
+    }
+    Err(not_a(
+        text,
+        "host name without a port, such as hobnob-admin.prod.svc",
+    ))
 }
 
 fn parse_network(text: &str) -> Result<Network, String> {

@@ -68,6 +68,12 @@ pub(super) const SETTINGS: &[Setting] = &[
          Without it there are none. A flag shows in the process list: prefer a file."),
     setting!("server", "admin_token_file", "HOBNOB_ADMIN_TOKEN_FILE", "admin-token-file", FileOf("admin_token"), "PATH", None,
         "A file that holds admin_token."),
+    setting!("server", "admin_hosts", "HOBNOB_ADMIN_HOSTS", "admin-hosts", List, "NAMES", Some(""),
+        "Names with a dot under which the admin port is asked for, such as hobnob-admin.prod.svc. IP addresses and names \
+         without a dot are always taken; any other is refused, so that no web page can reach the port through its own name."),
+    setting!("server", "hsts", "HOBNOB_HSTS", "hsts", Text, "DURATION", Some("0s"),
+        "How long browsers that reach us over TLS are told to use nothing else (Strict-Transport-Security, up to 730d). 0s: \
+         not at all. Only for a host whose every service has TLS."),
     setting!("server", "connection_limit", "HOBNOB_CONNECTION_LIMIT", "connection-limit", Number, "COUNT", Some("10000"),
         "The most client connections at once; further ones are answered 503. From nine tenths of it on the gateway is unready."),
     setting!("server", "cors_origins", "HOBNOB_CORS_ORIGINS", "cors-origins", List, "ORIGINS", Some(""),

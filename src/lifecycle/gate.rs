@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Sleep, sleep, timeout};
 
+use super::guard::Guard;
 use crate::metrics::Metrics;
 
 /// How long to wait after `accept` failed for want of files or memory; there is nothing else to do about it.
@@ -114,6 +115,8 @@ pub(super) struct Gate {
     pub(super) connections: Arc<Connections>,
     /// How long a write may make no progress. Longer than a session's heartbeat: a session has its own ways to end.
     pub(super) patience: Duration,
+    /// What requests must be.
+    pub(super) guard: Guard,
 }
 
 impl Gate {

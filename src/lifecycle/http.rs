@@ -1,6 +1,7 @@
 //! The server of both ports: HTTP/1.1 on the gate's connections, with the limits of time that axum's own server does not set. A
 //! client that never finishes a request's head, or leaves its connection idle, is closed. Knows no route.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,8 +21,10 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::gate::{Admitted, Gate};
+use super::guard::Guard;
 
-/// The most one connection buffers of what it reads, in bytes: a request's head must fit.
+/// The most one connection buffers of what it reads, in bytes. A head that does not fit is answered by hyper, without a
+/// body; the guard's limit is lower, so that almost nobody meets this one.
 const READ_BUFFER: usize = 64 * 1024;
 
 /// A server of routes; runs until stopped.
@@ -45,10 +49,27 @@ impl HttpServer {
     }
 }
 
+/// Routes behind their port's guard.
+#[derive(Clone)]
+struct Guarded(Router, Guard);
+
+impl Guarded {
+    async fn answer(self, request: Request<Body>) -> Result<Response, Infallible> {
+        let Self(router, guard) = self;
+        let (parts, body) = request.into_parts();
+        let mut response = match guard.refuse(&parts) {
+            Some(refusal) => refusal,
+            None => router.oneshot(Request::from_parts(parts, body)).await?,
+        };
+        guard.complete(&mut response);
+        Ok(response)
+    }
+}
+
 async fn accept(mut gate: Gate, router: Router, stop: CancellationToken) {
     let connections = TaskTracker::new();
     while let Some((stream, peer)) = stop.run_until_cancelled(gate.accept()).await {
-        let (router, stop) = (router.clone(), stop.clone());
+        let (router, stop) = (Guarded(router.clone(), gate.guard.clone()), stop.clone());
         connections.spawn(serve(stream, peer, router, gate.patience, stop));
     }
     drop(gate);
@@ -60,14 +81,14 @@ async fn accept(mut gate: Gate, router: Router, stop: CancellationToken) {
 async fn serve(
     stream: Admitted,
     peer: SocketAddr,
-    router: Router,
+    router: Guarded,
     patience: Duration,
     stop: CancellationToken,
 ) {
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
+        router.clone().answer(request)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -2,6 +2,7 @@
 //! [`Service`], and how it drains is its own business.
 
 mod gate;
+mod guard;
 mod http;
 mod reload;
 mod signals;
@@ -22,6 +23,7 @@ pub use crate::config::StartError;
 use crate::config::StartErrors;
 use crate::metrics::{Exporter, Metrics, open_file_limit};
 use gate::{Connections, Gate};
+use guard::Guard;
 use http::HttpServer;
 pub use reload::Reload;
 pub use signals::{Hangups, Signals};
@@ -112,12 +114,14 @@ impl Listeners {
             listener,
             connections,
             patience: server.client_timeout,
+            guard: Guard::public(server.hsts),
         };
         // Not among the clients' in any metric.
         let admin = Gate {
             listener: admin,
             connections: Connections::new(ADMIN_CONNECTIONS, Metrics::none()),
             patience: ADMIN_PATIENCE,
+            guard: Guard::admin(&server.admin_hosts),
         };
         Ok(Self { public, admin })
     }

@@ -28,6 +28,8 @@ fn server(connection_limit: usize) -> Server {
         listen: any,
         admin_listen: any,
         admin_token: None,
+        admin_hosts: Vec::new(),
+        hsts: Duration::ZERO,
         connection_limit,
         cors_origins: Vec::new(),
         trusted_proxies: Vec::new(),

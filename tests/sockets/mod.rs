@@ -8,6 +8,7 @@ mod forgery;
 mod frozen;
 mod garbage;
 mod half_open;
+mod heads;
 mod receipts;
 mod resume;
 mod transports;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
@@ -82,10 +83,14 @@ struct Parameters {
 
 async fn upgrade(
     State(shared): State<Arc<Shared>>,
-    Query(parameters): Query<Parameters>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
     request: Request,
 ) -> Response {
     let begun = Instant::now();
+    let Ok(Query(parameters)) = parameters else {
+        let problem = "the query has one token at most".to_owned();
+        return refuse(StatusCode::BAD_REQUEST, &ChatError::InvalidRequest(problem));
+    };
     let (mut parts, _) = request.into_parts();
     let handshake = match Handshake::of(&mut parts) {
         Ok(handshake) => handshake,
@@ -106,7 +111,7 @@ async fn upgrade(
         Ok(caller) => caller,
         Err(error) => {
             refused.unauthorized.increment(1);
-            return refuse(&error);
+            return refuse(StatusCode::UNAUTHORIZED, &error);
         }
     };
     let bounds = Bounds {
@@ -137,9 +142,9 @@ fn busy() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response()
 }
 
-fn refuse(error: &ChatError) -> Response {
+fn refuse(status: StatusCode, error: &ChatError) -> Response {
     (
-        StatusCode::UNAUTHORIZED,
+        status,
         [(CONTENT_TYPE, "application/json")],
         error_json(error),
     )
