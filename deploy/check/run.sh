@@ -7,8 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 PATH="$PWD/.tools/bin:$PWD/.tools/python/bin:$PATH:/usr/sbin:/sbin"
 
 readonly BINARIES=${BINARIES:-target/debug}
-readonly TOOLS=(amtool buildah checkov docker-compose hadolint haproxy kubectl nginx node promtool python redis-server
-    shellcheck systemd-analyze yamllint)
+readonly TOOLS=(amtool buildah checkov docker-compose hadolint haproxy ip kubectl nginx node openssl prometheus
+    prometheus-alertmanager promtool python redis-server shellcheck systemd-analyze yamllint)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 count=0
@@ -166,6 +166,8 @@ check "Prometheus, Alertmanager" watching
 check "alerts" alerts
 check "metric names" python deploy/check/metrics.py
 check "compose" python deploy/check/compose.py "$BINARIES/hobnob"
+check "compose, started" python deploy/check/compose_run.py "$BINARIES"
+check "load job, started" python deploy/check/load_job.py "$BINARIES"
 check "Kubernetes schemas" kubernetes
 check "custom resources" custom_resources
 check "Dockerfile" hadolint deploy/Dockerfile

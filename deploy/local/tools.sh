@@ -40,6 +40,8 @@ missing_packages() {
     have node || echo nodejs
     have npm || echo npm
     have shellcheck || echo shellcheck
+    # Makes the certificates of the tests with TLS.
+    have openssl || echo openssl
     # For `make cluster`; promtool is part of it.
     have haproxy || echo haproxy
     have prometheus || echo prometheus
@@ -105,6 +107,7 @@ missing_ops_packages() {
     have amtool || echo prometheus-alertmanager
     have buildah || echo buildah
     have debootstrap || echo debootstrap
+    have ip || echo iproute2
     have nginx || echo nginx-light
     have systemd-analyze || echo systemd
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::Invalid;
+use crate::gateways::Gateways;
+use crate::rest::{Failed, Rest};
 
 /// How many registrations run at once: each costs the gateway 13 ms of CPU.
 const AT_ONCE: usize = 4;
@@ -39,8 +41,7 @@ pub(crate) struct StoredMessage {
 /// The REST side of all gateways.
 #[derive(Debug, Clone)]
 pub(crate) struct Accounts {
-    client: reqwest::Client,
-    gateways: Vec<String>,
+    gateways: Vec<Rest>,
 }
 
 #[derive(Deserialize)]
@@ -57,14 +58,10 @@ struct Made {
 }
 
 impl Accounts {
-    pub(crate) fn new(gateways: &[String]) -> Result<Self, Invalid> {
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(10))
-            .build()?;
-        Ok(Self {
-            client,
-            gateways: gateways.to_vec(),
-        })
+    pub(crate) fn new(gateways: &Gateways) -> Self {
+        Self {
+            gateways: Rest::of(gateways),
+        }
     }
 
     /// Registers `count` new users whose names begin with `prefix`.
@@ -149,7 +146,8 @@ impl Accounts {
     ) -> Result<T, Failed> {
         let deadline = Instant::now() + PATIENCE;
         for gateway in self.gateways.iter().cycle() {
-            match self.call_one(gateway, path, user, body).await {
+            let token = user.map(|user| user.token.as_str());
+            match gateway.ask(path, token, body).await {
                 Err(Failed::Away(_) | Failed::Status(429 | 500..)) if Instant::now() < deadline => {
                     sleep(AGAIN).await;
                 }
@@ -158,49 +156,12 @@ impl Accounts {
         }
         Err(Failed::Away("there is no gateway".to_owned()))
     }
-
-    async fn call_one<T: DeserializeOwned>(
-        &self,
-        gateway: &str,
-        path: &str,
-        user: Option<&User>,
-        body: Option<&Value>,
-    ) -> Result<T, Failed> {
-        let url = format!("{gateway}{path}");
-        let mut request = match body {
-            Some(body) => self.client.post(url).json(body),
-            None => self.client.get(url),
-        };
-        if let Some(user) = user {
-            request = request.bearer_auth(&user.token);
-        }
-        let answer = request.send().await?;
-        if !answer.status().is_success() {
-            return Err(Failed::Status(answer.status().as_u16()));
-        }
-        Ok(answer.json().await?)
-    }
-}
-
-/// Why a request failed.
-#[derive(Debug)]
-enum Failed {
-    /// No answer, or none that could be read.
-    Away(String),
-    /// Another status than success.
-    Status(u16),
-}
-
-impl From<reqwest::Error> for Failed {
-    fn from(error: reqwest::Error) -> Self {
-        Self::Away(error.to_string())
-    }
 }
 
 impl From<Failed> for Invalid {
     fn from(failed: Failed) -> Self {
         Self(match failed {
-            Failed::Away(why) => why,
+            Failed::Away(why) | Failed::Distrusted(why) => why,
             Failed::Status(status) => format!("a request was answered with status {status}"),
         })
     }

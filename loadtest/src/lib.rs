@@ -6,15 +6,18 @@ pub mod check;
 mod client;
 pub mod compare;
 mod copies;
+mod gateways;
 mod invalid;
 mod ledger;
 pub mod limit;
 pub mod matrix;
 mod measure;
 mod outcome;
+mod rest;
 pub mod scenario;
 
 pub use client::Resume;
+pub use gateways::{Gateway, Gateways, Trust};
 pub use invalid::{Invalid, Verdict};
 pub use ledger::Balance;
 pub use measure::{LatenessReport, Percentiles};

@@ -17,6 +17,7 @@ pub use report::Report;
 pub(crate) use stage::{Plan, Stage};
 
 use crate::client::Phase;
+use crate::gateways::Gateways;
 use crate::measure::Lateness;
 use crate::{Invalid, Verdict};
 
@@ -58,7 +59,7 @@ impl Cutter {
 /// When the run could not be carried out, or a fault could not be made.
 pub async fn run<F>(
     name: &str,
-    gateways: &[String],
+    gateways: &Gateways,
     load: &Load,
     faults: impl FnOnce(Cutter) -> F,
 ) -> Result<Report, Invalid>

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client::Resume;
+use crate::gateways::Gateways;
 
 /// Which protocols the sessions speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
@@ -80,9 +81,9 @@ impl Default for Load {
 /// `hobnob-load check`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CheckOptions {
-    /// The gateways' addresses, such as http://127.0.0.1:3001,http://127.0.0.1:3002
-    #[arg(long, required = true, value_delimiter = ',')]
-    pub gateways: Vec<String>,
+    /// Where
+    #[command(flatten)]
+    pub gateways: Gateways,
     /// What is sent
     #[command(flatten)]
     pub load: Load,

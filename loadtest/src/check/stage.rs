@@ -16,6 +16,7 @@ use crate::accounts::{Accounts, User};
 use crate::client::{
     Counters, Numbering, Order, Patience, Phase, Protocol, Record, Session, Shared, Supply, Target,
 };
+use crate::gateways::Gateways;
 use crate::ledger::{Balance, Books, Conversation, Series, reconcile};
 
 /// How long all sessions together may take to connect.
@@ -111,11 +112,11 @@ impl Plan {
 impl Stage {
     /// Registers, makes the rooms, and connects every session.
     pub(crate) async fn prepare(
-        gateways: &[String],
+        gateways: &Gateways,
         load: &Load,
         plan: Plan,
     ) -> Result<Self, Invalid> {
-        let accounts = Accounts::new(gateways)?;
+        let accounts = Accounts::new(gateways);
         let run = format!("{:08x}", rand::rng().random::<u32>());
         let users = accounts
             .register(&format!("load-{run}"), plan.users)
@@ -126,7 +127,7 @@ impl Stage {
         let shared = Arc::new(Shared {
             run,
             padding: "x".repeat(load.padding),
-            gateways: gateways.to_vec(),
+            gateways: gateways.clone(),
             start: Instant::now(),
             patience: patience(load)?,
             resume: load.resume,

@@ -1,15 +1,14 @@
 //! One WebSocket connection to one gateway, up to the point where delivery has begun. Knows frames; no reconnecting.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
+use super::dial::{Dial, Stream};
 use super::protocol::{Incoming, Joining, Protocol};
 
 /// How long the TCP and WebSocket handshakes may take.
@@ -21,31 +20,10 @@ const WRITE: Duration = Duration::from_secs(5);
 /// Our own read buffer, in bytes: thousands of connections share one process here too.
 const READ_BUFFER: usize = 4 * 1024;
 
-/// Where a connection goes, and where it comes from.
-#[derive(Debug, Clone)]
-pub(crate) struct Dial {
-    /// The gateway's `http://address:port`.
-    pub(crate) gateway: String,
-    /// The local address, when one address has not enough ports.
-    pub(crate) source: Option<Ipv4Addr>,
-    /// The kernel's receive buffer in bytes, when it is to fill up soon.
-    pub(crate) receive_buffer: Option<u32>,
-}
-
-impl Dial {
-    pub(crate) fn to(gateway: &str) -> Self {
-        Self {
-            gateway: gateway.to_owned(),
-            source: None,
-            receive_buffer: None,
-        }
-    }
-}
-
 /// An open connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Stream>,
     protocol: Protocol,
 }
 
@@ -79,24 +57,11 @@ impl Connection {
 
     /// Connects and says nothing.
     pub(crate) async fn handshake(dial: &Dial, protocol: Protocol) -> Result<Self, Error> {
-        let address: SocketAddr = dial
-            .gateway
-            .trim_start_matches("http://")
-            .parse()
-            .map_err(|_| Error::ConnectionClosed)?;
-        let socket = TcpSocket::new_v4()?;
-        if let Some(source) = dial.source {
-            socket.bind(SocketAddr::new(IpAddr::V4(source), 0))?;
-        }
-        if let Some(bytes) = dial.receive_buffer {
-            socket.set_recv_buffer_size(bytes)?;
-        }
-        let stream = socket.connect(address).await?;
-        stream.set_nodelay(true)?;
+        let stream = dial.connect().await?;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0);
-        let url = protocol.url(&dial.gateway);
+        let url = dial.gateway.url("ws", protocol.path());
         let (socket, _) =
             tokio_tungstenite::client_async_with_config(url, stream, Some(config)).await?;
         Ok(Self { socket, protocol })

@@ -3,6 +3,7 @@
 
 mod arrivals;
 mod connection;
+mod dial;
 mod hindsight;
 mod native;
 mod outstanding;
@@ -13,7 +14,8 @@ mod session;
 mod shared;
 mod socketio;
 
-pub(crate) use connection::{Connection, Dial, NotConnected};
+pub(crate) use connection::{Connection, NotConnected};
+pub(crate) use dial::{Dial, Stream};
 pub(crate) use hindsight::Numbering;
 pub(crate) use outstanding::Order;
 pub(crate) use protocol::{Incoming, Joining, Protocol, Target};

@@ -106,12 +106,11 @@ impl<'a> Answer<'a> {
 }
 
 impl Protocol {
-    /// The address to open for a gateway's `http://` base.
-    pub(crate) fn url(self, base: &str) -> String {
-        let base = base.replacen("http", "ws", 1);
+    /// Where a gateway takes the WebSocket.
+    pub(crate) const fn path(self) -> &'static str {
         match self {
-            Self::Native => format!("{base}/ws"),
-            Self::SocketIo => format!("{base}/socket.io/?EIO=4&transport=websocket"),
+            Self::Native => "/ws",
+            Self::SocketIo => "/socket.io/?EIO=4&transport=websocket",
         }
     }
 

@@ -10,7 +10,8 @@ use rand::Rng;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep};
 
-use super::connection::{Connection, Dial, Gone, NotConnected};
+use super::connection::{Connection, Gone, NotConnected};
+use super::dial::Dial;
 use super::outstanding::{Order, Outstanding};
 use super::place::Place;
 use super::protocol::{Joining, Protocol};
@@ -56,7 +57,7 @@ impl Session {
         phase: watch::Receiver<Phase>,
         supply: Supply,
     ) -> Self {
-        let gateway = rand::rng().random_range(0..shared.gateways.len());
+        let gateway = rand::rng().random_range(0..shared.gateways.all.len());
         Self {
             shared,
             user,
@@ -105,7 +106,7 @@ impl Session {
     }
 
     fn move_elsewhere(&mut self) {
-        let count = self.shared.gateways.len();
+        let count = self.shared.gateways.all.len();
         if count > 1 {
             self.gateway = (self.gateway + rand::rng().random_range(1..count)) % count;
         }
@@ -131,7 +132,7 @@ impl Session {
             last: self.record.hindsight.last(),
             acknowledges: self.acknowledges(),
         };
-        let dial = Dial::to(&self.shared.gateways[self.gateway]);
+        let dial = Dial::to(&self.shared.gateways, self.gateway);
         let mut early = Vec::new();
         let keep = |text: &str| early.push(text.to_owned());
         let connection = Connection::open(&dial, self.protocol, &joining, keep).await?;

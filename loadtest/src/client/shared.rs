@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::outstanding::Order;
 use super::protocol::Target;
 use crate::accounts::Accounts;
+use crate::gateways::Gateways;
 
 /// Where a reconnecting client resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
@@ -66,8 +67,7 @@ pub(crate) struct Shared {
     pub(crate) run: String,
     /// What every content is filled up with.
     pub(crate) padding: String,
-    /// The gateways' `http://` bases.
-    pub(crate) gateways: Vec<String>,
+    pub(crate) gateways: Gateways,
     pub(crate) start: Instant,
     pub(crate) patience: Patience,
     pub(crate) resume: Resume,

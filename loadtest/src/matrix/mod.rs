@@ -138,8 +138,8 @@ async fn run_row(
         load.churn = Some(2.0);
     }
     let props = faults::prepare(row, &mut cluster).await?;
-    let (urls, scene) = (cluster.urls(), Mutex::new((cluster, props)));
-    let report = run(row.name(), &urls, &load, |cutter| {
+    let (gateways, scene) = (cluster.addresses(), Mutex::new((cluster, props)));
+    let report = run(row.name(), &gateways, &load, |cutter| {
         let scene = &scene;
         async move {
             let mut scene = scene.lock().await;

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::Measured;
 use super::cost::{Meter, Named, parse, rate};
 use crate::check::{Load, Plan, Report, Stage};
+use crate::gateways::Gateways;
 use crate::measure::Lateness;
 use crate::{Invalid, Verdict};
 
@@ -19,9 +20,9 @@ const STALL: Duration = Duration::from_secs(1);
 /// `hobnob-load direct`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DirectOptions {
-    /// The gateways' addresses
-    #[arg(long, required = true, value_delimiter = ',')]
-    pub gateways: Vec<String>,
+    /// Where
+    #[command(flatten)]
+    pub gateways: Gateways,
     /// Messages each user has under way at once
     #[arg(long, default_value_t = 1)]
     pub window: usize,

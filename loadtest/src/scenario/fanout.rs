@@ -11,15 +11,16 @@ use tokio::time::Instant;
 use super::Measured;
 use super::cost::{Meter, Named, parse, rate};
 use crate::check::{Load, Plan, Report, Stage, open_loop};
+use crate::gateways::Gateways;
 use crate::measure::Lateness;
 use crate::{Invalid, Verdict};
 
 /// `hobnob-load fanout`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct FanoutOptions {
-    /// The gateways' addresses
-    #[arg(long, required = true, value_delimiter = ',')]
-    pub gateways: Vec<String>,
+    /// Where
+    #[command(flatten)]
+    pub gateways: Gateways,
     /// The load; the figures in the README have --rooms 10 --members 100 --rate 100 (--users and --direct have no effect)
     #[command(flatten)]
     pub load: Load,

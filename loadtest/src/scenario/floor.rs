@@ -17,6 +17,7 @@ use super::sampler::Sampler;
 use crate::Invalid;
 use crate::check::Load;
 use crate::client::{Connection, Dial, Protocol};
+use crate::gateways::Gateways;
 use crate::matrix::{Leashed, free_port, wait_until};
 
 /// Handshakes at once.
@@ -152,7 +153,7 @@ impl Limit {
 
     async fn connect(&self, count: usize) -> Result<Vec<Connection>, Invalid> {
         let open = |index: usize| {
-            let mut dial = Dial::to(&format!("http://127.0.0.1:{}", self.port));
+            let mut dial = Dial::to(&Gateways::local([self.port]), 0);
             let block = u8::try_from(index / PER_SOURCE + 2).unwrap_or(u8::MAX);
             dial.source = Some([127, 0, 0, block].into());
             async move { Connection::handshake(&dial, Protocol::Native).await.ok() }

@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use super::cost::{Cost, Meter, Named, parse};
 use crate::accounts::{Accounts, User};
 use crate::client::{Connection, Dial, Joining, Protocol};
+use crate::gateways::Gateways;
 use crate::{Invalid, Verdict};
 
 /// Connections opened at once.
@@ -38,9 +39,9 @@ pub enum Speaks {
 /// `hobnob-load idle`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct IdleOptions {
-    /// The gateways' addresses
-    #[arg(long, required = true, value_delimiter = ',')]
-    pub gateways: Vec<String>,
+    /// Where
+    #[command(flatten)]
+    pub gateways: Gateways,
     /// How many sessions
     #[arg(long, default_value_t = 5_000)]
     pub sessions: usize,
@@ -84,7 +85,7 @@ pub async fn command(options: &IdleOptions) -> Result<Verdict, Invalid> {
 
 /// Opens the sessions, holds them, and says what they cost.
 pub(super) async fn measure(options: &IdleOptions) -> Result<IdleReport, Invalid> {
-    let accounts = Accounts::new(&options.gateways)?;
+    let accounts = Accounts::new(&options.gateways);
     let run = format!("idle-{:08x}", rand::rng().random::<u32>());
     let users = accounts.register(&run, options.users.max(1)).await?;
     let before = Meter::start(&options.pids)?;
@@ -122,11 +123,8 @@ pub(super) async fn connect(options: &IdleOptions, users: &[User]) -> Vec<Connec
     };
     let since = BTreeMap::new();
     let open = |index: usize| {
-        let dial = Dial {
-            gateway: options.gateways[index % options.gateways.len()].clone(),
-            source: Some(source(index)),
-            receive_buffer: None,
-        };
+        let mut dial = Dial::to(&options.gateways, index);
+        dial.source = Some(source(index));
         let joining = Joining {
             user: &users[index % users.len()].id,
             token: &users[index % users.len()].token,

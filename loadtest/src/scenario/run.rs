@@ -110,7 +110,11 @@ pub(super) async fn once(
     server: Server,
     cluster: &mut Cluster,
 ) -> Result<Outcome, Invalid> {
-    let (urls, processes, mongodb) = (cluster.urls(), cluster.processes(), cluster.mongo.uri());
+    let (addresses, processes, mongodb) = (
+        cluster.addresses(),
+        cluster.processes(),
+        cluster.mongo.uri(),
+    );
     let admins = if server.has_metrics() {
         cluster.admins()
     } else {
@@ -122,11 +126,11 @@ pub(super) async fn once(
         None => Props::default(),
     };
     let stage = match &load {
-        Some(load) => Some(Stage::prepare(&urls, load, scenario.plan(load)?).await?),
+        Some(load) => Some(Stage::prepare(&addresses, load, scenario.plan(load)?).await?),
         None => None,
     };
     let mut scene = Scene {
-        gateways: &urls,
+        gateways: &addresses,
         admins: &admins,
         processes: &processes,
         mongodb: &mongodb,

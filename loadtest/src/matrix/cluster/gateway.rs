@@ -41,8 +41,8 @@ impl Gateway {
         })
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.settings.port)
+    pub(crate) const fn port(&self) -> u16 {
+        self.settings.port
     }
 
     pub(crate) fn admin(&self) -> String {

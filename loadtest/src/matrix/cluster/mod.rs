@@ -21,6 +21,7 @@ pub(crate) use proxy::Proxy;
 pub(crate) use redis::{Redis, ask};
 
 use crate::Invalid;
+use crate::gateways::Gateways;
 use crate::scenario::Named;
 
 const GATEWAYS: usize = 3;
@@ -102,8 +103,8 @@ impl Cluster {
         gateways.chain(mongo).chain(redis).collect()
     }
 
-    pub(crate) fn urls(&self) -> Vec<String> {
-        self.gateways.iter().map(Gateway::url).collect()
+    pub(crate) fn addresses(&self) -> Gateways {
+        Gateways::local(self.gateways.iter().map(Gateway::port))
     }
 }
 

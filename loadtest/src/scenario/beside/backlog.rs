@@ -53,7 +53,7 @@ impl Got {
 impl Backlog {
     pub(super) async fn run(&self, scene: Scene<'_>) -> Result<Figures, Invalid> {
         let run = format!("backlog-{:08x}", rand::rng().random::<u32>());
-        let users = scene.accounts()?.register(&run, self.sleepers + 1).await?;
+        let users = scene.accounts().register(&run, self.sleepers + 1).await?;
         let (sender, sleepers) = users
             .split_first()
             .ok_or_else(|| Invalid("nobody".to_owned()))?;

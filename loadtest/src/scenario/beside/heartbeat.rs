@@ -96,7 +96,7 @@ async fn watch(scene: Scene<'_>, number: &str, time: Duration) -> Result<Figures
 /// One session each, spread over many source addresses.
 fn options(scene: Scene<'_>, sessions: usize) -> IdleOptions {
     IdleOptions {
-        gateways: scene.gateways.to_vec(),
+        gateways: scene.gateways.clone(),
         sessions,
         users: sessions,
         seconds: 0,

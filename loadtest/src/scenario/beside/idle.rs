@@ -25,7 +25,7 @@ impl Idle {
             .iter()
             .filter(|process| process.name == "gateway");
         let report = measure(&IdleOptions {
-            gateways: scene.gateways.to_vec(),
+            gateways: scene.gateways.clone(),
             sessions: self.sessions,
             users: self.users,
             seconds: self.seconds,

@@ -30,11 +30,12 @@ use crate::Invalid;
 use crate::accounts::{Accounts, User};
 use crate::check::Stage;
 use crate::client::{Connection, Dial, Incoming, Joining, NotConnected, Protocol};
+use crate::gateways::Gateways;
 
 /// Where it happens.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scene<'a> {
-    pub(crate) gateways: &'a [String],
+    pub(crate) gateways: &'a Gateways,
     /// Where metrics are read; none at a peer.
     pub(crate) admins: &'a [String],
     pub(crate) processes: &'a [Named],
@@ -72,7 +73,7 @@ impl From<Speaks> for Protocol {
 }
 
 impl Scene<'_> {
-    pub(super) fn accounts(&self) -> Result<Accounts, Invalid> {
+    pub(super) fn accounts(&self) -> Accounts {
         Accounts::new(self.gateways)
     }
 
@@ -83,7 +84,7 @@ impl Scene<'_> {
 
     /// The gateway of the session with this number: they are spread evenly.
     pub(super) fn dial(&self, index: usize) -> Dial {
-        Dial::to(&self.gateways[index % self.gateways.len()])
+        Dial::to(self.gateways, index)
     }
 
     /// The people who talk meanwhile; some things need them.

@@ -30,7 +30,7 @@ pub(super) async fn users(
     name: &str,
     count: usize,
 ) -> Result<Vec<User>, Invalid> {
-    let accounts = scene.accounts()?;
+    let accounts = scene.accounts();
     let prefix = format!("{name}-{:08x}", rand::rng().random::<u32>());
     if count > REGISTERED && scene.is_product() {
         copies(&accounts, scene.mongodb, SECRET, &prefix, count).await
@@ -44,7 +44,7 @@ impl Connect {
     pub(super) async fn people(&self, scene: Scene<'_>) -> Result<Vec<User>, Invalid> {
         let mut users = users(scene, "connect", self.users.max(1) + 1).await?;
         let caller = users.pop().ok_or_else(|| Invalid("nobody".to_owned()))?;
-        let rooms = self.rooms(&scene.accounts()?, &caller, &users).await?;
+        let rooms = self.rooms(&scene.accounts(), &caller, &users).await?;
         visit(scene, self.protocol, &users).await;
         if self.waiting > 0 {
             // Round after round, so that what waits for one was not said in one breath.

@@ -54,7 +54,7 @@ impl Presence {
     pub(super) async fn run(&self, scene: Scene<'_>) -> Result<Figures, Invalid> {
         let run = format!("presence-{:08x}", rand::rng().random::<u32>());
         let users = scene
-            .accounts()?
+            .accounts()
             .register(&run, self.watched + self.watchers)
             .await?;
         let (watched, watchers) = users.split_at(self.watched);
