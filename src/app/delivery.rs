@@ -15,7 +15,6 @@ pub(super) struct Delivery {
     pub(super) hub: Arc<Hub>,
     pub(super) committer: Arc<Committer>,
     pub(super) cursors: Arc<Cursors>,
-    pub(super) announce: Arc<dyn Announce>,
 }
 
 impl Delivery {
@@ -50,7 +49,7 @@ impl Delivery {
         let committer = Arc::new(Committer::new(
             CommitterConfig::default(),
             Arc::clone(&parts.store),
-            Arc::clone(&announce),
+            announce,
             frontier,
             Arc::clone(&world.entropy),
             metrics.clone(),
@@ -61,7 +60,6 @@ impl Delivery {
             hub,
             committer,
             cursors,
-            announce,
         }
     }
 }

@@ -111,7 +111,6 @@ impl App {
             hub,
             committer,
             cursors,
-            announce,
         } = Delivery::new(config, world, &parts, metrics);
         let auth = Auth::start(
             &auth_config(config, &parts)?,
@@ -124,7 +123,6 @@ impl App {
                 store: Arc::clone(&parts.store),
                 committer: Arc::clone(&committer),
                 presence: Arc::clone(&parts.presence),
-                announce,
                 auth: Arc::new(auth),
                 clock: Arc::clone(clock),
                 entropy: Arc::clone(entropy),

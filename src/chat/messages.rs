@@ -8,7 +8,7 @@ use crate::domain::{
     ChangeKind, ClientMessageId, Content, ConversationId, Emoji, Event, EventId, Fingerprint,
     RoomId, Seq, SessionId, Timestamp, UserId,
 };
-use crate::store::NewMessage;
+use crate::store::{NewConversation, NewMessage};
 use crate::store::committer::{CommitError, Ticket};
 use crate::traces::Receiving;
 
@@ -174,13 +174,8 @@ impl Chat {
         if !exists(other) {
             return Err(ChatError::UserNotFound);
         }
-        if self
-            .store
-            .ensure_direct(conversation, self.clock.now())
-            .await?
-        {
-            self.announce.joined(conversation, &users);
-        }
+        let new = NewConversation::Direct(conversation, self.clock.now());
+        self.committer.make(new).await?;
         self.known_direct.insert(conversation);
         Ok(conversation)
     }

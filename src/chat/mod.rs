@@ -52,8 +52,6 @@ pub struct Ports {
     pub committer: Arc<Committer>,
     /// Who is online.
     pub presence: Arc<dyn Presence>,
-    /// Tells sessions what has been committed.
-    pub announce: Arc<dyn Announce>,
     /// Passwords and tokens.
     pub auth: Arc<Auth>,
     /// The time of day.
@@ -69,7 +67,6 @@ pub struct Chat {
     store: Arc<dyn Store>,
     committer: Arc<Committer>,
     presence: Arc<dyn Presence>,
-    announce: Arc<dyn Announce>,
     auth: Arc<Auth>,
     clock: Arc<dyn Clock>,
     entropy: Arc<Entropy>,
@@ -91,7 +88,6 @@ impl Chat {
             store: ports.store,
             committer: ports.committer,
             presence: ports.presence,
-            announce: ports.announce,
             auth: ports.auth,
             clock: ports.clock,
             entropy: ports.entropy,

@@ -7,7 +7,7 @@ use crate::domain::{
     ChangeKind, Conversation, ConversationId, Member, Role, RoomId, RoomName, SessionId, User,
     UserId,
 };
-use crate::store::NewRoom;
+use crate::store::{NewConversation, NewRoom};
 
 use super::{Chat, ChatError};
 
@@ -52,8 +52,7 @@ impl Chat {
             return Err(ChatError::UserNotFound);
         }
         let conversation = room.conversation.clone();
-        self.store.create_room(room).await?;
-        self.announce.joined(conversation.id, &members);
+        self.committer.make(NewConversation::Room(room)).await?;
         Ok((conversation, members))
     }
 

@@ -13,6 +13,7 @@ use super::hub::Hub;
 use super::offer::Encoded;
 use super::outbox::Reason;
 use super::session::Session;
+use crate::domain::ConversationId;
 use crate::logging::served::{Served, serving};
 
 /// The share of the grace over which sessions are spread; the rest is for the last ones' proofs and for storing.
@@ -60,21 +61,21 @@ impl Hub {
 
     async fn hand_over(self: Arc<Self>, session: &Arc<Session>, after: Duration) {
         sleep(after).await;
-        self.withdraw(session);
-        let patience = Instant::now() + PATIENCE;
-        while !(session.is_closed() || session.is_settled() && session.is_idle()) {
-            if Instant::now() >= patience {
-                break;
-            }
-            session.mark_now();
-            sleep(LOOK).await;
+        session.withdraw();
+        // A direct conversation goes on while the session's sends there are finished: only a position that passes them
+        // shows that their answers were received (D29).
+        self.release(session, |id| matches!(id, ConversationId::Room(_)));
+        let begun = Instant::now();
+        if !finish(session, begun + PATIENCE / 2).await {
+            self.release(session, |_| true);
+            finish(session, begun + PATIENCE).await;
         }
-        self.settle_cursors(patience).await;
+        self.settle_cursors(begun + PATIENCE).await;
         session.close(Reason::Draining);
     }
 
     /// Stores what is proved, but does not wait for a store that is away.
-    async fn settle_cursors(&self, patience: Instant) {
+    pub(super) async fn settle_cursors(&self, patience: Instant) {
         if let Some(cursors) = self.cursors() {
             tokio::select! {
                 () = cursors.settle() => {}
@@ -82,6 +83,18 @@ impl Hub {
             }
         }
     }
+}
+
+/// Waits until a session's requests are answered and everything given is proved, or until the deadline; whether they are.
+async fn finish(session: &Session, deadline: Instant) -> bool {
+    while !(session.is_closed() || session.is_settled() && session.is_idle()) {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        session.mark_now();
+        sleep(LOOK).await;
+    }
+    true
 }
 
 /// Tells a client that knows the event when to go; others find their transport closed then, and reconnect.

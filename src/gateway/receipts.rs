@@ -2,10 +2,13 @@
 //! offer (D29). Knows neither the outbox nor the cursors; the session asks it.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
+use super::offer::Offer;
 use crate::domain::{ConversationId, EventId, Seq};
 
-/// How many marks may wait for their proof; the outbox has at most one ping on its way and coalesces the others.
+/// How many marks may wait for their proof; the outbox has at most one ping on its way and coalesces the others. One more
+/// takes the place of the last, and proves what that one would have.
 const MARKS: usize = 4;
 
 /// Seqs by conversation.
@@ -36,11 +39,12 @@ impl<Mark> Default for Receipts<Mark> {
     }
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 struct Own {
     id: Option<EventId>,
     answered: bool,
-    passed: bool,
+    /// The session's position has passed it without its being written.
+    passed: Option<Arc<Offer>>,
 }
 
 impl<Mark: Ord> Receipts<Mark> {
@@ -78,6 +82,13 @@ impl<Mark: Ord> Receipts<Mark> {
             }
         }
         self.given = held_back;
+        if self.marked.len() >= MARKS
+            && let Some((_, last)) = self.marked.pop_back()
+        {
+            for (conversation, seq) in last {
+                given.entry(conversation).or_insert(seq);
+            }
+        }
         self.marked.push_back((mark, given));
     }
 
@@ -112,14 +123,20 @@ impl<Mark: Ord> Receipts<Mark> {
         self.expected.insert(id);
     }
 
-    /// It is answered.
-    pub(super) fn expect_no_more(&mut self, id: EventId) {
+    /// Its answer was written; or none will be, that shows it: then it is an event like all others, and what was passed
+    /// because its answer would show it has to be written after all (D29).
+    #[must_use]
+    pub(super) fn expect_no_more(&mut self, id: EventId) -> Option<Arc<Offer>> {
         self.expected.remove(&id);
-        // An answer that came too late shows nothing: without it the event counts as given.
-        for own in self.own.values_mut().filter(|own| own.id == Some(id)) {
-            own.answered = true;
-        }
-        self.own.retain(|_, own| !(own.answered && own.passed));
+        let mut withheld = None;
+        self.own.retain(|_, own| {
+            let is_unshown = own.id == Some(id) && !own.answered;
+            if is_unshown {
+                withheld = own.passed.take();
+            }
+            !is_unshown
+        });
+        withheld
     }
 
     /// An event with this id passes: when it is expected, it is the session's own from now on.
@@ -157,8 +174,10 @@ impl<Mark: Ord> Receipts<Mark> {
     }
 
     /// The session's position passes this event: whether it was the session's own, and need not be written.
-    pub(super) fn own_passes(&mut self, conversation: ConversationId, seq: Seq) -> bool {
-        self.update_own(conversation, seq, |own| own.passed = true)
+    pub(super) fn own_passes(&mut self, offer: &Arc<Offer>) -> bool {
+        self.update_own(offer.conversation, offer.seq, |own| {
+            own.passed = Some(Arc::clone(offer));
+        })
     }
 
     fn update_own(
@@ -171,7 +190,7 @@ impl<Mark: Ord> Receipts<Mark> {
             return false;
         };
         update(own);
-        if own.answered && own.passed {
+        if own.answered && own.passed.is_some() {
             self.own.remove(&(conversation, seq));
         }
         true
@@ -187,8 +206,25 @@ impl<Mark: Ord> Receipts<Mark> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
+    use super::super::offer::{Effect, Encoded};
     use super::*;
     use crate::domain::UserId;
+
+    fn offer(conversation: ConversationId, seq: u64) -> Arc<Offer> {
+        Arc::new(Offer {
+            conversation,
+            at: None,
+            seq: Seq::new(seq),
+            effect: Effect::None,
+            id: None,
+            origin: None,
+            writer: None,
+            traced: None,
+            encoded: Encoded::new("receive_message", Bytes::new()),
+        })
+    }
 
     fn conversation(byte: u8) -> ConversationId {
         ConversationId::direct(UserId::from_bytes([byte; 12]), UserId::from_bytes([0; 12]))
@@ -229,7 +265,7 @@ mod tests {
     fn d29_a_send_counts_as_given_only_once_its_answer_is_written() {
         let mut receipts = Receipts::<u64>::default();
         receipts.own_committed(conversation(1), Seq::new(4), None);
-        assert!(receipts.own_passes(conversation(1), Seq::new(4)));
+        assert!(receipts.own_passes(&offer(conversation(1), 4)));
         receipts.give(conversation(1), Seq::new(4));
         receipts.mark(1);
         assert_eq!(seqs(&receipts.prove(&1)), [3]);
@@ -246,11 +282,63 @@ mod tests {
             for step in [order, !order] {
                 match step {
                     true => receipts.own_answered(conversation(1), Seq::new(4)),
-                    false => assert!(receipts.own_passes(conversation(1), Seq::new(4))),
+                    false => assert!(receipts.own_passes(&offer(conversation(1), 4))),
                 }
             }
             assert!(receipts.own.is_empty());
         }
-        assert!(!receipts.own_passes(conversation(1), Seq::new(4)));
+        assert!(!receipts.own_passes(&offer(conversation(1), 4)));
+    }
+
+    #[test]
+    fn d29_what_passed_and_is_never_answered_is_written_after_all_and_counts_from_then_on() {
+        let mut receipts = Receipts::<u64>::default();
+        let id = EventId::from_bytes([1; 12]);
+        receipts.expect(id);
+        receipts.recognise(conversation(1), Seq::new(4), id);
+        assert!(receipts.own_passes(&offer(conversation(1), 4)));
+        receipts.give(conversation(1), Seq::new(4));
+        receipts.give(conversation(1), Seq::new(5));
+        receipts.mark(1);
+        assert_eq!(seqs(&receipts.prove(&1)), [3]);
+        let withheld = receipts.expect_no_more(id).map(|offer| offer.seq.get());
+        assert_eq!(withheld, Some(4));
+        receipts.mark(2);
+        assert_eq!(seqs(&receipts.prove(&2)), [5]);
+    }
+
+    #[test]
+    fn d29_what_is_never_answered_and_has_not_passed_is_nobodys_own_any_more() {
+        let mut receipts = Receipts::<u64>::default();
+        let id = EventId::from_bytes([1; 12]);
+        receipts.expect(id);
+        receipts.own_committed(conversation(1), Seq::new(4), Some(id));
+        assert!(receipts.expect_no_more(id).is_none());
+        assert!(!receipts.own_passes(&offer(conversation(1), 4)));
+    }
+
+    #[test]
+    fn d29_what_was_answered_is_not_written_besides() {
+        let mut receipts = Receipts::<u64>::default();
+        let id = EventId::from_bytes([1; 12]);
+        receipts.expect(id);
+        receipts.own_committed(conversation(1), Seq::new(4), Some(id));
+        receipts.own_answered(conversation(1), Seq::new(4));
+        assert!(receipts.expect_no_more(id).is_none());
+        assert!(receipts.own_passes(&offer(conversation(1), 4)));
+    }
+
+    #[test]
+    fn one_mark_too_many_takes_the_place_of_the_last() {
+        let mut receipts = Receipts::<u64>::default();
+        let marks = MARKS as u64 + 3;
+        for seq in 1..=marks {
+            receipts.give(conversation(1), Seq::new(seq));
+            receipts.mark(seq);
+        }
+        assert_eq!(receipts.marked.len(), MARKS);
+        assert!(seqs(&receipts.prove(&(marks - 1))).iter().all(|seq| *seq < marks - 1));
+        assert_eq!(seqs(&receipts.prove(&marks)), [marks]);
+        assert!(receipts.is_settled());
     }
 }

@@ -82,6 +82,15 @@ pub struct NewRoom {
     pub members: Vec<Member>,
 }
 
+/// A conversation that is to be made.
+#[derive(Debug, Clone)]
+pub enum NewConversation {
+    /// A direct one, unless it is there; made at this time.
+    Direct(ConversationId, Timestamp),
+    /// A room.
+    Room(NewRoom),
+}
+
 /// A message that waits for its place in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMessage {
@@ -294,6 +303,26 @@ pub trait Store: Send + Sync + 'static {
 
     /// Another limit of a room's members from now on, for [`Store::change`]; larger rooms stay as they are.
     fn set_room_limit(&self, members: usize);
+}
+
+impl NewConversation {
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> ConversationId {
+        match self {
+            Self::Direct(conversation, _) => *conversation,
+            Self::Room(room) => room.conversation.id,
+        }
+    }
+
+    /// Its first members.
+    #[must_use]
+    pub fn users(&self) -> Vec<UserId> {
+        match self {
+            Self::Direct(conversation, _) => conversation.direct_users().collect(),
+            Self::Room(room) => room.members.iter().map(|member| member.user).collect(),
+        }
+    }
 }
 
 /// A room as it is made: its facts and first members.

@@ -143,7 +143,6 @@ fn ports(
         store: Arc::clone(store),
         committer: Arc::new(committer),
         presence: presence.clone(),
-        announce: announced.clone(),
         auth: Arc::new(auth),
         clock: clock.clone(),
         entropy,

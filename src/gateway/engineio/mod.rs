@@ -58,6 +58,9 @@ pub trait EngineHandler: Send {
     /// Everything pushed before this mark was received (D28).
     fn proved(&mut self, mark: Mark);
 
+    /// A poll has taken what waited: the next one will prove it, as far as it is marked.
+    fn taken(&mut self) {}
+
     /// [`EngineSocket::wake`] was called. Several calls may come as one.
     async fn woken(&mut self) {}
 

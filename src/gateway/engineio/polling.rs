@@ -236,6 +236,9 @@ fn take(session: &Session, poller: &Poller) -> Payload {
     for frame in &batch.frames {
         payload.frame(frame);
     }
+    if !batch.frames.is_empty() {
+        session.note_taken();
+    }
     if batch.ping {
         payload.packet(packet::PING);
     }

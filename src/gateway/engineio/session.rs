@@ -24,6 +24,8 @@ pub(super) struct Session {
     pub(super) flusher: Flusher,
     pub(super) link: Mutex<Link>,
     woken: AtomicBool,
+    /// A poll has taken frames that the handler has not been told of.
+    taken: AtomicBool,
 }
 
 /// Where a session stands on its way from polling to WebSocket.
@@ -85,6 +87,7 @@ impl Session {
                 ..Link::default()
             }),
             woken: AtomicBool::new(false),
+            taken: AtomicBool::new(false),
         }
     }
 
@@ -98,6 +101,11 @@ impl Session {
 
     pub(super) fn wake(&self) {
         self.woken.store(true, Ordering::Release);
+        self.outbox.wake_session();
+    }
+
+    pub(super) fn note_taken(&self) {
+        self.taken.store(true, Ordering::Release);
         self.outbox.wake_session();
     }
 
@@ -115,15 +123,20 @@ impl Session {
     }
 
     fn has_news(&self) -> bool {
-        if self.woken.load(Ordering::Acquire) || self.outbox.has_news() {
+        let is_told = |flag: &AtomicBool| flag.load(Ordering::Acquire);
+        if is_told(&self.woken) || is_told(&self.taken) || self.outbox.has_news() {
             return true;
         }
         let link = self.link.lock();
         link.post.is_some() || link.upgraded.is_some()
     }
 
-    /// Tells the handler what was proved and that it was woken.
+    /// Tells the handler what was taken, what was proved and that it was woken.
     pub(super) async fn tell(&self, handler: &mut dyn EngineHandler) {
+        // First, so that a proof that has come already proves it.
+        if self.taken.swap(false, Ordering::AcqRel) {
+            handler.taken();
+        }
         if let Some(mark) = self.outbox.take_report() {
             handler.proved(mark);
         }

@@ -31,7 +31,8 @@ impl Announce for HubAnnouncer {
         let payload = envelope::encode_event(&offer, self.0.gateway);
         let (added, lane) = (offer.effect, lane(event.conversation));
         // Before its own echo can come back from the bus and be taken for another gateway's.
-        self.0.offer(offer);
+        self.0.offer(Arc::clone(&offer));
+        self.0.pass_own(&offer);
         let mut receipts = Vec::new();
         for channel in channels_of(event.conversation) {
             let payload = payload.clone();
@@ -54,6 +55,7 @@ impl Announce for HubAnnouncer {
 
     fn delegated(&self, event: &Arc<Event>, origin: Option<SessionId>) {
         self.0.note_own(event, origin);
+        self.0.pass_own(&Offer::of(event, origin));
     }
 
     fn found(&self, event: &Arc<Event>) {
@@ -90,6 +92,16 @@ impl Hub {
         // One that has joined is about to find out about a conversation it does not know.
         if position.map_or(session.has_joined(), |position| position < event.seq) {
             session.own_committed(event.conversation, event.seq, event.id);
+        }
+    }
+
+    /// A session that is being handed over is offered nothing more. A direct message of its own it passes all the same,
+    /// when it is the next one: its answer is about to be written, and must not come again once it is proved (D33).
+    fn pass_own(&self, offer: &Arc<Offer>) {
+        let origin = offer.origin.filter(|_| offer.is_direct_message());
+        let session = origin.and_then(|origin| self.session(origin));
+        if let Some(session) = session.filter(|session| session.is_withdrawn()) {
+            session.pass_released(offer);
         }
     }
 

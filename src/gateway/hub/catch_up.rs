@@ -158,9 +158,13 @@ impl Hub {
         for pursuit in waiting {
             self.abandon(session, pursuit.conversation);
         }
+        // Whoever only comes for what was waiting is about to go (D48).
+        session.mark_now();
     }
 
-    /// Gives what was read, and attaches the session to each conversation that was read to its end.
+    /// Gives what was read, and attaches the session to each conversation that was read to its end. A full page may be cut
+    /// off anywhere: it shows a conversation to its end only where another one follows in it. What comes behind its last
+    /// event was not read at all, whatever that event says of its own conversation (D45).
     fn give_page(
         self: &Arc<Self>,
         session: &Arc<Session>,
@@ -169,10 +173,6 @@ impl Hub {
         page: &[Event],
     ) {
         let is_whole = page.len() < PAGE;
-        let unfinished = page
-            .last()
-            .filter(|_| !is_whole)
-            .map(|event| event.conversation);
         let mut events = page.iter().peekable();
         for _ in 0..asked {
             let Some(mut pursuit) = waiting.pop_front() else {
@@ -191,9 +191,10 @@ impl Hub {
                     give_event(session, &mut pursuit, event);
                 }
             }
+            let is_read = is_whole || events.peek().is_some();
             if pursuit.position >= pursuit.last {
                 self.end(session, pursuit);
-            } else if unfinished == Some(pursuit.conversation) {
+            } else if !is_read {
                 waiting.push_front(pursuit);
                 return;
             } else if !self.attach(session, &mut pursuit) {

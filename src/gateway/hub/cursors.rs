@@ -1,10 +1,17 @@
 //! How far sessions have received: what they prove and acknowledge moves their users' cursors.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::super::outbox::Mark;
 use super::super::session::{Place, Session};
 use super::Hub;
 use crate::chat::ChatError;
 use crate::domain::{ConversationId, Refusal, Seq, UserId};
+
+/// How long the answer to a client's goodbye waits for its cursors.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 impl Hub {
     /// Everything written to this session before the mark was received: moves its cursors (D28).
@@ -15,6 +22,20 @@ impl Hub {
         session.prove(mark, |conversation, seq| {
             cursors.delivered(conversation, session.user(), seq);
         });
+    }
+
+    /// What of everything given was proved by now, at a session's end.
+    pub(super) fn prove_last(&self, session: &Session) {
+        if let Some(mark) = session.last_proof() {
+            self.proved(session, mark);
+        }
+    }
+
+    /// A client says goodbye: what it has proved is stored before it is answered, or whoever comes back at once, perhaps
+    /// to another gateway, gets it again (D48). Does not wait for a store that is away.
+    pub async fn before_goodbye(&self, session: &Session) {
+        self.prove_last(session);
+        self.settle_cursors(Instant::now() + GOODBYE).await;
     }
 
     /// Acknowledges (or reads) up to a seq; returns once that is stored (D31). Clamped to what the session was offered

@@ -12,6 +12,8 @@ mod measure;
 mod presence;
 mod repair;
 mod signals;
+#[cfg(test)]
+mod tests;
 mod topics;
 mod users;
 mod watchers;
@@ -226,7 +228,8 @@ impl Hub {
 
     /// A connection has ended.
     pub fn leave(self: &Arc<Self>, session: &Arc<Session>) {
-        // First of all: whoever attaches it to a topic after this sees that it is closed.
+        self.prove_last(session);
+        // Before its topics are left: whoever attaches it to one after this sees that it is closed.
         session.close(Reason::TransportClosed);
         self.sessions.lock().remove(&session.id());
         self.count_end(session);
@@ -244,10 +247,10 @@ impl Hub {
         }
     }
 
-    /// Offers a session nothing more; what it was given before is still written, and its requests are still answered.
-    pub(super) fn withdraw(&self, session: &Session) {
-        session.withdraw();
-        for conversation in session.conversations() {
+    /// Offers a session nothing more in these conversations; what it was given before is still written, and its requests
+    /// are still answered.
+    pub(super) fn release(&self, session: &Session, which: impl Fn(ConversationId) -> bool) {
+        for conversation in session.conversations().into_iter().filter(|id| which(*id)) {
             self.topics
                 .with(conversation, |topic| topic.release(session, conversation));
         }

@@ -117,7 +117,14 @@ impl Socket {
                 // Allowed at any time (RFC 6455, 5.5.3), and proves nothing.
                 Some(Ok(Message::Pong(_) | Message::Ping(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Binary(_))) => self.outbox.close(Reason::ProtocolError),
-                Some(Ok(Message::Close(_))) | None => self.outbox.close(Reason::TransportClosed),
+                Some(Ok(Message::Close(_))) => {
+                    if let Some(session) = &self.session {
+                        let hub = self.shared.requests.hub();
+                        hub.before_goodbye(session).await;
+                    }
+                    self.outbox.close(Reason::TransportClosed);
+                }
+                None => self.outbox.close(Reason::TransportClosed),
                 Some(Err(error)) => self.outbox.close(reason_of(&error)),
             }
         }

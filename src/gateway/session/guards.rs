@@ -36,6 +36,6 @@ impl Expectation {
 
 impl Drop for Expectation {
     fn drop(&mut self) {
-        self.session.state.lock().receipts.expect_no_more(self.id);
+        self.session.expect_no_more(self.id);
     }
 }

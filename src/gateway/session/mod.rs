@@ -105,11 +105,11 @@ impl State {
     }
 
     /// Whether an event is the session's own send, and its answer shows it.
-    fn is_own(&mut self, offer: &Offer) -> bool {
+    fn is_own(&mut self, offer: &Arc<Offer>) -> bool {
         if let Some(id) = offer.id {
             self.receipts.recognise(offer.conversation, offer.seq, id);
         }
-        self.receipts.own_passes(offer.conversation, offer.seq)
+        self.receipts.own_passes(offer)
     }
 }
 
@@ -216,26 +216,40 @@ impl Session {
     }
 
     /// Gives an event: writes it, unless the answer to the session's own request shows it (D19, D29).
-    pub(super) fn give(self: &Arc<Self>, offer: &Offer) {
+    pub(super) fn give(self: &Arc<Self>, offer: &Arc<Offer>) {
         let mut state = self.state.lock();
         let is_shown = offer.is_direct_message() && state.is_own(offer);
         state.receipts.give(offer.conversation, offer.seq);
-        let is_auto = self.is_auto();
         if !is_shown {
-            self.deliveries.increment(1);
-            let frame = offer.encoded.frame(self.encoding);
-            let now = Instant::now();
-            if is_auto && state.mark_is_due(now, MARK_EVERY) {
-                // The ping leaves with the event: a write of its own would cost as much as a delivery.
-                if let Ok(mark) = self.outbox.push_and_mark(frame) {
-                    state.mark(mark, now);
-                }
-                return;
-            }
-            self.write(frame);
+            self.write_event(&mut state, offer);
         }
-        if is_auto && !std::mem::replace(&mut state.is_paced, true) {
+        if self.is_auto()
+            && state.receipts.has_unmarked()
+            && !std::mem::replace(&mut state.is_paced, true)
+        {
             self.pacer.wants_mark(self);
+        }
+    }
+
+    fn write_event(&self, state: &mut State, offer: &Offer) {
+        self.deliveries.increment(1);
+        let frame = offer.encoded.frame(self.encoding);
+        let now = Instant::now();
+        if !self.is_auto() || !state.mark_is_due(now, MARK_EVERY) {
+            return self.write(frame);
+        }
+        // The ping leaves with the event: a write of its own would cost as much as a delivery.
+        if let Ok(mark) = self.outbox.push_and_mark(frame) {
+            state.mark(mark, now);
+        }
+    }
+
+    /// A direct message of the session's has its answer, or gets none that shows it: then it is written like those of
+    /// others, and has come late as its answer would have.
+    fn expect_no_more(&self, id: EventId) {
+        let mut state = self.state.lock();
+        if let Some(offer) = state.receipts.expect_no_more(id) {
+            self.write_event(&mut state, &offer);
         }
     }
 
@@ -291,12 +305,19 @@ impl Session {
         self.state.lock().withdrawn
     }
 
-    /// Marks what was given at once: the session is about to end.
-    pub(super) fn mark_now(&self) {
-        if self.is_auto() {
-            self.state.lock().last_mark = None;
-            self.mark_if_due(Instant::now());
+    /// Marks what was given at once, whatever the pace (D48).
+    pub fn mark_now(&self) {
+        let mut state = self.state.lock();
+        if self.is_auto() && state.receipts.has_unmarked() {
+            let mark = self.outbox.mark();
+            state.mark(mark, Instant::now());
         }
+    }
+
+    /// What of everything given was proved by now, at the session's end: nobody is asked any more.
+    pub(super) fn last_proof(&self) -> Option<Mark> {
+        self.mark_now();
+        self.outbox.take_report()
     }
 
     /// Marks what was given, unless it did so about a second ago. True when there is something left to mark, and the

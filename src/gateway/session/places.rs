@@ -1,8 +1,9 @@
 //! Where a session stands in each of its conversations.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::{Place, Session};
+use super::{Offer, Place, Session};
 use crate::domain::{ConversationId, Seq};
 
 impl Session {
@@ -90,6 +91,15 @@ impl Session {
         }
         if let Some(current) = state.places.get_mut(&conversation) {
             *current = place;
+        }
+    }
+
+    /// Gives an event to a session that no topic gives any to any more, when it is the next one there.
+    pub(in crate::gateway) fn pass_released(self: &Arc<Self>, offer: &Arc<Offer>) {
+        let given = self.given(offer.conversation);
+        if given.is_some_and(|given| given.next() == offer.seq) {
+            self.give(offer);
+            self.advance(offer.conversation, offer.seq);
         }
     }
 

@@ -141,8 +141,15 @@ impl Connection for ChatConnection {
         self.requests.hub().proved(&self.session, mark);
     }
 
-    async fn disconnected(&mut self, _reason: Reason) {
+    fn taken(&mut self) {
+        self.session.mark_now();
+    }
+
+    async fn disconnected(&mut self, reason: Reason) {
         self.requests.hub().leave(&self.session);
+        if reason == Reason::TransportClosed {
+            self.requests.hub().before_goodbye(&self.session).await;
+        }
     }
 }
 

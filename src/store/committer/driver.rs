@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use tokio::time::Instant;
 
 use super::pending::{Pending, Work};
 use super::{CommitError, Shared};
 use crate::domain::{Change, ConversationId, Entropy, Event, Member, UserId};
 use crate::store::batcher::Appended;
 use crate::store::frontier::Standing;
-use crate::store::{Changed, NewMessage, Run, StoreError, StoreResult};
+use crate::store::{Changed, NewConversation, NewMessage, Run, StoreError, StoreResult};
 
 /// The first wait after a conflict that a majority read cannot explain yet, or after an unknown outcome.
 const BACKOFF: Duration = Duration::from_millis(2);
@@ -45,13 +46,14 @@ impl Shared {
     /// portion's room is free again.
     pub(super) async fn drive(&self, conversation: ConversationId) {
         while let Some(portion) = self.lanes.next(conversation) {
-            let (count, bytes) = portion.share();
+            let share = portion.share;
             let work = AssertUnwindSafe(self.work_off(conversation, portion.work));
             if work.catch_unwind().await.is_err() {
                 // Its senders' answers were dropped, which they read as "unavailable".
+                let count = share.count;
                 tracing::error!(count, "a driver of the committer has panicked");
             }
-            self.lanes.done(count, bytes);
+            self.lanes.done(conversation, share);
         }
     }
 
@@ -61,6 +63,7 @@ impl Shared {
             match work {
                 Work::Message(pending) => messages.push_back(pending),
                 Work::Change(pending) => self.make_change(pending).await,
+                Work::Conversation(pending) => self.make_conversation(pending).await,
             }
         }
         self.commit_messages(conversation, messages).await;
@@ -69,7 +72,7 @@ impl Shared {
     /// Makes a change; one whose outcome is unknown is made again under the same event id until it is known (D5). One
     /// whose sender was told "unavailable" before its turn came is not begun: nobody expects it any more.
     async fn make_change(&self, mut pending: Box<Pending<Change, Changed>>) {
-        if pending.is_abandoned() {
+        if pending.is_given_up(Instant::now()) {
             return;
         }
         let mut backoff = Backoff::new();
@@ -86,6 +89,41 @@ impl Shared {
             self.committed(&Arc::new((**event).clone()), pending.claim_origin(), None);
         }
         pending.settle(result.map_err(CommitError::from));
+    }
+
+    /// Makes a conversation, likewise; and announces it to its members, or they would stay deaf to it until they
+    /// reconnect (D46). After an unknown outcome "it is there already" is no reason not to: this call may have made it.
+    async fn make_conversation(&self, mut pending: Box<Pending<NewConversation, ()>>) {
+        if pending.is_given_up(Instant::now()) {
+            return;
+        }
+        let mut backoff = Backoff::new();
+        let mut is_in_doubt = false;
+        let result = loop {
+            match self.store_conversation(&pending.subject).await {
+                Err(StoreError::Unavailable(cause)) => {
+                    tracing::warn!(cause, "unknown whether a conversation is made, trying again");
+                    is_in_doubt = true;
+                    backoff.wait(&self.entropy).await;
+                }
+                result => break result,
+            }
+        };
+        if result.as_ref().is_ok_and(|is_new| *is_new || is_in_doubt) {
+            let users = pending.subject.users();
+            self.announce.joined(pending.subject.id(), &users);
+        }
+        pending.settle(result.map(|_| ()).map_err(CommitError::from));
+    }
+
+    /// Whether it was not there before.
+    async fn store_conversation(&self, new: &NewConversation) -> StoreResult<bool> {
+        match new {
+            NewConversation::Direct(conversation, at) => {
+                self.store.ensure_direct(*conversation, *at).await
+            }
+            NewConversation::Room(room) => self.store.create_room(room.clone()).await.map(|()| true),
+        }
     }
 
     async fn commit_messages(
@@ -204,7 +242,8 @@ impl Shared {
 
 /// Those whose sender was told "unavailable" and of which no insert was ever tried are certainly not stored.
 fn drop_abandoned(pending: &mut VecDeque<PendingMessage>) {
-    pending.retain(|waiting| waiting.attempted.is_some() || !waiting.is_abandoned());
+    let now = Instant::now();
+    pending.retain(|waiting| waiting.attempted.is_some() || !waiting.is_given_up(now));
 }
 
 /// A read has failed. A condition passes; a fault may not, and is the answer to all of which no insert has an unknown

@@ -1,14 +1,22 @@
 //! The committer's queues: one lane per conversation, all of them bounded together. Knows nothing of the store.
+//!
+//! One conversation that is stuck must not make the gateway busy (D47): a lane holds at most as much as it leaves free
+//! for the others, and what nobody waits for any more, and was not begun, is given up.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::CommitterConfig;
 use super::pending::Work;
 use crate::domain::ConversationId;
 use crate::store::Run;
+
+/// How often, at most, all lanes are looked through for what nobody waits for; each push does that in its own lane.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// As much waits as may wait.
 #[derive(Debug)]
@@ -23,16 +31,30 @@ pub(super) struct Lanes {
 
 #[derive(Default)]
 struct State {
-    lanes: HashMap<ConversationId, VecDeque<(Work, usize)>>,
-    waiting: usize,
+    lanes: HashMap<ConversationId, Lane>,
+    held: Share,
+    /// When all lanes were last looked through.
+    looked: Option<Instant>,
+}
+
+/// One conversation's queue, and what it holds of the bounds: what its driver works on included.
+#[derive(Default)]
+struct Lane {
+    queue: VecDeque<(Work, Share)>,
+    held: Share,
+}
+
+/// A part of the bounds.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Share {
+    pub(super) count: usize,
     bytes: usize,
 }
 
 /// What a driver works on next; its share of the bounds is returned with [`Lanes::done`].
 pub(super) struct Portion {
     pub(super) work: Vec<Work>,
-    bytes: usize,
-    count: usize,
+    pub(super) share: Share,
 }
 
 impl Lanes {
@@ -45,55 +67,55 @@ impl Lanes {
     }
 
     /// Queues work; true when its conversation has no driver yet, and needs one now.
-    pub(super) fn push(
-        &self,
-        conversation: ConversationId,
-        work: Work,
-        bytes: usize,
-    ) -> Result<bool, Full> {
+    pub(super) fn push(&self, conversation: ConversationId, work: Work) -> Result<bool, Full> {
+        let share = Share {
+            count: 1,
+            bytes: work.bytes(),
+        };
+        let now = Instant::now();
         let mut state = self.state.lock();
-        if state.waiting >= self.config.waiting || state.bytes + bytes > self.config.waiting_bytes {
-            return Err(Full);
+        state.give_up(conversation, now);
+        if !state.has_room(&self.config, conversation, share) {
+            state.give_up_everywhere(now);
+            if !state.has_room(&self.config, conversation, share) {
+                return Err(Full);
+            }
         }
-        state.waiting += 1;
-        state.bytes += bytes;
+        state.held.add(share);
         let mut is_new = false;
-        state
-            .lanes
-            .entry(conversation)
-            .or_insert_with(|| {
-                is_new = true;
-                VecDeque::new()
-            })
-            .push_back((work, bytes));
+        let lane = state.lanes.entry(conversation).or_insert_with(|| {
+            is_new = true;
+            Lane::default()
+        });
+        lane.held.add(share);
+        lane.queue.push_back((work, share));
         Ok(is_new)
     }
 
-    /// The next portion of a lane: a run of messages, or one change. `None` ends the driver, and the lane with it.
+    /// The next portion of a lane: a run of messages, or one piece of other work. `None` ends the driver, and the lane
+    /// with it.
     pub(super) fn next(&self, conversation: ConversationId) -> Option<Portion> {
         let mut state = self.state.lock();
         let lane = state.lanes.get_mut(&conversation)?;
         let mut portion = Portion {
             work: Vec::new(),
-            bytes: 0,
-            count: 0,
+            share: Share::default(),
         };
-        while let Some((next, _)) = lane.front() {
-            let alone = matches!(next, Work::Change(_));
-            if portion.count == Run::LIMIT || (alone && portion.count > 0) {
+        while let Some((next, _)) = lane.queue.front() {
+            let alone = !matches!(next, Work::Message(_));
+            if portion.share.count == Run::LIMIT || (alone && portion.share.count > 0) {
                 break;
             }
-            let Some((work, bytes)) = lane.pop_front() else {
+            let Some((work, share)) = lane.queue.pop_front() else {
                 break;
             };
             portion.work.push(work);
-            portion.bytes += bytes;
-            portion.count += 1;
+            portion.share.add(share);
             if alone {
                 break;
             }
         }
-        if portion.count == 0 {
+        if portion.share.count == 0 {
             state.lanes.remove(&conversation);
             return None;
         }
@@ -101,17 +123,16 @@ impl Lanes {
     }
 
     /// A portion's outcomes are known: its room is free again.
-    pub(super) fn done(&self, count: usize, bytes: usize) {
+    pub(super) fn done(&self, conversation: ConversationId, share: Share) {
         let mut state = self.state.lock();
-        state.waiting -= count;
-        state.bytes -= bytes;
-        if state.waiting == 0 {
+        state.free(conversation, share);
+        if state.held.count == 0 {
             self.idle.notify_waiters();
         }
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.state.lock().waiting
+        self.state.lock().held.count
     }
 
     pub(super) async fn idle(&self) {
@@ -125,8 +146,58 @@ impl Lanes {
     }
 }
 
-impl Portion {
-    pub(super) const fn share(&self) -> (usize, usize) {
-        (self.count, self.bytes)
+impl State {
+    /// Whether there is room for more in a lane: within the bounds of all, and it holds no more than it leaves free.
+    fn has_room(&self, limit: &CommitterConfig, conversation: ConversationId, more: Share) -> bool {
+        let lane = self.lanes.get(&conversation);
+        let lane = lane.map(|lane| lane.held).unwrap_or_default();
+        let free = |limit: usize, held: usize| limit.saturating_sub(held);
+        lane.count + more.count <= free(limit.waiting, self.held.count)
+            && lane.bytes + more.bytes <= free(limit.waiting_bytes, self.held.bytes)
+    }
+
+    /// Gives up what is not begun and nobody waits for, from the front of a lane on: what came first is due first.
+    fn give_up(&mut self, conversation: ConversationId, now: Instant) {
+        let Some(lane) = self.lanes.get_mut(&conversation) else {
+            return;
+        };
+        let mut given_up = Share::default();
+        while let Some((work, share)) = lane.queue.front()
+            && work.is_given_up(now)
+        {
+            given_up.add(*share);
+            lane.queue.pop_front();
+        }
+        self.free(conversation, given_up);
+    }
+
+    fn give_up_everywhere(&mut self, now: Instant) {
+        if self.looked.is_some_and(|looked| now < looked + LOOK_EVERY) {
+            return;
+        }
+        self.looked = Some(now);
+        let lanes: Vec<ConversationId> = self.lanes.keys().copied().collect();
+        for conversation in lanes {
+            self.give_up(conversation, now);
+        }
+    }
+
+    fn free(&mut self, conversation: ConversationId, share: Share) {
+        self.held.subtract(share);
+        if let Some(lane) = self.lanes.get_mut(&conversation) {
+            lane.held.subtract(share);
+        }
+    }
+}
+
+impl Share {
+    fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.bytes += other.bytes;
+    }
+
+    fn subtract(&mut self, other: Self) {
+        self.count -= other.count;
+        self.bytes -= other.bytes;
     }
 }

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use super::batcher::Batcher;
 use super::frontier::Frontier;
-use super::{Changed, NewMessage, Store, StoreError};
+use super::{Changed, NewConversation, NewMessage, Store, StoreError};
 use crate::chat::Announce;
 use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, SessionId};
 use crate::metrics::Metrics;
@@ -66,7 +66,8 @@ impl From<StoreError> for CommitError {
 /// Bounds of the committer.
 #[derive(Debug, Clone, Copy)]
 pub struct CommitterConfig {
-    /// The most messages and changes waiting or unknown; beyond it new ones are refused as [`CommitError::Busy`].
+    /// The most messages and changes waiting or unknown; beyond it new ones are refused as [`CommitError::Busy`]. One
+    /// conversation holds at most as much as it leaves free, so half of it when there is no other.
     pub waiting: usize,
     /// The most bytes of content waiting or unknown; likewise.
     pub waiting_bytes: usize,
@@ -182,6 +183,17 @@ impl Committer {
         ticket.outcome().await
     }
 
+    /// Makes a conversation with its members, unless it is there, and tells them; before what is sent to it later.
+    ///
+    /// # Errors
+    /// See [`CommitError`]. After [`CommitError::Unavailable`] it may be made yet, and then they are told.
+    pub async fn make(&self, new: NewConversation) -> Result<(), CommitError> {
+        let conversation = new.id();
+        let (pending, ticket) = Pending::new(new, None, None, self.deadline());
+        self.enqueue(conversation, Work::Conversation(pending))?;
+        ticket.outcome().await
+    }
+
     /// What this gateway knows to be committed.
     #[must_use]
     pub fn frontier(&self) -> &Arc<Frontier> {
@@ -204,11 +216,10 @@ impl Committer {
     }
 
     fn enqueue(&self, conversation: ConversationId, work: Work) -> Result<(), CommitError> {
-        let bytes = work.bytes();
         let idle = self
             .0
             .lanes
-            .push(conversation, work, bytes)
+            .push(conversation, work)
             .map_err(|lanes::Full| CommitError::Busy)?;
         if idle {
             let shared = Arc::clone(&self.0);

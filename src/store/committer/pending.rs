@@ -7,13 +7,14 @@ use tokio::time::Instant;
 
 use super::CommitError;
 use crate::domain::{Change, ChangeKind, Event, Seq, SessionId};
-use crate::store::{Changed, NewMessage};
+use crate::store::{Changed, NewConversation, NewMessage};
 use crate::traces::{Storing, Trace};
 
 /// Something that waits for its place in a log.
 pub(super) enum Work {
     Message(Box<Pending<NewMessage, Arc<Event>>>),
     Change(Box<Pending<Change, Changed>>),
+    Conversation(Box<Pending<NewConversation, ()>>),
 }
 
 impl Work {
@@ -25,6 +26,16 @@ impl Work {
                 ChangeKind::Edit { content, .. } => content.as_str().len(),
                 _ => 0,
             },
+            Self::Conversation(_) => 0,
+        }
+    }
+
+    /// See [`Pending::is_given_up`].
+    pub(super) fn is_given_up(&self, now: Instant) -> bool {
+        match self {
+            Self::Message(pending) => pending.is_given_up(now),
+            Self::Change(pending) => pending.is_given_up(now),
+            Self::Conversation(pending) => pending.is_given_up(now),
         }
     }
 }
@@ -64,6 +75,8 @@ pub(super) struct Pending<Subject, Answer> {
     pub(super) storing: Option<Box<Storing>>,
     answer: Option<oneshot::Sender<Result<Answer, CommitError>>>,
     fate: Arc<OnceLock<Fate>>,
+    /// Until when somebody waits for the answer.
+    deadline: Instant,
     /// Where the last run began that held it and whose outcome is unknown. Until that place is known to be taken, "not
     /// stored" cannot be said (D5).
     pub(super) attempted: Option<Seq>,
@@ -85,6 +98,7 @@ impl<Subject, Answer> Pending<Subject, Answer> {
             storing,
             answer: Some(answer),
             fate: Arc::clone(&fate),
+            deadline,
             attempted: None,
             duty: Duty::Own,
         };
@@ -110,8 +124,13 @@ impl<Subject, Answer> Pending<Subject, Answer> {
         (pending, ticket)
     }
 
-    /// Whether the sender was told "unavailable".
-    pub(super) fn is_abandoned(&self) -> bool {
+    /// Whether nobody waits for it any more: its sender was told "unavailable", or has gone and would be by now. What was
+    /// not begun by then is not begun at all.
+    pub(super) fn is_given_up(&self, now: Instant) -> bool {
+        if now >= self.deadline {
+            // Unless it is answered: then the answer is about to come.
+            let _ = self.fate.set(Fate::GivenUp);
+        }
         matches!(self.fate.get(), Some(Fate::GivenUp))
     }
 

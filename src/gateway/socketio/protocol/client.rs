@@ -86,6 +86,14 @@ impl EngineHandler for Client {
         }
     }
 
+    fn taken(&mut self) {
+        for namespace in &mut self.namespaces {
+            if let Some(connection) = &mut namespace.connection {
+                connection.taken();
+            }
+        }
+    }
+
     /// The application has left a namespace.
     async fn woken(&mut self) {
         for namespace in &mut self.namespaces {

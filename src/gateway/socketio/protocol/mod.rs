@@ -70,6 +70,9 @@ pub trait Connection: Send {
     /// Everything sent before this mark was received (D28).
     fn proved(&mut self, mark: Mark);
 
+    /// A poll has taken what waited: the next one will prove what is marked now.
+    fn taken(&mut self) {}
+
     /// The client or the server has left the namespace, or the session has ended. The last call.
     async fn disconnected(&mut self, reason: Reason);
 }

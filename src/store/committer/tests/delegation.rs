@@ -187,7 +187,8 @@ async fn d5_without_an_answer_each_message_is_stored_once_and_in_order() {
 #[tokio::test(start_paused = true)]
 async fn what_the_other_does_not_take_is_written_from_here() {
     let config = CommitterConfig {
-        waiting: 2,
+        // A conversation holds at most half of it (D47).
+        waiting: 4,
         ..CommitterConfig::default()
     };
     let pair = Pair::bounded(config);

@@ -42,6 +42,10 @@ pub(super) struct State {
     /// Where the runs began, in turn.
     pub(super) firsts: Vec<Seq>,
     pub(super) changes: usize,
+    /// Conversations that were made.
+    pub(super) made: HashSet<ConversationId>,
+    /// How many of the next conversations are made, while their outcome stays unknown.
+    pub(super) unsure: usize,
 }
 
 impl State {
@@ -99,6 +103,16 @@ impl State {
         let log = self.logs.get(&conversation).into_iter().flatten();
         let ids = log.filter_map(client_message_id);
         ids.map(|id| id.as_str().to_owned()).collect()
+    }
+
+    /// Whether the conversation was new.
+    fn make(&mut self, conversation: ConversationId) -> StoreResult<bool> {
+        let is_new = self.made.insert(conversation);
+        if self.unsure == 0 {
+            return Ok(is_new);
+        }
+        self.unsure -= 1;
+        Err(StoreError::Unavailable("told so".to_owned()))
     }
 
     fn is_hidden(&mut self) -> bool {
@@ -262,11 +276,11 @@ impl Store for Double {
     async fn take_refresh_token(&self, _: &[u8; 32]) -> StoreResult<Option<RefreshToken>> {
         unreachable!()
     }
-    async fn ensure_direct(&self, _: ConversationId, _: Timestamp) -> StoreResult<bool> {
-        unreachable!()
+    async fn ensure_direct(&self, id: ConversationId, _: Timestamp) -> StoreResult<bool> {
+        self.state.lock().make(id)
     }
-    async fn create_room(&self, _: NewRoom) -> StoreResult<()> {
-        unreachable!()
+    async fn create_room(&self, room: NewRoom) -> StoreResult<()> {
+        self.state.lock().make(room.conversation.id).map(|_| ())
     }
     async fn conversations(&self, _: &[ConversationId]) -> StoreResult<Vec<Conversation>> {
         unreachable!()
@@ -304,6 +318,7 @@ pub(super) struct Told {
     pub(super) committed: Mutex<Vec<(u64, Option<SessionId>)>>,
     pub(super) delegated: Mutex<Vec<(u64, Option<SessionId>)>>,
     pub(super) found: Mutex<Vec<u64>>,
+    pub(super) joined: Mutex<Vec<(ConversationId, Vec<UserId>)>>,
     /// The next announcement panics.
     pub(super) panics: Mutex<bool>,
 }
@@ -319,8 +334,8 @@ impl Announce for Told {
     fn found(&self, event: &Arc<Event>) {
         self.found.lock().push(event.seq.get());
     }
-    fn joined(&self, _: ConversationId, _: &[UserId]) {
-        unreachable!()
+    fn joined(&self, conversation: ConversationId, users: &[UserId]) {
+        self.joined.lock().push((conversation, users.to_vec()));
     }
     fn cursors_moved(&self, _: ConversationId, _: &[(UserId, Seq)], _: bool) {
         unreachable!()

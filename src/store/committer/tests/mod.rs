@@ -3,8 +3,10 @@
 mod delegation;
 mod double;
 mod faults;
+mod making;
 mod order;
 mod retries;
+mod stuck;
 
 use std::sync::Arc;
 

@@ -77,7 +77,8 @@ async fn d2_who_loses_again_and_again_steps_aside_for_a_moment() {
 #[tokio::test(start_paused = true)]
 async fn at_the_bounds_a_message_is_refused_as_busy_and_nothing_of_it_is_stored() {
     let config = CommitterConfig {
-        waiting: 2,
+        // A conversation holds at most half of it (D47).
+        waiting: 4,
         waiting_bytes: 100,
         ..CommitterConfig::default()
     };
