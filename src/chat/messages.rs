@@ -8,8 +8,8 @@ use crate::domain::{
     ChangeKind, ClientMessageId, Content, ConversationId, Emoji, Event, EventId, Fingerprint,
     RoomId, Seq, SessionId, Timestamp, UserId,
 };
-use crate::store::{NewConversation, NewMessage};
 use crate::store::committer::{CommitError, Ticket};
+use crate::store::{NewConversation, NewMessage};
 use crate::traces::Receiving;
 
 use super::{Chat, ChatError};

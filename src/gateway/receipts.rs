@@ -337,7 +337,11 @@ mod tests {
             receipts.mark(seq);
         }
         assert_eq!(receipts.marked.len(), MARKS);
-        assert!(seqs(&receipts.prove(&(marks - 1))).iter().all(|seq| *seq < marks - 1));
+        assert!(
+            seqs(&receipts.prove(&(marks - 1)))
+                .iter()
+                .all(|seq| *seq < marks - 1)
+        );
         assert_eq!(seqs(&receipts.prove(&marks)), [marks]);
         assert!(receipts.is_settled());
     }

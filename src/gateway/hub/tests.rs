@@ -70,9 +70,7 @@ impl Scene {
                 gateway,
                 store: Arc::new(store),
                 bus: Arc::new(LocalBus::hub().connect(gateway)),
-                presence: Arc::new(
-                    LocalPresence::hub(PresenceConfig::default()).connect(gateway),
-                ),
+                presence: Arc::new(LocalPresence::hub(PresenceConfig::default()).connect(gateway)),
                 frontier: Arc::default(),
                 clock: Arc::new(SystemClock),
                 entropy: Arc::new(Entropy::seeded(1)),
@@ -352,9 +350,7 @@ async fn d33_an_own_message_that_is_answered_while_its_session_is_handed_over_co
     client.outbox.prove_taken();
     let mut proved = Vec::new();
     let mark = client.outbox.take_report().unwrap();
-    client
-        .session
-        .prove(mark, |_, seq| proved.push(seq.get()));
+    client.session.prove(mark, |_, seq| proved.push(seq.get()));
     assert_eq!(proved, [2]);
 }
 

@@ -102,7 +102,10 @@ impl Shared {
         let result = loop {
             match self.store_conversation(&pending.subject).await {
                 Err(StoreError::Unavailable(cause)) => {
-                    tracing::warn!(cause, "unknown whether a conversation is made, trying again");
+                    tracing::warn!(
+                        cause,
+                        "unknown whether a conversation is made, trying again"
+                    );
                     is_in_doubt = true;
                     backoff.wait(&self.entropy).await;
                 }
@@ -122,7 +125,9 @@ impl Shared {
             NewConversation::Direct(conversation, at) => {
                 self.store.ensure_direct(*conversation, *at).await
             }
-            NewConversation::Room(room) => self.store.create_room(room.clone()).await.map(|()| true),
+            NewConversation::Room(room) => {
+                self.store.create_room(room.clone()).await.map(|()| true)
+            }
         }
     }
 

@@ -95,7 +95,10 @@ async fn d47_a_conversation_holds_no_more_than_it_leaves_free() {
         scene.committer.submit(id, long, None, None)
     };
     assert!(submit(room(4), 600).is_ok());
-    assert!(matches!(submit(room(4), 100), Err(CommitError::Busy)), "its bytes count");
+    assert!(
+        matches!(submit(room(4), 100), Err(CommitError::Busy)),
+        "its bytes count"
+    );
     assert!(submit(room(5), 100).is_ok());
 }
 
