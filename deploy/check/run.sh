@@ -77,6 +77,9 @@ shell() {
     echo "${#scripts[@]} scripts"
 }
 
+# Once all is there, as it is now, neither `make tools` nor what depends on it (`make cluster`) needs the network.
+offline() { unshare --net deploy/local/tools.sh; }
+
 yaml() { yamllint --strict --config-file deploy/check/yamllint.yaml deploy k8s; }
 
 default_configuration() {
@@ -157,6 +160,7 @@ done
 
 controls
 check "shell scripts" shell
+check "tools, offline" offline
 check "YAML" yaml
 check "default configuration" default_configuration
 check "HAProxy, nginx" proxies
@@ -167,6 +171,7 @@ check "alerts" alerts
 check "metric names" python deploy/check/metrics.py
 check "compose" python deploy/check/compose.py "$BINARIES/hobnob"
 check "compose, started" python deploy/check/compose_run.py "$BINARIES"
+check "cluster, played with" python deploy/check/cluster_play.py "$BINARIES"
 check "load job, started" python deploy/check/load_job.py "$BINARIES"
 check "Kubernetes schemas" kubernetes
 check "custom resources" custom_resources

@@ -7,8 +7,11 @@
 #   cluster.sh status           lists its processes; exits 1 unless all of them run
 #   cluster.sh down             stops it: gateways drain first, then the rest
 #   cluster.sh roll             restarts the gateways one after the other, as a deployment does
-#   cluster.sh kill gateway2    kill -9
-#   cluster.sh start gateway2   starts it again with the ports it had, and returns when it is ready
+#   cluster.sh kill gateway2    kill -9; of any process that `status` lists
+#   cluster.sh start gateway2   starts it again with the ports and settings it had, and returns when it is ready
+#
+# `make cluster` stays while it is played with: what was killed, or ended by itself, is told and may be started again. What is
+# being started while the cluster is stopped, is stopped with it.
 #
 # From the environment:
 #   MEMBERS=1 or 3         members of the replica set (1)
@@ -29,7 +32,7 @@ PATH="$PWD/.tools/bin:$PATH"
 
 members=${MEMBERS:-1}
 gateways=${GATEWAYS:-3}
-state=${CLUSTER_DIR:-.local/cluster}
+state=$(realpath -m "${CLUSTER_DIR:-.local/cluster}")
 binary=${CLUSTER_BIN:-target/release/hobnob}
 edge=${EDGE:-yes}
 ports=() admin_ports=() edge_stats=
@@ -63,19 +66,59 @@ start_time() {
     awk '{ print $20 }' <<<"$stat"
 }
 
-# start NAME COMMAND...: in a session of its own, so that Ctrl-C reaches this script alone and the order of stopping
-# is ours.
-start() {
+# Whoever starts or stops a process holds this, so that nothing is started behind the back of `down`. The processes do not
+# inherit it.
+with_lock() {
+    mkdir -p "$(dirname "$state")"
+    (
+        flock 9
+        "$@" 9>&-
+    ) 9>"$state.lock"
+}
+
+# define NAME COMMAND...: how to start it, now and again. The file is the user's own: a gateway's holds the secret.
+define() {
     local name=$1
     shift
+    (
+        umask 077
+        {
+            echo '#!/usr/bin/env bash'
+            bash -c 'declare -px ${!HOBNOB_*} ${!OTEL_*}'
+            printf 'exec'
+            printf ' %q' "$@"
+            echo
+        } >"$state/$name.sh"
+        chmod 700 "$state/$name.sh"
+    )
+}
+
+# launch NAME: in a session of its own, so that Ctrl-C reaches this script alone and the order of stopping is ours.
+launch() {
+    local name=$1 pid
+    [ -e "$state/running" ] || fail "the cluster in $state is down"
     # shellcheck disable=SC2016 # the inner shell expands them
-    setsid --fork bash -c 'echo "$$" >"$0.pid.new"; exec "$@"' "$state/$name" "$@" \
-        </dev/null >"$state/logs/$name.log" 2>&1
+    setsid --fork bash -c 'echo "$$" >"$0.pid.new"; exec "$0.sh"' "$state/$name" \
+        </dev/null >>"$state/logs/$name.log" 2>&1
     until [ -s "$state/$name.pid.new" ]; do sleep 0.02; done
-    local pid
     pid=$(cat "$state/$name.pid.new")
     echo "$pid $(start_time "$pid" || echo gone)" >"$state/$name.pid"
     rm -f "$state/$name.pid.new"
+}
+
+# start NAME READY... -- COMMAND...: defines it, starts it, and waits until the command READY succeeds.
+start() {
+    local name=$1 ready=()
+    shift
+    while [ "$1" != -- ]; do
+        ready+=("$1")
+        shift
+    done
+    shift
+    define "$name" "$@"
+    printf '%q ' "${ready[@]}" >"$state/$name.ready"
+    with_lock launch "$name"
+    wait_until "$name" "${ready[@]}"
 }
 
 # The process id behind a pid file, if that very process still runs.
@@ -133,8 +176,7 @@ redis_pongs() { [ "$(redis-cli -p "$1" ping 2>/dev/null)" = PONG ]; }
 start_redis() {
     local port
     port=$(free_port)
-    start redis redis-server --bind 127.0.0.1 --port "$port" --save '' --appendonly no --dir "$state/data"
-    wait_until redis redis_pongs "$port"
+    start redis redis_pongs "$port" -- redis-server --bind 127.0.0.1 --port "$port" --save '' --appendonly no --dir "$state/data"
     export HOBNOB_REDIS_URL="redis://127.0.0.1:$port"
 }
 
@@ -143,31 +185,14 @@ start_mongo() {
     for ((index = 1; index <= members; index++)); do
         port=$(free_port)
         mkdir -p "$state/data/mongo$index"
-        start "mongo$index" mongod --bind_ip 127.0.0.1 --port "$port" --nounixsocket --replSet rs0 \
+        start "mongo$index" taken "$port" -- mongod --bind_ip 127.0.0.1 --port "$port" --nounixsocket --replSet rs0 \
             --dbpath "$state/data/mongo$index" --wiredTigerCacheSizeGB 0.5 --quiet \
             --setParameter shutdownTimeoutMillisForSignaledShutdown=1000
-        wait_until "mongo$index" taken "$port"
         ports+=("$port")
         hosts="$hosts${hosts:+,}127.0.0.1:$port"
     done
     deploy/local/replica_set.py "${ports[@]}"
     export HOBNOB_MONGODB_URI="mongodb://$hosts/hobnob?replicaSet=rs0"
-}
-
-# The program of one gateway, so that `start` brings it back with the settings it had. The file is the user's own: it
-# holds the secret.
-write_gateway() {
-    local name=$1 listen=$2 admin=$3
-    (
-        umask 077
-        {
-            echo '#!/usr/bin/env bash'
-            HOBNOB_LISTEN="127.0.0.1:$listen" HOBNOB_ADMIN_LISTEN="127.0.0.1:$admin" bash -c 'declare -px ${!HOBNOB_*} ${!OTEL_*}'
-            printf 'exec %q\n' "$(realpath "$binary")"
-        } >"$state/$name.sh"
-        chmod 700 "$state/$name.sh"
-        echo "$admin" >"$state/$name.admin"
-    )
 }
 
 start_gateways() {
@@ -179,17 +204,14 @@ start_gateways() {
     for ((index = 1; index <= gateways; index++)); do
         port=$(port_or_free $((${LISTEN_PORT:-3001} + index - 1)))
         admin=$(port_or_free $((${ADMIN_PORT:-9091} + index - 1)))
-        write_gateway "gateway$index" "$port" "$admin"
-        start "gateway$index" "$state/gateway$index.sh"
+        echo "$admin" >"$state/gateway$index.admin"
         # One after the other: two gateways may otherwise be given the same free port.
-        wait_until "gateway$index" answers_ok "$admin" /livez
+        HOBNOB_LISTEN="127.0.0.1:$port" HOBNOB_ADMIN_LISTEN="127.0.0.1:$admin" \
+            start "gateway$index" answers_ok "$admin" /readyz -- "$(realpath "$binary")"
         admin_ports+=("$admin")
         ports+=("$port")
         urls="$urls${urls:+ }http://127.0.0.1:$port"
         admin_urls="$admin_urls${admin_urls:+ }http://127.0.0.1:$admin"
-    done
-    for ((index = 1; index <= gateways; index++)); do
-        wait_until "gateway$index" answers_ok "${admin_ports[index - 1]}" /readyz
     done
     cat >"$state/env" <<ENV
 CLUSTER_URLS="$urls"
@@ -210,8 +232,7 @@ start_haproxy() {
     stats=$(free_port)
     # Clients take two files each, of the 20,000 that a user often has.
     HOBNOB_EDGE="127.0.0.1:$port" HOBNOB_EDGE_STATS="127.0.0.1:$stats" HOBNOB_EDGE_CLIENTS=9000 \
-        start haproxy haproxy -db -W -f "$state/haproxy.cfg"
-    wait_until haproxy answers_ok "$port" /openapi.json
+        start haproxy answers_ok "$port" /openapi.json -- haproxy -db -W -f "$state/haproxy.cfg"
     edge_stats=127.0.0.1:$stats
     echo "EDGE_URL=http://127.0.0.1:$port" >>"$state/env"
 }
@@ -226,24 +247,27 @@ start_prometheus() {
     echo "[{\"targets\": [\"$edge_stats\"]}]" >"$state/prometheus/targets/haproxy.yml"
     echo '[]' >"$state/prometheus/targets/alertmanagers.yml"
     port=$(port_or_free "${PROMETHEUS_PORT:-9099}")
-    start prometheus prometheus --config.file="$state/prometheus/prometheus.yml" \
+    start prometheus answers_ok "$port" /-/ready -- prometheus --config.file="$state/prometheus/prometheus.yml" \
         --storage.tsdb.path="$state/data/prometheus" --web.listen-address="127.0.0.1:$port"
-    wait_until prometheus answers_ok "$port" /-/ready
     echo "PROMETHEUS_URL=http://127.0.0.1:$port" >>"$state/env"
 }
 
-# start_again NAME: a gateway that was stopped, with the ports and settings it had.
+# start_again NAME: a process that was stopped, with the ports and settings it had.
 start_again() {
+    local ready
     [ -e "$state/$1.sh" ] || fail "there is no $1 in $state"
     if running "$state/$1.pid" >/dev/null 2>&1; then fail "$1 runs already"; fi
-    start "$1" "$state/$1.sh"
-    wait_until "$1" answers_ok "$(cat "$state/$1.admin")" /readyz
+    with_lock launch "$1"
+    # shellcheck disable=SC2294 # written by `start`, quoted
+    eval "ready=($(cat "$state/$1.ready"))"
+    wait_until "$1" "${ready[@]}"
 }
 
-kill_gateway() {
+kill_process() {
     local pid
-    pid=$(running "$state/$1.pid") || fail "$1 does not run"
+    pid=$(running "$state/$1.pid" 2>/dev/null) || fail "$1 does not run"
     kill -KILL "$pid"
+    while running "$state/$1.pid" >/dev/null; do sleep 0.02; done
 }
 
 roll() {
@@ -265,7 +289,7 @@ check_startable() {
     for file in $(pid_files ''); do
         if running "$file" >/dev/null; then fail "already up in $state: cluster.sh down first"; fi
     done
-    local needed=(redis-server redis-cli mongod python3)
+    local needed=(redis-server redis-cli mongod python3 flock)
     if [ "$edge" = yes ]; then needed+=(haproxy prometheus); fi
     for file in "${needed[@]}"; do
         command -v "$file" >/dev/null || fail "$file is missing: make tools"
@@ -275,8 +299,9 @@ check_startable() {
 up() {
     if [ -z "${CLUSTER_BIN:-}" ]; then cargo build --release --locked; fi
     rm -rf "$state/data" "$state/env"
-    rm -f "$state"/*.pid "$state"/gateway*.sh "$state"/gateway*.admin
+    rm -f "$state"/*.pid "$state"/*.sh "$state"/*.ready "$state"/gateway*.admin "$state"/logs/*.log
     mkdir -p "$state/data" "$state/logs"
+    touch "$state/running"
     start_redis
     start_mongo
     start_gateways
@@ -290,11 +315,13 @@ up() {
 
 down() {
     local files
+    # Whoever is starting a process has done so by now, and nobody starts another.
+    with_lock rm -f "$state/running"
     mapfile -t files < <(pid_files gateway)
     stop "$DRAIN_SECONDS" "${files[@]}"
     mapfile -t files < <(pid_files '')
     stop 15 "${files[@]}"
-    rm -rf "$state/data" "$state/env"
+    rm -rf "$state/data" "$state/env" "$state.lock"
 }
 
 status() {
@@ -312,7 +339,25 @@ status() {
     [ "$all" -eq 0 ] && [ "$found" -eq 0 ]
 }
 
-# Exits with 0 when asked to stop once it is up, with 1 when a process ended by itself.
+# Tells of processes that have ended, and of those that are back.
+watch() {
+    local file name gone='' now
+    while sleep 0.5; do
+        now=
+        for file in "$state"/*.sh; do
+            name=$(basename "$file" .sh)
+            if running "$state/$name.pid" >/dev/null 2>&1; then continue; fi
+            now="$now $name "
+            case $gone in *" $name "*) ;; *) echo "# $name has ended: deploy/local/cluster.sh start $name, or see $state/logs/$name.log" ;; esac
+        done
+        for name in $gone; do
+            case $now in *" $name "*) ;; *) echo "# $name is back" ;; esac
+        done
+        gone=$now
+    done
+}
+
+# Until it is asked to stop, whatever becomes of its processes.
 foreground() {
     local watcher
     check_startable
@@ -320,14 +365,11 @@ foreground() {
     trap 'trap "" INT TERM; down' EXIT
     up
     echo "# Ctrl-C stops it"
-    while status >/dev/null; do sleep 0.5; done &
+    watch &
     watcher=$!
     # Only around `wait`: bash 5.2 misparses a trap that fires inside a command substitution.
     trap 'kill "$watcher"; echo "# stopping"; exit 0' INT TERM
     wait "$watcher"
-    trap - INT TERM
-    status >&2 || true
-    fail "a process has ended; logs are in $state/logs"
 }
 
 case ${1:-} in
@@ -341,7 +383,7 @@ up)
 down) down ;;
 status) status ;;
 roll) roll ;;
-kill) kill_gateway "${2:?which gateway}" ;;
+kill) kill_process "${2:?which gateway}" ;;
 start) start_again "${2:?which gateway}" ;;
 *) fail "usage: cluster.sh [up|down|status|roll|kill NAME|start NAME]" ;;
 esac

