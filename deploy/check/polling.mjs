@@ -1,17 +1,14 @@
-// The official Socket.IO client through the proxy, beginning with long-polling as it does by default: that a session
-// stays on its gateway by the cookie, also when it goes on as a WebSocket.
+// The official Socket.IO client through the proxy, in every mode and without a cookie jar, as it is in Node: that a session
+// stays on its gateway by its id, also when it goes on as a WebSocket. tests/official/proxies.rs has the control.
 //
 //   node polling.mjs URL
-//
-// Clients with a cookie jar must not lose their connection once, and must all be answered. The control: without cookies
-// some of them must fail, or else the proxy was not needed for it.
 import { createRequire } from "node:module";
 
 const require = createRequire(new URL("../../tests/clients/package.json", import.meta.url));
 const { io } = require("socket.io-client");
 
 const url = process.argv[2];
-const CLIENTS = 9;
+const CLIENTS = 20;
 const MESSAGES = 15;
 // Beyond any delay that is not a fault: a lost session shows itself at its next poll.
 const PATIENCE_MS = 20_000;
@@ -66,13 +63,17 @@ async function group(name, options) {
 
 const failures = (results) => results.filter(({ status }) => status === "rejected").map(({ reason }) => reason.message);
 const faults = [];
-const polls = await group("polls", { transports: ["polling"], withCredentials: true });
-faults.push(...failures(polls).map((why) => `polling with a cookie: ${why}`));
-const upgrades = await group("upgrades", { withCredentials: true });
-faults.push(...failures(upgrades).map((why) => `polling, then WebSocket, with a cookie: ${why}`));
-if (!upgrades.some(({ value }) => value === "websocket")) faults.push("nobody was upgraded to a WebSocket");
-const bare = await group("bare", { transports: ["polling"] });
-if (failures(bare).length === 0) faults.push("control: without a cookie no session was lost");
+const modes = {
+  polling: { transports: ["polling"] },
+  "polling, then WebSocket": {},
+  WebSocket: { transports: ["websocket"] },
+};
+for (const [name, options] of Object.entries(modes)) {
+  const results = await group(name.replaceAll(/[, ]+/g, "-"), options);
+  faults.push(...failures(results).map((why) => `${name}: ${why}`));
+  if (name.includes("then") && !results.some(({ value }) => value === "websocket")) faults.push("nobody was upgraded");
+}
 for (const fault of faults) console.error(fault);
-console.log(`polling: ${2 * CLIENTS} clients, ${2 * CLIENTS * MESSAGES} messages; ${failures(bare).length} of ${CLIENTS} without cookies failed`);
+const count = Object.keys(modes).length * CLIENTS;
+console.log(`polling: ${count} clients without cookies, ${count * MESSAGES} messages`);
 process.exit(faults.length === 0 ? 0 : 1);

@@ -206,7 +206,7 @@ start_gateways() {
         admin=$(port_or_free $((${ADMIN_PORT:-9091} + index - 1)))
         echo "$admin" >"$state/gateway$index.admin"
         # One after the other: two gateways may otherwise be given the same free port.
-        HOBNOB_LISTEN="127.0.0.1:$port" HOBNOB_ADMIN_LISTEN="127.0.0.1:$admin" \
+        HOBNOB_LISTEN="127.0.0.1:$port" HOBNOB_ADMIN_LISTEN="127.0.0.1:$admin" HOBNOB_SESSION_PREFIX="gateway$index" \
             start "gateway$index" answers_ok "$admin" /readyz -- "$(realpath "$binary")"
         admin_ports+=("$admin")
         ports+=("$port")
@@ -221,7 +221,7 @@ export HOBNOB_MONGODB_URI="$HOBNOB_MONGODB_URI"
 ENV
 }
 
-# HAProxy with the configuration of production but for its addresses; its cookies and checks are the same.
+# HAProxy with the configuration of production but for its addresses; its checks and its stickiness are the same.
 start_haproxy() {
     local index port stats servers=()
     for index in "${!ports[@]}"; do

@@ -14,7 +14,7 @@ exec awk -v addresses="$*" '
         for (i = 1; i <= count; i++) {
             split(gateways[i], part, ":")
             printf "    server gateway%d %s:%s ", i, part[1], part[2]
-            if (backend == "polling") printf "port %s cookie gateway%d\n", part[3], i
+            if (backend == "polling") printf "port %s\n", part[3]
             else printf "track polling/gateway%d\n", i
         }
         next

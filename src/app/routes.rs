@@ -74,6 +74,11 @@ pub(super) fn routes(
     Ok((router, socket_io))
 }
 
+fn session_prefix(config: &Config, world: &World) -> String {
+    let prefix = config.server.session_prefix.clone();
+    prefix.unwrap_or_else(|| world.gateway.to_string())
+}
+
 fn socketio_config(
     config: &Config,
     world: &World,
@@ -93,7 +98,7 @@ fn socketio_config(
             ping_timeout: sessions.ping_timeout,
             max_payload: sessions.frame_bytes,
             outbox_bytes: sessions.outbox_bytes,
-            sid_prefix: world.gateway.to_string(),
+            sid_prefix: session_prefix(config, world),
             cors,
             metrics: metrics.clone(),
             close_code: |reason| closing(reason).code,

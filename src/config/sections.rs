@@ -27,6 +27,8 @@ pub struct Server {
     pub connection_limit: usize,
     /// Origins allowed to call the API from a browser; empty for none but our own page.
     pub cors_origins: Vec<String>,
+    /// What the ids of its Socket.IO sessions begin with; none: the gateway's own, random id.
+    pub session_prefix: Option<String>,
     /// Proxies that are believed about where a request comes from.
     pub trusted_proxies: Vec<Network>,
     /// For the head of a request, for an idle connection, for a REST request.
@@ -159,6 +161,7 @@ impl Server {
             hsts: reader.duration("hsts", seconds(0, 730 * DAY))?,
             connection_limit: reader.number("connection_limit", 1..=10_000_000)?,
             cors_origins: reader.list("cors_origins", parse_origin),
+            session_prefix: reader.optional("session_prefix", parse_prefix),
             trusted_proxies: reader.list("trusted_proxies", parse_network),
             client_timeout: reader.duration("client_timeout", seconds(1, 600))?,
             drain_grace: reader.duration("drain_grace", seconds(0, 3600))?,
@@ -356,6 +359,18 @@ fn parse_host(text: &str) -> Result<String, String> {
 fn parse_network(text: &str) -> Result<Network, String> {
     text.parse()
         .map_err(|_| not_a(text, "range of IP addresses, such as 10.0.0.0/8"))
+}
+
+fn parse_prefix(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if text.len() <= 32 && text.bytes().all(is_plain) {
+        Ok(text.to_owned())
+    } else {
+        Err(not_a(
+            text,
+            "name of 1 to 32 letters, digits and hyphens, such as gateway1",
+        ))
+    }
 }
 
 fn parse_origin(text: &str) -> Result<String, String> {

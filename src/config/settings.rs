@@ -78,6 +78,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The most client connections at once; further ones are answered 503. From nine tenths of it on the gateway is unready."),
     setting!("server", "cors_origins", "HOBNOB_CORS_ORIGINS", "cors-origins", List, "ORIGINS", Some(""),
         "Web origins, besides our own, whose pages may call the API, such as https://chat.example.org."),
+    setting!("server", "session_prefix", "HOBNOB_SESSION_PREFIX", "session-prefix", Text, "NAME", None,
+        "What the ids of this gateway's Socket.IO sessions begin with, before a dot: 1 to 32 letters, digits and hyphens, \
+         another one on each gateway, so that a proxy can find the gateway of a session (deploy/nginx). Unset: random."),
     setting!("server", "trusted_proxies", "HOBNOB_TRUSTED_PROXIES", "trusted-proxies", List, "RANGES", Some(""),
         "Addresses of the proxies before the gateway, such as 10.1.2.0/24: from them, a request comes from the last address \
          in X-Forwarded-For that is none of theirs. They must append to that header, or set it; whoever else has an address \

@@ -32,6 +32,7 @@ fn server(connection_limit: usize) -> Server {
         hsts: Duration::ZERO,
         connection_limit,
         cors_origins: Vec::new(),
+        session_prefix: None,
         trusted_proxies: Vec::new(),
         client_timeout: GENEROUS,
         drain_grace: Duration::from_secs(5),

@@ -4,3 +4,4 @@
 mod client;
 mod conversation;
 mod document;
+mod transcript;

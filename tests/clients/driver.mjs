@@ -1,7 +1,8 @@
 // The official Socket.IO client, driven line by line: one JSON command in, one JSON line out per thing that happens.
 // Knows the client's API; refuses to know hobnob's events, which are the tests' business.
 //
-//   node driver.mjs [SOCKET]        lines over a Unix socket when one is named, else over standard input and output
+//   node driver.mjs [SOCKET [PACKAGE]]   lines over a Unix socket when one is named, else over standard input and output;
+//                                        PACKAGE is another version's alias in package.json
 //
 // Commands (`id` names one client of this process, `ref` comes back on the answer):
 //   {"do":"connect","id":"a","url":"http://127.0.0.1:3000","options":{"auth":{"token":"…"},"transports":["websocket"]}}
@@ -16,7 +17,10 @@
 
 import { connect as connectSocket } from "node:net";
 import { createInterface } from "node:readline";
-import { io } from "socket.io-client";
+
+// The versions before 3 have no named export.
+const library = await import(process.argv[3] ?? "socket.io-client");
+const io = library.io ?? library.default;
 
 const clients = new Map();
 const channel = process.argv[2] === undefined ? null : connectSocket(process.argv[2]);
@@ -48,7 +52,8 @@ function report(id, socket) {
   });
   socket.on("disconnect", (reason) => say({ id, type: "disconnect", reason }));
   socket.io.on("reconnect_attempt", (attempt) => say({ id, type: "reconnect_attempt", attempt }));
-  socket.onAny((event, ...args) => {
+  // Before 3 there is none; those are refused anyway.
+  socket.onAny?.((event, ...args) => {
     // A trailing function is the server asking for an acknowledgement: it gets an empty one.
     if (typeof args.at(-1) === "function") args.pop()();
     say({ id, type: "event", event, args });
@@ -69,9 +74,13 @@ const commands = {
       client(id).emit(event, ...args);
       return;
     }
-    client(id).timeout(timeoutMs).emit(event, ...args, (timeout, ...answer) => {
+    const answered = (timeout, ...answer) => {
       say(timeout ? { id, type: "ack_timeout", ref } : { id, type: "ack", ref, args: answer });
-    });
+    };
+    const socket = client(id);
+    // `timeout` is of 4.4.
+    if (socket.timeout === undefined) socket.emit(event, ...args, (...answer) => answered(false, ...answer));
+    else socket.timeout(timeoutMs).emit(event, ...args, answered);
   },
   reconnect({ id, auth }) {
     const socket = client(id);

@@ -1,14 +1,16 @@
-//! The official `socket.io-client` against real gateway processes, and the example that is written with it.
+//! The official `socket.io-client` against real gateway processes, the clients of others, the proxies
+//! between, and what README and the example show.
 //!
 //! Compatibility is what the client of others does, not what our own tests believe.
 
-use std::process::Output;
+mod example;
+mod makers;
+mod proxies;
+mod readme;
 
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use crate::support::gateway::{Cluster, Gateway};
-use crate::support::leash::{repository, tool};
 use crate::support::node::{Node, SocketIo};
 
 const TRANSPORTS: [&[&str]; 3] = [&["websocket"], &["polling"], &["polling", "websocket"]];
@@ -44,22 +46,6 @@ async fn join(
 
 fn private(receiver: &Value, content: &str) -> Value {
     json!([{ "receiverId": receiver["userId"], "content": content }])
-}
-
-async fn run_example(urls: &[String]) -> Output {
-    let mut command = Command::new(tool("node"));
-    command
-        .arg(repository().join("examples/chat/chat.mjs"))
-        .args(urls)
-        .kill_on_drop(true);
-    command.output().await.expect("node runs")
-}
-
-fn assert_nothing_was_lost(example: &Output) {
-    let said = String::from_utf8_lossy(&example.stdout);
-    let complained = String::from_utf8_lossy(&example.stderr);
-    assert!(example.status.success(), "{said}{complained}");
-    assert!(said.ends_with("nothing was lost\n"), "{said}{complained}");
 }
 
 #[tokio::test]
@@ -207,19 +193,4 @@ async fn a_frozen_client_hears_everything_when_it_goes_on() {
         .filter_map(|got| got["seq"].as_u64())
         .collect();
     assert_eq!(seqs, (1..=50).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn the_example_runs_on_two_gateways() {
-    let gateways = Cluster::start(2).await;
-    let urls = [0, 1].map(|number| gateways.gateway(number).url(""));
-    assert_nothing_was_lost(&run_example(&urls).await);
-}
-
-#[tokio::test]
-async fn the_example_runs_on_one_embedded_gateway_that_then_drains() {
-    let mut gateway = Gateway::embedded().await;
-    assert_nothing_was_lost(&run_example(&[gateway.url("")]).await);
-    gateway.terminate();
-    assert_eq!(gateway.ended().await, Some(0), "{}", gateway.output());
 }

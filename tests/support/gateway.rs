@@ -68,6 +68,11 @@ impl Gateway {
         format!("http://127.0.0.1:{}{path}", self.admin_port)
     }
 
+    /// The operators' port, the same after a restart.
+    pub(crate) fn admin_port(&self) -> u16 {
+        self.admin_port
+    }
+
     /// The port for clients, the same after a restart.
     pub(crate) fn port(&self) -> u16 {
         self.port
@@ -225,7 +230,11 @@ impl Cluster {
         for number in 0..gateways {
             redis.grant(&redis_user(number));
             let own = redis.url_of(&redis_user(number));
-            let own = [("HOBNOB_REDIS_URL", own.as_str())];
+            let name = format!("gateway{}", number + 1);
+            let own = [
+                ("HOBNOB_REDIS_URL", own.as_str()),
+                ("HOBNOB_SESSION_PREFIX", &name),
+            ];
             started.push(Gateway::start(&[&all[..], &own].concat()).await);
         }
         Self {

@@ -26,6 +26,8 @@ pub(crate) fn tool(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::iter::once(repository().join(".tools/bin"))
         .chain(std::env::split_paths(&path))
+        // Debian keeps servers where only root's PATH looks.
+        .chain([PathBuf::from("/usr/sbin")])
         .map(|directory| directory.join(name))
         .find(|candidate| candidate.is_file())
         .unwrap_or_else(|| panic!("`{name}` was not found: run `make tools`"))

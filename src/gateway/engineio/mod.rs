@@ -73,7 +73,7 @@ pub trait EngineHandler: Send {
 pub struct EngineSocket(Arc<Session>);
 
 impl EngineSocket {
-    /// The session's id, `{prefix}.{random}`: it names the gateway.
+    /// The session's id, `{prefix}.{random}`: the prefix names the gateway.
     #[must_use]
     pub fn id(&self) -> &str {
         self.0.id()

@@ -1,6 +1,7 @@
-//! The official Socket.IO client (`socket.io-client` from npm) as a typed test client.
+//! Socket.IO clients of others as typed test clients: the official one (`socket.io-client` from npm) in several versions, and
+//! python-socketio.
 //!
-//! Knows `tests/clients/driver.mjs` and its lines; refuses to know hobnob's events and payloads.
+//! Knows `tests/clients/driver.mjs`, `driver.py` and their lines; refuses to know hobnob's events and payloads.
 //! Commands and lines travel over a Unix socket, so that the Node process can be on a leash even when it is frozen.
 
 mod arrivals;
@@ -24,6 +25,45 @@ use crate::support::leash::{Leashed, START_DEADLINE, repository, scratch, signal
 
 /// How long a client waits for anything before the test fails.
 const WAIT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Whose clients a process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Library {
+    /// The official one, by its name in `tests/clients/package.json`.
+    JavaScript(&'static str),
+    /// python-socketio, `sync` or `async`.
+    Python(&'static str),
+}
+
+impl Library {
+    /// What runs its driver; the socket comes next.
+    fn driver(self) -> Command {
+        let clients = repository().join("tests/clients");
+        let (program, driver, installed) = match self {
+            Self::JavaScript(package) => {
+                let installed = clients.join("node_modules").join(package);
+                (tool("node"), "driver.mjs", installed)
+            }
+            Self::Python(_) => {
+                let python = repository().join(".tools/python-clients/bin/python");
+                (python.clone(), "driver.py", python)
+            }
+        };
+        assert!(
+            installed.exists(),
+            "{self:?} is not installed: run `make tools`"
+        );
+        let mut command = Command::new(program);
+        command.arg(clients.join(driver));
+        command
+    }
+
+    fn variant(self) -> &'static str {
+        match self {
+            Self::JavaScript(variant) | Self::Python(variant) => variant,
+        }
+    }
+}
 
 /// One Node process with any number of Socket.IO clients in it. Dropping it kills the process.
 pub(crate) struct Node {
@@ -51,27 +91,29 @@ pub(crate) struct ConnectError {
 }
 
 impl Node {
-    /// Starts a Node process and waits until it listens to commands.
+    /// Starts a process with the newest official client, and waits until it listens to commands.
     ///
     /// # Panics
     /// When Node or `tests/clients/node_modules` is missing: run `make tools`.
     pub(crate) async fn start() -> Arc<Self> {
-        let clients = repository().join("tests/clients");
-        let installed = clients.join("node_modules/socket.io-client").is_dir();
-        assert!(
-            installed,
-            "socket.io-client is not installed: run `make tools`"
-        );
+        Self::start_with(Library::JavaScript("socket.io-client")).await
+    }
+
+    /// The same with clients of this library.
+    ///
+    /// # Panics
+    /// When it is missing: run `make tools`.
+    pub(crate) async fn start_with(library: Library) -> Arc<Self> {
         let directory = scratch("node");
         let path = directory.path().join("driver.sock");
         let listener = UnixListener::bind(&path).expect("a Unix socket");
-        let mut command = Command::new(tool("node"));
-        command.arg(clients.join("driver.mjs")).arg(&path);
+        let mut command = library.driver();
+        command.arg(&path).arg(library.variant());
         let process = Leashed::start(directory.path(), &command);
         let accepted = tokio::time::timeout(START_DEADLINE, listener.accept()).await;
         let (stream, _) = accepted
-            .expect("node connects in time")
-            .expect("node connects");
+            .expect("the driver connects in time")
+            .expect("the driver connects");
         let (commands, arrivals) = listen(stream);
         let node = Self {
             process,
