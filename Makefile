@@ -3,7 +3,7 @@
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 CARGO ?= cargo
 
-.PHONY: help run tools ops-tools test check ops ops-live rules advisories cluster bench clean
+.PHONY: help run tools ops-tools test check fuzz ops ops-live rules advisories cluster bench clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -27,8 +27,11 @@ check: tools ## Format, lints, documentation, shell scripts, licences and source
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
-	shellcheck .ci/run loadtest/compare loadtest/measure-all deploy/local/leash deploy/*/*.sh deploy/check/stand-in-cargo
+	shellcheck .ci/run loadtest/compare loadtest/measure-all deploy/local/leash deploy/*/*.sh deploy/check/stand-in-cargo fuzz/run.sh fuzz/instrument
 	$(CARGO) deny --locked check bans licenses sources
+
+fuzz: tools ## What reads strangers' bytes, under libFuzzer: SECONDS=10 for each target
+	fuzz/run.sh $(or $(SECONDS),10)
 
 ops: ops-tools ## deploy/ and k8s/ against the tools that will read them, the images built and run
 	$(CARGO) build --workspace --bins --locked

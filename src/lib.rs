@@ -12,6 +12,8 @@ pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod domain;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod gateway;
 pub mod healthcheck;
 pub mod lifecycle;

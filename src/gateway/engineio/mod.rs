@@ -8,6 +8,8 @@ mod body;
 mod config;
 mod counting;
 mod engine;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod packet;
 mod payload;
 mod poller;

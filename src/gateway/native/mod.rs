@@ -2,6 +2,8 @@
 //! handshake; what is asked and answered is the same as on Socket.IO.
 
 mod frames;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod socket;
 
 use std::sync::Arc;

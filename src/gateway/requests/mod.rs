@@ -2,6 +2,8 @@
 //! Knows the use cases and the hub; knows no frames. A protocol hands over a name and JSON, and writes the answer.
 
 mod answer;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod params;
 
 use std::collections::HashMap;

@@ -6,6 +6,8 @@
 
 mod args;
 mod client;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handshake;
 mod packet;
 mod socket;

@@ -1,0 +1,9 @@
+//! Bodies of long-polling and text frames, as Engine.IO reads them.
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hobnob::fuzzing::engineio(bytes));
+
+/// Without the fuzzer's instrumentation there is nothing to run; `fuzz/run.sh` builds with it.
+#[cfg(not(fuzzing))]
+fn main() {}
