@@ -52,7 +52,11 @@ pub fn text(bytes: &[u8]) {
         if let Ok(emoji) = Emoji::parse(text) {
             assert_eq!(Emoji::parse(emoji.as_str()).as_ref(), Ok(&emoji));
         }
-        let _ = (ClientMessageId::parse(text), bearer(text), text.parse::<Network>());
+        let _ = (
+            ClientMessageId::parse(text),
+            bearer(text),
+            text.parse::<Network>(),
+        );
         let _ = (TraceContext::parse(text), RedisAddress::parse(text));
         if let Ok(id) = text.parse::<UserId>() {
             assert_eq!(id.to_string().parse(), Ok(id));

@@ -9,5 +9,9 @@ const MOST: usize = 4096;
 /// allow.
 pub fn payload(body: &str) {
     let parts = decode(body, MOST).count();
-    assert!(parts <= body.len() + 1, "{parts} parts of {} bytes", body.len());
+    assert!(
+        parts <= body.len() + 1,
+        "{parts} parts of {} bytes",
+        body.len()
+    );
 }

@@ -5,7 +5,10 @@ use super::frames;
 
 /// What a frame's `ref` was, the answer carries: the answer is JSON whatever came.
 pub fn frame(text: &str) {
-    let _ = (frames::hello(text).map(|hello| hello.options()), frames::room(text));
+    let _ = (
+        frames::hello(text).map(|hello| hello.options()),
+        frames::room(text),
+    );
     let Ok(head) = frames::head(text) else {
         return;
     };

@@ -18,5 +18,9 @@ pub fn packet(text: &str) {
     };
     // Behind Engine.IO's own digit.
     let again = Packet::parse(&written.as_str()[1..]);
-    assert_eq!(again.as_ref(), Ok(&packet), "{text:?} was written as {written:?}");
+    assert_eq!(
+        again.as_ref(),
+        Ok(&packet),
+        "{text:?} was written as {written:?}"
+    );
 }
