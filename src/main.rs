@@ -57,14 +57,15 @@ async fn serve(
     load: impl Fn() -> Result<Config, StartErrors>,
 ) -> Result<(), Failure> {
     let filter = logging::start(&config.logging)?;
-    let (stop, mut signals) = Signals::listen()?;
+    let (stop, mut signals) = Signals::listen(config.server.drain_grace)?;
     let mut hangups = Hangups::listen()?;
     let (metrics, exporter) =
         Metrics::exported().map_err(|error| Failure::Runtime(error.to_string()))?;
     let readiness = Arc::new(Readiness::new(metrics.clone()));
+    lifecycle::watch(&readiness, lifecycle::Pace::default())?;
     let operations = Arc::new(Operations::new(config.server.admin_token.clone(), stop));
     let listeners = Listeners::bind(&config.server, &metrics)?;
-    let socket = listeners.serve_admin(&readiness, &exporter, Arc::clone(&operations));
+    let socket = listeners.serve_admin(&readiness, &exporter, Arc::clone(&operations))?;
     let app = tokio::select! {
         app = App::start(&config, metrics.clone(), Arc::clone(&readiness)) => app?,
         _ = signals.next() => return Ok(()),

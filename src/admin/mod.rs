@@ -1,6 +1,7 @@
 //! The operators' port: liveness, readiness, metrics, version. Knows the readiness registry and the metrics, and
 //! nothing of chat; must answer while everything else is in trouble, so nothing here waits.
 
+mod liveness;
 mod operations;
 mod readiness;
 
@@ -14,6 +15,7 @@ use axum::routing::get;
 use serde_json::{Map, Value, json};
 
 use crate::metrics::Exporter;
+pub use liveness::Liveness;
 pub use operations::{Clients, DRAIN, ListedSession, Operations, Whom};
 pub use readiness::{Health, Readiness, Report};
 
@@ -36,7 +38,7 @@ pub fn router(
     operations: Arc<Operations>,
 ) -> Router {
     Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
+        .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/version", get(|| async { axum::Json(version()) }))
@@ -45,6 +47,16 @@ pub fn router(
             exporter,
         })
         .merge(operations::router(operations))
+}
+
+/// For whoever restarts processes: only what a restart helps against is told as a failure.
+async fn live(State(state): State<AdminState>) -> Response {
+    match state.readiness.liveness().trouble() {
+        None => "ok\n".into_response(),
+        Some(trouble) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")).into_response()
+        }
+    }
 }
 
 async fn ready(

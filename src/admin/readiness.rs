@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
+use super::Liveness;
 use crate::metrics::Metrics;
 
 /// What a check finds.
@@ -28,6 +29,7 @@ pub struct Readiness {
     draining: AtomicBool,
     checks: RwLock<Vec<(&'static str, Check)>>,
     metrics: Metrics,
+    liveness: Liveness,
 }
 
 impl std::fmt::Debug for Readiness {
@@ -78,7 +80,14 @@ impl Readiness {
             draining: AtomicBool::new(false),
             checks: RwLock::new(Vec::new()),
             metrics,
+            liveness: Liveness::default(),
         }
+    }
+
+    /// Whether the process works at all.
+    #[must_use]
+    pub const fn liveness(&self) -> &Liveness {
+        &self.liveness
     }
 
     /// Adds a check. It runs at every question, so it only looks at what is known already, and never waits.

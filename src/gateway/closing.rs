@@ -32,12 +32,14 @@ pub const fn closing(reason: Reason) -> Closing {
     let (code, reconnect) = match reason {
         Reason::TransportClosed => (1000, true),
         Reason::TransportError => (1001, true),
+        Reason::ProtocolError => (1002, false),
+        Reason::UnsupportedData => (1003, false),
+        Reason::InvalidUtf8 => (1007, false),
         Reason::TooLarge => (1009, false),
         Reason::Draining => (1012, true),
         Reason::ServerClosed => (1013, true),
         Reason::SlowConsumer => (4001, true),
         Reason::PingTimeout => (4002, true),
-        Reason::ProtocolError => (4100, false),
         Reason::Unauthorized => (4101, false),
         Reason::ConnectTimeout => (4102, false),
     };

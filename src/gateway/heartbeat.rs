@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::outbox::{Outbox, Reason, Shared};
+use crate::logging::served::spawn_task;
 
 /// The heartbeat's state of one session.
 #[derive(Debug)]
@@ -194,7 +195,7 @@ impl Wheel {
         heap.push(Entry { at, outbox });
         drop(heap);
         if !self.0.started.swap(true, atomic::Ordering::Relaxed) {
-            tokio::spawn(turn(Arc::downgrade(&self.0), Arc::clone(&self.0.sooner)));
+            spawn_task("heartbeat", turn(Arc::downgrade(&self.0), Arc::clone(&self.0.sooner)));
         }
         if is_soonest {
             self.0.sooner.notify_one();

@@ -1,5 +1,6 @@
 //! The gateway: connections of clients, and what is sent to them. Protocol layers below know nothing of chat.
 
+mod brake;
 pub mod closing;
 mod drain;
 pub mod engineio;

@@ -22,6 +22,7 @@ use tower::ServiceExt;
 
 use super::gate::{Admitted, Gate};
 use super::guard::Guard;
+use crate::logging::served::{self, Served};
 
 /// The most one connection buffers of what it reads, in bytes. A head that does not fit is answered by hyper, without a
 /// body; the guard's limit is lower, so that almost nobody meets this one.
@@ -70,7 +71,8 @@ async fn accept(mut gate: Gate, router: Router, stop: CancellationToken) {
     let connections = TaskTracker::new();
     while let Some((stream, peer)) = stop.run_until_cancelled(gate.accept()).await {
         let (router, stop) = (Guarded(router.clone(), gate.guard.clone()), stop.clone());
-        connections.spawn(serve(stream, peer, router, gate.patience, stop));
+        let serving = serve(stream, peer, router, gate.patience, stop);
+        connections.spawn(served::serving(Served::Task("connection"), serving));
     }
     drop(gate);
     connections.close();

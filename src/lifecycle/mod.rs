@@ -6,6 +6,7 @@ mod guard;
 mod http;
 mod reload;
 mod signals;
+mod watchdog;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -25,8 +26,10 @@ use crate::metrics::{Exporter, Metrics, open_file_limit};
 use gate::{Connections, Gate};
 use guard::Guard;
 use http::HttpServer;
+use signals::{on_thread, thread_runtime};
 pub use reload::Reload;
 pub use signals::{Hangups, Signals};
+pub use watchdog::{Pace, watch};
 
 /// Connections that wait to be accepted: all clients of a lost gateway arrive at once.
 const BACKLOG: u32 = 4096;
@@ -126,13 +129,17 @@ impl Listeners {
         Ok(Self { public, admin })
     }
 
-    /// Serves the admin port, from the start on: readiness is asked for while the rest is still starting.
+    /// Serves the admin port, from the start on: readiness is asked for while the rest is still starting. On a thread
+    /// and a runtime of its own, so that operators are answered whatever the clients' tasks do.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
     pub fn serve_admin(
         self,
         readiness: &Arc<Readiness>,
         exporter: &Exporter,
         operations: Arc<Operations>,
-    ) -> PublicSocket {
+    ) -> Result<PublicSocket, Failure> {
         let connections = Arc::clone(&self.public.connections);
         readiness.check("connections", move || match connections.is_nearly_full() {
             true => Health::Failed("nearly at the connection limit".to_owned()),
@@ -145,9 +152,8 @@ impl Listeners {
         );
         let router = admin::router(Arc::clone(readiness), exporter.clone(), operations);
         tokio::spawn(exporter.clone().upkeep());
-        // To the end of the process: nobody stops it.
-        drop(HttpServer::start(router, self.admin));
-        PublicSocket { gate: self.public }
+        serve_operators(router, self.admin)?;
+        Ok(PublicSocket { gate: self.public })
     }
 }
 
@@ -174,6 +180,23 @@ impl PublicSocket {
     pub fn limit(&self) -> ConnectionLimit {
         ConnectionLimit(Arc::clone(&self.gate.connections))
     }
+}
+
+/// To the end of the process: nobody stops it.
+fn serve_operators(router: Router, gate: Gate) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::Runtime(format!("the admin port: {error}"));
+    let runtime = thread_runtime("operators")?;
+    let listener = gate.listener.into_std().map_err(failed)?;
+    let inside = runtime.enter();
+    let listener = TcpListener::from_std(listener).map_err(failed)?;
+    drop(inside);
+    let gate = Gate { listener, ..gate };
+    let serving = async {
+        let server = HttpServer::start(router, gate);
+        // Its panic is logged; the port then answers nobody, which is the truth.
+        let _ended = server.task.await;
+    };
+    on_thread("operators", runtime, serving)
 }
 
 fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -1,14 +1,17 @@
 //! Whom a thread serves right now, so that a line it logs meanwhile says so: a request by its id, or a session by its own.
+//! The same says to the watchdog whose work does not yield.
+//!
 //! A value beside the work rather than a span of `tracing`: one costs some hundred bytes per idle session and is not there
 //! when the filter is above its level; this costs two moves whenever a task is polled.
 
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
+use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use tokio::task::JoinHandle;
 
@@ -24,21 +27,86 @@ pub enum Served {
     Request(Arc<str>),
     /// This session.
     Session(SessionId),
+    /// All clients: a task of the gateway itself.
+    Task(&'static str),
 }
 
 impl Served {
     /// What a log line calls it, and its id; none for nobody.
-    pub(super) fn field(&self) -> Option<(&'static str, &dyn fmt::Display)> {
+    pub(crate) fn field(&self) -> Option<(&'static str, &dyn fmt::Display)> {
         match self {
             Self::Nobody => None,
             Self::Request(id) => Some(("request_id", id)),
             Self::Session(id) => Some(("session_id", id)),
+            Self::Task(name) => Some(("task", name)),
         }
     }
 }
 
+/// What one thread does, for the watchdog too: a thread that is stuck cannot be asked.
+#[derive(Debug, Default)]
+struct Thread {
+    whom: Mutex<Served>,
+    /// How many works it is in, one inside the other.
+    depth: AtomicUsize,
+    /// Counted up whenever it begins or leaves off a work.
+    turns: AtomicU64,
+}
+
+/// Every thread that serves, while it lives.
+static THREADS: Mutex<Vec<Weak<Thread>>> = Mutex::new(Vec::new());
+
 thread_local! {
-    static SERVED: Cell<Served> = const { Cell::new(Served::Nobody) };
+    static HERE: Arc<Thread> = Thread::begin();
+}
+
+impl Thread {
+    fn begin() -> Arc<Self> {
+        let here = Arc::default();
+        THREADS.lock().push(Arc::downgrade(&here));
+        here
+    }
+
+    fn enter(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        self.depth.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn leave(&self) {
+        self.depth.fetch_sub(1, Ordering::Relaxed);
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What a thread is doing at this moment.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    /// Which thread and which of its turns: the same pair as before, and it has not left off since.
+    pub(crate) number: (usize, u64),
+    /// Whom it serves.
+    pub(crate) whom: Served,
+}
+
+/// The turns that are going on right now.
+pub(crate) fn turns() -> Vec<Turn> {
+    let mut threads = THREADS.lock();
+    threads.retain(|thread| thread.strong_count() > 0);
+    let living = threads.iter().filter_map(Weak::upgrade);
+    let busy = living.filter(|thread| thread.depth.load(Ordering::Relaxed) > 0);
+    busy.map(|thread| Turn {
+        number: (
+            Arc::as_ptr(&thread).addr(),
+            thread.turns.load(Ordering::Relaxed),
+        ),
+        whom: thread.whom.lock().clone(),
+    })
+    .collect()
+}
+
+/// Exchanges whom this thread serves. A thread that is ending serves nobody.
+fn replace(whom: Served) -> Served {
+    let replaced = HERE.try_with(|here| std::mem::replace(&mut *here.whom.lock(), whom));
+    replaced.unwrap_or_default()
 }
 
 pin_project! {
@@ -49,6 +117,14 @@ pin_project! {
         #[pin]
         work: Work,
     }
+}
+
+/// Spawns a task of the gateway itself, which serves all clients.
+pub fn spawn_task<Work>(name: &'static str, work: Work) -> JoinHandle<Work::Output>
+where
+    Work: Future<Output: Send> + Send + 'static,
+{
+    tokio::spawn(serving(Served::Task(name), work))
 }
 
 /// Work, whose log lines say for whom it is.
@@ -66,15 +142,14 @@ where
 
 /// From now on the work that calls this is for somebody else: it has found out for whom it is.
 pub fn now_serving(whom: Served) {
-    SERVED.set(whom);
+    drop(replace(whom));
 }
 
 /// Whom this thread serves now.
 #[must_use]
 pub fn current() -> Served {
-    let whom = SERVED.take();
-    SERVED.set(whom.clone());
-    whom
+    let whom = HERE.try_with(|here| here.whom.lock().clone());
+    whom.unwrap_or_default()
 }
 
 /// Puts back whom the thread served before, after a panic as well.
@@ -82,7 +157,8 @@ struct Before(Served);
 
 impl Drop for Before {
     fn drop(&mut self) {
-        SERVED.set(std::mem::take(&mut self.0));
+        drop(replace(std::mem::take(&mut self.0)));
+        let _ending = HERE.try_with(|here| here.leave());
     }
 }
 
@@ -91,9 +167,10 @@ impl<Work: Future> Future for Serving<Work> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let before = Before(SERVED.replace(std::mem::take(this.whom)));
+        let _ending = HERE.try_with(|here| here.enter());
+        let before = Before(replace(std::mem::take(this.whom)));
         let polled = this.work.poll(context);
-        *this.whom = SERVED.take();
+        *this.whom = replace(Served::Nobody);
         drop(before);
         polled
     }

@@ -198,9 +198,14 @@ impl Socket {
 
     /// The WebSocket beside a polling session.
     pub(super) async fn beside(server: &Server, polling: &Polling) -> Self {
+        Self::try_beside(server, polling).await.unwrap()
+    }
+
+    /// The same, of a session that may have ended.
+    pub(super) async fn try_beside(server: &Server, polling: &Polling) -> Result<Self, u16> {
         let sid = &polling.sid;
         let path = format!("/engine.io/?EIO=4&transport=websocket&sid={sid}");
-        Self::connect(server, &path).await.unwrap()
+        Self::connect(server, &path).await
     }
 
     /// A Socket.IO session in the main namespace; everything up to `auth` is read.
@@ -214,6 +219,11 @@ impl Socket {
 
     pub(super) async fn send(&mut self, packet: &str) {
         self.0.send(Message::text(packet)).await.unwrap();
+    }
+
+    /// Sends a frame to a server that may have closed already.
+    pub(super) async fn say(&mut self, frame: Message) {
+        let _closed = self.0.send(frame).await;
     }
 
     pub(super) async fn send_binary(&mut self, bytes: &'static [u8]) {

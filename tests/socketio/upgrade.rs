@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use hobnob::gateway::engineio::EngineConfig;
+use hobnob::gateway::outbox::Reason;
+use proptest::prelude::*;
 use tokio::time::sleep;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{Polling, Received, Socket, ok, text};
-use super::server::{Server, calm};
+use super::server::{PATIENCE, Server, calm};
 
 /// The dance up to the upgrade packet.
 async fn upgraded(server: &Server, polling: &Polling) -> Socket {
@@ -124,5 +129,114 @@ async fn nothing_is_lost_repeated_or_reordered_across_an_upgrade() {
             .map(|number| format!("4{number}"))
             .collect();
         assert_eq!(numbers, expected);
+    }
+}
+
+/// Everything a client may say in one frame, and much that it may not.
+fn frames() -> Vec<Message> {
+    let texts = [
+        "", "0{}", "1", "2", "2probe", "3", "3probe", "4x", "5", "6", "7", "abc",
+    ];
+    let mut frames: Vec<Message> = texts.map(Message::text).into();
+    frames.extend([
+        Message::binary(vec![1, 2, 3]),
+        Message::Ping(Bytes::from_static(b"a")),
+        Message::Pong(Bytes::from_static(b"b")),
+        Message::Close(None),
+    ]);
+    frames
+}
+
+/// Where a session stands when the frame comes, over which of its transports, and what brings it there.
+const STAGES: [(&str, &[&str]); 3] = [
+    ("claimed", &[]),
+    ("probed", &["2probe"]),
+    ("on its WebSocket", &["2probe", "5"]),
+];
+
+/// Somebody else's session works, within the time that a test may wait.
+async fn others_are_served(server: &Server) {
+    let polling = Polling::echo(server).await;
+    assert_eq!(polling.post("4there").await, ok("ok"));
+    assert_eq!(polling.poll().await, ok("4there"));
+    assert_eq!(polling.post("1").await, ok("ok"));
+}
+
+#[tokio::test]
+async fn no_frame_at_any_stage_keeps_a_session_from_others_or_from_its_end() {
+    let server = Server::start(EngineConfig { upgrade_timeout: PATIENCE, ..calm() }).await;
+    for (_stage, before) in STAGES {
+        for frame in frames() {
+            let polling = Polling::echo(&server).await;
+            let (mut socket, mut rival) = (
+                Socket::beside(&server, &polling).await,
+                Socket::beside(&server, &polling).await,
+            );
+            for packet in before {
+                socket.send(packet).await;
+            }
+            socket.say(frame.clone()).await;
+            rival.say(frame.clone()).await;
+            rival.say(Message::text("5")).await;
+            socket.say(Message::text("5")).await;
+            socket.say(frame).await;
+            others_are_served(&server).await;
+        }
+    }
+    server.engine.close_all(Reason::ServerClosed);
+    server.until_empty().await;
+}
+
+/// One of five WebSockets says something, or goes.
+#[derive(Debug, Clone, Copy)]
+enum Move {
+    Connect(usize),
+    Say(usize, &'static str),
+    Leave(usize),
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let packet = prop_oneof![Just("2probe"), Just("5"), Just("4x"), Just("6"), Just("3")];
+    let one = prop_oneof![
+        3 => (0..5_usize).prop_map(Move::Connect),
+        5 => (0..5_usize, packet).prop_map(|(socket, packet)| Move::Say(socket, packet)),
+        1 => (0..5_usize).prop_map(Move::Leave),
+    ];
+    prop::collection::vec(one, 1..24)
+}
+
+/// One polling session is fought over; then others are served, and it has one transport that works.
+async fn fight(server: &Server, moves: &[Move]) {
+    let polling = Polling::echo(server).await;
+    let mut sockets: [Option<Socket>; 5] = Default::default();
+    for step in moves {
+        match *step {
+            // Refused once the session has ended.
+            Move::Connect(socket) => {
+                sockets[socket] = Socket::try_beside(server, &polling).await.ok();
+            }
+            Move::Say(socket, packet) => {
+                if let Some(socket) = &mut sockets[socket] {
+                    socket.say(Message::text(packet)).await;
+                }
+            }
+            Move::Leave(socket) => sockets[socket] = None,
+        }
+    }
+    others_are_served(server).await;
+    drop(sockets);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #[test]
+    fn five_websockets_fight_for_one_session_and_others_are_served(moves in moves()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = Server::start(calm()).await;
+            fight(&server, &moves).await;
+            server.engine.close_all(Reason::ServerClosed);
+            server.until_empty().await;
+        });
     }
 }

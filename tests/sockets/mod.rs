@@ -9,6 +9,8 @@ mod frozen;
 mod garbage;
 mod half_open;
 mod heads;
+mod hoarding;
 mod receipts;
 mod resume;
 mod transports;
+mod upgrades;

@@ -80,6 +80,8 @@ impl Default for EngineConfig {
 const fn plain_close_code(reason: Reason) -> u16 {
     match reason {
         Reason::ProtocolError => 1002,
+        Reason::UnsupportedData => 1003,
+        Reason::InvalidUtf8 => 1007,
         Reason::TooLarge => 1009,
         Reason::Draining => 1001,
         Reason::SlowConsumer | Reason::Unauthorized => 1008,

@@ -8,6 +8,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Bodies;
@@ -28,6 +29,7 @@ pub(super) async fn poll(
     let mut turn = Turn::poll(session, timestamp)?;
     let session = Arc::clone(&turn.session);
     loop {
+        consume_budget().await;
         let signal = session.outbox().write_signal();
         tokio::pin!(signal);
         signal.as_mut().enable();
@@ -201,7 +203,7 @@ fn answer(session: &Session, arrived: Stage) -> Answer {
         Some(_) => {}
         None if !payload.is_empty() => {}
         None => match link.stage {
-            Stage::Probed { release_from } if release_from > Instant::now() => {
+            Stage::Probed { release_from, .. } if release_from > Instant::now() => {
                 return Answer::WaitUntil(release_from);
             }
             Stage::Probed { .. } => payload.packet(packet::NOOP),

@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout};
 
 use super::packet::{InvalidPacket, Packet};
 use super::payload::{Part, PartError, decode};
 use super::poller::Poller;
+use super::upgrade::ClaimId;
 use super::{EngineConfig, EngineHandler, Message, websocket};
+use crate::gateway::brake::Brake;
 use crate::gateway::outbox::{Flusher, Outbox, Reason};
 use crate::gateway::websocket::WebSocket;
 
@@ -23,20 +26,23 @@ pub(super) struct Session {
     pub(super) config: Arc<EngineConfig>,
     pub(super) flusher: Flusher,
     pub(super) link: Mutex<Link>,
+    /// Slows down what asks for nothing, on all transports of the session together.
+    pub(super) brake: Brake,
     woken: AtomicBool,
     /// A poll has taken frames that the handler has not been told of.
     taken: AtomicBool,
 }
 
-/// Where a session stands on its way from polling to WebSocket.
+/// Where a session stands on its way from polling to WebSocket, and which claim took it there: only its holder moves it
+/// on, or back (D39).
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     #[default]
     Polling,
     /// A WebSocket is open beside the polling and has not probed yet.
-    Claimed,
+    Claimed { by: ClaimId },
     /// The probe was answered: from this moment on every poll is ended, so that the client can stop polling.
-    Probed { release_from: Instant },
+    Probed { by: ClaimId, release_from: Instant },
     /// Polls and posts are refused from here on.
     WebSocket,
 }
@@ -45,6 +51,8 @@ pub(super) enum Stage {
 #[derive(Default)]
 pub(super) struct Link {
     pub(super) stage: Stage,
+    /// How many claims were won.
+    pub(super) claims: u64,
     /// It is among those counted as open, under the transport of its stage.
     pub(super) is_counted: bool,
     /// A poll is being answered.
@@ -86,6 +94,7 @@ impl Session {
                 stage,
                 ..Link::default()
             }),
+            brake: Brake::default(),
             woken: AtomicBool::new(false),
             taken: AtomicBool::new(false),
         }
@@ -112,6 +121,8 @@ impl Session {
     /// Waits until there is something for the session's task besides frames. Cancelling loses nothing.
     pub(super) async fn news(&self) {
         loop {
+            // Whatever is wrong with a session, others get their turn (D39).
+            consume_budget().await;
             let signal = self.outbox.session_signal();
             tokio::pin!(signal);
             signal.as_mut().enable();
@@ -163,12 +174,15 @@ impl Session {
     ) {
         match packet {
             Ok(Packet::Message(text)) => self.deliver(handler, Message::Text(text)).await,
-            Ok(Packet::Pong) => self.outbox.pong(),
+            Ok(Packet::Pong) => {
+                self.outbox.pong();
+                self.brake.slow_down().await;
+            }
             Ok(Packet::Close) => {
                 self.link.lock().goodbye = true;
                 self.outbox.close(Reason::TransportClosed);
             }
-            Ok(Packet::Upgrade | Packet::Noop) => {}
+            Ok(Packet::Upgrade | Packet::Noop) => self.brake.slow_down().await,
             // Since version 4 only the server pings.
             Ok(Packet::Ping(_)) | Err(InvalidPacket) => self.outbox.close(Reason::ProtocolError),
         }
@@ -221,7 +235,7 @@ impl Link {
     }
 
     /// Nobody looks any more: the post is answered, the socket closed.
-    fn drop_news(&mut self) {
+    pub(super) fn drop_news(&mut self) {
         self.post = None;
         self.upgraded = None;
     }
@@ -232,7 +246,7 @@ async fn handle_post(session: &Session, handler: &mut dyn EngineHandler, post: P
     metrics.bytes_in.socketio.increment(post.body.len() as u64);
     match std::str::from_utf8(&post.body) {
         Ok(body) => handle_parts(session, handler, body).await,
-        Err(_) => session.outbox.close(Reason::ProtocolError),
+        Err(_) => session.outbox.close(Reason::InvalidUtf8),
     }
     let accepted = matches!(
         session.outbox.reason(),
@@ -244,6 +258,7 @@ async fn handle_post(session: &Session, handler: &mut dyn EngineHandler, post: P
 
 async fn handle_parts(session: &Session, handler: &mut dyn EngineHandler, body: &str) {
     for part in decode(body, session.config.max_payload) {
+        consume_budget().await;
         match part {
             Err(PartError::TooLarge) => session.outbox.close(Reason::TooLarge),
             Ok(Part::Binary(bytes)) => session.deliver(handler, Message::Binary(&bytes)).await,
@@ -272,6 +287,7 @@ async fn say_farewell(session: &Session, handler: &mut dyn EngineHandler) {
 
 async fn told(session: &Session) {
     loop {
+        consume_budget().await;
         let signal = session.outbox.session_signal();
         tokio::pin!(signal);
         signal.as_mut().enable();

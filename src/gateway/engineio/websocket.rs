@@ -1,12 +1,13 @@
 //! A session on its WebSocket: its task reads, the flusher writes. Knows nothing of polling.
 
+use tokio::task::coop::consume_budget;
 use tungstenite::Message as WsMessage;
 
 use super::packet::{self, Packet};
 use super::session::Session;
 use super::{EngineConfig, EngineHandler, Message};
 use crate::gateway::outbox::Reason;
-use crate::gateway::websocket::{Bounds, Ping, WebSocket};
+use crate::gateway::websocket::{Bounds, Ping, WebSocket, reason_of};
 
 /// Bytes read at a time. The library's default of 128 KiB per connection is what ten thousand idle ones cannot afford.
 const READ_BUFFER: usize = 2 * 1024;
@@ -39,12 +40,17 @@ pub(super) async fn run(session: &Session, handler: &mut dyn EngineHandler, sock
 
 async fn read(session: &Session, handler: &mut dyn EngineHandler, socket: &WebSocket) {
     while !session.outbox().is_closed() {
+        consume_budget().await;
         tokio::select! {
             biased;
-            () = session.news() => session.tell(handler).await,
+            () = session.news() => {
+                session.tell(handler).await;
+                // All news is taken, or they would come again at once and for ever.
+                session.link.lock().drop_news();
+            }
             message = socket.next() => match message {
                 Some(Ok(message)) => receive(session, handler, message).await,
-                Some(Err(_)) => session.outbox().close(Reason::TransportError),
+                Some(Err(error)) => session.outbox().close(reason_of(&error)),
                 None => session.outbox().close(Reason::TransportClosed),
             },
         }
@@ -65,6 +71,8 @@ async fn receive(session: &Session, handler: &mut dyn EngineHandler, message: Ws
             session.deliver(handler, Message::Binary(&bytes)).await;
         }
         WsMessage::Close(_) => session.outbox().close(Reason::TransportClosed),
-        WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_) => {}
+        WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_) => {
+            session.brake.slow_down().await;
+        }
     }
 }

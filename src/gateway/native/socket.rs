@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
-use tungstenite::error::ProtocolError;
-use tungstenite::{Error, Message};
+use tungstenite::Message;
 
+use super::super::brake::Brake;
 use super::super::closing::closing;
 use super::super::outbox::{Outbox, Reason};
 use super::super::requests::{Answer, Reply};
 use super::super::session::{NewSession, Session};
-use super::super::websocket::{Ping, PingCount, WebSocket};
+use super::super::websocket::{Ping, PingCount, WebSocket, reason_of};
 use super::frames::{self, ENCODING, Head};
 use super::{Known, Shared};
 use crate::auth::Caller;
@@ -33,6 +34,7 @@ pub(super) struct Socket {
     session: Option<Arc<Session>>,
     in_flight: Arc<Semaphore>,
     pings: Arc<PingCount>,
+    brake: Brake,
     /// When the handshake came.
     begun: Instant,
 }
@@ -65,6 +67,7 @@ impl Socket {
             session: None,
             in_flight,
             pings,
+            brake: Brake::default(),
             begun,
         };
         if let Some(caller) = caller {
@@ -91,6 +94,8 @@ impl Socket {
     async fn read(&mut self, socket: &WebSocket) {
         let outbox = self.outbox.clone();
         loop {
+            // Whatever is wrong with a session, others get their turn (D39).
+            consume_budget().await;
             // Not beyond this: a proof that is read below would wake this very task.
             let message = {
                 let signal = outbox.session_signal();
@@ -111,12 +116,15 @@ impl Socket {
                     metrics.bytes_in.websocket.increment(text.len() as u64);
                     self.request(text.as_str()).await;
                 }
-                Some(Ok(Message::Pong(payload))) if self.pings.is_last(&payload) => {
-                    self.outbox.pong()
+                Some(Ok(Message::Pong(payload))) => {
+                    // One that answers no ping is allowed at any time (RFC 6455, 5.5.3), and proves nothing.
+                    if self.pings.is_last(&payload) {
+                        self.outbox.pong();
+                    }
+                    self.brake.slow_down().await;
                 }
-                // Allowed at any time (RFC 6455, 5.5.3), and proves nothing.
-                Some(Ok(Message::Pong(_) | Message::Ping(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Binary(_))) => self.outbox.close(Reason::ProtocolError),
+                Some(Ok(Message::Ping(_) | Message::Frame(_))) => self.brake.slow_down().await,
+                Some(Ok(Message::Binary(_))) => self.outbox.close(Reason::UnsupportedData),
                 Some(Ok(Message::Close(_))) => {
                     if let Some(session) = &self.session {
                         let hub = self.shared.requests.hub();
@@ -296,13 +304,4 @@ fn answer(outbox: &Outbox, head: &Head, answer: &Answer) {
         (_, kind) => kind,
     };
     let _ = outbox.push(frames::answer(kind, head.reference.as_deref(), answer));
-}
-
-fn reason_of(error: &Error) -> Reason {
-    match error {
-        Error::Capacity(_) => Reason::TooLarge,
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Reason::TransportClosed,
-        Error::Protocol(_) | Error::Utf8(_) => Reason::ProtocolError,
-        _ => Reason::TransportError,
-    }
 }

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::{unconstrained, yield_now};
 
 use super::{Outbox, Reason};
+use crate::logging::served::spawn_task;
 
 /// How many sessions are written to before other tasks get their turn: at 5 µs each, less than half a millisecond.
 const TURN: usize = 64;
@@ -68,7 +69,7 @@ impl Flusher {
         if !lane.is_started.swap(true, Ordering::Relaxed) {
             let turns = turns(Arc::downgrade(&lane), Arc::clone(&lane.work));
             // Its budget would run out amid a turn, and a write be taken for one that has to wait.
-            tokio::spawn(unconstrained(turns));
+            spawn_task("flusher", unconstrained(turns));
         }
         lane
     }

@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
+use tokio::task::coop::consume_budget;
 
 use flusher::Lane;
 pub use flusher::{Flushed, Flusher, Port};
@@ -236,6 +237,7 @@ impl Outbox {
 
     async fn wait<T>(&self, signal: &Notify, ready: impl Fn(&State) -> Option<T>) -> T {
         loop {
+            consume_budget().await;
             let notified = signal.notified();
             tokio::pin!(notified);
             // Enabled before looking, so that a change in between is not missed.

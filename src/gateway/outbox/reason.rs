@@ -13,6 +13,10 @@ pub enum Reason {
     TransportError,
     /// The client broke the protocol.
     ProtocolError,
+    /// A kind of data the endpoint does not take.
+    UnsupportedData,
+    /// Text that is not UTF-8.
+    InvalidUtf8,
     /// A frame or body larger than allowed.
     TooLarge,
     /// The client did not say in time what it wants.
@@ -27,12 +31,14 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables of metrics.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::SlowConsumer,
         Self::PingTimeout,
         Self::TransportClosed,
         Self::TransportError,
         Self::ProtocolError,
+        Self::UnsupportedData,
+        Self::InvalidUtf8,
         Self::TooLarge,
         Self::ConnectTimeout,
         Self::ServerClosed,
@@ -58,6 +64,8 @@ impl Reason {
             Self::TransportClosed => "transport_closed",
             Self::TransportError => "transport_error",
             Self::ProtocolError => "protocol_error",
+            Self::UnsupportedData => "unsupported_data",
+            Self::InvalidUtf8 => "invalid_utf8",
             Self::TooLarge => "too_large",
             Self::ConnectTimeout => "connect_timeout",
             Self::ServerClosed => "server_closed",

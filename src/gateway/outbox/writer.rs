@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use tokio::sync::futures::Notified;
+use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
 use super::{Batch, Flushed, Frame, Mark, Outbox, Pings, State};
@@ -57,6 +58,7 @@ impl Outbox {
     /// Waits for something to write. `None` when the session has ended and nothing is left. Cancelling loses nothing.
     pub async fn take(&self, max_bytes: usize, pings: Pings) -> Option<Batch> {
         loop {
+            consume_budget().await;
             let signal = self.write_signal();
             tokio::pin!(signal);
             signal.as_mut().enable();

@@ -1,5 +1,9 @@
 //! What a socket's reader, its session's task and the flusher share: the connection, under one lock that is never held
 //! for longer than a system call. Bytes leave in one order: what was left over, then what is new.
+//!
+//! Reading goes on while writing has to wait, since a client may write much before it reads. So what is read may cause
+//! no more to be kept than there is room for (D40): answers and events wait in the outbox, which has its limit; of the
+//! pongs that are due, only the last is kept.
 
 use std::io::{self, Read, Write};
 use std::pin::Pin;
@@ -43,6 +47,9 @@ struct Wire {
     /// Encoded and not yet taken by the connection; from `sent` on.
     out: Vec<u8>,
     sent: usize,
+    /// The answer to the client's last ping or close, encoded, while others wait before it. One control frame at most:
+    /// a later ping's takes its place (RFC 6455, section 5.5.3).
+    reply: Vec<u8>,
     /// The session's task writes, the flusher does not.
     is_stalled: bool,
 }
@@ -55,6 +62,7 @@ impl Link {
                 protocol: WebSocketContext::new(Role::Server, Some(config)),
                 out: Vec::new(),
                 sent: 0,
+                reply: Vec::new(),
                 is_stalled: false,
             }),
             writing: OnceLock::new(),
@@ -72,8 +80,7 @@ impl Link {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Message, Error>>> {
         let mut wire = self.wire.lock();
-        let read = wire.with_protocol(context, |protocol, pipe| protocol.read(pipe));
-        // Reading answers pings and closes.
+        let read = wire.read(context);
         if wire.has_rest() && !wire.is_stalled && wire.poll_rest(context).is_pending() {
             wire.is_stalled = true;
             self.stalled.notify_one();
@@ -87,18 +94,14 @@ impl Link {
 
     pub(super) fn queue(&self, text: &'static str) {
         let mut wire = self.wire.lock();
-        let mut context = Context::from_waker(Waker::noop());
-        // Into `out`, which takes everything; a socket that is closing needs it no more.
-        let _ = wire.with_protocol(&mut context, |protocol, pipe| {
-            protocol.write(pipe, Message::text(text))
-        });
+        // A socket that is closing needs it no more.
+        let _ = wire.write(|protocol, pipe| protocol.write(pipe, Message::text(text)));
     }
 
     pub(super) fn queue_close(&self, frame: Option<CloseFrame>) {
         let mut wire = self.wire.lock();
-        let mut context = Context::from_waker(Waker::noop());
         // Refused when the client closed first, and has its answer.
-        let _ = wire.with_protocol(&mut context, |protocol, pipe| protocol.close(pipe, frame));
+        let _ = wire.write(|protocol, pipe| protocol.close(pipe, frame));
     }
 
     /// Writes what was left over.
@@ -131,6 +134,7 @@ impl Link {
         wire.stream = None;
         wire.out = Vec::new();
         wire.sent = 0;
+        wire.reply = Vec::new();
     }
 
     /// Writes the rest, and one batch of the outbox behind it.
@@ -187,10 +191,18 @@ impl Port for Link {
 
 impl Wire {
     fn has_rest(&self) -> bool {
-        self.sent < self.out.len()
+        self.sent < self.out.len() || !self.reply.is_empty()
     }
 
     fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.has_rest() {
+            ready!(self.poll_out(context))?;
+            self.out.append(&mut self.reply);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_out(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.out.len() {
             let Some(stream) = &mut self.stream else {
                 return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
@@ -206,21 +218,36 @@ impl Wire {
         Poll::Ready(Ok(()))
     }
 
-    fn with_protocol<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        work: impl FnOnce(&mut WebSocketContext, &mut Pipe<'_, '_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+    /// The next message. Reading answers pings and closes, one of them each time.
+    fn read(&mut self, context: &mut Context<'_>) -> Result<Message, Error> {
         let stream = self.stream.as_mut().ok_or(Error::AlreadyClosed)?;
-        let out = &mut self.out;
-        work(
-            &mut self.protocol,
-            &mut Pipe {
-                stream,
-                out,
-                context,
-            },
-        )
+        let mut reply = Vec::new();
+        let mut pipe = Pipe {
+            stream,
+            out: &mut reply,
+            context,
+        };
+        let read = self.protocol.read(&mut pipe);
+        if !reply.is_empty() {
+            self.reply = reply;
+        }
+        read
+    }
+
+    /// Writes behind everything that waits, which takes it whole.
+    fn write(
+        &mut self,
+        work: impl FnOnce(&mut WebSocketContext, &mut Pipe<'_, '_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let stream = self.stream.as_mut().ok_or(Error::AlreadyClosed)?;
+        self.out.append(&mut self.reply);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut pipe = Pipe {
+            stream,
+            out: &mut self.out,
+            context: &mut context,
+        };
+        work(&mut self.protocol, &mut pipe)
     }
 }
 

@@ -18,7 +18,9 @@ use std::time::Duration;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use metrics::Counter;
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
+use tungstenite::error::ProtocolError;
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Error, Message, Utf8Bytes};
 
@@ -36,6 +38,17 @@ pub(super) struct Bounds {
     pub(super) message: usize,
     /// Bytes read at a time; kept as long as the connection lives.
     pub(super) read_buffer: usize,
+}
+
+/// Why a session ends whose socket gave this error.
+pub(super) const fn reason_of(error: &Error) -> Reason {
+    match error {
+        Error::Capacity(_) => Reason::TooLarge,
+        Error::Utf8(_) => Reason::InvalidUtf8,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Reason::TransportClosed,
+        Error::Protocol(_) => Reason::ProtocolError,
+        _ => Reason::TransportError,
+    }
 }
 
 /// How a protocol pings on a WebSocket.
@@ -128,6 +141,7 @@ impl WebSocket {
 
     async fn resume(&self, outbox: &Outbox) {
         loop {
+            consume_budget().await;
             self.link.stalled().await;
             if self.drain(outbox).await.is_err() {
                 outbox.close(Reason::TransportError);

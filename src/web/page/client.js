@@ -13,7 +13,7 @@ const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 20_000;
 const RENEW_EVERY_MS = 30_000;
 /** Close codes: what was sent was too large; the client has a fault; the token was refused. */
-const [TOO_LARGE, PROTOCOL_ERROR, UNAUTHORIZED] = [1009, 4100, 4101];
+const [TOO_LARGE, FAULTY, UNAUTHORIZED] = [1009, [1002, 1003, 1007], 4101];
 /** Sends that may wait for an answer at once; more are refused. */
 const MOST_PENDING = 100;
 /** Errors after which the same request may succeed. */
@@ -171,7 +171,7 @@ export class Client {
       this.#outbox.clear();
     }
     if (code === UNAUTHORIZED) { this.#tokenRefused = true; }
-    if (code === PROTOCOL_ERROR) { this.#pause = LONGEST_PAUSE_MS; }
+    if (FAULTY.includes(code)) { this.#pause = LONGEST_PAUSE_MS; }
     this.#lost();
   }
 

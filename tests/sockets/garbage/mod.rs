@@ -163,7 +163,7 @@ async fn frames_that_are_too_large_or_binary_end_their_session_alone() {
     assert_eq!(client.closed().await, (1009, "too_large".to_owned()));
     let client = Ws::join(scene.gateway, &scene.ann).await;
     client.send(Message::binary(vec![1, 2, 3])).await;
-    assert_eq!(client.closed().await, (4100, "protocol_error".to_owned()));
+    assert_eq!(client.closed().await, (1003, "unsupported_data".to_owned()));
     let node = Node::start().await;
     for transport in ["websocket", "polling"] {
         let options = json!({"auth": {"token": scene.ann.token}, "transports": [transport], "reconnection": false});

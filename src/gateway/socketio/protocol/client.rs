@@ -14,6 +14,7 @@ use super::packet::{Kind, Packet};
 use super::socket::{Ack, Socket};
 use super::{Application, ConnectRefused, Connection, HandshakeRequest};
 use crate::domain::Entropy;
+use crate::gateway::brake::Brake;
 use crate::gateway::engineio::{EngineApp, EngineHandler, EngineSocket, Message};
 use crate::gateway::outbox::{Mark, Reason};
 
@@ -43,6 +44,7 @@ impl EngineApp for Serving {
             request: HandshakeRequest::new(request),
             namespaces: Vec::new(),
             partial: None,
+            brake: Brake::default(),
         })
     }
 }
@@ -54,6 +56,8 @@ struct Client {
     /// At most [`MAX_NAMESPACES`]; a left one stays, so that packets that crossed the leaving are told from strays.
     namespaces: Vec<Namespace>,
     partial: Option<Partial>,
+    /// Slows down packets that are no events; the application meters those.
+    brake: Brake,
 }
 
 struct Namespace {
@@ -150,6 +154,9 @@ impl Client {
     }
 
     async fn packet(&mut self, packet: Packet<'_>, attachments: Vec<Bytes>) -> Result<(), Reason> {
+        if !matches!(packet.kind, Kind::Event | Kind::BinaryEvent) {
+            self.brake.slow_down().await;
+        }
         match packet.kind {
             Kind::Connect => self.connect(packet.namespace, packet.payload).await,
             Kind::Disconnect => {
