@@ -22,7 +22,7 @@ use hobnob::domain::{
     UserId,
 };
 use hobnob::gateway::envelope::{Envelope, encode_event};
-use hobnob::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts};
+use hobnob::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts, Opened};
 use hobnob::gateway::offer::{Encoding, Offer};
 use hobnob::gateway::outbox::{Outbox, Pings};
 use hobnob::gateway::session::NewSession;
@@ -120,6 +120,7 @@ struct Scene {
     announcer: HubAnnouncer,
     room: ConversationId,
     outboxes: Vec<Outbox>,
+    _opened: Vec<Opened>,
     _directory: tempfile::TempDir,
 }
 
@@ -127,12 +128,13 @@ impl Scene {
     fn with(sessions: usize) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let directory = tempfile::tempdir().expect("a directory");
-        let (hub, room, outboxes) = runtime.block_on(live(directory.path(), sessions));
+        let (hub, room, outboxes, opened) = runtime.block_on(live(directory.path(), sessions));
         Self {
             runtime,
             announcer: HubAnnouncer(hub),
             room,
             outboxes,
+            _opened: opened,
             _directory: directory,
         }
     }
@@ -147,7 +149,7 @@ impl Scene {
 async fn live(
     directory: &std::path::Path,
     sessions: usize,
-) -> (Arc<Hub>, ConversationId, Vec<Outbox>) {
+) -> (Arc<Hub>, ConversationId, Vec<Outbox>, Vec<Opened>) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy = Arc::new(Entropy::seeded(1));
     let options = SqliteOptions {
@@ -178,7 +180,7 @@ async fn live(
             traces: Traces::off(),
         },
     );
-    let mut outboxes = Vec::new();
+    let (mut outboxes, mut opened) = (Vec::new(), Vec::new());
     for _ in 0..sessions {
         let outbox = Outbox::new(1 << 20);
         let session = hub.open(NewSession {
@@ -192,11 +194,12 @@ async fn live(
         let joined = hub.join(&session, HashMap::new(), None).await;
         hub.deliver(&session, joined.expect("it joins").backlog);
         outboxes.push(outbox);
+        opened.push(session);
     }
     // The hub says to nobody that a session is attached; an event that reaches all of them does.
     tokio::time::sleep(SETTLE).await;
     HubAnnouncer(Arc::clone(&hub)).committed(&message(id.into(), 1), None, None);
     let is_live = |outbox: &Outbox| outbox.queued_bytes() > 0;
     assert!(outboxes.iter().all(is_live), "not all sessions are live");
-    (hub, id.into(), outboxes)
+    (hub, id.into(), outboxes, opened)
 }

@@ -53,9 +53,7 @@ pub fn router(
 async fn live(State(state): State<AdminState>) -> Response {
     match state.readiness.liveness().trouble() {
         None => "ok\n".into_response(),
-        Some(trouble) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")).into_response()
-        }
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")).into_response(),
     }
 }
 

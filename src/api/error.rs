@@ -112,6 +112,7 @@ const fn chat_status(error: &ChatError) -> StatusCode {
         ChatError::UserNotFound => StatusCode::NOT_FOUND,
         ChatError::UsernameTaken | ChatError::ClientMessageIdReused => StatusCode::CONFLICT,
         ChatError::Refused(refusal) => refusal_status(*refusal),
+        ChatError::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
         ChatError::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
         ChatError::Busy | ChatError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ChatError::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -36,6 +36,7 @@ fn every_error() -> Vec<ApiError> {
         ChatError::ClientMessageIdReused,
         ChatError::LimitExceeded { what, limit },
         ChatError::UnknownEvent,
+        ChatError::UpgradeRequired,
         ChatError::RateLimited {
             retry_after: Duration::ZERO,
         },
@@ -88,6 +89,7 @@ const fn variant(error: &ApiError) -> usize {
         ApiError::HeadTooLarge => 32,
         ApiError::InvalidHost => 33,
         ApiError::WrongHost => 34,
+        ApiError::Chat(ChatError::UpgradeRequired) => 35,
         ApiError::Chat(ChatError::Refused(refusal)) => 23 + refusal_variant(*refusal),
     }
 }
@@ -106,7 +108,7 @@ const fn refusal_variant(refusal: Refusal) -> usize {
     }
 }
 
-const VARIANTS: usize = 35;
+const VARIANTS: usize = 36;
 
 /// The table of `docs/errors.md`: code and status.
 fn documented_errors() -> BTreeMap<String, u16> {

@@ -70,6 +70,9 @@ pub enum ChatError {
     /// A socket event or frame that does not exist.
     #[error("there is no such event")]
     UnknownEvent,
+    /// The path is a WebSocket, and was not asked for as one.
+    #[error("this path is a WebSocket of version 13")]
+    UpgradeRequired,
     /// The client asks faster than it may.
     #[error("too many requests, try again in {} ms", .retry_after.as_millis())]
     RateLimited {
@@ -107,6 +110,7 @@ impl ChatError {
             Self::ClientMessageIdReused => "client_message_id_reused",
             Self::LimitExceeded { .. } => "limit_exceeded",
             Self::UnknownEvent => "unknown_event",
+            Self::UpgradeRequired => "upgrade_required",
             Self::RateLimited { .. } => "rate_limited",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",

@@ -195,7 +195,10 @@ impl Wheel {
         heap.push(Entry { at, outbox });
         drop(heap);
         if !self.0.started.swap(true, atomic::Ordering::Relaxed) {
-            spawn_task("heartbeat", turn(Arc::downgrade(&self.0), Arc::clone(&self.0.sooner)));
+            spawn_task(
+                "heartbeat",
+                turn(Arc::downgrade(&self.0), Arc::clone(&self.0.sooner)),
+            );
         }
         if is_soonest {
             self.0.sooner.notify_one();

@@ -26,9 +26,9 @@ use crate::metrics::{Exporter, Metrics, open_file_limit};
 use gate::{Connections, Gate};
 use guard::Guard;
 use http::HttpServer;
-use signals::{on_thread, thread_runtime};
 pub use reload::Reload;
 pub use signals::{Hangups, Signals};
+use signals::{on_thread, thread_runtime};
 pub use watchdog::{Pace, watch};
 
 /// Connections that wait to be accepted: all clients of a lost gateway arrive at once.

@@ -67,7 +67,9 @@ async fn connections_over_the_limit_are_answered_503_and_make_the_gateway_unread
     let (metrics, exporter) = Metrics::exported().unwrap();
     let readiness = Arc::new(Readiness::new(metrics));
     readiness.set_started();
-    let socket = listeners.serve_admin(&readiness, &exporter, closed()).unwrap();
+    let socket = listeners
+        .serve_admin(&readiness, &exporter, closed())
+        .unwrap();
     let peer =
         get(|peer: axum::extract::ConnectInfo<SocketAddr>| async move { peer.0.ip().to_string() });
     let server = HttpServer::start(Router::new().route("/", peer), socket.gate);
@@ -97,7 +99,9 @@ async fn it_is_unready_before_the_limit_and_the_limit_may_change() {
     let (metrics, exporter) = Metrics::exported().unwrap();
     let readiness = Arc::new(Readiness::new(metrics));
     readiness.set_started();
-    let socket = listeners.serve_admin(&readiness, &exporter, closed()).unwrap();
+    let socket = listeners
+        .serve_admin(&readiness, &exporter, closed())
+        .unwrap();
     let limit = socket.limit();
     let server = HttpServer::start(
         Router::new().route("/", get(|| async { "ok" })),
@@ -159,7 +163,9 @@ async fn a_request_in_flight_is_answered_before_the_end() {
     let (listeners, address) = listeners(10);
     let (metrics, exporter) = Metrics::exported().unwrap();
     let readiness = Arc::new(Readiness::new(metrics));
-    let socket = listeners.serve_admin(&readiness, &exporter, closed()).unwrap();
+    let socket = listeners
+        .serve_admin(&readiness, &exporter, closed())
+        .unwrap();
     let service = SlowAnswer {
         asked: Arc::new(Semaphore::new(0)),
         answer: Arc::new(Semaphore::new(0)),
@@ -192,7 +198,10 @@ impl Service for Stubborn {
 }
 
 fn started(readiness: &Arc<Readiness>, exporter: &Exporter) -> PublicSocket {
-    listeners(10).0.serve_admin(readiness, exporter, closed()).unwrap()
+    listeners(10)
+        .0
+        .serve_admin(readiness, exporter, closed())
+        .unwrap()
 }
 
 /// Drains by `first`, with `more` coming meanwhile, for at most 25 s; what came of it, and after how long.
@@ -286,7 +295,10 @@ async fn the_admin_port_keeps_no_idle_connection_and_only_so_many() {
         Arc::clone(&listeners.admin.connections),
     );
     let (metrics, exporter) = Metrics::exported().unwrap();
-    let _socket = listeners.serve_admin(&Arc::new(Readiness::new(metrics)), &exporter, closed()).unwrap();
+    let readiness = Arc::new(Readiness::new(metrics));
+    // Not on its own thread, whose time does not stand still.
+    let router = admin::router(readiness, exporter, closed());
+    let _server = HttpServer::start(router, listeners.admin);
     let (idle, answer) = ask(address, "/livez").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     connections.set_limit(1);
@@ -365,7 +377,9 @@ fn a_session_that_does_not_yield_is_named_by_livez_which_answers_whatever_the_wo
         runtime.spawn(crate::logging::served::serving(whom, spin));
     }
     let named = format!("session_id={session}");
-    until_live(address, |answer| answer.contains(" 503 ") && answer.contains(&named));
+    until_live(address, |answer| {
+        answer.contains(" 503 ") && answer.contains(&named)
+    });
     spinning.store(false, std::sync::atomic::Ordering::Relaxed);
     until_live(address, |answer| answer.contains("200 OK"));
 }

@@ -99,7 +99,10 @@ impl Watch {
     }
 
     fn trouble(&self, pace: Pace) -> Option<String> {
-        let stuck = self.turns.values().filter(|(_, looks)| *looks >= pace.looks);
+        let stuck = self
+            .turns
+            .values()
+            .filter(|(_, looks)| *looks >= pace.looks);
         let mut names: Vec<&str> = stuck.map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         let time = pace.look * pace.looks;

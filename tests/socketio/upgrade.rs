@@ -164,7 +164,11 @@ async fn others_are_served(server: &Server) {
 
 #[tokio::test]
 async fn no_frame_at_any_stage_keeps_a_session_from_others_or_from_its_end() {
-    let server = Server::start(EngineConfig { upgrade_timeout: PATIENCE, ..calm() }).await;
+    let server = Server::start(EngineConfig {
+        upgrade_timeout: PATIENCE,
+        ..calm()
+    })
+    .await;
     for (_stage, before) in STAGES {
         for frame in frames() {
             let polling = Polling::echo(&server).await;

@@ -64,17 +64,32 @@ struct Flood {
 impl Flood {
     fn ws(name: &'static str, opening: Vec<u8>, unit: Vec<u8>) -> Self {
         let socket = Some("/ws".to_owned());
-        Self { name, socket, opening, unit }
+        Self {
+            name,
+            socket,
+            opening,
+            unit,
+        }
     }
 
     fn socket_io(name: &'static str, opening: Vec<u8>, unit: Vec<u8>) -> Self {
         let socket = Some("/socket.io/?EIO=4&transport=websocket".to_owned());
-        Self { name, socket, opening, unit }
+        Self {
+            name,
+            socket,
+            opening,
+            unit,
+        }
     }
 
     fn http(name: &'static str, unit: String) -> Self {
         let unit = unit.into_bytes();
-        Self { name, socket: None, opening: Vec::new(), unit }
+        Self {
+            name,
+            socket: None,
+            opening: Vec::new(),
+            unit,
+        }
     }
 
     /// As much of it as is written at once.
@@ -162,13 +177,18 @@ async fn pings(gateway: &Gateway, hello: &[u8], connect: &[u8]) -> Vec<Flood> {
 }
 
 fn on_ws(hello: &[u8], receiver: &str) -> Vec<Flood> {
-    let typing = json!({"type": "typing", "receiverId": receiver, "typing": true, "ref": "r".repeat(120)});
+    let typing =
+        json!({"type": "typing", "receiverId": receiver, "typing": true, "ref": "r".repeat(120)});
     let payload = [7; 125];
     let fragments = [hello, &frame(FIRST_FRAGMENT, b"{")].concat();
     let open = || hello.to_vec();
     vec![
         Flood::ws("ws: pong", open(), frame(PONG, &payload)),
-        Flood::ws("ws: empty fragments", fragments.clone(), frame(FRAGMENT, b"")),
+        Flood::ws(
+            "ws: empty fragments",
+            fragments.clone(),
+            frame(FRAGMENT, b""),
+        ),
         Flood::ws("ws: fragments", fragments, frame(FRAGMENT, &payload)),
         Flood::ws("ws: requests", open(), text(&typing.to_string())),
         Flood::ws("ws: no request", open(), text("{}")),
@@ -189,7 +209,11 @@ fn on_socket_io(connect: &[u8], receiver: &str) -> Vec<Flood> {
         Flood::socket_io("socket.io: pong packets", open(), text("3")),
         Flood::socket_io("socket.io: upgrade packets", open(), text("5")),
         Flood::socket_io("socket.io: events", open(), text(&format!("42{typing}"))),
-        Flood::socket_io("socket.io: with acks", open(), text(&format!("421{typing}"))),
+        Flood::socket_io(
+            "socket.io: with acks",
+            open(),
+            text(&format!("421{typing}")),
+        ),
         Flood::socket_io("socket.io: stray acks", open(), text("431[]")),
         Flood::socket_io("socket.io: CONNECT", vec![], text("40/nowhere,")),
         Flood::socket_io("socket.io: DISCONNECT", open(), text("41/nowhere,")),
@@ -201,7 +225,8 @@ async fn on_polling(gateway: &Gateway) -> Vec<Flood> {
     let many = |packet: &str| [packet; 100].join("\x1e");
     let (noops, pongs, connects) = (many("6"), many("3"), many("40/nowhere,"));
     let sid = polling(gateway).await;
-    let poll = format!("GET /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let poll =
+        format!("GET /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nHost: x\r\n\r\n");
     vec![
         Flood::http("polling: noops", post(&polling(gateway).await, &noops)),
         Flood::http("polling: pongs", post(&polling(gateway).await, &pongs)),

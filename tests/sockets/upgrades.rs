@@ -28,7 +28,10 @@ async fn beside(gateway: &Gateway, sid: &str) -> RawWs {
     let port = gateway.port();
     let url = format!("ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket&sid={sid}");
     let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    tokio_tungstenite::client_async(url, stream).await.unwrap().0
+    tokio_tungstenite::client_async(url, stream)
+        .await
+        .unwrap()
+        .0
 }
 
 /// Says something; a socket that was closed already is what this is about.
@@ -42,7 +45,8 @@ async fn is_alive(gateway: &Gateway) -> bool {
 }
 
 #[tokio::test]
-async fn three_websockets_on_one_polling_session_neither_hang_the_process_nor_keep_it_from_ending() {
+async fn three_websockets_on_one_polling_session_neither_hang_the_process_nor_keep_it_from_ending()
+{
     let mut gateway = Gateway::embedded().await;
     let sid = handshake(&gateway).await;
     let mut first = beside(&gateway, &sid).await;

@@ -9,6 +9,7 @@ mod heads;
 mod inbox;
 mod join;
 mod measure;
+mod opened;
 mod presence;
 mod repair;
 mod signals;
@@ -46,6 +47,7 @@ use delegation::Delegations;
 pub use delegation::HubDelegation;
 use heads::Heads;
 pub use join::{Backlog, Joined, Since};
+pub use opened::Opened;
 use presence::Stripes;
 use topics::Topics;
 use users::Users;
@@ -214,8 +216,10 @@ impl Hub {
         self.tracker.wait().await;
     }
 
-    /// A connection was authenticated. Requests are valid from now on; delivery starts with [`Hub::join`] (D32).
-    pub fn open(self: &Arc<Self>, new: NewSession) -> Arc<Session> {
+    /// A connection was authenticated. Requests are valid from now on; delivery starts with [`Hub::join`] (D32). It ends
+    /// when the value is dropped.
+    #[must_use]
+    pub fn open(self: &Arc<Self>, new: NewSession) -> Opened {
         new.encoding.of(&self.metrics.sessions).increment(1.0);
         new.encoding.of(&self.metrics.sessions_opened).increment(1);
         let deliveries = new.encoding.of(&self.metrics.deliveries_out).clone();
@@ -223,11 +227,11 @@ impl Hub {
         self.sessions
             .lock()
             .insert(session.id(), Arc::clone(&session));
-        session
+        Opened::new(self, session)
     }
 
     /// A connection has ended.
-    pub fn leave(self: &Arc<Self>, session: &Arc<Session>) {
+    fn leave(self: &Arc<Self>, session: &Arc<Session>) {
         self.prove_last(session);
         // Before its topics are left: whoever attaches it to one after this sees that it is closed.
         session.close(Reason::TransportClosed);

@@ -187,7 +187,7 @@ impl Scene {
 }
 
 struct Client {
-    session: Arc<Session>,
+    session: Opened,
     outbox: Outbox,
     got: HashMap<String, Vec<u64>>,
     pings: usize,

@@ -12,6 +12,7 @@ use tungstenite::Message;
 
 use super::super::brake::Brake;
 use super::super::closing::closing;
+use super::super::hub::Opened;
 use super::super::outbox::{Outbox, Reason};
 use super::super::requests::{Answer, Reply};
 use super::super::session::{NewSession, Session};
@@ -31,7 +32,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(super) struct Socket {
     shared: Arc<Shared>,
     outbox: Outbox,
-    session: Option<Arc<Session>>,
+    session: Option<Opened>,
     in_flight: Arc<Semaphore>,
     pings: Arc<PingCount>,
     brake: Brake,
@@ -86,9 +87,12 @@ impl Socket {
 
     async fn live(&mut self, socket: &WebSocket) {
         self.read(socket).await;
-        if let Some(session) = self.session.take() {
-            self.shared.requests.hub().leave(&session);
-        }
+        // It has left before its last words are written.
+        self.session = None;
+    }
+
+    fn session(&self) -> Option<&Arc<Session>> {
+        self.session.as_deref()
     }
 
     async fn read(&mut self, socket: &WebSocket) {
@@ -141,14 +145,14 @@ impl Socket {
     /// Hands proofs of receipt on.
     fn report(&self) {
         while let Some(mark) = self.outbox.take_report() {
-            if let Some(session) = &self.session {
+            if let Some(session) = self.session() {
                 self.shared.requests.hub().proved(session, mark);
             }
         }
     }
 
     async fn request(&mut self, text: &str) {
-        let _unanswered = self.session.as_ref().map(Session::take_request);
+        let _unanswered = self.session().map(Session::take_request);
         let head = frames::head(text);
         if let Err(error) = self.admit().await {
             let reference = head.ok().and_then(|head| head.reference);
@@ -158,7 +162,7 @@ impl Socket {
             Ok(head) => head,
             Err(error) => return self.refuse(None, &error),
         };
-        let reply = match (head.name.as_str(), self.session.clone()) {
+        let reply = match (head.name.as_str(), self.session().cloned()) {
             ("hello", _) => self.hello(text).await,
             (_, None) => Err(ChatError::TokenMissing),
             ("join_room", Some(session)) => self.join_room(&session, text).await,
@@ -177,7 +181,7 @@ impl Socket {
     }
 
     async fn admit(&self) -> Result<(), ChatError> {
-        let Some(session) = &self.session else {
+        let Some(session) = self.session() else {
             return Ok(());
         };
         self.outbox.set_busy(true);
@@ -201,7 +205,7 @@ impl Socket {
     /// Authenticates, unless the handshake did, and starts delivery (D32).
     async fn hello(&mut self, text: &str) -> Result<Reply, ChatError> {
         let hello = frames::hello(text)?;
-        let session = match (&hello.token, &self.session) {
+        let session = match (&hello.token, self.session()) {
             (Some(token), None) => {
                 let caller = self.shared.requests.chat().authenticate(token)?;
                 self.open(caller)
@@ -235,7 +239,7 @@ impl Socket {
     }
 
     fn open(&mut self, caller: Caller) -> Arc<Session> {
-        let session = self.shared.requests.hub().open(NewSession {
+        let opened = self.shared.requests.hub().open(NewSession {
             id: SessionId::generate(&self.shared.entropy),
             user: caller.user,
             expires_at: caller.expires_at,
@@ -246,8 +250,9 @@ impl Socket {
         let handshake = &self.shared.requests.hub().metrics().handshake_seconds;
         handshake.websocket.record(self.begun.elapsed());
         self.outbox.settle();
-        served::now_serving(Served::Session(session.id()));
-        self.session = Some(Arc::clone(&session));
+        served::now_serving(Served::Session(opened.id()));
+        let session = Arc::clone(&opened);
+        self.session = Some(opened);
         session
     }
 
@@ -257,7 +262,7 @@ impl Socket {
             Reply::Now(text) => answer(&outbox, &head, &text),
             Reply::Joined(text, backlog) => {
                 answer(&outbox, &head, &text);
-                if let Some(session) = &self.session {
+                if let Some(session) = self.session() {
                     self.shared.requests.hub().deliver(session, backlog);
                 }
             }
@@ -278,7 +283,7 @@ impl Socket {
 
     /// Runs what answers later; waits first while too many do.
     async fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let unanswered = self.session.as_ref().map(Session::take_request);
+        let unanswered = self.session().map(Session::take_request);
         self.outbox.set_busy(true);
         let permit = Arc::clone(&self.in_flight).acquire_owned().await;
         self.outbox.set_busy(false);

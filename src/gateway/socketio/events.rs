@@ -14,10 +14,11 @@ use super::protocol::{
 use crate::auth::bearer;
 use crate::chat::ChatError;
 use crate::domain::{Entropy, SessionId};
+use crate::gateway::hub::Opened;
 use crate::gateway::offer::Encoding;
 use crate::gateway::outbox::{Frame, Mark, Reason};
 use crate::gateway::requests::{Answer, Reply, Requests};
-use crate::gateway::session::{NewSession, Session};
+use crate::gateway::session::NewSession;
 use crate::logging::served::{self, Served};
 
 /// How many requests of one client may wait for their answers; the next is not read until one is answered.
@@ -108,7 +109,8 @@ fn refusal(error: &ChatError) -> ConnectRefused {
 
 struct ChatConnection {
     requests: Requests,
-    session: Arc<Session>,
+    /// Left at the latest when the connection is dropped, by a panic as well.
+    session: Opened,
     socket: Socket,
     in_flight: Arc<Semaphore>,
 }
@@ -146,7 +148,7 @@ impl Connection for ChatConnection {
     }
 
     async fn disconnected(&mut self, reason: Reason) {
-        self.requests.hub().leave(&self.session);
+        self.session.leave();
         if reason == Reason::TransportClosed {
             self.requests.hub().before_goodbye(&self.session).await;
         }

@@ -2,17 +2,21 @@
 
 use axum::body::Body;
 use axum::http::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tungstenite::handshake::derive_accept_key;
 
+use super::super::requests::error_json;
 use super::{Bounds, WebSocket};
+use crate::chat::ChatError;
 use crate::logging::served;
 
 /// A request that asks for a WebSocket, and can have one.
@@ -23,18 +27,45 @@ pub(in crate::gateway) struct Handshake {
     on_upgrade: OnUpgrade,
 }
 
-/// The request asks for no WebSocket, or in a way the protocol does not know.
+/// Why a request gets no WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::gateway) struct NoWebSocket;
+pub(in crate::gateway) enum NoWebSocket {
+    /// It asks for none, or for another version than 13.
+    NotAsked,
+    /// Its key is not the base64 of 16 bytes, or it has several.
+    InvalidKey,
+}
+
+/// Bytes in a client's key.
+const KEY_BYTES: usize = 16;
+
+impl NoWebSocket {
+    fn error(self) -> ChatError {
+        match self {
+            Self::NotAsked => ChatError::UpgradeRequired,
+            Self::InvalidKey => {
+                let problem = "Sec-WebSocket-Key must be the base64 of 16 bytes";
+                ChatError::InvalidRequest(problem.to_owned())
+            }
+        }
+    }
+}
 
 impl IntoResponse for NoWebSocket {
     fn into_response(self) -> Response {
-        let headers = [
-            (UPGRADE, "websocket"),
-            (CONNECTION, "upgrade"),
-            (SEC_WEBSOCKET_VERSION, "13"),
-        ];
-        (StatusCode::UPGRADE_REQUIRED, headers).into_response()
+        let body = error_json(&self.error());
+        let json = [(CONTENT_TYPE, "application/json")];
+        match self {
+            Self::InvalidKey => (StatusCode::BAD_REQUEST, json, body).into_response(),
+            Self::NotAsked => {
+                let headers = [
+                    (UPGRADE, "websocket"),
+                    (CONNECTION, "upgrade"),
+                    (SEC_WEBSOCKET_VERSION, "13"),
+                ];
+                (StatusCode::UPGRADE_REQUIRED, json, headers, body).into_response()
+            }
+        }
     }
 }
 
@@ -43,15 +74,16 @@ impl Handshake {
     pub(in crate::gateway) fn of(parts: &mut Parts) -> Result<Self, NoWebSocket> {
         let headers = &parts.headers;
         let is_asked = parts.method == Method::GET
+            && parts.version >= Version::HTTP_11
             && names(headers, &CONNECTION, "upgrade")
             && names(headers, &UPGRADE, "websocket")
             && names(headers, &SEC_WEBSOCKET_VERSION, "13");
         if !is_asked {
-            return Err(NoWebSocket);
+            return Err(NoWebSocket::NotAsked);
         }
-        let key = headers.get(SEC_WEBSOCKET_KEY).cloned().ok_or(NoWebSocket)?;
+        let key = key(headers).ok_or(NoWebSocket::InvalidKey)?;
         let protocol = first_protocol(headers);
-        let on_upgrade = parts.extensions.remove().ok_or(NoWebSocket)?;
+        let on_upgrade = parts.extensions.remove().ok_or(NoWebSocket::NotAsked)?;
         Ok(Self {
             key,
             protocol,
@@ -98,6 +130,16 @@ fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_str(first)
         .ok()
         .filter(|first| !first.is_empty())
+}
+
+/// The client's key (RFC 6455, section 4.2.1).
+fn key(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
+    let (Some(key), None) = (keys.next(), keys.next()) else {
+        return None;
+    };
+    let bytes = STANDARD.decode(key).ok()?;
+    (bytes.len() == KEY_BYTES).then(|| key.clone())
 }
 
 /// Whether a header's comma-separated list names this, in any case.

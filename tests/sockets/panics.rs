@@ -1,0 +1,244 @@
+//! A fault of ours in a session's handler: the session is gone from everywhere, and the next one works. In this process,
+//! on the real use cases, whose clock fails when told to: a real gateway does not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use hobnob::auth::{Auth, AuthConfig, Secret};
+use hobnob::bus::LocalBus;
+use hobnob::chat::{Announce, Chat, Credentials, Cursors, Limits, Ports};
+use hobnob::domain::{Clock, Entropy, GatewayId, SystemClock, Timestamp};
+use hobnob::gateway::heartbeat::Wheel;
+use hobnob::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts};
+use hobnob::gateway::native::{self, NativeConfig};
+use hobnob::gateway::requests::Requests;
+use hobnob::gateway::socketio::ChatApplication;
+use hobnob::gateway::socketio::protocol::{SocketIo, SocketIoConfig};
+use hobnob::metrics::{Exporter, Metrics};
+use hobnob::presence::{LocalPresence, PresenceConfig};
+use hobnob::store::Store;
+use hobnob::store::committer::{Committer, CommitterConfig};
+use hobnob::store::frontier::Frontier;
+use hobnob::store::sqlite::{SqliteOptions, SqliteStore};
+use hobnob::traces::Traces;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::fold::DEADLINE;
+use crate::support::ws::Ws;
+
+/// Ten minutes: no heartbeat within the test.
+const CALM: Duration = Duration::from_secs(600);
+
+/// The time of day, until it fails.
+#[derive(Default)]
+struct FaultyClock(AtomicBool);
+
+impl Clock for FaultyClock {
+    fn now(&self) -> Timestamp {
+        assert!(!self.0.load(Ordering::Relaxed), "on purpose");
+        SystemClock.now()
+    }
+}
+
+/// A gateway without a process.
+struct Scene {
+    hub: Arc<Hub>,
+    socket_io: SocketIo,
+    exporter: Exporter,
+    clock: Arc<FaultyClock>,
+    token: String,
+    port: u16,
+    _directory: tempfile::TempDir,
+}
+
+/// The hub and its use cases; whoever is asked for the time to check a token may fail.
+async fn assemble(
+    directory: &std::path::Path,
+    clock: Arc<dyn Clock>,
+    metrics: &Metrics,
+) -> (Arc<Chat>, Arc<Hub>, Arc<Entropy>) {
+    let entropy = Arc::new(Entropy::seeded(1));
+    let well: Arc<dyn Clock> = Arc::new(SystemClock);
+    let options = SqliteOptions {
+        directory: directory.to_owned(),
+        room_limit: 10,
+        time_limit: SqliteOptions::TIME_LIMIT,
+    };
+    let store = SqliteStore::open(&options, Arc::clone(&well)).unwrap();
+    store.migrate().await.unwrap();
+    let store: Arc<dyn Store> = Arc::new(store);
+    let gateway = GatewayId::generate(&entropy);
+    let presence = Arc::new(LocalPresence::hub(PresenceConfig::default()).connect(gateway));
+    let frontier = Arc::new(Frontier::default());
+    let ports = HubPorts {
+        gateway,
+        store: Arc::clone(&store),
+        bus: Arc::new(LocalBus::hub().connect(gateway)),
+        presence: Arc::clone(&presence) as _,
+        frontier: Arc::clone(&frontier),
+        clock: Arc::clone(&well),
+        entropy: Arc::clone(&entropy),
+        metrics: metrics.clone(),
+        traces: Traces::off(),
+    };
+    let hub = Hub::new(HubConfig::default(), ports);
+    let announce: Arc<dyn Announce> = Arc::new(HubAnnouncer(Arc::clone(&hub)));
+    let (of_store, teller) = (Arc::clone(&store), Arc::clone(&announce));
+    hub.keep_cursors(Arc::new(Cursors::new(of_store, teller, metrics.clone())));
+    let committer = Committer::new(
+        CommitterConfig::default(),
+        Arc::clone(&store),
+        Arc::clone(&announce),
+        frontier,
+        Arc::clone(&entropy),
+        metrics.clone(),
+    );
+    let secret = Secret::parse("a secret that is long enough to sign tokens with").unwrap();
+    let config = AuthConfig {
+        secrets: vec![secret],
+        ..AuthConfig::default()
+    };
+    let auth = Auth::start(&config, clock, Arc::clone(&entropy)).unwrap();
+    let ports = Ports {
+        store,
+        committer: Arc::new(committer),
+        presence,
+        announce,
+        auth: Arc::new(auth),
+        clock: well,
+        entropy: Arc::clone(&entropy),
+        traces: Traces::off(),
+    };
+    let chat = Arc::new(Chat::new(ports, Limits::default()));
+    (chat, hub, entropy)
+}
+
+impl Scene {
+    async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (metrics, exporter) = Metrics::exported().unwrap();
+        let clock = Arc::<FaultyClock>::default();
+        let (chat, hub, entropy) =
+            assemble(directory.path(), Arc::clone(&clock) as _, &metrics).await;
+        let typed = Credentials::new("ann", "correct horse battery");
+        let token = chat.register(typed).await.unwrap().grant.access_token;
+        let requests = Requests::new(chat, Arc::clone(&hub));
+        let config = NativeConfig {
+            frame_bytes: 1 << 16,
+            outbox_bytes: 1 << 20,
+            ping_interval: CALM,
+            ping_timeout: CALM,
+            hello_within: CALM,
+        };
+        let wheel = Wheel::default();
+        let native = native::router(config, requests.clone(), Arc::clone(&entropy), &wheel);
+        let mut config = SocketIoConfig::default();
+        config.engine.metrics = metrics;
+        let application = Arc::new(ChatApplication::new(requests, Arc::clone(&entropy)));
+        let socket_io = SocketIo::new(config, application, wheel, entropy);
+        let router = native.merge(socket_io.router());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self {
+            hub,
+            socket_io,
+            exporter,
+            clock,
+            token,
+            port,
+            _directory: directory,
+        }
+    }
+
+    fn fail(&self, is_faulty: bool) {
+        self.clock.0.store(is_faulty, Ordering::Relaxed);
+    }
+
+    /// Waits until nobody is left anywhere; then nothing counts them any more, and this many have ended so.
+    async fn is_empty_after(&self, ends: usize) {
+        let left = || self.hub.session_count() + self.socket_io.engine().session_count();
+        let emptied = timeout(DEADLINE, async {
+            while left() > 0 {
+                sleep(Duration::from_millis(5)).await;
+            }
+        });
+        emptied.await.expect("a session stays");
+        let text = self.exporter.render();
+        let gauges = ["hobnob_sessions{", "hobnob_socketio_transports{"];
+        let lines = text.lines();
+        let open = lines.filter(|line| gauges.iter().any(|name| line.starts_with(name)));
+        let open: Vec<&str> = open.collect();
+        assert_eq!(open.len(), 4, "{text}");
+        assert!(open.iter().all(|line| line.ends_with(" 0")), "{open:?}");
+        let ended = format!(
+            r#"hobnob_sessions_closed_total{{reason="server_closed",class="reconnect"}} {ends}"#
+        );
+        assert!(text.contains(&ended), "{text}");
+    }
+
+    async fn native(&self) -> Ws {
+        let client = Ws::open(self.port).await;
+        let hello = client.ask("hello", json!({"token": self.token})).await;
+        assert_eq!(hello["type"], "hello", "{hello}");
+        client
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_a_handler_leaves_no_session_behind_on_any_transport() {
+    let scene = Scene::start().await;
+    let authenticate = json!({"type": "authenticate", "token": scene.token});
+
+    let client = scene.native().await;
+    assert_eq!(scene.hub.session_count(), 1);
+    scene.fail(true);
+    client.send_text(&authenticate.to_string()).await;
+    client.closed().await;
+    scene.is_empty_after(1).await;
+
+    scene.fail(false);
+    let address = format!("127.0.0.1:{}/socket.io/?EIO=4", scene.port);
+    let (mut socket, _) = connect_async(format!("ws://{address}&transport=websocket"))
+        .await
+        .unwrap();
+    let connect = format!("40{}", json!({"token": scene.token}));
+    let event = format!("42{}", json!(["authenticate", authenticate]));
+    socket.send(Message::text(connect.clone())).await.unwrap();
+    while !socket
+        .next()
+        .await
+        .unwrap()
+        .unwrap()
+        .to_text()
+        .unwrap()
+        .starts_with("40")
+    {}
+    scene.fail(true);
+    socket.send(Message::text(event.clone())).await.unwrap();
+    while let Some(Ok(_)) = socket.next().await {}
+    scene.is_empty_after(2).await;
+
+    scene.fail(false);
+    let url = format!("http://{address}&transport=polling");
+    let http = reqwest::Client::new();
+    let open = http.get(&url).send().await.unwrap().text().await.unwrap();
+    let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
+    let url = format!("{url}&sid={}", open["sid"].as_str().unwrap());
+    http.post(&url).body(connect).send().await.unwrap();
+    assert_eq!(scene.hub.session_count(), 1);
+    scene.fail(true);
+    let answer = http.post(&url).body(event).send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    scene.is_empty_after(3).await;
+
+    scene.fail(false);
+    let client = scene.native().await;
+    assert_eq!(client.request(authenticate).await["ok"], true);
+}
