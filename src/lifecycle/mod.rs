@@ -272,4 +272,6 @@ async fn drain(service: &impl Service, server: HttpServer, deadline: Instant) {
 }
 
 #[cfg(test)]
+mod spinning_tests;
+#[cfg(test)]
 mod tests;

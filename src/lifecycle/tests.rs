@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use super::*;
 
 /// Ends a test that would hang.
-const GENEROUS: Duration = Duration::from_secs(60);
+pub(super) const GENEROUS: Duration = Duration::from_secs(60);
 
 async fn until(condition: impl Fn() -> bool) {
     let waiting = async {
@@ -39,11 +39,11 @@ fn server(connection_limit: usize) -> Server {
     }
 }
 
-fn closed() -> Arc<Operations> {
+pub(super) fn closed() -> Arc<Operations> {
     Arc::new(Operations::new(None, tokio::sync::mpsc::channel(1).0))
 }
 
-fn listeners(connection_limit: usize) -> (Listeners, SocketAddr) {
+pub(super) fn listeners(connection_limit: usize) -> (Listeners, SocketAddr) {
     let listeners = Listeners::bind(&server(connection_limit), &Metrics::none()).unwrap();
     let address = listeners.public.listener.local_addr().unwrap();
     (listeners, address)
@@ -315,129 +315,4 @@ async fn a_client_that_takes_no_answer_is_broken_off() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     until(|| !connections.is_nearly_full()).await;
     drop(stream);
-}
-
-/// As in a process that serves, with its workers.
-fn serving_runtime() -> tokio::runtime::Runtime {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).enable_all().build().unwrap()
-}
-
-/// Asks the admin port from this thread alone; the status line and the body's last line.
-fn ask_plainly(address: SocketAddr, path: &str) -> String {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(GENEROUS)).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nhost: x\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-fn until_live(address: SocketAddr, wanted: impl Fn(&str) -> bool) {
-    let deadline = std::time::Instant::now() + GENEROUS;
-    loop {
-        let answer = ask_plainly(address, "/livez");
-        if wanted(&answer) {
-            return;
-        }
-        assert!(std::time::Instant::now() < deadline, "{answer}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-#[test]
-fn a_session_that_does_not_yield_is_named_by_livez_which_answers_whatever_the_workers_do() {
-    let runtime = serving_runtime();
-    let spinning = Arc::new(std::sync::atomic::AtomicBool::new(true));
-    let session = crate::domain::SessionId::generate(&crate::domain::Entropy::seeded(7));
-    let (metrics, exporter) = Metrics::exported().unwrap();
-    let readiness = Arc::new(Readiness::new(metrics));
-    let address = {
-        let _inside = runtime.enter();
-        let (listeners, _) = listeners(10);
-        let address = listeners.admin.listener.local_addr().unwrap();
-        listeners
-            .serve_admin(&readiness, &exporter, closed())
-            .unwrap();
-        let look = Duration::from_millis(100);
-        watch(&readiness, Pace { look, looks: 5 }).unwrap();
-        address
-    };
-    until_live(address, |answer| answer.contains("200 OK"));
-    // On every worker, so that nothing of this runtime goes on.
-    for _ in 0..2 {
-        let spinning = Arc::clone(&spinning);
-        let spin = async move {
-            while spinning.load(std::sync::atomic::Ordering::Relaxed) {
-                std::hint::spin_loop();
-            }
-        };
-        let whom = crate::logging::served::Served::Session(session);
-        runtime.spawn(crate::logging::served::serving(whom, spin));
-    }
-    let named = format!("session_id={session}");
-    until_live(address, |answer| {
-        answer.contains(" 503 ") && answer.contains(&named)
-    });
-    spinning.store(false, std::sync::atomic::Ordering::Relaxed);
-    until_live(address, |answer| answer.contains("200 OK"));
-}
-
-/// Set for the process that the next test starts of itself.
-const SPINNING: &str = "HOBNOB_TEST_SPINNING";
-
-#[test]
-fn a_signal_ends_a_process_whose_workers_all_spin() {
-    if std::env::var_os(SPINNING).is_some() {
-        spin_for_ever();
-    }
-    let name = "lifecycle::tests::a_signal_ends_a_process_whose_workers_all_spin";
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(SPINNING, "yes")
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = std::io::BufReader::new(child.stdout.take().unwrap());
-    let mut lines = std::io::BufRead::lines(lines).map_while(Result::ok);
-    assert!(lines.any(|line| line.contains("all workers spin")));
-    let pid = child.id().to_string();
-    let mut kill = std::process::Command::new("kill");
-    assert!(kill.args(["-s", "TERM", &pid]).status().unwrap().success());
-    let deadline = std::time::Instant::now() + GENEROUS;
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if std::time::Instant::now() > deadline {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            panic!("it outlives the signal");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    assert_eq!(status.code(), Some(1));
-}
-
-fn spin_for_ever() -> ! {
-    let runtime = serving_runtime();
-    let inside = runtime.enter();
-    let (_sender, _signals) = Signals::listen(Duration::ZERO).unwrap();
-    drop(inside);
-    let spinning = Arc::new(std::sync::Barrier::new(3));
-    for _ in 0..2 {
-        let spinning = Arc::clone(&spinning);
-        runtime.spawn(async move {
-            spinning.wait();
-            loop {
-                std::hint::spin_loop();
-            }
-        });
-    }
-    spinning.wait();
-    println!("all workers spin");
-    loop {
-        std::thread::park();
-    }
 }
