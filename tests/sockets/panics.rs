@@ -94,7 +94,7 @@ async fn assemble(
     let committer = Committer::new(
         CommitterConfig::default(),
         Arc::clone(&store),
-        Arc::clone(&announce),
+        announce,
         frontier,
         Arc::clone(&entropy),
         metrics.clone(),
@@ -109,7 +109,6 @@ async fn assemble(
         store,
         committer: Arc::new(committer),
         presence,
-        announce,
         auth: Arc::new(auth),
         clock: well,
         entropy: Arc::clone(&entropy),
