@@ -92,6 +92,8 @@ proxies() {
     # -dW: a warning is an error. Names of containers cannot be resolved here, so they are replaced as cluster.sh does.
     deploy/local/haproxy_config.sh 127.0.0.1:3001:9091 127.0.0.1:3002:9092 127.0.0.1:3003:9093 >"$scratch/haproxy.cfg"
     haproxy -c -dW -f "$scratch/haproxy.cfg"
+    python deploy/check/ingress_snippet.py >"$scratch/snippet.cfg"
+    haproxy -c -dW -f "$scratch/snippet.cfg"
     sed "s|worker_processes|pid $scratch/nginx.pid; error_log stderr; &|" deploy/nginx/nginx.conf >"$scratch/nginx.conf"
     nginx -t -q -c "$scratch/nginx.conf"
 }
