@@ -148,6 +148,17 @@ impl Polling {
         connection.write_all(request.as_bytes()).await.unwrap();
     }
 
+    /// Sends the head of a post and this much of its body.
+    pub(super) async fn begin_post(&self, length: usize, part: &str) -> TcpStream {
+        let mut connection = TcpStream::connect(&self.address).await.unwrap();
+        let (path, sid, host) = (&self.path, &self.sid, &self.address);
+        let head = format!(
+            "POST {path}&sid={sid} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{part}"
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        connection
+    }
+
     pub(super) async fn post(&self, body: impl Into<String>) -> Answer {
         self.send(self.http.post(self.url()).body(body.into()))
             .await

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -145,6 +146,46 @@ async fn many_packets_together_may_be_larger_than_one() {
     let body = vec![packet.as_str(); 60].join("\x1e");
     assert_eq!(polling.post(body).await, ok("ok"));
     assert_eq!(server.log.lock().received.len(), 60);
+}
+
+/// How many bodies larger than a packet are read at a time: the next waits, and only that.
+#[tokio::test]
+async fn large_bodies_wait_for_each_other_and_hold_up_nobody_else() {
+    let server = Server::start(EngineConfig {
+        max_payload: 1_000,
+        ..calm()
+    })
+    .await;
+    let packet = format!("4{}", "x".repeat(899));
+    let large = vec![packet.as_str(); 10].join("\x1e");
+    let (begun, rest) = large.split_at(2_000);
+    let mut held = Vec::new();
+    for _ in 0..64 {
+        let polling = Polling::echo(&server).await;
+        held.push(polling.begin_post(large.len(), begun).await);
+    }
+    let waiting = Polling::echo(&server).await;
+    // A place is taken when the gateway reads on, some time after the bytes were sent: once all 64 are.
+    let next = loop {
+        let next = tokio::spawn({
+            let (waiting, large) = (waiting.clone(), large.clone());
+            async move { waiting.post(large).await }
+        });
+        let other = Polling::echo(&server).await;
+        for _ in 0..20 {
+            assert_eq!(other.post("4small").await, ok("ok"));
+        }
+        if !next.is_finished() {
+            break next;
+        }
+        assert_eq!(next.await.unwrap(), ok("ok"));
+    };
+    let mut one = held.pop().unwrap();
+    one.write_all(rest.as_bytes()).await.unwrap();
+    let mut answer = [0; 15];
+    one.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    assert_eq!(next.await.unwrap(), ok("ok"));
 }
 
 /// Who has not said who it is may send one packet's worth.
