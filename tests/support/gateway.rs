@@ -78,11 +78,6 @@ impl Gateway {
         self.port
     }
 
-    /// The operators' port.
-    pub(crate) fn admin_port(&self) -> u16 {
-        self.admin_port
-    }
-
     /// The process id.
     ///
     /// # Panics
