@@ -26,7 +26,10 @@ pub enum Command {
     /// Print the commented default file.
     PrintDefaults,
     /// Bring the database's schema up to date.
-    Migrate,
+    Migrate {
+        /// And the cursors back to the heads of their logs.
+        is_restored: bool,
+    },
     /// Ask a running gateway whether it is well, at this path of its admin port.
     Healthcheck(&'static str),
     /// Print the version.
@@ -92,9 +95,7 @@ fn definition() -> Clap {
                 .about("Check the configuration and print it, without secrets"),
         )
         .subcommand(config_command())
-        .subcommand(
-            Clap::new("migrate").about("Bring the database's indexes and validators up to date"),
-        )
+        .subcommand(migrate_command())
         .subcommand(healthcheck_command())
         .subcommand(quiet(Clap::new("version").about("Print the version")))
 }
@@ -136,6 +137,16 @@ fn config_command() -> Clap {
     quiet(command.arg(default))
 }
 
+fn migrate_command() -> Clap {
+    let restored = Arg::new("restored")
+        .long("restored")
+        .action(ArgAction::SetTrue)
+        .help("After a restore: bring cursors that are beyond their logs back, too; reads every membership");
+    Clap::new("migrate")
+        .about("Bring the database's indexes and validators up to date")
+        .arg(restored)
+}
+
 fn healthcheck_command() -> Clap {
     let live = Arg::new("live")
         .long("live")
@@ -151,7 +162,9 @@ fn invocation(matches: &ArgMatches) -> Invocation {
     let command = match name {
         "check-config" => Command::CheckConfig,
         "config" => Command::PrintDefaults,
-        "migrate" => Command::Migrate,
+        "migrate" => Command::Migrate {
+            is_restored: inner.get_flag("restored"),
+        },
         "healthcheck" if inner.get_flag("live") => Command::Healthcheck("/livez"),
         "healthcheck" => Command::Healthcheck("/readyz"),
         "version" => Command::Version,
@@ -212,6 +225,8 @@ mod tests {
         }
         let live = parsed(&["healthcheck", "--live"]).unwrap();
         assert_eq!(live.command, Command::Healthcheck("/livez"));
+        let restored = parsed(&["migrate", "--restored"]).unwrap();
+        assert_eq!(restored.command, Command::Migrate { is_restored: true });
     }
 
     #[test]

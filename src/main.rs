@@ -41,7 +41,7 @@ fn perform(Invocation { command, flags }: Invocation) -> Result<(), Failure> {
     let load = || Config::load(&flags, &environment);
     match command {
         Command::Serve => on_runtime(serve(load()?, load)),
-        Command::Migrate => on_runtime(migrate(load()?)),
+        Command::Migrate { is_restored } => on_runtime(migrate(load()?, is_restored)),
         Command::CheckConfig => print(&Config::explain(&flags, &environment)?.1),
         Command::PrintDefaults => print(&config::default_file()),
         Command::Healthcheck(path) => {
@@ -97,9 +97,9 @@ async fn serve(
     }
 }
 
-async fn migrate(config: Config) -> Result<(), Failure> {
+async fn migrate(config: Config, is_restored: bool) -> Result<(), Failure> {
     let _ = logging::start(&config.logging)?;
-    app::migrate(&config).await
+    app::migrate(&config, is_restored).await
 }
 
 fn on_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

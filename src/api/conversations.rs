@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{OriginalUri, State};
-use axum::http::HeaderMap;
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -12,9 +12,9 @@ use crate::domain::{ConversationId, RoomId, UserId};
 use crate::wire::{MessageJson, Moment, Shown};
 
 use super::ApiError;
-use super::answer::{JsonText, json};
-use super::extract::{Bearer, Params, id};
+use super::extract::{Params, id};
 use super::links::Links;
+use super::reading::Reader;
 use super::rooms::{PageParams, name_of};
 
 /// A conversation in the caller's list.
@@ -97,18 +97,19 @@ impl<'a> From<&'a Listed> for ConversationJson<'a> {
         body = Vec<ConversationJson<'static>>)))]
 pub(super) async fn list(
     State(chat): State<Arc<Chat>>,
-    Bearer(caller): Bearer,
+    reader: Reader,
     OriginalUri(uri): OriginalUri,
     Params(params): Params<PageParams>,
-) -> Result<(HeaderMap, JsonText), ApiError> {
+) -> Result<Response, ApiError> {
     let after = params.after.as_deref();
     let after: Option<ConversationId> = after.map(|text| id("after", text)).transpose()?;
-    let listed = chat.conversations(caller, after, params.limit).await?;
-    let limit = chat.limits().page(params.limit);
-    let mut links = Links::of(&uri, limit);
-    if let Some(last) = listed.last().filter(|_| listed.len() == limit) {
+    let (listed, has_more) = chat
+        .conversations(reader.caller, after, params.limit)
+        .await?;
+    let mut links = Links::of(&uri, chat.limits().page(params.limit));
+    if let Some(last) = listed.last().filter(|_| has_more) {
         links.add("next", "after", last.overview.conversation.id);
     }
     let page: Vec<_> = listed.iter().map(ConversationJson::from).collect();
-    Ok((links.headers(), json(&page)))
+    Ok(reader.answer(links.headers(), &page))
 }

@@ -1,6 +1,8 @@
 //! The description of the REST edge: `/openapi.json`, and `/docs`, a page that shows it. Nothing is loaded from
 //! anywhere else: the page, its style and its script are files beside this one.
 
+mod limits;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,6 +11,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use serde_json::Value;
 use utoipa::openapi::path::PathItem;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
@@ -16,7 +19,9 @@ use utoipa::openapi::{
     RefOr, Response, ResponseBuilder, SecurityRequirement,
 };
 
-use crate::chat::Chat;
+pub(super) use limits::QUERY;
+
+use crate::chat::{Chat, Limits};
 use crate::wire::{ErrorBody, ErrorJson, encode};
 
 /// What the page may do: show itself, with its own script and style, and ask this server.
@@ -25,10 +30,8 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 const DESCRIPTION: &str = include_str!("../../docs/errors.md");
 
 /// The routes of the description itself, which it does not describe.
-pub(super) fn routes(description: &OpenApi) -> Router<Arc<Chat>> {
-    let mut description = description.clone();
-    add_refusals(&mut description);
-    let json = Bytes::from(encode(&description));
+pub(super) fn routes(description: &OpenApi, limits: &Limits) -> Router<Arc<Chat>> {
+    let json = Bytes::from(encode(&described(description, limits)));
     let file = |kind, text: &'static str| get(move || async move { served(kind, text) });
     Router::new()
         .route(
@@ -50,6 +53,15 @@ pub(super) fn routes(description: &OpenApi) -> Router<Arc<Chat>> {
                 include_str!("docs/page.js"),
             ),
         )
+}
+
+/// The whole description.
+pub(super) fn described(description: &OpenApi, limits: &Limits) -> Value {
+    let mut description = description.clone();
+    add_refusals(&mut description);
+    let mut description = serde_json::to_value(&description).unwrap_or_default();
+    limits::describe(&mut description, limits);
+    description
 }
 
 fn served(kind: &'static str, content: impl Into<Bytes>) -> impl IntoResponse {

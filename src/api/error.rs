@@ -103,17 +103,22 @@ const fn chat_status(error: &ChatError) -> StatusCode {
         | ChatError::InvalidText { .. }
         | ChatError::UnknownEvent
         | ChatError::InvalidPassword
+        | ChatError::ResumeTooLarge { .. }
         | ChatError::LimitExceeded { .. } => StatusCode::BAD_REQUEST,
         ChatError::TokenMissing
         | ChatError::TokenInvalid
         | ChatError::TokenExpired
         | ChatError::InvalidCredentials => StatusCode::UNAUTHORIZED,
-        ChatError::WrongUser { .. } => StatusCode::FORBIDDEN,
+        ChatError::WrongUser { .. } | ChatError::SearchDisabled => StatusCode::FORBIDDEN,
         ChatError::UserNotFound => StatusCode::NOT_FOUND,
-        ChatError::UsernameTaken | ChatError::ClientMessageIdReused => StatusCode::CONFLICT,
+        ChatError::UsernameTaken
+        | ChatError::ClientMessageIdReused
+        | ChatError::TooManyRooms { .. } => StatusCode::CONFLICT,
         ChatError::Refused(refusal) => refusal_status(*refusal),
         ChatError::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
-        ChatError::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+        ChatError::RateLimited { .. } | ChatError::QuotaExceeded { .. } => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         ChatError::Busy | ChatError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ChatError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -19,6 +19,7 @@ use super::ApiError;
 use super::answer::json;
 use super::extract::{Bearer, Body, Params, PathIds, TraceParent, id, must_be};
 use super::links::Links;
+use super::reading::Reader;
 
 /// Which messages: the newest page by default.
 #[derive(Deserialize, IntoParams)]
@@ -28,7 +29,7 @@ pub(super) struct HistoryParams {
     before: Option<u64>,
     /// Only messages with a greater seq; the oldest of them.
     after: Option<u64>,
-    /// How many: 50 by default, at most 200.
+    /// How many: 50 by default, at most 200; fewer when they are long.
     limit: Option<usize>,
 }
 
@@ -65,11 +66,12 @@ pub(super) struct GroupBody {
         body = Vec<MessageJson<'static>>)))]
 pub(super) async fn direct(
     State(chat): State<Arc<Chat>>,
-    Bearer(caller): Bearer,
+    reader: Reader,
     OriginalUri(uri): OriginalUri,
     ids: PathIds,
     Params(params): Params<HistoryParams>,
 ) -> Result<Response, ApiError> {
+    let caller = reader.caller;
     let (one, two) = (ids.user("userId")?, ids.user("otherUserId")?);
     let other = match (one == caller, two == caller) {
         (true, _) => two,
@@ -77,7 +79,7 @@ pub(super) async fn direct(
         (false, false) => return Err(ChatError::Refused(Refusal::NotAMember).into()),
     };
     let page = chat.direct_history(caller, other, params.range()).await?;
-    Ok(answer(&chat, &uri, &params, &page))
+    Ok(answer(reader, &chat, &uri, &params, &page))
 }
 
 /// The messages of a room, oldest first (members only).
@@ -88,14 +90,16 @@ pub(super) async fn direct(
         body = Vec<MessageJson<'static>>)))]
 pub(super) async fn room(
     State(chat): State<Arc<Chat>>,
-    Bearer(caller): Bearer,
+    reader: Reader,
     OriginalUri(uri): OriginalUri,
     ids: PathIds,
     Params(params): Params<HistoryParams>,
 ) -> Result<Response, ApiError> {
     let room = ids.room("roomId")?;
-    let page = chat.room_history(caller, room, params.range()).await?;
-    Ok(answer(&chat, &uri, &params, &page))
+    let page = chat
+        .room_history(reader.caller, room, params.range())
+        .await?;
+    Ok(answer(reader, &chat, &uri, &params, &page))
 }
 
 /// Send a message to a room; delivered live as well.
@@ -124,7 +128,13 @@ pub(super) async fn send_to_room(
     Ok((StatusCode::CREATED, json(&message)).into_response())
 }
 
-fn answer(chat: &Chat, uri: &Uri, params: &HistoryParams, page: &HistoryPage) -> Response {
+fn answer(
+    reader: Reader,
+    chat: &Chat,
+    uri: &Uri,
+    params: &HistoryParams,
+    page: &HistoryPage,
+) -> Response {
     let mut links = Links::of(uri, chat.limits().page(params.limit));
     if let (Some(first), true) = (page.messages.first(), page.has_older) {
         links.add("prev", "before", first.seq);
@@ -137,5 +147,5 @@ fn answer(chat: &Chat, uri: &Uri, params: &HistoryParams, page: &HistoryPage) ->
         .iter()
         .filter_map(|event| MessageJson::of(event, |user| page.seen_up_to(user)))
         .collect();
-    (links.headers(), json(&messages)).into_response()
+    reader.answer(links.headers(), &messages)
 }

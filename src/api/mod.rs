@@ -12,6 +12,7 @@ mod links;
 mod members;
 mod peer;
 mod people;
+mod reading;
 mod request;
 mod rooms;
 
@@ -38,6 +39,7 @@ use crate::chat::{Chat, ChatError};
 use crate::domain::Network;
 use crate::metrics::Metrics;
 use peer::TrustedProxies;
+use reading::Answers;
 
 /// How long a browser may remember that an origin is allowed.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
@@ -84,7 +86,7 @@ pub fn router(chat: Arc<Chat>, config: ApiConfig) -> Router {
     };
     // The last layer is the outermost: the first to see a request, the last to see its answer.
     routes
-        .merge(docs::routes(&description))
+        .merge(docs::routes(&description, limits))
         .fallback(|| async { ApiError::NotFound })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(body_limit))
@@ -99,6 +101,7 @@ pub fn router(chat: Arc<Chat>, config: ApiConfig) -> Router {
         .layer(header(REFERRER_POLICY, "no-referrer"))
         .layer(cors(config.allowed_origins))
         .layer(Extension(config.metrics.clone()))
+        .layer(Extension(Arc::new(Answers::new(limits))))
         .layer(Extension(TrustedProxies(config.trusted_proxies.into())))
         .layer(middleware::from_fn_with_state(
             Arc::new(request::Ids::new(config.metrics)),

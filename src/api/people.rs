@@ -13,6 +13,7 @@ use crate::domain::{User, UserId};
 use crate::wire::{Moment, Shown};
 
 use super::ApiError;
+use super::docs::QUERY;
 use super::extract::{Bearer, Params, PathIds, id};
 
 /// Whom to look for.
@@ -21,7 +22,7 @@ use super::extract::{Bearer, Params, PathIds, id};
 pub(super) struct SearchParams {
     /// What the username begins with, in any case.
     query: String,
-    /// How many: 50 by default, at most 200.
+    /// How many: 20 by default and at most.
     limit: Option<usize>,
 }
 
@@ -46,7 +47,8 @@ pub(super) struct UserJson {
     /// When they registered, RFC 3339.
     #[schema(value_type = String)]
     created_at: Moment,
-    /// When their last session ended, RFC 3339; `null` before the first.
+    /// When their last session ended, RFC 3339; `null` before the first, and to whom it is not told: by default it is to
+    /// those who share a conversation.
     #[schema(value_type = Option<String>)]
     last_seen_at: Option<Moment>,
     /// Whether they are online; only in a profile, and absent when that is not known now.
@@ -79,7 +81,7 @@ impl From<Profile> for Json<UserJson> {
 pub(super) struct PresenceJson {
     /// Whether they are online.
     online: bool,
-    /// When their last session ended, RFC 3339; `null` before the first.
+    /// When their last session ended, RFC 3339; `null` before the first, and to whom it is not told.
     #[schema(value_type = Option<String>)]
     last_seen_at: Option<Moment>,
 }
@@ -90,10 +92,15 @@ pub(super) struct PresenceJson {
     responses((status = 200, description = "Those found", body = Vec<UserJson>)))]
 pub(super) async fn search(
     State(chat): State<Arc<Chat>>,
-    _caller: Bearer,
+    Bearer(caller): Bearer,
     Params(params): Params<SearchParams>,
 ) -> Result<Json<Vec<UserJson>>, ApiError> {
-    let users = chat.search_users(&params.query, params.limit).await?;
+    if params.query.chars().count() > QUERY {
+        return Err(ApiError::invalid("query is too long"));
+    }
+    let users = chat
+        .search_users(caller, &params.query, params.limit)
+        .await?;
     let users = users.iter().map(|user| UserJson::new(user, None));
     Ok(Json(users.collect()))
 }
@@ -104,10 +111,10 @@ pub(super) async fn search(
     responses((status = 200, description = "The user", body = UserJson)))]
 pub(super) async fn profile(
     State(chat): State<Arc<Chat>>,
-    _caller: Bearer,
+    Bearer(caller): Bearer,
     ids: PathIds,
 ) -> Result<Json<UserJson>, ApiError> {
-    Ok(chat.profile(ids.user("userId")?).await?.into())
+    Ok(chat.profile(caller, ids.user("userId")?).await?.into())
 }
 
 /// The caller's own profile.
@@ -118,7 +125,7 @@ pub(super) async fn me(
     State(chat): State<Arc<Chat>>,
     Bearer(caller): Bearer,
 ) -> Result<Json<UserJson>, ApiError> {
-    Ok(chat.profile(caller).await?.into())
+    Ok(chat.profile(caller, caller).await?.into())
 }
 
 /// Whether users are online, by user id. Users that do not exist are left out.
@@ -127,13 +134,13 @@ pub(super) async fn me(
     responses((status = 200, description = "Their presence", body = BTreeMap<String, PresenceJson>)))]
 pub(super) async fn presence(
     State(chat): State<Arc<Chat>>,
-    _caller: Bearer,
+    Bearer(caller): Bearer,
     Params(params): Params<PresenceParams>,
 ) -> Result<Json<BTreeMap<Shown<UserId>, PresenceJson>>, ApiError> {
     let ids = params.ids.split(',').filter(|text| !text.is_empty());
     let ids = ids.map(|text| id("ids", text.trim()));
     let ids = ids.collect::<Result<Vec<UserId>, _>>()?;
-    let found = chat.presence_of(&ids).await?;
+    let found = chat.presence_of(caller, &ids).await?;
     let entries = found.into_iter().map(|presence| {
         let online = presence.online;
         let last_seen_at = presence.last_seen_at.map(Moment);

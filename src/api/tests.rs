@@ -35,6 +35,13 @@ fn every_error() -> Vec<ApiError> {
         ChatError::UserNotFound,
         ChatError::ClientMessageIdReused,
         ChatError::LimitExceeded { what, limit },
+        ChatError::SearchDisabled,
+        ChatError::ResumeTooLarge { limit },
+        ChatError::TooManyRooms { limit },
+        ChatError::QuotaExceeded {
+            what,
+            retry_after: Duration::ZERO,
+        },
         ChatError::UnknownEvent,
         ChatError::UpgradeRequired,
         ChatError::RateLimited {
@@ -91,6 +98,10 @@ const fn variant(error: &ApiError) -> usize {
         ApiError::WrongHost => 34,
         ApiError::Chat(ChatError::UpgradeRequired) => 35,
         ApiError::Chat(ChatError::Refused(refusal)) => 23 + refusal_variant(*refusal),
+        ApiError::Chat(ChatError::ResumeTooLarge { .. }) => 50,
+        ApiError::Chat(ChatError::TooManyRooms { .. }) => 51,
+        ApiError::Chat(ChatError::QuotaExceeded { .. }) => 52,
+        ApiError::Chat(ChatError::SearchDisabled) => 53,
     }
 }
 
@@ -108,7 +119,7 @@ const fn refusal_variant(refusal: Refusal) -> usize {
     }
 }
 
-const VARIANTS: usize = 36;
+const VARIANTS: usize = 40;
 
 /// The table of `docs/errors.md`: code and status.
 fn documented_errors() -> BTreeMap<String, u16> {
@@ -136,6 +147,49 @@ fn every_error_is_documented_with_its_status_and_no_other_is() {
         .map(|error| (error.code().to_owned(), error.status().as_u16()))
         .collect();
     assert_eq!(real, documented_errors());
+}
+
+/// Whether a text's form is described: by a pattern, a length, a format or its values.
+fn has_form(shape: &serde_json::Value) -> bool {
+    let forms = [
+        "pattern",
+        "maxLength",
+        "minLength",
+        "format",
+        "enum",
+        "$ref",
+        "oneOf",
+    ];
+    let is_text = match &shape["type"] {
+        serde_json::Value::Array(types) => types.iter().any(|kind| kind == "string"),
+        kind => kind == "string",
+    };
+    !is_text || forms.iter().any(|form| shape.get(form).is_some())
+}
+
+#[test]
+fn every_text_in_the_description_has_its_form() {
+    let description = docs::described(
+        &documented().into_openapi(),
+        &crate::chat::Limits::default(),
+    );
+    let mut count = 0;
+    for (name, schema) in description["components"]["schemas"].as_object().unwrap() {
+        for (field, shape) in schema["properties"].as_object().into_iter().flatten() {
+            let shape = shape.get("items").unwrap_or(shape);
+            assert!(has_form(shape), "{name}.{field}: {shape}");
+            count += 1;
+        }
+    }
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for operation in item.as_object().unwrap().values() {
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                assert!(has_form(&parameter["schema"]), "{path}: {parameter}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 60, "{count}");
 }
 
 #[test]

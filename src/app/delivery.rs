@@ -26,6 +26,7 @@ impl Delivery {
                 grace: config.presence.offline_grace,
                 lease: config.presence.lease_ttl,
                 watched: config.limits.watched_users,
+                last_seen: config.limits.last_seen,
             },
             HubPorts {
                 gateway: world.gateway,

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Clients, Health, Readiness};
 use crate::auth::{Auth, AuthConfig, Secret};
-use crate::chat::{Chat, Cursors, Limits, Ports, Rate, Rates};
+use crate::chat::{Chat, Cursors, Directory, Limits, Ports, Quotas, Rate, Rates};
 use crate::config::{Config, StartError};
 use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
 use crate::gateway::hub::Hub;
@@ -132,6 +132,8 @@ impl App {
                 content_bytes: config.limits.content_bytes,
                 room_members: config.limits.room_members,
                 rates: rates(config),
+                quotas: quotas(config),
+                directory: directory(config),
                 ..Limits::default()
             },
         ));
@@ -209,6 +211,23 @@ fn rates(config: &Config) -> Rates {
         session: Rate::per_second(config.limits.session_rate),
         user: Rate::per_second(config.limits.user_rate),
         sign_in: Rate::per_second(config.limits.sign_in_rate),
+        search: Rate::per_second(config.limits.search_rate),
+    }
+}
+
+fn quotas(config: &Config) -> Quotas {
+    Quotas {
+        rooms_made: config.limits.rooms_made,
+        rooms: config.limits.rooms,
+        additions: config.limits.additions,
+        new_conversations: config.limits.new_conversations,
+    }
+}
+
+fn directory(config: &Config) -> Directory {
+    Directory {
+        search: config.limits.user_search,
+        last_seen: config.limits.last_seen,
     }
 }
 
@@ -268,13 +287,16 @@ async fn migrate_for_ever(store: &dyn Store, readiness: &Readiness) -> Result<()
     Ok(())
 }
 
-/// Brings the database's schema up to date.
+/// Brings the database's schema up to date; after a restore, its cursors back to the heads of their logs, too (D37).
 ///
 /// # Errors
 /// When the database does not answer, or refuses.
-pub async fn migrate(config: &Config) -> Result<(), Failure> {
+pub async fn migrate(config: &Config, is_restored: bool) -> Result<(), Failure> {
     let parts = Parts::build(config, &World::new(), &Metrics::none()).await?;
-    let migrated = parts.store.migrate().await;
+    let mut migrated = parts.store.migrate().await;
+    if is_restored && migrated.is_ok() {
+        migrated = parts.store.clamp_all_cursors().await;
+    }
     parts.close().await;
     migrated.map_err(|error| Failure::Runtime(error.to_string()))
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{App, parse_secrets, rates};
+use super::{App, directory, parse_secrets, quotas, rates};
 use crate::admin::{Clients, ListedSession, Whom};
 use crate::config::{Config, StartError};
 use crate::gateway::hub::Hub;
@@ -70,6 +70,9 @@ impl App {
         self.chat.set_content_limit(config.limits.content_bytes);
         self.chat.set_room_limit(config.limits.room_members);
         self.chat.set_rates(rates(config));
+        self.chat.set_quotas(quotas(config));
+        self.chat.set_directory(directory(config));
+        self.hub.set_last_seen(config.limits.last_seen);
         self.hub.set_watch_limit(config.limits.watched_users);
         Ok(())
     }

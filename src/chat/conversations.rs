@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
 
-use crate::domain::{ConversationId, Seq, User, UserId};
-use crate::store::Overview;
+use crate::domain::{ConversationId, Event, Seq, User, UserId};
+use crate::store::{Overview, PAGE_BYTES};
 
 use super::history::reached;
 use super::{Chat, ChatError};
@@ -21,8 +21,19 @@ pub struct Listed {
     pub seen_up_to: Seq,
 }
 
+/// How many of these fill a page.
+fn within_a_page(overviews: &[Overview]) -> usize {
+    let mut weight = 0;
+    let heavy = overviews.iter().position(|overview| {
+        weight += overview.last_message.as_ref().map_or(0, Event::weight);
+        weight >= PAGE_BYTES
+    });
+    heavy.map_or(overviews.len(), |last| last + 1)
+}
+
 impl Chat {
-    /// The caller's conversations, the one with the newest message first. `after` is the last one of the page before.
+    /// The caller's conversations, the one with the newest message first, and whether there may be more. `after` is the
+    /// last one of the page before. Like a page of history, it ends early when the last messages are long.
     ///
     /// # Errors
     /// Only the store's.
@@ -31,16 +42,19 @@ impl Chat {
         caller: UserId,
         after: Option<ConversationId>,
         limit: Option<usize>,
-    ) -> Result<Vec<Listed>, ChatError> {
+    ) -> Result<(Vec<Listed>, bool), ChatError> {
         let limit = self.limits.page(limit);
-        let overviews = self.store.overviews(caller, after, limit).await?;
+        let mut overviews = self.store.overviews(caller, after, limit).await?;
+        let whole = overviews.len();
+        overviews.truncate(within_a_page(&overviews));
+        let has_more = whole == limit || overviews.len() < whole;
         let peers = self.peers(caller, &overviews).await?;
         let listed = overviews.into_iter().map(|overview| {
             let peer = overview.conversation.id.peer_of(caller);
             let peer = peer.and_then(|user| peers.get(&user).cloned());
             self.listed(overview, peer)
         });
-        try_join_all(listed).await
+        Ok((try_join_all(listed).await?, has_more))
     }
 
     async fn peers(

@@ -67,6 +67,31 @@ pub enum ChatError {
         /// The limit.
         limit: usize,
     },
+    /// A client names more conversations to resume than one request may.
+    #[error(
+        "at most {limit} conversations may be resumed by name: leave the others out, they begin at their cursors"
+    )]
+    ResumeTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// A user, the caller or another one, is in as many rooms as one may be.
+    #[error("a user may be in at most {limit} rooms")]
+    TooManyRooms {
+        /// The limit.
+        limit: usize,
+    },
+    /// The caller, or somebody the request is about, has used up an allowance of the day or hour.
+    #[error("{what}: no more for now")]
+    QuotaExceeded {
+        /// Which.
+        what: &'static str,
+        /// When there is a new one.
+        retry_after: Duration,
+    },
+    /// Users may not be looked for here.
+    #[error("users cannot be looked for here")]
+    SearchDisabled,
     /// A socket event or frame that does not exist.
     #[error("there is no such event")]
     UnknownEvent,
@@ -109,6 +134,10 @@ impl ChatError {
             Self::Refused(refusal) => refusal_code(*refusal),
             Self::ClientMessageIdReused => "client_message_id_reused",
             Self::LimitExceeded { .. } => "limit_exceeded",
+            Self::SearchDisabled => "search_disabled",
+            Self::ResumeTooLarge { .. } => "resume_too_large",
+            Self::TooManyRooms { .. } => "too_many_rooms",
+            Self::QuotaExceeded { .. } => "quota_exceeded",
             Self::UnknownEvent => "unknown_event",
             Self::UpgradeRequired => "upgrade_required",
             Self::RateLimited { .. } => "rate_limited",
@@ -123,7 +152,7 @@ impl ChatError {
     pub const fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::RateLimited { .. } | Self::Busy | Self::Unavailable
+            Self::RateLimited { .. } | Self::QuotaExceeded { .. } | Self::Busy | Self::Unavailable
         )
     }
 
@@ -131,7 +160,9 @@ impl ChatError {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::RateLimited { retry_after } | Self::QuotaExceeded { retry_after, .. } => {
+                Some(*retry_after)
+            }
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Reading a conversation's messages, page by page. Knows how far each member may read; knows no links and no JSON.
 
 use crate::domain::{ConversationId, Event, Member, RoomId, Seq, UserId};
-use crate::store::{End, Span};
+use crate::store::{End, Span, is_cut};
 
 use super::{Chat, ChatError};
 
@@ -97,10 +97,10 @@ impl Chat {
             after,
             up_to,
         };
-        // One more than asked for tells whether the page is the last in its direction.
+        // One more than asked for tells whether the page is the last in its direction; heavy ones end it earlier.
         let mut messages = self.store.messages(span, end, limit + 1).await?;
-        let more = messages.len() > limit;
-        if more && end == End::Newest {
+        let more = is_cut(&messages, limit + 1);
+        if messages.len() > limit && end == End::Newest {
             messages.remove(0);
         }
         messages.truncate(limit);

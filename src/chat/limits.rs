@@ -1,6 +1,6 @@
 //! The limits of requests. Knows numbers only; each use case says what happens beyond its own.
 
-use super::Rates;
+use super::{Directory, Quotas, Rates};
 use crate::domain::Content;
 
 /// How much is too much.
@@ -18,6 +18,10 @@ pub struct Limits {
     pub presence_ids: usize,
     /// How fast clients may ask.
     pub rates: Rates,
+    /// How much a user may do in a day or an hour.
+    pub quotas: Quotas,
+    /// What strangers are shown of users.
+    pub directory: Directory,
 }
 
 impl Limits {
@@ -39,6 +43,8 @@ impl Default for Limits {
             page_most: 200,
             presence_ids: 100,
             rates: Rates::default(),
+            quotas: Quotas::default(),
+            directory: Directory::default(),
         }
     }
 }

@@ -155,7 +155,7 @@ impl Chat {
     /// The direct conversation with another user (or oneself), which exists from now on with its members (D6).
     ///
     /// # Errors
-    /// `user_not_found`; `token_invalid` when the caller's own account is gone.
+    /// `user_not_found`, `quota_exceeded`; `token_invalid` when the caller's own account is gone.
     pub async fn open_direct(
         &self,
         caller: UserId,
@@ -173,6 +173,9 @@ impl Chat {
         }
         if !exists(other) {
             return Err(ChatError::UserNotFound);
+        }
+        if self.store.member(conversation, caller).await?.is_none() {
+            self.charge_conversation(caller, conversation).await?;
         }
         let new = NewConversation::Direct(conversation, self.clock.now());
         self.committer.make(new).await?;

@@ -13,6 +13,7 @@ mod known;
 mod limits;
 mod messages;
 mod people;
+mod quotas;
 mod rates;
 mod rooms;
 
@@ -24,7 +25,8 @@ pub use error::ChatError;
 pub use history::{HistoryPage, Range};
 pub use limits::Limits;
 pub use messages::{Draft, Sending};
-pub use people::{PresenceOf, Profile};
+pub use people::{Directory, LastSeen, PresenceOf, Profile, UserSearch};
+pub use quotas::Quotas;
 pub use rates::{Meter, Rate, Rates};
 pub use rooms::{NewRoomRequest, RoomView};
 
@@ -33,6 +35,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::auth::Auth;
+use parking_lot::Mutex;
+
 use crate::domain::{
     Change, ChangeKind, Clock, ConversationId, Entropy, Event, EventId, Member, Refusal, SessionId,
     UserId,
@@ -78,6 +82,10 @@ pub struct Chat {
     room_members: AtomicUsize,
     known_direct: KnownConversations,
     metered: Metered,
+    /// The settings of that name, which may change.
+    quotas: Mutex<Quotas>,
+    /// Likewise.
+    directory: Mutex<Directory>,
 }
 
 impl Chat {
@@ -95,6 +103,8 @@ impl Chat {
             content_bytes: AtomicUsize::new(limits.content_bytes),
             room_members: AtomicUsize::new(limits.room_members),
             metered: Metered::new(limits.rates),
+            quotas: Mutex::new(limits.quotas),
+            directory: Mutex::new(limits.directory),
             limits,
             known_direct: KnownConversations::new(),
         }
@@ -127,6 +137,24 @@ impl Chat {
     /// Other rates from now on.
     pub fn set_rates(&self, rates: Rates) {
         self.metered.set(rates);
+    }
+
+    /// Other quotas from now on; what was counted stays.
+    pub fn set_quotas(&self, quotas: Quotas) {
+        *self.quotas.lock() = quotas;
+    }
+
+    /// Other rules of what strangers are shown, from now on.
+    pub fn set_directory(&self, directory: Directory) {
+        *self.directory.lock() = directory;
+    }
+
+    fn directory(&self) -> Directory {
+        *self.directory.lock()
+    }
+
+    fn quotas(&self) -> Quotas {
+        *self.quotas.lock()
     }
 
     /// How fast one session may ask.

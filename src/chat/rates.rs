@@ -157,6 +157,8 @@ pub struct Rates {
     pub user: Rate,
     /// Registrations, log-ins and refreshes from one address.
     pub sign_in: Rate,
+    /// Searches of one user by name.
+    pub search: Rate,
 }
 
 /// What is metered for the gateway as a whole; a session keeps its own [`Meter`].
@@ -166,6 +168,7 @@ pub(super) struct Metered {
     pub(super) session: Changing,
     users: Meters<UserId>,
     addresses: Meters<IpAddr>,
+    searchers: Meters<UserId>,
 }
 
 impl Metered {
@@ -174,6 +177,7 @@ impl Metered {
             session: Changing::new(rates.session),
             users: Meters::new(rates.user, METERS),
             addresses: Meters::new(rates.sign_in, METERS),
+            searchers: Meters::new(rates.search, METERS),
         }
     }
 
@@ -182,10 +186,15 @@ impl Metered {
         self.session.set(rates.session);
         self.users.rate.set(rates.user);
         self.addresses.rate.set(rates.sign_in);
+        self.searchers.rate.set(rates.search);
     }
 
     pub(super) fn user(&self, user: UserId) -> Result<(), ChatError> {
         self.users.take(user, Instant::now())
+    }
+
+    pub(super) fn search(&self, user: UserId) -> Result<(), ChatError> {
+        self.searchers.take(user, Instant::now())
     }
 
     pub(super) fn address(&self, address: IpAddr) -> Result<(), ChatError> {

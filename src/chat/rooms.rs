@@ -33,7 +33,8 @@ impl Chat {
     /// Makes a room. The caller owns it. Returns it with the ids of all members, the caller's first.
     ///
     /// # Errors
-    /// `user_not_found` when a member does not exist, `limit_exceeded` when there are too many.
+    /// `user_not_found` when a member does not exist, `limit_exceeded` when there are too many, `too_many_rooms`,
+    /// `quota_exceeded`.
     pub async fn create_room(
         &self,
         caller: UserId,
@@ -51,6 +52,8 @@ impl Chat {
         if self.store.users(&members).await?.len() < members.len() {
             return Err(ChatError::UserNotFound);
         }
+        let others = members.get(1..).unwrap_or_default();
+        self.charge_room(caller, others).await?;
         let conversation = room.conversation.clone();
         self.committer.make(NewConversation::Room(room)).await?;
         Ok((conversation, members))
@@ -80,16 +83,8 @@ impl Chat {
         after: Option<RoomId>,
         limit: Option<usize>,
     ) -> Result<Vec<RoomView>, ChatError> {
-        let after = after.map(ConversationId::Room);
-        let mut memberships = self.store.memberships(caller).await?;
-        memberships.retain(|member| {
-            let id = member.conversation;
-            member.is_active()
-                && matches!(id, ConversationId::Room(_))
-                && after.is_none_or(|after| id > after)
-        });
-        memberships.sort_unstable_by_key(|member| member.conversation);
-        memberships.truncate(self.limits.page(limit));
+        let limit = self.limits.page(limit);
+        let memberships = self.store.rooms(caller, after, limit).await?;
         let ids: Vec<ConversationId> = memberships
             .iter()
             .map(|member| member.conversation)
@@ -135,7 +130,8 @@ impl Chat {
     /// Adds a user to a room.
     ///
     /// # Errors
-    /// `not_a_member`, `not_allowed`, `user_not_found`, `already_a_member`, `room_full`.
+    /// `not_a_member`, `not_allowed`, `user_not_found`, `already_a_member`, `room_full`, `too_many_rooms`,
+    /// `quota_exceeded`.
     pub async fn add_member(
         &self,
         caller: UserId,
@@ -145,9 +141,13 @@ impl Chat {
         origin: Option<SessionId>,
     ) -> Result<(), ChatError> {
         // First, so that an outsider is told nothing but that.
-        self.membership(room.into(), caller).await?;
+        let adder = self.membership(room.into(), caller).await?;
         if self.store.users(&[user]).await?.is_empty() {
             return Err(ChatError::UserNotFound);
+        }
+        // What will be refused counts against nobody.
+        if adder.role >= Role::Admin && !self.is_member(room.into(), user).await? {
+            self.charge_addition(caller, user).await?;
         }
         let kind = ChangeKind::AddMember { user, role };
         self.change(room.into(), caller, kind, origin).await?;

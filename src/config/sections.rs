@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::reader::{Reader, not_a, show_bytes, show_duration};
 use super::{Environment, Secret, ServerUrl, StartError, urls};
+use crate::chat::{LastSeen, UserSearch};
 use crate::domain::Network;
 
 /// Where and how clients are served.
@@ -87,6 +88,20 @@ pub struct Limits {
     pub user_rate: u32,
     /// Of strangers from one address; likewise.
     pub sign_in_rate: u32,
+    /// The most rooms a user may make in a day; 0 for no limit.
+    pub rooms_made: u32,
+    /// The most rooms a user may be in; likewise.
+    pub rooms: usize,
+    /// How often a user may be added to rooms by others in a day; likewise.
+    pub additions: u32,
+    /// The most direct conversations a user may begin in an hour; likewise.
+    pub new_conversations: u32,
+    /// How users may look for others.
+    pub user_search: UserSearch,
+    /// The most searches a second of one user on this gateway; 0 for no limit.
+    pub search_rate: u32,
+    /// Who learns when a user was last seen.
+    pub last_seen: LastSeen,
 }
 
 /// Client connections.
@@ -261,6 +276,13 @@ impl Limits {
             session_rate: rate("session_rate")?,
             user_rate: rate("user_rate")?,
             sign_in_rate: rate("sign_in_rate")?,
+            rooms_made: rate("rooms_made_limit")?,
+            rooms: reader.number("rooms_limit", 0..=100_000)?,
+            additions: rate("additions_limit")?,
+            new_conversations: rate("new_conversations_limit")?,
+            user_search: reader.required("user_search", parse_search)?,
+            search_rate: rate("search_rate")?,
+            last_seen: reader.required("last_seen", parse_last_seen)?,
             content_bytes: reader.number("content_limit", 1..=MIB)?,
             room_members: reader.number("room_member_limit", 2..=100_000)?,
             watched_users: reader.number("watch_limit", 1..=10_000)?,
@@ -404,6 +426,23 @@ fn parse_filter(text: &str) -> Result<String, String> {
         return Err(not_a(text, expected));
     }
     Ok(text.to_owned())
+}
+
+fn parse_search(text: &str) -> Result<UserSearch, String> {
+    match text {
+        "off" => Ok(UserSearch::Off),
+        "exact" => Ok(UserSearch::Exact),
+        "prefix" => Ok(UserSearch::Prefix),
+        _ => Err(not_a(text, "way to look for users: off, exact or prefix")),
+    }
+}
+
+fn parse_last_seen(text: &str) -> Result<LastSeen, String> {
+    match text {
+        "contacts" => Ok(LastSeen::Contacts),
+        "anybody" => Ok(LastSeen::Anybody),
+        _ => Err(not_a(text, "circle of users: contacts or anybody")),
+    }
 }
 
 fn parse_format(text: &str) -> Result<LogFormat, String> {

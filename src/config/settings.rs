@@ -134,6 +134,21 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The same for registrations, log-ins and refreshes from one address (IPv6: one /64). Behind a proxy that is not \
          among trusted_proxies every client has the proxy's address."),
 
+    setting!("limits", "rooms_made_limit", "HOBNOB_ROOMS_MADE_LIMIT", "rooms-made-limit", Number, "COUNT", Some("500"),
+        "The most rooms one user may make in a day (UTC), over all gateways; 0 for no limit."),
+    setting!("limits", "rooms_limit", "HOBNOB_ROOMS_LIMIT", "rooms-limit", Number, "COUNT", Some("5000"),
+        "The most rooms one user may be in; 0 for no limit."),
+    setting!("limits", "additions_limit", "HOBNOB_ADDITIONS_LIMIT", "additions-limit", Number, "COUNT", Some("200"),
+        "How often one user may be added to rooms by others in a day (UTC), by one of them a quarter of it; 0 for no limit."),
+    setting!("limits", "new_conversations_limit", "HOBNOB_NEW_CONVERSATIONS_LIMIT", "new-conversations-limit", Number, "COUNT", Some("200"),
+        "The most direct conversations one user may begin in an hour, over all gateways; 0 for no limit."),
+    setting!("limits", "user_search", "HOBNOB_USER_SEARCH", "user-search", Text, "HOW", Some("prefix"),
+        "How users may look for others by name: off, exact or prefix (by what a name begins with, at most 20 at a time)."),
+    setting!("limits", "search_rate", "HOBNOB_SEARCH_RATE", "search-rate", Number, "COUNT", Some("2"),
+        "The most searches a second of one user on this gateway, five seconds' worth at once; 0 for no limit."),
+    setting!("limits", "last_seen", "HOBNOB_LAST_SEEN", "last-seen", Text, "WHO", Some("contacts"),
+        "Who learns when a user was last seen: contacts (who shares a conversation with them) or anybody."),
+
     setting!("sessions", "outbox_bytes", "HOBNOB_OUTBOX_BYTES", "outbox-bytes", Number, "BYTES", Some("1048576"),
         "How much may wait to be written to one session (64 KiB to 256 MiB); a client that reads too slowly is closed."),
     setting!("sessions", "frame_limit", "HOBNOB_FRAME_LIMIT", "frame-limit", Number, "BYTES", Some("131072"),

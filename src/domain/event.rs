@@ -83,6 +83,21 @@ pub struct Event {
     pub body: Body,
 }
 
+impl Event {
+    /// About as many bytes as it takes as JSON, no fewer: what pages are bounded by.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        /// Ids, names of fields, times: what every event has.
+        const FRAME: usize = 512;
+        FRAME
+            + match &self.body {
+                Body::Message(message) => message.weight(),
+                Body::Edited { content, .. } => content.as_ref().map_or(0, Content::json_bytes),
+                _ => 0,
+            }
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
@@ -169,6 +184,19 @@ pub struct Message {
     pub deleted_at: Option<Timestamp>,
     /// Who reacted how.
     pub reactions: Reactions,
+}
+
+impl Message {
+    fn weight(&self) -> usize {
+        /// A user's id in a list of JSON.
+        const ID: usize = 28;
+        /// An emoji, at most 16 characters of four bytes, with its quotes and brackets.
+        const EMOJI: usize = 72;
+        self.content.as_ref().map_or(0, Content::json_bytes)
+            + self.client_message_id.as_str().len()
+            + self.reactions.0.len() * EMOJI
+            + self.reactions.count() * ID
+    }
 }
 
 /// Who reacted with what, in a stable order. Bounded: see [`Reactions::LIMIT`].

@@ -123,6 +123,18 @@ impl Content {
         Ok(Self(text.into()))
     }
 
+    /// How many bytes JSON writes it with, between the quotes (RFC 8259, section 7, and serde_json's choice among the
+    /// forms it allows).
+    #[must_use]
+    pub fn json_bytes(&self) -> usize {
+        let written = |byte: u8| match byte {
+            b'"' | b'\\' | 0x08..=0x0A | 0x0C | 0x0D => 2,
+            0..0x20 => 6,
+            _ => 1,
+        };
+        self.0.bytes().map(written).sum()
+    }
+
     /// A content read back from a store, whatever the limit is today.
     #[must_use]
     pub fn stored(text: String) -> Self {
@@ -265,6 +277,13 @@ mod tests {
                 unit: "bytes"
             })
         );
+    }
+
+    #[test]
+    fn a_content_knows_how_long_it_is_as_json() {
+        let all: String = (0..0x100).filter_map(char::from_u32).collect();
+        let written = serde_json::to_string(&all).unwrap();
+        assert_eq!(Content::stored(all).json_bytes(), written.len() - 2);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The gate before a server: counts its connections, and turns away those over the limit at once, so that a
 //! client tries another gateway instead of waiting in a queue nobody sees. A connection whose client takes nothing for
-//! too long is broken off. Of HTTP it knows one answer.
+//! too long, or too little, is broken off. Of HTTP it knows one answer.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,6 +26,9 @@ const TELLING: usize = 64;
 
 /// For the request of a client that is turned away, and its taking the answer.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The slowest client whose connection is kept while more waits for it, in bytes a second.
+const SLOWEST: usize = 1024;
 
 /// The most read of such a request, in bytes.
 const REQUEST: usize = 4 * 1024;
@@ -113,7 +116,7 @@ impl Drop for Place {
 pub(super) struct Gate {
     pub(super) listener: TcpListener,
     pub(super) connections: Arc<Connections>,
-    /// How long a write may make no progress. Longer than a session's heartbeat: a session has its own ways to end.
+    /// How long a write may make less progress than [`SLOWEST`]. Longer than a session's heartbeat: a session has its own ways to end.
     pub(super) patience: Duration,
     /// What requests must be.
     pub(super) guard: Guard,
@@ -133,6 +136,7 @@ impl Gate {
                                 stream,
                                 patience: self.patience,
                                 stalled: None,
+                                taken: 0,
                                 _place: place,
                             },
                             peer,
@@ -171,23 +175,33 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 pub(super) struct Admitted {
     stream: TcpStream,
     patience: Duration,
-    /// Ends when the client has taken nothing for too long; none while it takes something.
+    /// Ends when the client has taken too little for too long; none while nothing waits for it.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// What it has taken since then, in bytes.
+    taken: usize,
     _place: Place,
 }
 
 impl Admitted {
-    /// A write that was tried: an error when it has been waiting for too long.
+    /// A write of so many bytes that was tried: an error when the client has been taking too little for too long.
     fn progress(
         &mut self,
         context: &mut Context<'_>,
+        bytes: usize,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
+        if let Poll::Ready(written) = written {
+            self.taken += written.as_ref().copied().unwrap_or(0);
+            let enough = SLOWEST * usize::try_from(self.patience.as_secs()).unwrap_or(usize::MAX);
+            if written.as_ref().is_ok_and(|written| *written == bytes) || self.taken >= enough {
+                self.stalled = None;
+            }
+            return Poll::Ready(written);
         }
         let patience = self.patience;
+        if self.stalled.is_none() {
+            self.taken = 0;
+        }
         let stalled = self
             .stalled
             .get_or_insert_with(|| Box::pin(sleep(patience)));
@@ -213,7 +227,7 @@ impl AsyncWrite for Admitted {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.progress(context, written)
+        self.progress(context, bytes.len(), written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -229,8 +243,9 @@ impl AsyncWrite for Admitted {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let bytes = slices.iter().map(|slice| slice.len()).sum();
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.progress(context, written)
+        self.progress(context, bytes, written)
     }
 
     fn is_write_vectored(&self) -> bool {

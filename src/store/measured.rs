@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{
-    Changed, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Run, RunOutcome,
-    Span, Stop, Store, StoreError, StoreResult,
+    Changed, Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Run,
+    RunOutcome, Span, Stop, Store, StoreError, StoreResult,
 };
 use crate::domain::{
-    Change, ClientMessageId, Conversation, ConversationId, Event, Member, Seq, Timestamp, User,
-    UserId,
+    Change, ClientMessageId, Conversation, ConversationId, Event, Member, RoomId, Seq, Timestamp,
+    User, UserId,
 };
 use crate::metrics::Dependency;
 
@@ -54,6 +54,14 @@ impl Store for MeasuredStore {
         self.timed(self.inner.migrate()).await
     }
 
+    async fn clamp_all_cursors(&self) -> StoreResult<()> {
+        self.timed(self.inner.clamp_all_cursors()).await
+    }
+
+    async fn clamp_cursors(&self, conversation: ConversationId) -> StoreResult<()> {
+        self.timed(self.inner.clamp_cursors(conversation)).await
+    }
+
     async fn ping(&self) -> StoreResult<()> {
         self.timed(self.inner.ping()).await
     }
@@ -85,6 +93,10 @@ impl Store for MeasuredStore {
 
     async fn take_refresh_token(&self, hash: &[u8; 32]) -> StoreResult<Option<RefreshToken>> {
         self.timed(self.inner.take_refresh_token(hash)).await
+    }
+
+    async fn charge(&self, charges: &[Charge]) -> StoreResult<Option<usize>> {
+        self.timed(self.inner.charge(charges)).await
     }
 
     async fn ensure_direct(
@@ -121,8 +133,30 @@ impl Store for MeasuredStore {
             .await
     }
 
-    async fn memberships(&self, user: UserId) -> StoreResult<Vec<Member>> {
-        self.timed(self.inner.memberships(user)).await
+    async fn memberships(
+        &self,
+        user: UserId,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Member>> {
+        self.timed(self.inner.memberships(user, after, limit)).await
+    }
+
+    async fn rooms(
+        &self,
+        user: UserId,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Member>> {
+        self.timed(self.inner.rooms(user, after, limit)).await
+    }
+
+    async fn sharing(&self, user: UserId, others: &[UserId]) -> StoreResult<Vec<UserId>> {
+        self.timed(self.inner.sharing(user, others)).await
+    }
+
+    async fn users_in_rooms(&self, users: &[UserId], at_least: usize) -> StoreResult<Vec<UserId>> {
+        self.timed(self.inner.users_in_rooms(users, at_least)).await
     }
 
     async fn overviews(

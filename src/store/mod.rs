@@ -8,25 +8,33 @@
 //! - **Committed reads only** (D1): a read never shows what an election could take back. It may be stale: "not there"
 //!   proves nothing about an append whose outcome is unknown (D5).
 //! - **Bounded**: every call ends within the adapter's time limit, with [`StoreError::Unavailable`] at the latest.
-//! - Pages are bounded by the `limit` given; lists without one are bounded by the limits on what they list.
+//! - Pages are bounded by the `limit` given; lists without one are bounded by the limits on what they list. Pages of events
+//!   are bounded in bytes besides: see [`is_cut`].
 
 mod batcher;
 pub mod committer;
 pub mod frontier;
 mod measured;
 pub mod mongo;
+mod page;
+mod quota;
 pub mod sqlite;
 
 use std::collections::HashMap;
 
 pub use measured::MeasuredStore;
+pub use page::{PAGE_BYTES, all_memberships, is_cut};
+pub use quota::Charge;
 
 use async_trait::async_trait;
 
 use crate::domain::{
     Change, ClientMessageId, Content, Conversation, ConversationId, Event, EventId, Fingerprint,
-    Member, Refusal, RoomName, Seq, Timestamp, User, UserId,
+    Member, Refusal, RoomId, RoomName, Seq, Timestamp, User, UserId,
 };
+
+/// How many of a user's rooms are compared with those of others.
+pub const ROOMS_COMPARED: usize = 500;
 
 /// Why a call failed. Nothing else than these; a refusal by the data is part of each call's answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -218,8 +226,13 @@ impl Overview {
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Brings the schema (tables, indexes, validators) up to date; idempotent, and safe to run from several processes
-    /// at once.
+    /// at once. Takes no longer the more is stored, unless the schema has changed.
     async fn migrate(&self) -> StoreResult<()>;
+
+    /// Brings all cursors that are beyond their logs back to the heads, as after a restore (D37). Reads every membership.
+    async fn clamp_all_cursors(&self) -> StoreResult<()>;
+    /// The same for one conversation.
+    async fn clamp_cursors(&self, conversation: ConversationId) -> StoreResult<()>;
 
     /// Whether the store answers, and can be written to.
     async fn ping(&self) -> StoreResult<()>;
@@ -239,6 +252,10 @@ pub trait Store: Send + Sync + 'static {
     async fn put_refresh_token(&self, token: RefreshToken) -> StoreResult<()>;
     /// Removes a refresh token and returns it, expired ones included; of two concurrent calls one gets it.
     async fn take_refresh_token(&self, hash: &[u8; 32]) -> StoreResult<Option<RefreshToken>>;
+
+    /// Counts all of these, or none: then returns the place of the first one that its limit refuses. A call whose outcome
+    /// is unknown may have counted.
+    async fn charge(&self, charges: &[Charge]) -> StoreResult<Option<usize>>;
 
     /// Makes sure that a direct conversation and its members exist (D6). The caller has checked that the users do.
     /// Returns whether this call made it.
@@ -261,8 +278,26 @@ pub trait Store: Send + Sync + 'static {
         after: Option<UserId>,
         limit: usize,
     ) -> StoreResult<Vec<Member>>;
-    /// All memberships of a user, former ones included, in no order.
-    async fn memberships(&self, user: UserId) -> StoreResult<Vec<Member>>;
+    /// The memberships of a user, former ones included, of the conversations after this one, in the order of the ids as
+    /// text.
+    async fn memberships(
+        &self,
+        user: UserId,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Member>>;
+    /// The active memberships of a user in rooms with an id greater than `after`, by id.
+    async fn rooms(
+        &self,
+        user: UserId,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Member>>;
+    /// Those of these users who share an active conversation with this one, in no order. Of a user in very many rooms
+    /// only the first [`ROOMS_COMPARED`] are looked at: the rest of their company counts as strangers.
+    async fn sharing(&self, user: UserId, others: &[UserId]) -> StoreResult<Vec<UserId>>;
+    /// Those of these users who belong to at least so many rooms, in no order.
+    async fn users_in_rooms(&self, users: &[UserId], at_least: usize) -> StoreResult<Vec<UserId>>;
     /// A user's conversations (active memberships), the one with the newest message first, those without any by
     /// creation. `after` is the last conversation of the previous page.
     async fn overviews(
@@ -285,9 +320,11 @@ pub trait Store: Send + Sync + 'static {
         &self,
         conversations: &[ConversationId],
     ) -> StoreResult<HashMap<ConversationId, Seq>>;
-    /// The first `limit` events of these spans: the spans in the order given, the events of each by seq, ascending.
+    /// The first `limit` events of these spans: the spans in the order given, the events of each by seq, ascending. Ends
+    /// early with the event that fills [`PAGE_BYTES`].
     async fn events(&self, spans: &[Span], limit: usize) -> StoreResult<Vec<Event>>;
-    /// The first or last `limit` messages (no other kinds of event) of a span, ascending by seq.
+    /// The first or last `limit` messages (no other kinds of event) of a span, ascending by seq. Ends early, like
+    /// [`Store::events`].
     async fn messages(&self, span: Span, end: End, limit: usize) -> StoreResult<Vec<Event>>;
     /// The message with this sender's clientMessageId.
     async fn message_by_client_id(

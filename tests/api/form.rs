@@ -16,6 +16,67 @@ async fn raw(server: &Server, path: &str, kind: Option<&str>, body: impl Into<Bo
     server.send(request.body(body.into()).unwrap()).await
 }
 
+/// What is sent, in which field, with what beside it.
+const TEXTS: [(&str, &str, &str, &str); 5] = [
+    ("/register", "Credentials", "username", "a"),
+    ("/register", "Credentials", "password", "a"),
+    ("/room", "NewRoom", "name", "a"),
+    ("/group", "NewGroupMessage", "content", "a"),
+    ("/group", "NewGroupMessage", "clientMessageId", "a"),
+];
+
+#[tokio::test]
+async fn the_lengths_that_are_described_are_those_that_are_enforced() {
+    let server = Server::start().await;
+    let ann = server.person("ann").await;
+    let description = server.call(Method::GET, "/openapi.json", None, None).await;
+    let schemas = description.expect(200)["components"]["schemas"].take();
+    let room = ann.post("/room", json!({"name": "ours"})).await.expect(201);
+    for (path, schema, field, letter) in TEXTS {
+        let most = schemas[schema]["properties"][field]["maxLength"]
+            .as_u64()
+            .unwrap();
+        for (length, is_taken) in [(most, true), (most + 1, false)] {
+            let mut body = json!({
+                "username": format!("user {length}"), "password": PASSWORD, "name": "a room",
+                "roomId": room["_id"], "content": "hello",
+            });
+            body[field] = json!(letter.repeat(usize::try_from(length).unwrap()));
+            let answer = ann.post(path, body).await;
+            assert_eq!(answer.status == 201, is_taken, "{field}: {length}");
+            assert!(
+                is_taken || answer.status == 400,
+                "{field}: {}",
+                answer.status
+            );
+        }
+    }
+    let members = vec![json!(ann.id); 2];
+    let most = schemas["NewRoom"]["properties"]["members"]["maxItems"]
+        .as_u64()
+        .unwrap();
+    assert_eq!(most, Limits::default().room_members as u64);
+    let pattern = schemas["NewRoom"]["properties"]["members"]["items"]["pattern"].as_str();
+    assert_eq!(pattern, Some("^[0-9a-f]{24}$"));
+    ann.post("/room", json!({"name": "ours", "members": members}))
+        .await
+        .expect(201);
+    for bad in [
+        "A".repeat(24),
+        "a".repeat(23),
+        "a".repeat(25),
+        "g".repeat(24),
+    ] {
+        let body = json!({"name": "ours", "members": [bad]});
+        ann.post("/room", body).await.refused(400, "invalid_id");
+    }
+    let long = "a".repeat(257);
+    ann.get(&format!("/users?query={long}"))
+        .await
+        .refused(400, "invalid_request");
+    assert_eq!(ann.refresh_token.len(), 43);
+}
+
 #[tokio::test]
 async fn a_body_must_be_json_of_the_documented_form() {
     let server = Server::start().await;

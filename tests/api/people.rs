@@ -1,5 +1,7 @@
 //! Finding people and asking whether they are there.
 
+use hobnob::api::ApiConfig;
+use hobnob::chat::{Directory, Limits, Rate, Rates, UserSearch};
 use hobnob::domain::{Clock, Timestamp};
 use hobnob::presence::Presence;
 use serde_json::json;
@@ -61,11 +63,120 @@ async fn presence_is_told_of_many_users_at_once() {
         .await
         .unwrap();
     let path = format!("/presence?ids={},{},{nobody}", ann.id, bob.id);
+    let hidden = ann.get(&path).await.expect(200);
+    assert_eq!(
+        hidden[&bob.id],
+        json!({"online": false, "lastSeenAt": null})
+    );
+    ann.post("/room", json!({"name": "ours", "members": [bob.id]}))
+        .await
+        .expect(201);
     let mut expected = json!({});
     expected[&ann.id] = json!({"online": true, "lastSeenAt": null});
     expected[&bob.id] = json!({"online": false, "lastSeenAt": seen.to_rfc3339()});
     assert_eq!(ann.get(&path).await.expect(200), expected);
     assert_eq!(ann.get("/presence?ids=").await.expect(200), json!({}));
+}
+
+#[tokio::test]
+async fn when_somebody_was_last_seen_is_told_to_who_shares_a_conversation_only() {
+    let server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let cid = server.person("cid").await;
+    let seen: Timestamp = server.clock.now();
+    let everybody = [ann.user(), bob.user(), cid.user()];
+    server
+        .store
+        .touch_last_seen(&everybody, seen)
+        .await
+        .unwrap();
+    let room = ann
+        .post("/room", json!({"name": "ours", "members": [bob.id]}))
+        .await;
+    let room = room.expect(201);
+    server
+        .chat
+        .open_direct(ann.user(), cid.user())
+        .await
+        .unwrap();
+    let shown = async |reader: &super::server::Person<'_>, of: &super::server::Person<'_>| {
+        let profile = reader.get(&format!("/users/{}", of.id)).await.expect(200);
+        let query = format!("/users?query={}", profile["username"].as_str().unwrap());
+        let found = reader.get(&query).await.expect(200);
+        let presence = reader
+            .get(&format!("/presence?ids={}", of.id))
+            .await
+            .expect(200);
+        let all =
+            [&profile, &found[0], &presence[&of.id]].map(|shape| shape["lastSeenAt"].is_string());
+        assert!(
+            all.iter().all(|one| *one == all[0]),
+            "{profile} {found} {presence}"
+        );
+        all[0]
+    };
+    for (reader, of, is_shown) in [
+        (&ann, &bob, true),
+        (&bob, &ann, true),
+        (&ann, &cid, true),
+        (&cid, &ann, true),
+        (&bob, &cid, false),
+        (&cid, &bob, false),
+        (&bob, &bob, true),
+    ] {
+        assert_eq!(shown(reader, of).await, is_shown);
+    }
+    let member = format!(
+        "/rooms/{}/members/{}",
+        room["_id"].as_str().unwrap(),
+        bob.id
+    );
+    bob.delete(&member).await.expect(204);
+    assert!(!shown(&ann, &bob).await);
+}
+
+#[tokio::test]
+async fn a_search_shows_little_at_a_time_and_not_often_and_may_be_off() {
+    let with = async |search, rate| {
+        let directory = Directory {
+            search,
+            ..Directory::default()
+        };
+        let rates = Rates {
+            search: Rate::per_second(rate),
+            ..Rates::default()
+        };
+        let limits = Limits {
+            directory,
+            rates,
+            ..Limits::default()
+        };
+        Server::with(ApiConfig::default(), limits).await
+    };
+    let server = with(UserSearch::Prefix, 1).await;
+    let ann = server.person("ann").await;
+    for number in 0..25 {
+        server.person(&format!("bob {number}")).await;
+    }
+    let found = ann.get("/users?query=b&limit=200").await.expect(200);
+    assert_eq!(found.as_array().unwrap().len(), 20);
+    for _ in 0..4 {
+        ann.get("/users?query=b").await.expect(200);
+    }
+    let refused = ann.get("/users?query=b").await.expect(429);
+    assert_eq!(refused["error"]["code"], "rate_limited");
+
+    let server = with(UserSearch::Exact, 0).await;
+    let ann = server.person("Ann").await;
+    let found = ann.get("/users?query=aNN").await.expect(200);
+    assert_eq!(each(&found, "username"), ["Ann"]);
+    assert_eq!(ann.get("/users?query=an").await.expect(200), json!([]));
+
+    let server = with(UserSearch::Off, 0).await;
+    let ann = server.person("ann").await;
+    ann.get("/users?query=ann")
+        .await
+        .refused(403, "search_disabled");
 }
 
 #[tokio::test]

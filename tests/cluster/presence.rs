@@ -35,6 +35,14 @@ async fn a_user_is_online_from_the_first_session_to_the_last_on_any_gateway() {
     let ann = Person::register(one, "ann").await;
     let bob = Person::register(two, "bob").await;
     let watching = Ws::join(one, &ann).await;
+    // Only who has to do with each other learns when the other was last seen.
+    let sent = watching
+        .ask(
+            "send_message",
+            json!({"receiverId": bob.id, "content": "hello"}),
+        )
+        .await;
+    assert_eq!(sent["ok"], true, "{sent}");
     let answer = watching
         .ask("watch_presence", json!({"userIds": [bob.id]}))
         .await;

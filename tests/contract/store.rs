@@ -49,7 +49,13 @@ macro_rules! store_contract {
                     cursors_never_move_back,
                     many_cursors_move_at_once_and_unknown_ones_are_ignored,
                     racing_cursors_end_at_the_furthest,
-                    migrating_brings_cursors_back_to_the_head;
+                    pages_of_memberships_and_rooms_join,
+                    who_is_in_many_rooms_is_named,
+                    who_shares_a_conversation_is_found,
+                    charges_are_counted_all_or_none,
+                    racing_charges_stay_within_the_limit,
+                    a_cursor_beyond_the_head_is_brought_back,
+                    clamping_brings_cursors_back_to_the_head;
                 append:
                     a_run_is_stored_as_it_was_sent,
                     a_taken_seq_stops_a_run_and_stores_nothing,
@@ -68,6 +74,7 @@ macro_rules! store_contract {
                     spans_come_in_the_order_given_and_share_the_limit,
                     a_page_of_history_has_messages_only,
                     history_pages_join_without_gap,
+                    a_page_of_long_messages_ends_early_and_pages_join,
                     a_message_in_history_is_as_it_stands_now;
                 room_changes:
                     a_member_who_is_added_begins_there,

@@ -16,3 +16,4 @@ mod resume;
 mod rfc6455;
 mod transports;
 mod upgrades;
+mod volume;

@@ -183,7 +183,8 @@ impl Gateway {
         self.process = Some(Leashed::start(self.directory.path(), &command));
     }
 
-    fn data(&self) -> &Path {
+    /// Its data directory.
+    pub(crate) fn data(&self) -> &Path {
         self.directory.path()
     }
 

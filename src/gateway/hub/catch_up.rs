@@ -13,12 +13,16 @@ use super::Hub;
 use crate::bus::Channel;
 use crate::domain::{ConversationId, Event, Member, Seq};
 use crate::logging::served::{Served, serving};
-use crate::store::{Span, StoreError};
+use crate::store::{Span, StoreError, is_cut};
 
 /// How many events are read at once.
 const PAGE: usize = 200;
 /// How many conversations are read in one query.
 const SPANS: usize = 100;
+/// How many pages are read, or on their way into outboxes, at once; further sessions wait for their turn. So bytes in
+/// flight are bounded ([`crate::store::PAGE_BYTES`]) however many sessions come at once. More would not be faster: about as
+/// many connections to the store are there.
+pub(super) const READING: usize = 16;
 /// The first and the longest wait after a failed read.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// The first wait for what a stale read does not show.
@@ -141,12 +145,15 @@ impl Hub {
         while !waiting.is_empty() && !session.is_closed() && !session.is_withdrawn() {
             session.room().await;
             let spans: Vec<Span> = waiting.iter().take(SPANS).map(Pursuit::span).collect();
+            // Until what was read is in the outbox, or dropped.
+            let reading = self.reading.acquire().await;
             let page = self
                 .persist(session, || self.store.events(&spans, PAGE))
                 .await;
             let Some(page) = page else { break };
             let before = waiting.len();
             self.give_page(session, &mut waiting, spans.len(), &page);
+            drop(reading);
             if page.is_empty() && waiting.len() == before {
                 // Published but not shown: a majority read may be stale during an election (D14).
                 tokio::time::sleep(pause + self.entropy.jitter(pause)).await;
@@ -172,7 +179,7 @@ impl Hub {
         asked: usize,
         page: &[Event],
     ) {
-        let is_whole = page.len() < PAGE;
+        let is_whole = !is_cut(page, PAGE);
         let mut events = page.iter().peekable();
         for _ in 0..asked {
             let Some(mut pursuit) = waiting.pop_front() else {

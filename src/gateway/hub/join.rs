@@ -9,16 +9,28 @@ use super::Hub;
 use super::catch_up::Pursuit;
 use crate::bus::Channel;
 use crate::chat::ChatError;
-use crate::domain::{ConversationId, Member, RoomId, Seq};
+use crate::domain::{ConversationId, Member, RoomId, Seq, UserId};
+use crate::store::{StoreResult, all_memberships};
 
 /// Where a device wants to resume, by conversation (D30): overrides the user's cursor, up or down.
 pub type Since = HashMap<ConversationId, Seq>;
 
+/// The most rooms that the answer to a join names. With [`ROOM_BYTES`] each it is less than half of the smallest outbox,
+/// whatever the user was made a member of.
+pub const ROOMS_TOLD: usize = 1000;
+/// How much a room takes in an answer, in bytes: an id, its quotes and a comma.
+pub const ROOM_BYTES: usize = 27;
+
+/// The most conversations whose resume points a client may name; its frame is then within the usual limit.
+pub const RESUME_POINTS: usize = 1000;
+
 /// A join that is to be answered, and then delivered.
 #[derive(Debug)]
 pub struct Joined {
-    /// The user's rooms.
+    /// The user's rooms, by id; at most [`ROOMS_TOLD`].
     pub rooms: Vec<RoomId>,
+    /// Whether there are more.
+    pub has_more_rooms: bool,
     /// What [`Hub::deliver`] starts with, once the answer is written.
     pub backlog: Backlog,
 }
@@ -31,13 +43,18 @@ impl Hub {
     /// Prepares delivery to a session, which [`Hub::deliver`] starts. A second join changes nothing.
     ///
     /// # Errors
-    /// [`ChatError::Unavailable`] when the store is away; the session may try again.
+    /// [`ChatError::ResumeTooLarge`]; [`ChatError::Unavailable`] when the store is away; the session may try again.
     pub async fn join(
         self: &Arc<Self>,
         session: &Arc<Session>,
         since: Since,
         is_auto: Option<bool>,
     ) -> Result<Joined, ChatError> {
+        if since.len() > RESUME_POINTS {
+            return Err(ChatError::ResumeTooLarge {
+                limit: RESUME_POINTS,
+            });
+        }
         let is_first_join = session.join();
         if is_first_join {
             is_auto
@@ -56,27 +73,48 @@ impl Hub {
             // is away the join proceeds; its return is a gap (D15).
             let _ = self.bus.subscribe(&[Channel::User(session.user())]).await;
         }
-        let members = match self.store.memberships(session.user()).await {
-            Ok(members) => members,
-            Err(error) => {
-                if is_first_join {
-                    session.unjoin();
-                    self.part(session);
-                }
-                return Err(error.into());
-            }
-        };
-        let rooms = rooms_of(&members);
         if !is_first_join {
-            let backlog = Backlog::default();
-            return Ok(Joined { rooms, backlog });
+            let members = self
+                .store
+                .rooms(session.user(), None, ROOMS_TOLD + 1)
+                .await?;
+            return Ok(Joined::new(&members, Backlog::default()));
         }
+        let members = self.memberships_within_logs(session.user()).await;
+        let members = members.inspect_err(|_| {
+            session.unjoin();
+            self.part(session);
+        })?;
         let pursuits: Vec<Pursuit> = members
             .iter()
             .filter_map(|member| self.begin(session, member))
             .collect();
-        let backlog = Backlog(pursuits);
-        Ok(Joined { rooms, backlog })
+        Ok(Joined::new(&members, Backlog(pursuits)))
+    }
+
+    /// A user's memberships. A cursor beyond its log, as a restore leaves them, would hide what is yet to come: it is
+    /// brought back first (D37). Asked only where this gateway does not know that the log reaches so far.
+    async fn memberships_within_logs(&self, user: UserId) -> StoreResult<Vec<Member>> {
+        let mut members = all_memberships(&*self.store, user).await?;
+        let is_unproved = |member: &Member| {
+            let head = self.frontier.head(member.conversation).unwrap_or_default();
+            member.is_active() && member.resume_after() > head
+        };
+        let unproved = members.iter().filter(|member| is_unproved(member));
+        let unproved: Vec<_> = unproved.map(|member| member.conversation).collect();
+        if unproved.is_empty() {
+            return Ok(members);
+        }
+        let heads = self.store.heads(&unproved).await?;
+        for member in members.iter_mut().filter(|member| is_unproved(member)) {
+            let head = heads.get(&member.conversation).copied();
+            let head = head.unwrap_or_default();
+            if member.delivered_seq.max(member.read_seq) > head {
+                self.store.clamp_cursors(member.conversation).await?;
+                member.delivered_seq = member.delivered_seq.min(head);
+            }
+        }
+        Ok(members)
     }
 
     /// Starts delivery: the backlog, in order, then live events.
@@ -99,6 +137,19 @@ impl Hub {
             )
         };
         Ok(since.into_iter().map(clamp).collect())
+    }
+}
+
+impl Joined {
+    fn new(members: &[Member], backlog: Backlog) -> Self {
+        let mut rooms = rooms_of(members);
+        let has_more_rooms = rooms.len() > ROOMS_TOLD;
+        rooms.truncate(ROOMS_TOLD);
+        Self {
+            rooms,
+            has_more_rooms,
+            backlog,
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,7 +34,7 @@ use super::outbox::Reason;
 use super::pacer::Pacer;
 use super::session::{NewSession, Session};
 use crate::bus::{Bus, Channel};
-use crate::chat::Cursors;
+use crate::chat::{Cursors, LastSeen};
 use crate::domain::{Clock, ConversationId, Entropy, GatewayId, SessionId};
 use crate::metrics::Metrics;
 use crate::presence::Presence;
@@ -46,7 +46,7 @@ pub use announce::HubAnnouncer;
 use delegation::Delegations;
 pub use delegation::HubDelegation;
 use heads::Heads;
-pub use join::{Backlog, Joined, Since};
+pub use join::{Backlog, Joined, RESUME_POINTS, ROOM_BYTES, ROOMS_TOLD, Since};
 pub use opened::Opened;
 use presence::Stripes;
 use topics::Topics;
@@ -68,6 +68,8 @@ pub struct HubConfig {
     pub lease: Duration,
     /// The most users whose presence one session shows.
     pub watched: usize,
+    /// Who learns when a user was last seen.
+    pub last_seen: LastSeen,
 }
 
 impl Default for HubConfig {
@@ -76,6 +78,7 @@ impl Default for HubConfig {
             grace: Duration::from_secs(5),
             lease: Duration::from_secs(15),
             watched: 500,
+            last_seen: LastSeen::default(),
         }
     }
 }
@@ -128,10 +131,14 @@ pub struct Hub {
     draining: AtomicBool,
     /// The setting watch_limit, which may change.
     watched: AtomicUsize,
+    /// The setting last_seen, likewise.
+    last_seen_for_all: AtomicBool,
     pub(super) metrics: Metrics,
     traces: Traces,
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     pacer: Arc<Pacer>,
+    /// Who reads a page of backlog now.
+    reading: Semaphore,
     cursors: std::sync::OnceLock<Arc<Cursors>>,
     delegations: Delegations,
     tracker: TaskTracker,
@@ -163,10 +170,12 @@ impl Hub {
             presence_wanted: Notify::new(),
             draining: AtomicBool::new(false),
             watched: AtomicUsize::new(config.watched),
+            last_seen_for_all: AtomicBool::new(config.last_seen == LastSeen::Anybody),
             metrics: ports.metrics,
             traces: ports.traces,
             sessions: Mutex::default(),
             pacer: Arc::default(),
+            reading: Semaphore::new(catch_up::READING),
             cursors: std::sync::OnceLock::new(),
             delegations: Delegations::default(),
             tracker: TaskTracker::new(),

@@ -15,8 +15,8 @@ use super::super::session::Session;
 use super::Hub;
 use super::watchers::{Found, Stamp};
 use crate::bus::Channel;
-use crate::chat::ChatError;
-use crate::domain::UserId;
+use crate::chat::{ChatError, LastSeen};
+use crate::domain::{ConversationId, UserId};
 use crate::presence::Transition;
 use crate::wire;
 
@@ -169,7 +169,7 @@ impl Hub {
     fn tell_watchers(&self, user: UserId, online: bool) {
         let at = self.clock.now();
         let change = PresenceChange { user, online, at };
-        self.watchers.write(user, &encode(change));
+        self.watchers.write(user, &self.told(change));
     }
 
     /// Presence changes may have been lost: asks about everybody who is watched, and once more when the leases of that
@@ -230,15 +230,50 @@ impl Hub {
 
     pub(super) fn show_presence(&self, change: PresenceChange) {
         self.watchers
-            .show(change.user, change.online, &encode(change));
+            .show(change.user, change.online, &self.told(change));
+    }
+
+    /// Other rules of who learns when a user was last seen, from now on.
+    pub fn set_last_seen(&self, last_seen: LastSeen) {
+        let is_for_all = last_seen == LastSeen::Anybody;
+        self.last_seen_for_all.store(is_for_all, Ordering::Relaxed);
+    }
+
+    fn told(&self, change: PresenceChange) -> Told {
+        let last_seen = (!change.online).then(|| change.at.to_rfc3339());
+        Told {
+            is_for_all: self.last_seen_for_all.load(Ordering::Relaxed),
+            briefly: last_seen.is_some().then(|| encode(change, None)),
+            fully: encode(change, last_seen),
+        }
     }
 }
 
-fn encode(change: PresenceChange) -> Encoded {
+/// A change as sessions are told of it.
+pub(super) struct Told {
+    fully: Encoded,
+    /// Without the time at which the user was last seen, where there is one.
+    briefly: Option<Encoded>,
+    is_for_all: bool,
+}
+
+impl Told {
+    /// How a session is told: with the time where its user has a direct conversation with the one who went. (Who shares a
+    /// room only may ask for it.)
+    pub(super) fn to(&self, session: &Session, user: UserId) -> &Encoded {
+        let direct = ConversationId::direct(session.user(), user);
+        match &self.briefly {
+            Some(briefly) if !self.is_for_all && !session.knows(direct) => briefly,
+            _ => &self.fully,
+        }
+    }
+}
+
+fn encode(change: PresenceChange, last_seen_at: Option<String>) -> Encoded {
     let shape = PresenceJson {
         user_id: change.user.to_string(),
         online: change.online,
-        last_seen_at: (!change.online).then(|| change.at.to_rfc3339()),
+        last_seen_at,
     };
     Encoded::new("presence", Bytes::from(wire::encode(&shape)))
 }

@@ -11,7 +11,7 @@ use super::super::offer::Offer;
 use super::super::outbox::Reason;
 use super::Hub;
 use crate::domain::{ConversationId, Member, Seq, UserId};
-use crate::store::{Span, StoreError};
+use crate::store::{Span, StoreError, all_memberships};
 
 /// How long a gap waits for the missing event to arrive by itself (D14).
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -175,7 +175,8 @@ impl Hub {
     /// Finds conversations of these users that their sessions here do not know yet.
     async fn find_memberships(self: &Arc<Self>, users: Vec<UserId>) {
         let reads = stream::iter(users).map(|user| async move {
-            let members = self.until_read(|| self.store.memberships(user)).await;
+            let read = || all_memberships(&*self.store, user);
+            let members = self.until_read(read).await;
             for member in members.into_iter().flatten().filter(Member::is_active) {
                 self.discover(member.conversation, user);
             }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::super::offer::Encoded;
 use super::super::session::Session;
+use super::presence::Told;
 use crate::bus::Channel;
 use crate::domain::{SessionId, UserId};
 
@@ -54,18 +54,18 @@ impl Watchers {
     }
 
     /// A change was heard: shows it.
-    pub(super) fn show(&self, user: UserId, online: bool, encoded: &Encoded) {
+    pub(super) fn show(&self, user: UserId, online: bool, told: &Told) {
         if let Some(watched) = self.0.lock().get_mut(&user) {
             watched.shown = Some(online);
             watched.stamp.0 += 1;
-            watched.write(encoded);
+            watched.write(user, told);
         }
     }
 
     /// Writes to a user's watchers.
-    pub(super) fn write(&self, user: UserId, encoded: &Encoded) {
+    pub(super) fn write(&self, user: UserId, told: &Told) {
         if let Some(watched) = self.0.lock().get(&user) {
-            watched.write(encoded);
+            watched.write(user, told);
         }
     }
 
@@ -124,9 +124,9 @@ impl Watchers {
 }
 
 impl Watched {
-    fn write(&self, encoded: &Encoded) {
+    fn write(&self, user: UserId, told: &Told) {
         for session in &self.sessions {
-            session.write_encoded(encoded);
+            session.write_encoded(told.to(session, user));
         }
     }
 }

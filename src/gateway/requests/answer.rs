@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use crate::chat::ChatError;
-use crate::domain::{Event, RoomId, UserId};
+use crate::domain::{Event, UserId};
+use crate::gateway::hub::Joined;
 use crate::wire::{self, ErrorJson, EventJson, MessageJson};
 
 /// `{"ok": true}`; others extend it.
@@ -27,16 +28,20 @@ pub(super) struct JoinedJson {
     #[serde(flatten)]
     ok: Ok,
     user_id: String,
+    /// By id; `GET /rooms?after=` has the others.
     rooms: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    more_rooms: bool,
 }
 
 impl JoinedJson {
-    pub(super) fn new(user: UserId, rooms: &[RoomId]) -> Self {
-        let rooms = rooms.iter().map(ToString::to_string).collect();
+    pub(super) fn new(user: UserId, joined: &Joined) -> Self {
+        let rooms = joined.rooms.iter().map(ToString::to_string).collect();
         Self {
             ok: Ok::default(),
             user_id: user.to_string(),
             rooms,
+            more_rooms: joined.has_more_rooms,
         }
     }
 }

@@ -154,7 +154,7 @@ impl Requests {
         };
         match joined.await {
             Result::Ok(joined) => {
-                let answer = JoinedJson::new(session.user(), &joined.rooms);
+                let answer = JoinedJson::new(session.user(), &joined);
                 Reply::Joined(ok_json(&answer), joined.backlog)
             }
             Err(error) => Reply::Now(self.refuse(&error)),

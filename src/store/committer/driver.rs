@@ -77,7 +77,7 @@ impl Shared {
         }
         let mut backoff = Backoff::new();
         let result = loop {
-            match self.store.change(&pending.subject).await {
+            match self.change_log(&pending.subject).await {
                 Err(StoreError::Unavailable(cause)) => {
                     tracing::warn!(cause, "unknown outcome of a change, trying again");
                     backoff.wait(&self.entropy).await;
@@ -129,6 +129,13 @@ impl Shared {
                 self.store.create_room(room.clone()).await.map(|()| true)
             }
         }
+    }
+
+    async fn change_log(&self, change: &Change) -> StoreResult<Changed> {
+        if self.frontier.head(change.conversation).is_none() {
+            self.store.clamp_cursors(change.conversation).await?;
+        }
+        self.store.change(change).await
     }
 
     async fn commit_messages(
@@ -215,7 +222,9 @@ impl Shared {
         }
     }
 
-    /// The head and every pending sender's standing as of it: the head is read first, the memberships second (D2).
+    /// The head and every pending sender's standing as of it: the head is read first, the memberships second (D2). What
+    /// is not known here may have been restored: before the log grows past a cursor that is beyond it, that is clamped
+    /// (D37).
     async fn complete_standing(
         &self,
         conversation: ConversationId,
@@ -224,6 +233,7 @@ impl Shared {
         loop {
             let senders = pending.iter().map(|waiting| waiting.subject.sender);
             let Some(standing) = self.frontier.standing(conversation, senders) else {
+                self.store.clamp_cursors(conversation).await?;
                 let heads = self.store.heads(&[conversation]).await?;
                 let head = heads.get(&conversation).copied().unwrap_or_default();
                 self.frontier.learn_head(conversation, head);

@@ -10,7 +10,7 @@ use super::pending::Duty;
 use super::{CommitError, Shared};
 use crate::domain::{Body, ConversationId, Event, Message, Reactions, Refusal, Seq, SessionId};
 use crate::store::frontier::Standing;
-use crate::store::{NewMessage, Span, Stop, StoreResult};
+use crate::store::{NewMessage, Span, Stop, StoreResult, is_cut};
 use crate::traces::Trace;
 
 /// How often, and every how many milliseconds, it is looked whether the event that took a place is heard from the bus
@@ -155,7 +155,7 @@ impl Shared {
         if events.is_empty() {
             return Ok(Progress::None);
         }
-        let is_full = events.len() == CATCH_UP;
+        let is_full = is_cut(&events, CATCH_UP);
         for event in events.into_iter().map(Arc::new) {
             self.frontier
                 .note_read(conversation, event.seq, event.body.changes_membership());

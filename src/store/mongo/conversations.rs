@@ -3,13 +3,19 @@
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use mongodb::Collection;
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use mongodb::error::Error;
+use mongodb::options::Hint;
+use serde::Deserialize;
 
-use super::documents::{ConversationDocument, MemberDocument, date, kind, number, user_key};
+use super::documents::{
+    ConversationDocument, MemberDocument, date, kind, number, user_id, user_key,
+};
+use super::schema::USER_CONVERSATION;
 use super::{MongoStore, failure, transaction};
-use crate::domain::{Conversation, ConversationId, Member, Role, Seq, Timestamp, UserId};
-use crate::store::{NewRoom, StoreResult};
+use crate::domain::{Conversation, ConversationId, Member, Role, RoomId, Seq, Timestamp, UserId};
+use crate::store::{NewRoom, ROOMS_COMPARED, StoreResult};
 
 impl MongoStore {
     /// D6: the members first, the conversation last, so that a conversation which a majority read shows has its
@@ -139,14 +145,138 @@ impl MongoStore {
         found.into_iter().map(Member::try_from).collect()
     }
 
-    pub(super) async fn find_memberships(&self, user: UserId) -> StoreResult<Vec<Member>> {
+    pub(super) async fn find_memberships(
+        &self,
+        user: UserId,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Member>> {
+        let after = after.map_or_else(String::new, |after| after.to_string());
+        let filter = doc! { "user": user_key(user), "conversation": { "$gt": after } };
+        self.list_memberships(filter, limit).await
+    }
+
+    pub(super) async fn find_rooms(
+        &self,
+        user: UserId,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Member>> {
+        let after = after.map_or_else(String::new, |after| after.to_string());
+        let rooms = doc! { "$gt": after, "$regex": ROOM };
+        let filter = doc! { "user": user_key(user), "conversation": rooms, "leftSeq": null };
+        self.list_memberships(filter, limit).await
+    }
+
+    /// One user's memberships by conversation, along the index.
+    async fn list_memberships(&self, filter: Document, limit: usize) -> StoreResult<Vec<Member>> {
+        if limit == 0 {
+            return Ok(Vec::new()); // MongoDB reads a limit of zero as none.
+        }
         let found = self
             .members
-            .find(doc! { "user": user_key(user) })
+            .find(filter)
+            .hint(Hint::Name(USER_CONVERSATION.to_owned()))
+            .sort(doc! { "user": 1, "conversation": 1 })
+            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
             .max_time(self.server_limit);
         let found: Vec<MemberDocument> = found.await?.try_collect().await?;
         found.into_iter().map(Member::try_from).collect()
     }
+
+    pub(super) async fn find_sharing(
+        &self,
+        user: UserId,
+        others: &[UserId],
+    ) -> StoreResult<Vec<UserId>> {
+        let direct = others
+            .iter()
+            .map(|other| ConversationId::direct(user, *other));
+        let direct: Vec<String> = direct.map(|id| id.to_string()).collect();
+        let rooms = self.find_rooms(user, None, ROOMS_COMPARED).await?;
+        let rooms: Vec<String> = rooms
+            .iter()
+            .map(|member| member.conversation.to_string())
+            .collect();
+        let keys: Vec<_> = others.iter().copied().map(user_key).collect();
+        let shared = [direct, rooms].concat();
+        let filter =
+            doc! { "conversation": { "$in": shared }, "user": { "$in": keys }, "leftSeq": null };
+        let found = self.members.distinct("user", filter);
+        let found = found.max_time(self.server_limit).await?;
+        let users = found.iter().filter_map(|user| user.as_object_id());
+        Ok(users.map(user_id).collect())
+    }
+
+    pub(super) async fn find_users_in_rooms(
+        &self,
+        users: &[UserId],
+        at_least: usize,
+    ) -> StoreResult<Vec<UserId>> {
+        let keys: Vec<_> = users.iter().copied().map(user_key).collect();
+        let at_least = i64::try_from(at_least).unwrap_or(i64::MAX);
+        let pipeline = [
+            doc! { "$match": { "user": { "$in": keys }, "conversation": { "$regex": ROOM }, "leftSeq": null } },
+            doc! { "$group": { "_id": "$user", "rooms": { "$sum": 1_i64 } } },
+            doc! { "$match": { "rooms": { "$gte": at_least } } },
+        ];
+        let found = self
+            .members
+            .aggregate(pipeline)
+            .hint(Hint::Name(USER_CONVERSATION.to_owned()))
+            .max_time(self.server_limit)
+            .with_type::<InRooms>();
+        let found: Vec<InRooms> = found.await?.try_collect().await?;
+        Ok(found.into_iter().map(|one| user_id(one.user)).collect())
+    }
+
+    /// The cursors are read before the head, so what is found beyond it is so, stale reads apart: then some events come
+    /// twice.
+    pub(super) async fn clamp_cursors_of(&self, conversation: ConversationId) -> StoreResult<()> {
+        let key = conversation.to_string();
+        let pipeline = [
+            doc! { "$match": { "conversation": &key } },
+            doc! { "$group": { "_id": null, "furthest": { "$max": { "$max": ["$deliveredSeq", "$readSeq"] } } } },
+        ];
+        let found = self
+            .members
+            .aggregate(pipeline)
+            .max_time(self.server_limit)
+            .with_type::<Furthest>();
+        let found: Vec<Furthest> = found.await?.try_collect().await?;
+        let furthest = found.first().map_or(0, |found| found.furthest);
+        if furthest == 0 {
+            return Ok(());
+        }
+        let heads = self.find_heads(&[conversation]).await?;
+        let head = number(heads.get(&conversation).copied().unwrap_or(Seq::ZERO));
+        if furthest > head {
+            tracing::warn!(%conversation, "cursors beyond the log are brought back to its head");
+            let beyond = doc! { "conversation": key, "$or": [
+                { "deliveredSeq": { "$gt": head } },
+                { "readSeq": { "$gt": head } },
+            ]};
+            let clamp = doc! { "$min": { "deliveredSeq": head, "readSeq": head } };
+            self.members.update_many(beyond, clamp).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The ids of rooms among those of conversations: a direct one's has a hyphen.
+const ROOM: &str = "^[0-9a-f]{24}$";
+
+/// A user who is in many rooms.
+#[derive(Deserialize)]
+struct InRooms {
+    #[serde(rename = "_id")]
+    user: ObjectId,
+}
+
+/// The furthest cursor of a conversation's members.
+#[derive(Deserialize)]
+struct Furthest {
+    furthest: i64,
 }
 
 /// A filter on the active members of a conversation.

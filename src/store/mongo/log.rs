@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use super::MongoStore;
 use super::documents::{conversation_id, number, seq, user_key};
-use super::event_document::EventDocument;
 use super::schema::CONVERSATION_SEQ;
 use crate::domain::{ClientMessageId, ConversationId, Event, Seq, UserId};
+use crate::store::page::{Filling, is_cut};
 use crate::store::{End, Span, StoreResult};
 
 /// The most conversations in one query for heads.
@@ -67,23 +67,45 @@ impl MongoStore {
         let mut events = Vec::new();
         for some in spans.chunks(SPANS) {
             let mut rest = self.clamp_to_heads(some, limit - events.len()).await?;
-            while !rest.is_empty() && events.len() < limit {
+            while !rest.is_empty() && !is_cut(&events, limit) {
                 let room = limit - events.len();
-                let whole = spans_within(&rest, room);
-                if whole == 0 {
-                    let overlong = rest.remove(0);
-                    let filter = range(&overlong);
-                    events.extend(self.list_events(filter, 1, Some(room)).await?);
-                } else {
-                    let fitting: Vec<Span> = rest.drain(..whole).collect();
-                    events.extend(self.all_events(&fitting).await?);
+                let whole = spans_within(&rest, room).max(1);
+                let fitting: Vec<Span> = rest.drain(..whole).collect();
+                match self.all_events(&fitting, room).await? {
+                    Some(found) => events.extend(found),
+                    None => self.add_one_by_one(&fitting, limit, &mut events).await?,
                 }
             }
-            if events.len() >= limit {
+            if is_cut(&events, limit) {
                 break;
             }
         }
         Ok(events)
+    }
+
+    /// Adds the events of these spans, which are too heavy for one page, span by span up to the end of the page.
+    async fn add_one_by_one(
+        &self,
+        spans: &[Span],
+        limit: usize,
+        events: &mut Vec<Event>,
+    ) -> StoreResult<()> {
+        let mut filling = Filling::default();
+        let mut is_full = events.iter().any(|event| filling.is_full_with(event));
+        for span in spans {
+            if is_full || events.len() >= limit {
+                break;
+            }
+            let room = limit - events.len();
+            for event in self.list_events(range(span), 1, Some(room)).await? {
+                is_full = filling.is_full_with(&event);
+                events.push(event);
+                if is_full {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// These spans without the empty ones, and without what is above the head of their log. Asks for heads only when the spans could hold
@@ -104,10 +126,18 @@ impl MongoStore {
         Ok(clamped.collect())
     }
 
-    /// All events of these spans, in the order of the spans.
-    async fn all_events(&self, spans: &[Span]) -> StoreResult<Vec<Event>> {
+    /// All events of these spans, in the order of the spans; of one span only the first that there is room for. `None`
+    /// when several together are heavier than a page.
+    async fn all_events(&self, spans: &[Span], room: usize) -> StoreResult<Option<Vec<Event>>> {
+        if let [span] = spans {
+            let found = self.list_events(range(span), 1, Some(room)).await?;
+            return Ok(Some(found));
+        }
         let ranges: Vec<Document> = spans.iter().map(range).collect();
         let found = self.list_events(doc! { "$or": ranges }, 0, None).await?;
+        if is_cut(&found, usize::MAX) {
+            return Ok(None);
+        }
         let mut logs: HashMap<ConversationId, BTreeMap<Seq, Event>> = HashMap::new();
         for event in found {
             let log = logs.entry(event.conversation).or_default();
@@ -119,7 +149,7 @@ impl MongoStore {
             let here = log.range(span.after.next()..=span.up_to);
             here.map(|(_, event)| event.clone())
         });
-        Ok(in_order.collect())
+        Ok(Some(in_order.collect()))
     }
 
     pub(super) async fn find_messages(
@@ -140,7 +170,7 @@ impl MongoStore {
         }
     }
 
-    /// Events by place: ascending (1), descending (−1) or as they come (0). The hint spares the planner a trial of
+    /// Events by place: ascending (1), descending (−1) or as they come (0), up to a page's weight. The hint spares the planner a trial of
     /// every index for every range.
     async fn list_events(
         &self,
@@ -162,8 +192,17 @@ impl MongoStore {
         if let Some(limit) = limit {
             find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
         }
-        let found: Vec<EventDocument> = find.await?.try_collect().await?;
-        found.into_iter().map(Event::try_from).collect()
+        let mut found = find.await?;
+        let (mut events, mut filling) = (Vec::new(), Filling::default());
+        while let Some(document) = found.try_next().await? {
+            let event = Event::try_from(document)?;
+            let is_full = filling.is_full_with(&event);
+            events.push(event);
+            if is_full {
+                break;
+            }
+        }
+        Ok(events)
     }
 
     pub(super) async fn find_message(

@@ -91,7 +91,7 @@ impl MongoStore {
             self.apply_validator(&schema).await?;
             self.apply_indexes(&schema).await?;
         }
-        self.clamp_cursors().await
+        Ok(())
     }
 
     async fn apply_validator(&self, schema: &CollectionSchema) -> StoreResult<()> {
@@ -161,7 +161,7 @@ impl MongoStore {
 
     /// D37: after a restore, cursors may be beyond the log. The server reads the cursors before the heads, so what it
     /// finds is so; should a gateway move a cursor at this very moment, some events come twice.
-    async fn clamp_cursors(&self) -> StoreResult<()> {
+    pub(super) async fn clamp_every_cursor(&self) -> StoreResult<()> {
         let head = vec![
             doc! { "$sort": { "seq": -1 } },
             doc! { "$limit": 1 },

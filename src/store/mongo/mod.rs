@@ -24,6 +24,7 @@ mod migrate;
 mod overviews;
 mod primary;
 mod projections;
+mod quotas;
 mod recency;
 mod schema;
 mod transaction;
@@ -47,12 +48,12 @@ use documents::{ConversationDocument, MemberDocument, TokenDocument, UserDocumen
 use event_document::EventDocument;
 
 use super::{
-    Changed, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Run, RunOutcome,
-    Span, Store, StoreError, StoreResult,
+    Changed, Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Run,
+    RunOutcome, Span, Store, StoreError, StoreResult,
 };
 use crate::domain::{
-    Change, ClientMessageId, Conversation, ConversationId, Entropy, Event, Member, Seq, Timestamp,
-    User, UserId,
+    Change, ClientMessageId, Conversation, ConversationId, Entropy, Event, Member, RoomId, Seq,
+    Timestamp, User, UserId,
 };
 
 /// The store over MongoDB.
@@ -190,6 +191,20 @@ impl Store for MongoStore {
             })
     }
 
+    async fn clamp_all_cursors(&self) -> StoreResult<()> {
+        timeout(self.migration_limit, self.clamp_every_cursor())
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("clamping takes too long".into())))
+    }
+
+    async fn clamp_cursors(&self, conversation: ConversationId) -> StoreResult<()> {
+        self.within(self.clamp_cursors_of(conversation)).await
+    }
+
+    async fn charge(&self, charges: &[Charge]) -> StoreResult<Option<usize>> {
+        self.within(self.count_charges(charges)).await
+    }
+
     async fn ping(&self) -> StoreResult<()> {
         self.within(self.prove_majority()).await
     }
@@ -258,8 +273,30 @@ impl Store for MongoStore {
             .await
     }
 
-    async fn memberships(&self, user: UserId) -> StoreResult<Vec<Member>> {
-        self.within(self.find_memberships(user)).await
+    async fn memberships(
+        &self,
+        user: UserId,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Member>> {
+        self.within(self.find_memberships(user, after, limit)).await
+    }
+
+    async fn rooms(
+        &self,
+        user: UserId,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Member>> {
+        self.within(self.find_rooms(user, after, limit)).await
+    }
+
+    async fn sharing(&self, user: UserId, others: &[UserId]) -> StoreResult<Vec<UserId>> {
+        self.within(self.find_sharing(user, others)).await
+    }
+
+    async fn users_in_rooms(&self, users: &[UserId], at_least: usize) -> StoreResult<Vec<UserId>> {
+        self.within(self.find_users_in_rooms(users, at_least)).await
     }
 
     async fn overviews(

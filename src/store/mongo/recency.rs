@@ -56,7 +56,7 @@ impl MongoStore {
         user: UserId,
         after: Option<ConversationId>,
     ) -> StoreResult<Vec<Line>> {
-        let members = self.find_memberships(user).await?;
+        let members = self.find_all_memberships(user).await?;
         let listed = |member: &Member| member.is_active() || Some(member.conversation) == after;
         let members: Vec<Member> = members.into_iter().filter(listed).collect();
         let all: Vec<_> = members.iter().map(|member| member.conversation).collect();
@@ -78,6 +78,10 @@ impl MongoStore {
             line.last = line.last.or(found.remove(&line.member.conversation));
         }
         Ok(lines)
+    }
+
+    async fn find_all_memberships(&self, user: UserId) -> StoreResult<Vec<Member>> {
+        self.find_memberships(user, None, usize::MAX).await
     }
 
     /// Like heads, by skipping from log to log, with a look at each newest event.

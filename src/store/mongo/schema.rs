@@ -7,6 +7,9 @@ use super::event_document::Kind;
 /// The authority on order, and the way to read a log.
 pub(super) const CONVERSATION_SEQ: &str = "conversation_seq";
 
+/// The way to read a user's memberships.
+pub(super) const USER_CONVERSATION: &str = "user_conversation";
+
 /// A collection with its indexes and its validator.
 pub(super) struct CollectionSchema {
     pub(super) name: &'static str,
@@ -15,7 +18,7 @@ pub(super) struct CollectionSchema {
 }
 
 /// All of them.
-pub(super) fn collections() -> [CollectionSchema; 6] {
+pub(super) fn collections() -> [CollectionSchema; 7] {
     [
         users(),
         refresh_tokens(),
@@ -23,6 +26,7 @@ pub(super) fn collections() -> [CollectionSchema; 6] {
         members(),
         events(),
         gateways(),
+        quotas(),
     ]
 }
 
@@ -71,7 +75,7 @@ fn members() -> CollectionSchema {
         name: "members",
         indexes: vec![
             unique("conversation_user", doc! { "conversation": 1, "user": 1 }),
-            doc! { "key": { "user": 1, "conversation": 1 }, "name": "user_conversation" },
+            doc! { "key": { "user": 1, "conversation": 1 }, "name": USER_CONVERSATION },
         ],
         validator: validator(doc! {
             "conversation": { "bsonType": "string" },
@@ -125,6 +129,20 @@ fn gateways() -> CollectionSchema {
         validator: validator(doc! {
             "_id": { "bsonType": "string" },
             "hearsAt": { "bsonType": "date" },
+        }),
+    }
+}
+
+fn quotas() -> CollectionSchema {
+    // A key has its day or hour in it: those of the past go by themselves.
+    let end = doc! { "key": { "until": 1 }, "name": "until", "expireAfterSeconds": 60 };
+    CollectionSchema {
+        name: "quotas",
+        indexes: vec![end],
+        validator: validator(doc! {
+            "_id": { "bsonType": "string" },
+            "used": { "bsonType": "long" },
+            "until": { "bsonType": "date" },
         }),
     }
 }

@@ -1,11 +1,14 @@
-//! Conversations, their members and the members' cursors. Knows nothing of the log.
+//! Conversations, their members and the members' cursors. Of the log, knows its head.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::columns::{CONVERSATION, Key, MEMBER, conversation, limit, member, number, role_number};
+use super::columns::{
+    CONVERSATION, Key, MEMBER, conversation, limit, member, number, role_number, seq,
+};
 use super::failure::Failure;
-use crate::domain::{Conversation, ConversationId, Member, Role, Seq, Timestamp, UserId};
-use crate::store::{CursorMove, NewRoom};
+use super::log;
+use crate::domain::{Conversation, ConversationId, Member, Role, RoomId, Seq, Timestamp, UserId};
+use crate::store::{CursorMove, NewRoom, ROOMS_COMPARED};
 
 /// Makes a direct conversation with its members unless it is there (D6).
 pub(super) fn ensure_direct(
@@ -126,11 +129,117 @@ pub(super) fn members(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-pub(super) fn memberships(connection: &Connection, user: UserId) -> Result<Vec<Member>, Failure> {
-    let mut find =
-        connection.prepare_cached(&format!("SELECT {MEMBER} FROM members WHERE user = ?1"))?;
-    let rows = find.query_map([user.to_bytes()], member)?;
+/// In the order of the index on users, which ends with the table's key.
+pub(super) fn memberships(
+    connection: &Connection,
+    user: UserId,
+    after: Option<ConversationId>,
+    most: usize,
+) -> Result<Vec<Member>, Failure> {
+    let mut page = connection.prepare_cached(&format!(
+        "SELECT {MEMBER} FROM members INDEXED BY members_by_user
+         WHERE user = ?1 AND conversation > coalesce(?2, x'') ORDER BY conversation LIMIT ?3"
+    ))?;
+    let after = after.map(Key::of);
+    let rows = page.query_map(params![user.to_bytes(), after, limit(most)], member)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A room's key has the length of one id.
+pub(super) fn rooms(
+    connection: &Connection,
+    user: UserId,
+    after: Option<RoomId>,
+    most: usize,
+) -> Result<Vec<Member>, Failure> {
+    let mut page = connection.prepare_cached(&format!(
+        "SELECT {MEMBER} FROM members INDEXED BY members_by_user
+         WHERE user = ?1 AND conversation > coalesce(?2, x'') AND length(conversation) = 12 AND left_seq IS NULL
+         ORDER BY conversation LIMIT ?3"
+    ))?;
+    let after = after.map(RoomId::to_bytes);
+    let rows = page.query_map(params![user.to_bytes(), after, limit(most)], member)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn sharing(
+    connection: &Connection,
+    user: UserId,
+    others: &[UserId],
+) -> Result<Vec<UserId>, Failure> {
+    let mut both = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM members WHERE conversation = ?1 AND user = ?2)
+             OR EXISTS (SELECT 1 FROM (SELECT conversation FROM members INDEXED BY members_by_user
+                                       WHERE user = ?2 AND length(conversation) = 12 AND left_seq IS NULL LIMIT ?4) AS own
+                        JOIN members AS theirs ON theirs.conversation = own.conversation
+                        WHERE theirs.user = ?3 AND theirs.left_seq IS NULL)",
+    )?;
+    let mut found = Vec::new();
+    for other in others {
+        let direct = Key::of(ConversationId::direct(user, *other));
+        let most = limit(ROOMS_COMPARED);
+        let parameters = params![direct, user.to_bytes(), other.to_bytes(), most];
+        if both.query_row(parameters, |row| row.get(0))? {
+            found.push(*other);
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn users_in_rooms(
+    connection: &Connection,
+    users: &[UserId],
+    at_least: usize,
+) -> Result<Vec<UserId>, Failure> {
+    let mut count = connection.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM members INDEXED BY members_by_user
+         WHERE user = ?1 AND length(conversation) = 12 AND left_seq IS NULL LIMIT ?2)",
+    )?;
+    let mut found = Vec::new();
+    for user in users {
+        let rooms: i64 =
+            count.query_row(params![user.to_bytes(), limit(at_least)], |row| row.get(0))?;
+        if rooms >= limit(at_least) {
+            found.push(*user);
+        }
+    }
+    Ok(found)
+}
+
+/// A cursor beyond the head would hide the events that are yet to come (D37). One probe of the log's key per membership.
+pub(super) fn clamp_all_cursors(connection: &Connection) -> Result<(), Failure> {
+    connection.execute_batch(
+        "UPDATE members
+         SET delivered_seq = min(delivered_seq, heads.head), read_seq = min(read_seq, heads.head)
+         FROM (SELECT m.conversation, m.user,
+                      coalesce((SELECT max(seq) FROM events e WHERE e.conversation = m.conversation), 0) AS head
+               FROM members m) AS heads
+         WHERE members.conversation = heads.conversation AND members.user = heads.user
+           AND (members.delivered_seq > heads.head OR members.read_seq > heads.head)",
+    )?;
+    Ok(())
+}
+
+/// Whether a member's cursor is beyond the log.
+pub(super) fn has_cursor_beyond(
+    connection: &Connection,
+    id: ConversationId,
+) -> Result<bool, Failure> {
+    let mut furthest = connection.prepare_cached(
+        "SELECT coalesce(max(max(delivered_seq, read_seq)), 0) FROM members WHERE conversation = ?1",
+    )?;
+    let furthest = furthest.query_row([Key::of(id)], |row| seq(row, 0))?;
+    Ok(furthest > log::head(connection, id)?)
+}
+
+pub(super) fn clamp_cursors(connection: &Connection, id: ConversationId) -> Result<(), Failure> {
+    let head = number(log::head(connection, id)?);
+    let mut clamp = connection.prepare_cached(
+        "UPDATE members SET delivered_seq = min(delivered_seq, ?2), read_seq = min(read_seq, ?2)
+         WHERE conversation = ?1 AND (delivered_seq > ?2 OR read_seq > ?2)",
+    )?;
+    clamp.execute(params![Key::of(id), head])?;
+    Ok(())
 }
 
 pub(super) fn move_cursors(connection: &Connection, moves: &[CursorMove]) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ use super::failure::{Failure, fault};
 use crate::domain::{
     Body, ClientMessageId, ConversationId, Event, Message, Reactions, Seq, UserId,
 };
+use crate::store::page::Filling;
 use crate::store::{End, NewMessage, Run, RunOutcome, Span, Stop};
 
 /// Appends a run: the prefix up to what stops it. Fails only for what may pass; a fault is the run's own outcome, and
@@ -113,7 +114,7 @@ pub(super) fn events(
     let mut page = connection.prepare_cached(&format!(
         "SELECT {EVENT} FROM events WHERE conversation = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4"
     ))?;
-    let mut events = Vec::new();
+    let (mut events, mut filling) = (Vec::new(), Filling::default());
     for span in spans {
         let left = most - events.len();
         if left == 0 {
@@ -121,7 +122,12 @@ pub(super) fn events(
         }
         let rows = page.query_map(place_of(span, left), event)?;
         for found in rows {
-            events.push(found?);
+            let event = found?;
+            let is_full = filling.is_full_with(&event);
+            events.push(event);
+            if is_full {
+                return Ok(events);
+            }
         }
     }
     Ok(events)
@@ -152,7 +158,15 @@ pub(super) fn messages(
          ORDER BY seq {order} LIMIT ?4"
     ))?;
     let rows = page.query_map(place_of(span, most), event)?;
-    let mut messages = rows.collect::<rusqlite::Result<Vec<Event>>>()?;
+    let (mut messages, mut filling) = (Vec::new(), Filling::default());
+    for found in rows {
+        let message = found?;
+        let is_full = filling.is_full_with(&message);
+        messages.push(message);
+        if is_full {
+            break;
+        }
+    }
     if end == End::Newest {
         messages.reverse();
     }

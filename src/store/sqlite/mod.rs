@@ -9,6 +9,7 @@ mod event_row;
 mod failure;
 mod log;
 mod overviews;
+mod quotas;
 mod readers;
 mod schema;
 mod users;
@@ -28,12 +29,12 @@ use self::directory::DataDirectory;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    Changed, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Run, RunOutcome,
-    Span, Stop, Store, StoreResult,
+    Changed, Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Run,
+    RunOutcome, Span, Stop, Store, StoreResult,
 };
 use crate::domain::{
-    Change, ClientMessageId, Clock, Conversation, ConversationId, Event, Member, Seq, Timestamp,
-    User, UserId,
+    Change, ClientMessageId, Clock, Conversation, ConversationId, Event, Member, RoomId, Seq,
+    Timestamp, User, UserId,
 };
 
 /// Connections that read. Reading is mostly CPU time once the pages are in memory.
@@ -112,6 +113,30 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn migrate(&self) -> StoreResult<()> {
         self.writer.run(schema::migrate).await
+    }
+
+    async fn clamp_all_cursors(&self) -> StoreResult<()> {
+        self.writer.run(conversations::clamp_all_cursors).await
+    }
+
+    async fn clamp_cursors(&self, id: ConversationId) -> StoreResult<()> {
+        // Most have nothing to clamp, and need not wait for the writer.
+        let beyond = self
+            .readers
+            .run(move |db| conversations::has_cursor_beyond(db, id));
+        if beyond.await? {
+            let write = self
+                .writer
+                .run(move |db| conversations::clamp_cursors(db, id));
+            write.await?;
+        }
+        Ok(())
+    }
+
+    async fn charge(&self, charges: &[Charge]) -> StoreResult<Option<usize>> {
+        let (charges, now) = (charges.to_vec(), self.clock.now());
+        let write = self.writer.run(move |db| quotas::charge(db, &charges, now));
+        write.await
     }
 
     async fn ping(&self) -> StoreResult<()> {
@@ -200,10 +225,43 @@ impl Store for SqliteStore {
         read.await
     }
 
-    async fn memberships(&self, user: UserId) -> StoreResult<Vec<Member>> {
+    async fn memberships(
+        &self,
+        user: UserId,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Member>> {
         let read = self
             .readers
-            .run(move |db| conversations::memberships(db, user));
+            .run(move |db| conversations::memberships(db, user, after, limit));
+        read.await
+    }
+
+    async fn rooms(
+        &self,
+        user: UserId,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Member>> {
+        let read = self
+            .readers
+            .run(move |db| conversations::rooms(db, user, after, limit));
+        read.await
+    }
+
+    async fn sharing(&self, user: UserId, others: &[UserId]) -> StoreResult<Vec<UserId>> {
+        let others = others.to_vec();
+        let read = self
+            .readers
+            .run(move |db| conversations::sharing(db, user, &others));
+        read.await
+    }
+
+    async fn users_in_rooms(&self, users: &[UserId], at_least: usize) -> StoreResult<Vec<UserId>> {
+        let users = users.to_vec();
+        let read = self
+            .readers
+            .run(move |db| conversations::users_in_rooms(db, &users, at_least));
         read.await
     }
 

@@ -1,44 +1,28 @@
-//! The schema's version, and what makes any database fit for this program. Knows no row's meaning but the cursors'.
+//! The schema's version, and what makes any database fit for this program. Knows no row.
 
 use rusqlite::Connection;
 
 use super::failure::Failure;
 
-/// The version this program reads and writes, in `PRAGMA user_version`.
-const VERSION: i64 = 1;
+/// What each version adds to the one before. The last one's number is the version this program reads and writes, in
+/// `PRAGMA user_version`.
+const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("quotas.sql")];
 
-/// Brings the schema up to date, within the caller's transaction, which SQLite gives to one process at a time, and
-/// cursors back to their log's head, where a repaired or restored database has them beyond (D37).
+/// Brings the schema up to date, within the caller's transaction, which SQLite gives to one process at a time.
 ///
 /// # Errors
 /// When the database was written by a newer program, or refuses.
 pub(super) fn migrate(connection: &Connection) -> Result<(), Failure> {
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match found {
-        0 => {
-            connection.execute_batch(include_str!("schema.sql"))?;
-            connection.pragma_update(None, "user_version", VERSION)?;
-        }
-        VERSION => clamp_cursors(connection)?,
-        newer => {
-            return Err(Failure::Broken(format!(
-                "the schema is version {newer}, this program knows {VERSION}"
-            )));
-        }
+    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let last = (1..).zip(STEPS).last().map_or(0, |(version, _)| version);
+    if found > last {
+        return Err(Failure::Broken(format!(
+            "the schema is version {found}, this program knows {last}"
+        )));
     }
-    Ok(())
-}
-
-/// A cursor beyond the head would hide the events that are yet to come. One probe of the log's key per membership.
-fn clamp_cursors(connection: &Connection) -> Result<(), Failure> {
-    connection.execute_batch(
-        "UPDATE members
-         SET delivered_seq = min(delivered_seq, heads.head), read_seq = min(read_seq, heads.head)
-         FROM (SELECT m.conversation, m.user,
-                      coalesce((SELECT max(seq) FROM events e WHERE e.conversation = m.conversation), 0) AS head
-               FROM members m) AS heads
-         WHERE members.conversation = heads.conversation AND members.user = heads.user
-           AND (members.delivered_seq > heads.head OR members.read_seq > heads.head)",
-    )?;
+    for (version, step) in (1..).zip(STEPS).filter(|(version, _)| *version > found) {
+        connection.execute_batch(step)?;
+        connection.pragma_update(None, "user_version", version)?;
+    }
     Ok(())
 }

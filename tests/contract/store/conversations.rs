@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use hobnob::domain::{
-    ChangeKind, Conversation, ConversationId, Member, Role, RoomName, Seq, UserId,
+    ChangeKind, Clock, Conversation, ConversationId, Member, Role, RoomName, Seq, SystemClock,
+    Timestamp, UserId,
 };
-use hobnob::store::CursorMove;
+use hobnob::store::{Charge, CursorMove, all_memberships};
 
 use super::scene::Scene;
 
@@ -72,7 +73,7 @@ pub(crate) async fn a_conversation_with_oneself_has_one_member(scene: &Scene) {
     assert!(!scene.store.ensure_direct(id, scene.now()).await.unwrap());
     let expected = [first_member(id, user, Role::Member)];
     assert_eq!(all_members(scene, id).await, expected);
-    let memberships = scene.store.memberships(user).await.unwrap();
+    let memberships = all_memberships(&*scene.store, user).await.unwrap();
     assert_eq!(memberships, expected);
     assert_eq!(scene.say(id, user, "a note").await, Seq::new(1));
 }
@@ -171,7 +172,7 @@ pub(crate) async fn memberships_include_former_ones(scene: &Scene) {
         .unwrap();
     let leave = ChangeKind::RemoveMember { user: users[1] };
     let event = scene.apply(left, users[1], leave).await;
-    let memberships = scene.store.memberships(users[1]).await.unwrap();
+    let memberships = all_memberships(&*scene.store, users[1]).await.unwrap();
     let seen: BTreeSet<_> = memberships
         .iter()
         .map(|member| (member.conversation, member.user, member.left_seq))
@@ -183,7 +184,7 @@ pub(crate) async fn memberships_include_former_ones(scene: &Scene) {
     ];
     assert_eq!(seen, expected.into_iter().collect());
     assert_eq!(memberships.len(), 3);
-    let nobody = scene.store.memberships(scene.user_id()).await;
+    let nobody = all_memberships(&*scene.store, scene.user_id()).await;
     assert_eq!(nobody.unwrap(), []);
 }
 
@@ -261,7 +262,161 @@ pub(crate) async fn racing_cursors_end_at_the_furthest(scene: &Scene) {
     assert_eq!(cursors, (20, 10));
 }
 
-pub(crate) async fn migrating_brings_cursors_back_to_the_head(scene: &Scene) {
+pub(crate) async fn pages_of_memberships_and_rooms_join(scene: &Scene) {
+    let users = scene.users(6).await;
+    let (mut rooms, mut all) = (Vec::new(), Vec::new());
+    for other in &users[1..] {
+        let direct = ConversationId::direct(users[0], *other);
+        let made = scene.store.ensure_direct(direct, scene.now()).await;
+        assert!(made.unwrap());
+        rooms.push(scene.room_of(&[*other, users[0]]).await);
+        all.extend([direct, *rooms.last().unwrap()]);
+    }
+    let left = rooms.remove(2);
+    let leave = ChangeKind::RemoveMember { user: users[0] };
+    scene.apply(left, users[0], leave).await;
+    all.sort_by_key(ToString::to_string);
+    rooms.sort_unstable();
+    for size in [1, 3, 4, 100] {
+        let (mut seen, mut last) = (Vec::new(), None);
+        loop {
+            let page = scene.store.memberships(users[0], last, size).await.unwrap();
+            seen.extend(page.iter().map(|member| member.conversation));
+            last = seen.last().copied();
+            if page.len() < size {
+                break;
+            }
+        }
+        assert_eq!(seen, all);
+        let (mut seen, mut last) = (Vec::new(), None);
+        loop {
+            let page = scene.store.rooms(users[0], last, size).await.unwrap();
+            assert!(page.iter().all(Member::is_active));
+            seen.extend(page.iter().map(|member| member.conversation));
+            last = seen.last().map(|id| id.to_string().parse().unwrap());
+            if page.len() < size {
+                break;
+            }
+        }
+        assert_eq!(seen, rooms);
+    }
+    assert_eq!(scene.store.rooms(users[0], None, 0).await.unwrap(), []);
+}
+
+pub(crate) async fn who_is_in_many_rooms_is_named(scene: &Scene) {
+    let users = scene.users(3).await;
+    let direct = ConversationId::direct(users[0], users[1]);
+    scene
+        .store
+        .ensure_direct(direct, scene.now())
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        scene.room_of(&users[..2]).await;
+    }
+    let left = scene.room_of(&users[..2]).await;
+    let leave = ChangeKind::RemoveMember { user: users[1] };
+    scene.apply(left, users[1], leave).await;
+    for (at_least, mut expected) in [
+        (1, vec![users[0], users[1]]),
+        (3, vec![users[0], users[1]]),
+        (4, vec![users[0]]),
+        (5, vec![]),
+    ] {
+        let mut found = scene.store.users_in_rooms(&users, at_least).await.unwrap();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{at_least}");
+    }
+}
+
+pub(crate) async fn who_shares_a_conversation_is_found(scene: &Scene) {
+    let users = scene.users(6).await;
+    let direct = ConversationId::direct(users[0], users[1]);
+    scene
+        .store
+        .ensure_direct(direct, scene.now())
+        .await
+        .unwrap();
+    scene.room_of(&[users[2], users[0]]).await;
+    scene.room_of(&[users[2], users[3]]).await;
+    // One has left, the other was left.
+    for (one, left) in [(users[0], users[4]), (users[5], users[0])] {
+        let room = scene.room_of(&[one, left]).await;
+        scene
+            .apply(room, left, ChangeKind::RemoveMember { user: left })
+            .await;
+    }
+    let mut found = scene.store.sharing(users[0], &users[1..]).await.unwrap();
+    found.sort_unstable();
+    let mut expected = vec![users[1], users[2]];
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    assert_eq!(scene.store.sharing(users[0], &[]).await.unwrap(), []);
+}
+
+fn charge(key: &str, limit: u32) -> Charge {
+    Charge {
+        key: key.to_owned(),
+        limit,
+        until: Timestamp::from_millis(SystemClock.now().millis() + 3_600_000),
+    }
+}
+
+pub(crate) async fn charges_are_counted_all_or_none(scene: &Scene) {
+    let (one, two) = (scene.number().to_string(), scene.number().to_string());
+    let both = [charge(&one, 5), charge(&two, 2)];
+    let outcome = async |charges: &[Charge]| scene.store.charge(charges).await.unwrap();
+    assert_eq!(outcome(&both).await, None);
+    assert_eq!(outcome(&both).await, None);
+    assert_eq!(outcome(&both).await, Some(1));
+    // So of the first only two are counted.
+    for _ in 0..3 {
+        assert_eq!(outcome(&both[..1]).await, None);
+    }
+    assert_eq!(outcome(&both[..1]).await, Some(0));
+    assert_eq!(outcome(&[]).await, None);
+}
+
+pub(crate) async fn racing_charges_stay_within_the_limit(scene: &Scene) {
+    let key = scene.number().to_string();
+    let charges = [charge(&key, 7)];
+    let racing = (0..20).map(|_| scene.store.charge(&charges));
+    let outcomes = join_all(racing).await;
+    let counted = outcomes
+        .into_iter()
+        .filter(|outcome| matches!(outcome, Ok(None)));
+    // Two that make a key at the same moment may both be refused, never both be counted too often.
+    let counted = counted.count();
+    assert!((1..=7).contains(&counted), "{counted}");
+    let mut more = 0;
+    while scene.store.charge(&charges).await.unwrap().is_none() {
+        more += 1;
+    }
+    assert_eq!(counted + more, 7);
+}
+
+pub(crate) async fn a_cursor_beyond_the_head_is_brought_back(scene: &Scene) {
+    let users = scene.users(2).await;
+    let (room, other) = (scene.room_of(&users).await, scene.room_of(&users).await);
+    for conversation in [room, other] {
+        scene
+            .say_all(conversation, scene.messages(users[0], 3))
+            .await;
+        move_to(scene, conversation, users[0], 9, 2).await;
+        move_to(scene, conversation, users[1], 2, 8).await;
+    }
+    scene.store.clamp_cursors(room).await.unwrap();
+    let cursors = async |room, user| {
+        let member = scene.member(room, user).await.unwrap();
+        (member.delivered_seq.get(), member.read_seq.get())
+    };
+    assert_eq!(cursors(room, users[0]).await, (3, 2));
+    assert_eq!(cursors(room, users[1]).await, (2, 3));
+    assert_eq!(cursors(other, users[0]).await, (9, 2));
+}
+
+pub(crate) async fn clamping_brings_cursors_back_to_the_head(scene: &Scene) {
     let users = scene.users(2).await;
     let (room, silent) = (scene.room_of(&users).await, scene.room_of(&users).await);
     scene.say_all(room, scene.messages(users[0], 3)).await;
@@ -269,7 +424,7 @@ pub(crate) async fn migrating_brings_cursors_back_to_the_head(scene: &Scene) {
     move_to(scene, room, users[0], 9, 2).await;
     move_to(scene, room, users[1], 7, 8).await;
     move_to(scene, silent, users[0], 1, 1).await;
-    scene.store.migrate().await.unwrap();
+    scene.store.clamp_all_cursors().await.unwrap();
     let cursors = async |room, user| {
         let member = scene.member(room, user).await.unwrap();
         (member.delivered_seq.get(), member.read_seq.get())

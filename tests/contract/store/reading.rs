@@ -1,7 +1,7 @@
 //! Reading the log: heads, spans, and pages of history.
 
-use hobnob::domain::{ChangeKind, ConversationId, Emoji, Seq, UserId};
-use hobnob::store::{End, Span};
+use hobnob::domain::{ChangeKind, ConversationId, Emoji, Event, Seq, UserId};
+use hobnob::store::{End, PAGE_BYTES, Span, is_cut};
 
 use super::scene::{Scene, message_of, seqs, texts, whole};
 
@@ -117,6 +117,55 @@ pub(crate) async fn history_pages_join_without_gap(scene: &Scene) {
         backwards.splice(0..0, page);
     }
     assert_eq!(backwards, everything);
+}
+
+pub(crate) async fn a_page_of_long_messages_ends_early_and_pages_join(scene: &Scene) {
+    let (one, owner) = scene.room().await;
+    let two = scene.room_of(&[owner]).await;
+    // JSON writes each of these characters as six.
+    let long = "\u{1}".repeat(16 * 1024);
+    for room in [one, two] {
+        let messages = (0..12).map(|_| scene.message(owner, &long));
+        scene.say_all(room, messages.collect()).await;
+    }
+    let weigh = |page: &[Event]| page.iter().map(Event::weight).sum::<usize>();
+    let mut spans = vec![whole(one), whole(two)];
+    let mut seen = Vec::new();
+    loop {
+        let page = scene.store.events(&spans, 200).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        assert!(weigh(&page) < 2 * PAGE_BYTES + weigh(&page[..1]));
+        seen.extend(page.iter().map(|event| (event.conversation, event.seq)));
+        let last = page.last().unwrap();
+        if last.conversation == two {
+            spans.retain(|span| span.conversation == two);
+        }
+        let here = spans
+            .iter_mut()
+            .find(|span| span.conversation == last.conversation);
+        here.unwrap().after = last.seq;
+        if !is_cut(&page, 200) {
+            break;
+        }
+    }
+    let expected = [one, two]
+        .into_iter()
+        .flat_map(|room| (1..=12).map(move |seq| (room, Seq::new(seq))));
+    assert_eq!(seen, expected.collect::<Vec<_>>());
+
+    let (mut seen, mut span) = (Vec::new(), whole(one));
+    loop {
+        let page = scene.store.messages(span, End::Newest, 200).await.unwrap();
+        seen.splice(0..0, page.iter().map(|event| event.seq.get()));
+        if !is_cut(&page, 200) || page.is_empty() {
+            break;
+        }
+        assert!(weigh(&page) < PAGE_BYTES + weigh(&page[..1]));
+        span.up_to = page[0].seq.previous();
+    }
+    assert_eq!(seen, (1..=12).collect::<Vec<_>>());
 }
 
 pub(crate) async fn a_message_in_history_is_as_it_stands_now(scene: &Scene) {

@@ -218,7 +218,7 @@ async fn a_lock_that_a_crash_left_behind_does_not_block_a_migration() {
 }
 
 #[tokio::test]
-async fn a_migration_after_a_restore_clamps_cursors_to_the_log() {
+async fn after_a_restore_cursors_are_clamped_to_the_log() {
     let mongo = shared_mongo().await;
     let store = connect(mongo, "restored", PATIENCE).await;
     store.migrate().await.unwrap();
@@ -235,7 +235,7 @@ async fn a_migration_after_a_restore_clamps_cursors_to_the_log() {
     // What a dump that is older than the cursors looks like.
     let moves = [cursor(users[0], 9), cursor(users[1], 3)];
     scene.store.move_cursors(&moves).await.unwrap();
-    scene.store.migrate().await.unwrap();
+    scene.store.clamp_all_cursors().await.unwrap();
     let beyond = scene.member(room, users[0]).await.unwrap();
     let within = scene.member(room, users[1]).await.unwrap();
     assert_eq!(beyond.delivered_seq, Seq::new(5));
@@ -263,6 +263,33 @@ async fn the_database_itself_refuses_what_is_no_event() {
         other => panic!("{other}"),
     };
     assert_eq!(code, 121, "DocumentValidationFailure");
+}
+
+#[tokio::test]
+async fn a_page_of_rooms_reads_a_page_of_the_index() {
+    let mongo = shared_mongo().await;
+    let store = connect(mongo, "paged", PATIENCE).await;
+    store.migrate().await.unwrap();
+    let scene = Scene::new(store);
+    let users = scene.users(2).await;
+    let mut rooms = Vec::new();
+    for _ in 0..60 {
+        rooms.push(scene.room_of(&users).await);
+    }
+    rooms.sort_unstable();
+    let after = rooms[19].to_string().parse().unwrap();
+    let database = raw(mongo, "paged").await;
+    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    let page = scene.store.rooms(users[1], Some(after), 5).await.unwrap();
+    let page: Vec<_> = page.iter().map(|member| member.conversation).collect();
+    assert_eq!(page, rooms[20..25]);
+    let profile = database.collection::<Document>("system.profile");
+    let this = doc! { "command.find": "members", "command.hint": "user_conversation" };
+    let read = profile.find_one(this).await.unwrap().unwrap();
+    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    assert!(read.get_i32("keysExamined").unwrap() <= 6, "{read}");
+    assert!(read.get_i32("docsExamined").unwrap() <= 6, "{read}");
+    assert!(!read.contains_key("hasSortStage"), "{read}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use hobnob::domain::{
     UserId, Username,
 };
 use hobnob::store::{
-    Changed, Inserted, NewMessage, NewRoom, NewUser, Run, RunOutcome, Span, Stop, Store,
+    Changed, Inserted, NewMessage, NewRoom, NewUser, Run, RunOutcome, Span, Stop, Store, is_cut,
 };
 
 /// The most members of a room in the stores under test.
@@ -179,8 +179,17 @@ impl Scene {
 
     /// A conversation's whole log.
     pub(crate) async fn log(&self, conversation: ConversationId) -> Vec<Event> {
-        let all = whole(conversation);
-        self.store.events(&[all], ENOUGH).await.unwrap()
+        let mut rest = whole(conversation);
+        let mut log = Vec::new();
+        loop {
+            let page = self.store.events(&[rest], ENOUGH).await.unwrap();
+            let is_last = !is_cut(&page, ENOUGH);
+            log.extend(page);
+            if is_last {
+                return log;
+            }
+            rest.after = log.last().map_or(rest.after, |last: &Event| last.seq);
+        }
     }
 
     /// The event at a place that is taken.

@@ -293,8 +293,36 @@ impl Store for Double {
     ) -> StoreResult<Vec<Member>> {
         unreachable!()
     }
-    async fn memberships(&self, _: UserId) -> StoreResult<Vec<Member>> {
+    async fn memberships(
+        &self,
+        _: UserId,
+        _: Option<ConversationId>,
+        _: usize,
+    ) -> StoreResult<Vec<Member>> {
         unreachable!()
+    }
+    async fn rooms(
+        &self,
+        _: UserId,
+        _: Option<crate::domain::RoomId>,
+        _: usize,
+    ) -> StoreResult<Vec<Member>> {
+        unreachable!()
+    }
+    async fn sharing(&self, _: UserId, _: &[UserId]) -> StoreResult<Vec<UserId>> {
+        unreachable!()
+    }
+    async fn users_in_rooms(&self, _: &[UserId], _: usize) -> StoreResult<Vec<UserId>> {
+        unreachable!()
+    }
+    async fn charge(&self, _: &[crate::store::Charge]) -> StoreResult<Option<usize>> {
+        unreachable!()
+    }
+    async fn clamp_all_cursors(&self) -> StoreResult<()> {
+        unreachable!()
+    }
+    async fn clamp_cursors(&self, _: ConversationId) -> StoreResult<()> {
+        Ok(())
     }
     async fn overviews(
         &self,
