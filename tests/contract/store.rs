@@ -11,6 +11,7 @@ mod conversations;
 mod embedded;
 mod message_changes;
 mod overviews;
+mod quotas;
 mod reading;
 mod replica_set;
 mod room_changes;
@@ -50,12 +51,13 @@ macro_rules! store_contract {
                     many_cursors_move_at_once_and_unknown_ones_are_ignored,
                     racing_cursors_end_at_the_furthest,
                     pages_of_memberships_and_rooms_join,
+                    a_cursor_beyond_the_head_is_brought_back,
+                    clamping_brings_cursors_back_to_the_head;
+                quotas:
                     who_is_in_many_rooms_is_named,
                     who_shares_a_conversation_is_found,
                     charges_are_counted_all_or_none,
-                    racing_charges_stay_within_the_limit,
-                    a_cursor_beyond_the_head_is_brought_back,
-                    clamping_brings_cursors_back_to_the_head;
+                    racing_charges_stay_within_the_limit;
                 append:
                     a_run_is_stored_as_it_was_sent,
                     a_taken_seq_stops_a_run_and_stores_nothing,

@@ -266,6 +266,27 @@ async fn the_database_itself_refuses_what_is_no_event() {
 }
 
 #[tokio::test]
+async fn a_start_reads_no_membership_and_no_event() {
+    let mongo = shared_mongo().await;
+    let store = connect(mongo, "started", PATIENCE).await;
+    store.migrate().await.unwrap();
+    let scene = Scene::new(store);
+    let users = scene.users(2).await;
+    for _ in 0..50 {
+        let room = scene.room_of(&users).await;
+        scene.say(room, users[0], "hello").await;
+    }
+    let database = raw(mongo, "started").await;
+    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    scene.store.migrate().await.unwrap();
+    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    let profile = database.collection::<Document>("system.profile");
+    let read = doc! { "ns": { "$ne": "started.system.profile" }, "docsExamined": { "$gt": 1 } };
+    assert_eq!(profile.find_one(read).await.unwrap(), None);
+    assert!(profile.estimated_document_count().await.unwrap() > 0);
+}
+
+#[tokio::test]
 async fn a_page_of_rooms_reads_a_page_of_the_index() {
     let mongo = shared_mongo().await;
     let store = connect(mongo, "paged", PATIENCE).await;

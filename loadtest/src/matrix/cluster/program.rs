@@ -97,6 +97,10 @@ fn hobnob(binary: &PathBuf, settings: &Settings) -> Command {
         .env("HOBNOB_SIGN_IN_RATE", "0")
         .env("HOBNOB_SESSION_RATE", "0")
         .env("HOBNOB_USER_RATE", "0")
+        .env("HOBNOB_ROOMS_MADE_LIMIT", "0")
+        .env("HOBNOB_ROOMS_LIMIT", "0")
+        .env("HOBNOB_ADDITIONS_LIMIT", "0")
+        .env("HOBNOB_NEW_CONVERSATIONS_LIMIT", "0")
         // Ten thousand sessions, and the connections they were registered over.
         .env("HOBNOB_CONNECTION_LIMIT", "20000")
         .env("HOBNOB_ROOM_MEMBER_LIMIT", "20000");
