@@ -16,6 +16,7 @@ pub mod committer;
 pub mod frontier;
 mod measured;
 pub mod mongo;
+mod new_conversation;
 mod page;
 mod quota;
 pub mod sqlite;
@@ -23,6 +24,7 @@ pub mod sqlite;
 use std::collections::HashMap;
 
 pub use measured::MeasuredStore;
+pub use new_conversation::{NewConversation, NewRoom};
 pub use page::{PAGE_BYTES, all_memberships, is_cut};
 pub use quota::Charge;
 
@@ -30,7 +32,7 @@ use async_trait::async_trait;
 
 use crate::domain::{
     Change, ClientMessageId, Content, Conversation, ConversationId, Event, EventId, Fingerprint,
-    Member, Refusal, RoomId, RoomName, Seq, Timestamp, User, UserId,
+    Member, Refusal, RoomId, Seq, Timestamp, User, UserId,
 };
 
 /// How many of a user's rooms are compared with those of others.
@@ -79,24 +81,6 @@ pub struct RefreshToken {
     pub user: UserId,
     /// When it ends.
     pub expires_at: Timestamp,
-}
-
-/// A room that is to be made.
-#[derive(Debug, Clone)]
-pub struct NewRoom {
-    /// Its facts; the id is a room's, the creator is given.
-    pub conversation: Conversation,
-    /// Its first members, from seq 1, the owner among them. The caller has checked that the users exist.
-    pub members: Vec<Member>,
-}
-
-/// A conversation that is to be made.
-#[derive(Debug, Clone)]
-pub enum NewConversation {
-    /// A direct one, unless it is there; made at this time.
-    Direct(ConversationId, Timestamp),
-    /// A room.
-    Room(NewRoom),
 }
 
 /// A message that waits for its place in a log.
@@ -340,71 +324,4 @@ pub trait Store: Send + Sync + 'static {
 
     /// Another limit of a room's members from now on, for [`Store::change`]; larger rooms stay as they are.
     fn set_room_limit(&self, members: usize);
-}
-
-impl NewConversation {
-    /// Its id.
-    #[must_use]
-    pub const fn id(&self) -> ConversationId {
-        match self {
-            Self::Direct(conversation, _) => *conversation,
-            Self::Room(room) => room.conversation.id,
-        }
-    }
-
-    /// Its first members.
-    #[must_use]
-    pub fn users(&self) -> Vec<UserId> {
-        match self {
-            Self::Direct(conversation, _) => conversation.direct_users().collect(),
-            Self::Room(room) => room.members.iter().map(|member| member.user).collect(),
-        }
-    }
-}
-
-/// A room as it is made: its facts and first members.
-impl NewRoom {
-    /// A room of this creator (its owner) and these other users, each a plain member once.
-    #[must_use]
-    pub fn new(
-        id: crate::domain::RoomId,
-        name: RoomName,
-        creator: UserId,
-        others: &[UserId],
-        at: Timestamp,
-    ) -> Self {
-        use crate::domain::Role;
-        let conversation_id = ConversationId::Room(id);
-        let first = Seq::new(1);
-        let mut others: Vec<UserId> = others
-            .iter()
-            .copied()
-            .filter(|user| *user != creator)
-            .collect();
-        others.sort_unstable();
-        others.dedup();
-        let members = std::iter::once(Member::joining(
-            conversation_id,
-            creator,
-            Role::Owner,
-            first,
-        ))
-        .chain(
-            others
-                .into_iter()
-                .map(|user| Member::joining(conversation_id, user, Role::Member, first)),
-        )
-        .collect();
-        let conversation = Conversation {
-            id: conversation_id,
-            name: Some(name),
-            creator: Some(creator),
-            created_at: at,
-            deleted_seq: None,
-        };
-        Self {
-            conversation,
-            members,
-        }
-    }
 }
