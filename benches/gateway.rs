@@ -190,6 +190,7 @@ async fn live(
             encoding: &ENCODING,
             outbox: outbox.clone(),
             is_auto: true,
+            seat: hub.seats().take(user, None).expect("there is no limit"),
         });
         let joined = hub.join(&session, HashMap::new(), None).await;
         hub.deliver(&session, joined.expect("it joins").backlog);

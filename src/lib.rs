@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod presence;
 pub mod redis;
 pub mod store;
+pub mod throttle;
 pub mod traces;
 pub mod web;
 pub mod wire;

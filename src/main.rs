@@ -78,7 +78,7 @@ async fn serve(
         metrics,
         apply: |new: &Config| {
             app.reload(new)?;
-            limit.set(new.server.connection_limit);
+            limit.set(&new.server);
             filter.set(&new.logging.filter)
         },
     };

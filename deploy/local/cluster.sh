@@ -232,6 +232,7 @@ start_haproxy() {
     stats=$(free_port)
     # Clients take two files each, of the 20,000 that a user often has.
     HOBNOB_EDGE="127.0.0.1:$port" HOBNOB_EDGE_STATS="127.0.0.1:$stats" HOBNOB_EDGE_CLIENTS=9000 \
+        HOBNOB_EDGE_ADDRESS_CLIENTS=9000 \
         start haproxy answers_ok "$port" /openapi.json -- haproxy -db -W -f "$state/haproxy.cfg"
     edge_stats=127.0.0.1:$stats
     echo "EDGE_URL=http://127.0.0.1:$port" >>"$state/env"

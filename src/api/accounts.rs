@@ -70,11 +70,11 @@ impl From<Session> for SessionJson {
     responses((status = 201, description = "Registered and logged in", body = SessionJson)))]
 pub(super) async fn register(
     State(chat): State<Arc<Chat>>,
-    _stranger: Stranger,
+    Stranger(from): Stranger,
     Body(body): Body<CredentialsBody>,
 ) -> Result<(StatusCode, Json<SessionJson>), ApiError> {
     let typed = Credentials::new(&body.username, &body.password);
-    let session = chat.register(typed).await?;
+    let session = chat.register(typed, from).await?;
     Ok((StatusCode::CREATED, Json(session.into())))
 }
 
@@ -84,11 +84,11 @@ pub(super) async fn register(
     responses((status = 200, description = "Logged in", body = SessionJson)))]
 pub(super) async fn login(
     State(chat): State<Arc<Chat>>,
-    _stranger: Stranger,
+    Stranger(from): Stranger,
     Body(body): Body<CredentialsBody>,
 ) -> Result<Json<SessionJson>, ApiError> {
     let typed = Credentials::new(&body.username, &body.password);
-    Ok(Json(chat.login(typed).await?.into()))
+    Ok(Json(chat.login(typed, from).await?.into()))
 }
 
 /// Exchange a refresh token, once, for a new pair of tokens.

@@ -113,7 +113,8 @@ const fn chat_status(error: &ChatError) -> StatusCode {
         ChatError::UserNotFound => StatusCode::NOT_FOUND,
         ChatError::UsernameTaken
         | ChatError::ClientMessageIdReused
-        | ChatError::TooManyRooms { .. } => StatusCode::CONFLICT,
+        | ChatError::TooManyRooms { .. }
+        | ChatError::TooManySessions { .. } => StatusCode::CONFLICT,
         ChatError::Refused(refusal) => refusal_status(*refusal),
         ChatError::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
         ChatError::RateLimited { .. } | ChatError::QuotaExceeded { .. } => {

@@ -1,12 +1,11 @@
 //! What handlers take from a request: the caller, the ids of the path, the query, the body. Knows how each can be
 //! wrong, and turns every way into the documented error.
 
-use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Query, RawPathParams, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -14,11 +13,10 @@ use serde::de::DeserializeOwned;
 
 use crate::auth::bearer;
 use crate::chat::{Chat, ChatError};
-use crate::domain::{RoomId, UserId};
+use crate::domain::{ClientNetwork, Origin, RoomId, UserId};
 use crate::traces::{TRACE_PARENT, TraceContext};
 
 use super::ApiError;
-use super::peer::TrustedProxies;
 
 /// The user of the access token in `Authorization: Bearer`.
 #[derive(Debug, Clone, Copy)]
@@ -37,22 +35,18 @@ impl FromRequestParts<Arc<Chat>> for Bearer {
 
 /// Whoever is not known yet, and may try to become it: counted by address.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stranger;
+pub(super) struct Stranger(pub(super) Option<ClientNetwork>);
 
 impl FromRequestParts<Arc<Chat>> for Stranger {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, chat: &Arc<Chat>) -> Result<Self, ApiError> {
         // Without a socket, as in tests, there is no address.
-        if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
-            let trusted = parts.extensions.get::<TrustedProxies>();
-            let address = match trusted {
-                Some(trusted) => trusted.client(peer.ip(), &parts.headers),
-                None => peer.ip(),
-            };
-            chat.admit_sign_in(address)?;
+        let origin = parts.extensions.get::<Origin>().copied();
+        if let Some(origin) = origin {
+            chat.admit_sign_in(origin.network).await?;
         }
-        Ok(Self)
+        Ok(Self(origin.map(|origin| origin.network)))
     }
 }
 

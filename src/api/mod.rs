@@ -10,7 +10,6 @@ mod extract;
 mod history;
 mod links;
 mod members;
-mod peer;
 mod people;
 mod reading;
 mod request;
@@ -36,9 +35,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::chat::{Chat, ChatError};
-use crate::domain::Network;
 use crate::metrics::Metrics;
-use peer::TrustedProxies;
 use reading::Answers;
 
 /// How long a browser may remember that an origin is allowed.
@@ -55,8 +52,6 @@ const MEMBER: usize = 28;
 pub struct ApiConfig {
     /// Origins whose pages may call it from a browser; none by default.
     pub allowed_origins: Vec<HeaderValue>,
-    /// Proxies whose X-Forwarded-For is believed; none by default.
-    pub trusted_proxies: Vec<Network>,
     /// How long a request may take, its body included.
     pub request_within: Duration,
     /// Where requests are counted.
@@ -67,7 +62,6 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             allowed_origins: Vec::new(),
-            trusted_proxies: Vec::new(),
             request_within: Duration::from_secs(75),
             metrics: Metrics::none(),
         }
@@ -102,7 +96,6 @@ pub fn router(chat: Arc<Chat>, config: ApiConfig) -> Router {
         .layer(cors(config.allowed_origins))
         .layer(Extension(config.metrics.clone()))
         .layer(Extension(Arc::new(Answers::new(limits))))
-        .layer(Extension(TrustedProxies(config.trusted_proxies.into())))
         .layer(middleware::from_fn_with_state(
             Arc::new(request::Ids::new(config.metrics)),
             request::identify,

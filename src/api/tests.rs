@@ -47,6 +47,10 @@ fn every_error() -> Vec<ApiError> {
         ChatError::RateLimited {
             retry_after: Duration::ZERO,
         },
+        ChatError::TooManySessions {
+            whose: "user",
+            limit,
+        },
         ChatError::Busy,
         ChatError::Unavailable,
         ChatError::Internal,
@@ -97,6 +101,7 @@ const fn variant(error: &ApiError) -> usize {
         ApiError::InvalidHost => 33,
         ApiError::WrongHost => 34,
         ApiError::Chat(ChatError::UpgradeRequired) => 35,
+        ApiError::Chat(ChatError::TooManySessions { .. }) => 36,
         ApiError::Chat(ChatError::Refused(refusal)) => 23 + refusal_variant(*refusal),
         ApiError::Chat(ChatError::ResumeTooLarge { .. }) => 50,
         ApiError::Chat(ChatError::TooManyRooms { .. }) => 51,
@@ -119,7 +124,7 @@ const fn refusal_variant(refusal: Refusal) -> usize {
     }
 }
 
-const VARIANTS: usize = 40;
+const VARIANTS: usize = 41;
 
 /// The table of `docs/errors.md`: code and status.
 fn documented_errors() -> BTreeMap<String, u16> {

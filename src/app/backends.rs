@@ -13,12 +13,14 @@ use crate::redis::RedisConfig;
 use crate::store::mongo::{MongoConfig, MongoStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{MeasuredStore, Store};
+use crate::throttle::{LocalThrottle, RedisThrottle, Throttle};
 
 /// The adapters, behind their ports.
 pub(super) struct Parts {
     pub(super) store: Arc<dyn Store>,
     pub(super) bus: Arc<dyn Bus>,
     pub(super) presence: Arc<dyn Presence>,
+    pub(super) throttle: Arc<dyn Throttle>,
     /// The first signs, all verify.
     pub(super) secrets: Vec<Secret>,
     /// Grows with every new MongoDB primary (D16).
@@ -92,6 +94,7 @@ impl Parts {
             store: Arc::clone(&store) as Arc<dyn Store>,
             bus: Arc::new(LocalBus::hub().connect(world.gateway)),
             presence: Arc::new(LocalPresence::hub(presence_config(config)).connect(world.gateway)),
+            throttle: Arc::new(LocalThrottle::new(Arc::clone(&world.entropy))),
             secrets,
             primary_changes: None,
             hearings: None,
@@ -111,6 +114,7 @@ impl Parts {
         let store = Arc::new(store);
         let bus = RedisBus::new(redis.clone(), world.gateway, Arc::clone(&world.entropy));
         bus.start();
+        let throttle = RedisThrottle::new(redis.clone(), Arc::clone(&world.entropy));
         let presence = RedisPresence::new(
             redis,
             world.gateway,
@@ -123,6 +127,7 @@ impl Parts {
             store,
             bus: Arc::new(bus),
             presence: Arc::new(presence),
+            throttle: Arc::new(throttle),
             secrets: config.auth.jwt_secrets.clone(),
             embedded: None,
         })

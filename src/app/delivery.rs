@@ -6,9 +6,19 @@ use super::{Parts, World};
 use crate::chat::{Announce, Cursors};
 use crate::config::Config;
 use crate::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubDelegation, HubPorts};
+use crate::gateway::seats::SeatLimits;
 use crate::metrics::Metrics;
 use crate::store::committer::{Committer, CommitterConfig};
 use crate::store::frontier::Frontier;
+
+/// How many sessions there may be.
+pub(super) fn seat_limits(config: &Config) -> SeatLimits {
+    SeatLimits {
+        all: config.limits.sessions,
+        user: config.limits.user_sessions,
+        network: config.limits.address_sessions,
+    }
+}
 
 /// See the module's documentation.
 pub(super) struct Delivery {
@@ -27,6 +37,7 @@ impl Delivery {
                 lease: config.presence.lease_ttl,
                 watched: config.limits.watched_users,
                 last_seen: config.limits.last_seen,
+                seats: seat_limits(config),
             },
             HubPorts {
                 gateway: world.gateway,

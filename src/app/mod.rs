@@ -21,7 +21,9 @@ use crate::chat::{Chat, Cursors, Directory, Limits, Ports, Quotas, Rate, Rates};
 use crate::config::{Config, StartError};
 use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
 use crate::gateway::hub::Hub;
+use crate::gateway::lobby::{Lobby, LobbyLimits};
 use crate::gateway::requests::Requests;
+use crate::gateway::seats::Seats;
 use crate::gateway::socketio::protocol::SocketIo;
 use crate::lifecycle::{Failure, Service};
 use crate::metrics::Metrics;
@@ -46,6 +48,7 @@ const LAST_SPANS: Duration = Duration::from_millis(900);
 pub struct App {
     router: Router,
     socket_io: SocketIo,
+    lobby: Lobby,
     chat: Arc<Chat>,
     hub: Arc<Hub>,
     committer: Arc<Committer>,
@@ -126,6 +129,7 @@ impl App {
                 auth: Arc::new(auth),
                 clock: Arc::clone(clock),
                 entropy: Arc::clone(entropy),
+                throttle: Arc::clone(&parts.throttle),
                 traces: world.traces.clone(),
             },
             Limits {
@@ -138,7 +142,9 @@ impl App {
             },
         ));
         let requests = Requests::new(Arc::clone(&chat), Arc::clone(&hub));
-        let (router, socket_io) = routes(config, world, Arc::clone(&chat), &requests)?;
+        let lobby = Lobby::new(lobby_limits(config), metrics.clone());
+        let (router, socket_io) = routes(config, world, Arc::clone(&chat), &requests, &lobby)?;
+        check_room(readiness, hub.seats(), &lobby);
         measure(metrics, &hub, &committer);
         let hearing = Hearing::watched_by(
             readiness,
@@ -149,6 +155,7 @@ impl App {
         let app = Self {
             router,
             socket_io,
+            lobby,
             chat,
             hub,
             committer,
@@ -182,6 +189,9 @@ impl App {
             .spawn(async move { cursors.run(stop_cursors).await });
         self.tasks
             .spawn(async move { presence.run(stop_presence).await });
+        let (throttle, stop_throttle) = (Arc::clone(&self.parts.throttle), stop());
+        self.tasks
+            .spawn(async move { throttle.run(stop_throttle).await });
         let (hearing, stop_hearing) = (Arc::clone(&self.hearing), stop());
         self.tasks.spawn(async move {
             stop_hearing.run_until_cancelled(hearing.run()).await;
@@ -229,6 +239,27 @@ fn directory(config: &Config) -> Directory {
         search: config.limits.user_search,
         last_seen: config.limits.last_seen,
     }
+}
+
+fn lobby_limits(config: &Config) -> LobbyLimits {
+    LobbyLimits {
+        places: config.limits.anonymous,
+        rate: Rate::per_second(config.limits.handshake_rate),
+    }
+}
+
+/// Whether there is room for new clients. A full lobby does not make the gateway unready: strangers who fill one fill
+/// all, and those who bring a token with their handshake still get in.
+fn check_room(readiness: &Readiness, seats: &Seats, lobby: &Lobby) {
+    let (seats, lobby) = (seats.clone(), lobby.clone());
+    readiness.check("sessions", move || match seats.is_nearly_full() {
+        true => Health::Failed("nearly at session_limit".to_owned()),
+        false => Health::Well,
+    });
+    readiness.check("anonymous", move || match lobby.is_nearly_full() {
+        true => Health::Degraded("nearly at anonymous_limit".to_owned()),
+        false => Health::Well,
+    });
 }
 
 fn auth_config(config: &Config, parts: &Parts) -> Result<AuthConfig, StartError> {

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::{App, directory, parse_secrets, quotas, rates};
+use super::delivery::seat_limits;
+use super::{App, directory, lobby_limits, parse_secrets, quotas, rates};
 use crate::admin::{Clients, ListedSession, Whom};
 use crate::config::{Config, StartError};
 use crate::gateway::hub::Hub;
@@ -73,6 +74,8 @@ impl App {
         self.chat.set_quotas(quotas(config));
         self.chat.set_directory(directory(config));
         self.hub.set_last_seen(config.limits.last_seen);
+        self.hub.seats().set(seat_limits(config));
+        self.lobby.set(lobby_limits(config));
         self.hub.set_watch_limit(config.limits.watched_users);
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::config::{Config, StartError};
 use crate::gateway::closing::closing;
 use crate::gateway::engineio::{Cors, EngineConfig};
 use crate::gateway::heartbeat::Wheel;
+use crate::gateway::lobby::Lobby;
 use crate::gateway::native::{self, NativeConfig};
 use crate::gateway::requests::Requests;
 use crate::gateway::socketio::ChatApplication;
@@ -25,6 +26,7 @@ pub(super) fn routes(
     world: &World,
     chat: Arc<Chat>,
     requests: &Requests,
+    lobby: &Lobby,
 ) -> Result<(Router, SocketIo), StartError> {
     let origins: Result<Vec<HeaderValue>, _> = config
         .server
@@ -45,11 +47,12 @@ pub(super) fn routes(
         ping_interval: sessions.ping_interval,
         ping_timeout: sessions.ping_timeout,
         hello_within: sessions.hello_timeout,
+        lobby: lobby.clone(),
     };
     let metrics = requests.hub().metrics();
     let wheel = Wheel::new(metrics.ping_seconds.clone());
     let socket_io = SocketIo::new(
-        socketio_config(config, world, &allowed_origins, metrics),
+        socketio_config(config, world, &allowed_origins, metrics, lobby),
         Arc::new(ChatApplication::new(
             requests.clone(),
             Arc::clone(&world.entropy),
@@ -61,7 +64,6 @@ pub(super) fn routes(
         chat,
         ApiConfig {
             allowed_origins,
-            trusted_proxies: config.server.trusted_proxies.clone(),
             request_within: config.server.client_timeout,
             metrics: metrics.clone(),
         },
@@ -84,6 +86,7 @@ fn socketio_config(
     world: &World,
     origins: &[HeaderValue],
     metrics: &Metrics,
+    lobby: &Lobby,
 ) -> SocketIoConfig {
     let sessions = &config.sessions;
     let cors = if origins.is_empty() {
@@ -100,6 +103,7 @@ fn socketio_config(
             outbox_bytes: sessions.outbox_bytes,
             sid_prefix: session_prefix(config, world),
             cors,
+            lobby: lobby.clone(),
             metrics: metrics.clone(),
             close_code: |reason| closing(reason).code,
             ..EngineConfig::default()

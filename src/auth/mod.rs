@@ -3,6 +3,7 @@
 mod hashing;
 mod passwords;
 mod tokens;
+mod turns;
 
 use std::fmt;
 use std::sync::Arc;

@@ -3,15 +3,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::AuthError;
 use super::hashing::Hasher;
-use crate::domain::Entropy;
+use super::turns::Turns;
+use crate::domain::{ClientNetwork, Entropy};
 
 /// A password as somebody typed it: 8 to 256 bytes. Never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,49 +53,71 @@ enum Job {
     },
 }
 
-/// A few threads that hash passwords, and the queue before them. The threads end when this is dropped.
-#[derive(Debug)]
-pub struct Passwords {
-    queue: SyncSender<Job>,
+/// A few threads that hash passwords, and the turns before them. The threads end when this is dropped.
+pub struct Passwords(Arc<Waiting>);
+
+struct Waiting {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    turns: Turns<Job>,
+    is_over: bool,
 }
 
 impl Passwords {
-    /// Starts `threads` threads (at least one) behind a queue of `queue` places.
+    /// Starts `threads` threads (at least one), for which `queue` passwords may wait.
     ///
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(threads: usize, queue: usize, entropy: &Arc<Entropy>) -> Result<Self, AuthError> {
-        let (sender, receiver) = sync_channel(queue);
-        let receiver = Arc::new(Mutex::new(receiver));
+        let state = State {
+            turns: Turns::new(queue),
+            is_over: false,
+        };
+        let waiting = Arc::new(Waiting {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        });
+        // Already: if one cannot be started, the others end.
+        let passwords = Self(Arc::clone(&waiting));
         for number in 0..threads.max(1) {
-            let (receiver, entropy) = (Arc::clone(&receiver), Arc::clone(entropy));
+            let (waiting, entropy) = (Arc::clone(&waiting), Arc::clone(entropy));
             thread::Builder::new()
                 .name(format!("password-{number}"))
-                .spawn(move || work(&receiver, &entropy))
+                .spawn(move || work(&waiting, &entropy))
                 .map_err(|error| AuthError::Broken(error.to_string()))?;
         }
-        Ok(Self { queue: sender })
+        Ok(passwords)
     }
 
-    /// The PHC string under which a password may be stored.
+    /// The PHC string under which a password may be stored. Who asks from one network waits behind each other, not
+    /// before those of other networks.
     ///
     /// # Errors
-    /// [`AuthError::Busy`] when the queue is full.
-    pub async fn hash(&self, password: Password) -> Result<String, AuthError> {
+    /// [`AuthError::Busy`] when too many wait.
+    pub async fn hash(
+        &self,
+        password: Password,
+        from: Option<ClientNetwork>,
+    ) -> Result<String, AuthError> {
         let (reply, answer) = oneshot::channel();
-        self.submit(Job::Hash { password, reply })?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        self.submit(from, Job::Hash { password, reply })?;
+        // It had to leave for somebody else who waits in a shorter line.
+        answer.await.unwrap_or(Err(AuthError::Busy))
     }
 
     /// Whether a password is the one stored; with nothing stored it is not, after as much work, so that the time it
-    /// takes does not tell whether there is such a user.
+    /// takes does not tell whether there is such a user. Turns as for [`Self::hash`].
     ///
     /// # Errors
-    /// [`AuthError::Busy`] when the queue is full, [`AuthError::Broken`] when what is stored cannot be read.
+    /// [`AuthError::Busy`] when too many wait, [`AuthError::Broken`] when what is stored cannot be read.
     pub async fn verify(
         &self,
         password: Password,
         stored: Option<String>,
+        from: Option<ClientNetwork>,
     ) -> Result<bool, AuthError> {
         let (reply, answer) = oneshot::channel();
         let job = Job::Verify {
@@ -103,44 +125,76 @@ impl Passwords {
             stored,
             reply,
         };
-        self.submit(job)?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        self.submit(from, job)?;
+        answer.await.unwrap_or(Err(AuthError::Busy))
     }
 
-    fn submit(&self, job: Job) -> Result<(), AuthError> {
-        self.queue.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(_) => AuthError::Busy,
-            TrySendError::Disconnected(_) => gone(),
-        })
+    fn submit(&self, from: Option<ClientNetwork>, job: Job) -> Result<(), AuthError> {
+        if !self.0.state.lock().turns.push(from, job) {
+            return Err(AuthError::Busy);
+        }
+        self.0.changed.notify_one();
+        Ok(())
     }
 }
 
-fn gone() -> AuthError {
-    AuthError::Broken("the password threads are gone".to_owned())
+impl Drop for Passwords {
+    fn drop(&mut self) {
+        self.0.state.lock().is_over = true;
+        self.0.changed.notify_all();
+    }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, entropy: &Entropy) {
+impl fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passwords")
+    }
+}
+
+impl Waiting {
+    /// The next one whose client still waits; none when all is over.
+    fn next(&self) -> Option<Job> {
+        let mut state = self.state.lock();
+        loop {
+            if state.is_over {
+                return None;
+            }
+            match state.turns.pop() {
+                Some(job) if job.is_given_up() => {}
+                Some(job) => return Some(job),
+                None => self.changed.wait(&mut state),
+            }
+        }
+    }
+}
+
+impl Job {
+    /// Nobody waits any more: their connection has gone.
+    fn is_given_up(&self) -> bool {
+        match self {
+            Self::Hash { reply, .. } => reply.is_closed(),
+            Self::Verify { reply, .. } => reply.is_closed(),
+        }
+    }
+}
+
+fn work(waiting: &Waiting, entropy: &Entropy) {
     let mut hasher = Hasher::new();
-    loop {
-        // The lock is held while waiting: the other threads wait for the lock instead of for the queue.
-        let job = jobs.lock().recv();
+    while let Some(job) = waiting.next() {
+        // An answer that finds nobody is dropped.
         match job {
-            // Nobody waits any more: their connection has gone. An answer that finds nobody is dropped as well.
-            Ok(Job::Hash { reply, .. }) if reply.is_closed() => {}
-            Ok(Job::Verify { reply, .. }) if reply.is_closed() => {}
-            Ok(Job::Hash { password, reply }) => {
+            Job::Hash { password, reply } => {
                 let mut salt = [0; 16];
                 entropy.fill(&mut salt);
                 let _ = reply.send(hasher.hash(&password.0, salt));
             }
-            Ok(Job::Verify {
+            Job::Verify {
                 password,
                 stored,
                 reply,
-            }) => {
+            } => {
                 let _ = reply.send(hasher.verify(&password.0, stored.as_deref()));
             }
-            Err(_) => return,
         }
     }
 }
@@ -160,23 +214,40 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_verified_and_each_hash_has_its_own_salt() {
         let passwords = passwords(4);
-        let first = passwords.hash(typed("correct horse")).await.unwrap();
-        let second = passwords.hash(typed("correct horse")).await.unwrap();
+        let first = passwords.hash(typed("correct horse"), None).await.unwrap();
+        let second = passwords.hash(typed("correct horse"), None).await.unwrap();
         assert_ne!(first, second);
-        let verified = passwords.verify(typed("correct horse"), Some(first.clone()));
+        let verified = passwords.verify(typed("correct horse"), Some(first.clone()), None);
         assert_eq!(verified.await, Ok(true));
-        let verified = passwords.verify(typed("wrong horse"), Some(first));
+        let verified = passwords.verify(typed("wrong horse"), Some(first), None);
         assert_eq!(verified.await, Ok(false));
     }
 
     #[tokio::test]
     async fn a_full_queue_refuses_instead_of_growing() {
         let passwords = passwords(1);
-        let many = (0..8).map(|_| passwords.verify(typed("correct horse"), None));
+        let many = (0..8).map(|_| passwords.verify(typed("correct horse"), None, None));
         let answers = futures_util::future::join_all(many).await;
         // All eight are submitted before the first is done: one or two are at work or waiting, the rest is refused.
         assert!(answers.contains(&Ok(false)), "{answers:?}");
         assert!(answers.contains(&Err(AuthError::Busy)), "{answers:?}");
+    }
+
+    #[tokio::test]
+    async fn who_brings_one_password_does_not_wait_for_all_of_another_address() {
+        let passwords = passwords(256);
+        let network = |address: &str| Some(ClientNetwork::of(address.parse().unwrap()));
+        let done = std::cell::RefCell::new(Vec::new());
+        let verify = async |from: &str| {
+            let verified = passwords.verify(typed("correct horse"), None, network(from));
+            assert_eq!(verified.await, Ok(false));
+            done.borrow_mut().push(from.to_owned());
+        };
+        let many = futures_util::future::join_all((0..40).map(|_| verify("192.0.2.1")));
+        futures_util::future::join(many, verify("198.51.100.1")).await;
+        let place = done.borrow().iter().position(|from| from == "198.51.100.1");
+        // One of theirs may be at work, and one before it in the circle; the rest waits.
+        assert!(place.unwrap() < 20, "{place:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Registering, logging in and out, refreshing, and whom a token speaks for. Knows no protocol.
 
 use crate::auth::{AuthError, Caller, Grant, Password};
-use crate::domain::{User, UserId, Username};
+use crate::domain::{ClientNetwork, User, UserId, Username};
 use crate::store::{Inserted, NewUser, RefreshToken};
 
 use super::{Chat, ChatError};
@@ -46,7 +46,11 @@ impl Chat {
     ///
     /// # Errors
     /// `invalid_username`, `invalid_password`, `username_taken`; `busy` when too many passwords wait.
-    pub async fn register(&self, typed: Credentials<'_>) -> Result<Session, ChatError> {
+    pub async fn register(
+        &self,
+        typed: Credentials<'_>,
+        from: Option<ClientNetwork>,
+    ) -> Result<Session, ChatError> {
         let username =
             Username::parse(typed.username).map_err(|error| ChatError::text("username", error))?;
         let password = Password::parse(typed.password.0)?;
@@ -54,7 +58,7 @@ impl Chat {
         if self.store.user_by_name(&username.folded()).await?.is_some() {
             return Err(ChatError::UsernameTaken);
         }
-        let password_hash = self.auth.passwords.hash(password).await?;
+        let password_hash = self.auth.passwords.hash(password, from).await?;
         let now = self.clock.now();
         let user = User {
             id: UserId::generate(now, &self.entropy),
@@ -75,8 +79,13 @@ impl Chat {
     /// Logs a user in.
     ///
     /// # Errors
-    /// `invalid_credentials`, the same and after the same work whether the name or the password is wrong.
-    pub async fn login(&self, typed: Credentials<'_>) -> Result<Session, ChatError> {
+    /// `invalid_credentials`, the same and after the same work whether the name or the password is wrong;
+    /// `rate_limited` after too many wrong ones.
+    pub async fn login(
+        &self,
+        typed: Credentials<'_>,
+        from: Option<ClientNetwork>,
+    ) -> Result<Session, ChatError> {
         // What could not have been registered is not looked up: that it is refused sooner tells nobody anything.
         let (Ok(username), Ok(password)) = (
             Username::parse(typed.username),
@@ -84,11 +93,20 @@ impl Chat {
         ) else {
             return Err(ChatError::InvalidCredentials);
         };
+        let attempt = match from {
+            Some(network) => Some(self.sign_ins.attempt(&username, network).await?),
+            None => None,
+        };
         let found = self.store.user_by_name(&username.folded()).await?;
         let (user, hash) = found.unzip();
-        let right = self.auth.passwords.verify(password, hash).await?;
+        let right = self.auth.passwords.verify(password, hash, from).await?;
         match user.filter(|_| right) {
-            Some(user) => self.session(user).await,
+            Some(user) => {
+                if let Some(attempt) = attempt {
+                    self.sign_ins.succeeded(attempt).await;
+                }
+                self.session(user).await
+            }
             None => Err(ChatError::InvalidCredentials),
         }
     }

@@ -104,6 +104,14 @@ pub enum ChatError {
         /// When the next one will be granted.
         retry_after: Duration,
     },
+    /// One more session than one may have at a time: another one must end first.
+    #[error("this {whose} has as many sessions as one may have, {limit}: end another one first")]
+    TooManySessions {
+        /// `user` or `address`.
+        whose: &'static str,
+        /// The limit.
+        limit: usize,
+    },
     /// This gateway has more to do than it takes on; try again, or elsewhere.
     #[error("the server is busy, try again")]
     Busy,
@@ -141,6 +149,7 @@ impl ChatError {
             Self::UnknownEvent => "unknown_event",
             Self::UpgradeRequired => "upgrade_required",
             Self::RateLimited { .. } => "rate_limited",
+            Self::TooManySessions { .. } => "too_many_sessions",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",

@@ -16,6 +16,7 @@ mod people;
 mod quotas;
 mod rates;
 mod rooms;
+mod sign_in;
 
 pub use accounts::{Credentials, Session};
 pub use announce::Announce;
@@ -27,10 +28,9 @@ pub use limits::Limits;
 pub use messages::{Draft, Sending};
 pub use people::{Directory, LastSeen, PresenceOf, Profile, UserSearch};
 pub use quotas::Quotas;
-pub use rates::{Meter, Rate, Rates};
+pub use rates::{Meter, Meters, Rate, Rates};
 pub use rooms::{NewRoomRequest, RoomView};
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -38,15 +38,17 @@ use crate::auth::Auth;
 use parking_lot::Mutex;
 
 use crate::domain::{
-    Change, ChangeKind, Clock, ConversationId, Entropy, Event, EventId, Member, Refusal, SessionId,
-    UserId,
+    Change, ChangeKind, ClientNetwork, Clock, ConversationId, Entropy, Event, EventId, Member,
+    Refusal, SessionId, UserId,
 };
 use crate::presence::Presence;
 use crate::store::committer::Committer;
 use crate::store::{Changed, Store};
+use crate::throttle::Throttle;
 use crate::traces::Traces;
 use known::KnownConversations;
 use rates::Metered;
+use sign_in::SignIns;
 
 /// What the use cases need of the world.
 pub struct Ports {
@@ -62,6 +64,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids.
     pub entropy: Arc<Entropy>,
+    /// How often somebody may try to sign in.
+    pub throttle: Arc<dyn Throttle>,
     /// What is traced.
     pub traces: Traces,
 }
@@ -86,6 +90,7 @@ pub struct Chat {
     quotas: Mutex<Quotas>,
     /// Likewise.
     directory: Mutex<Directory>,
+    sign_ins: SignIns,
 }
 
 impl Chat {
@@ -105,6 +110,7 @@ impl Chat {
             metered: Metered::new(limits.rates),
             quotas: Mutex::new(limits.quotas),
             directory: Mutex::new(limits.directory),
+            sign_ins: SignIns::new(ports.throttle, limits.rates.sign_in),
             limits,
             known_direct: KnownConversations::new(),
         }
@@ -137,6 +143,7 @@ impl Chat {
     /// Other rates from now on.
     pub fn set_rates(&self, rates: Rates) {
         self.metered.set(rates);
+        self.sign_ins.set_rate(rates.sign_in);
     }
 
     /// Other quotas from now on; what was counted stays.
@@ -181,8 +188,8 @@ impl Chat {
     ///
     /// # Errors
     /// `rate_limited`.
-    pub fn admit_sign_in(&self, address: IpAddr) -> Result<(), ChatError> {
-        self.metered.address(address)
+    pub async fn admit_sign_in(&self, network: ClientNetwork) -> Result<(), ChatError> {
+        self.sign_ins.admit(network).await
     }
 
     /// Whether a user belongs to a conversation now.

@@ -2,11 +2,10 @@
 //! meter is one moment in time, and an idle meter is the same as none. Knows neither what is asked nor who answers.
 //!
 //! Each gateway counts for itself: what a user may do grows with the gateways they are connected to, and nothing is asked
-//! of Redis before a request is refused.
+//! of Redis before a request is refused. Sign-ins, which are rare and worth it, are counted over all gateways (`sign_in`).
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 
 use super::ChatError;
 use crate::domain::UserId;
+use crate::throttle::Step;
 
 /// After a pause, so many seconds' worth may come at once.
 const BURST_SECONDS: u32 = 5;
@@ -31,6 +31,17 @@ pub struct Rate(Option<Duration>);
 impl Rate {
     /// No limit.
     pub const UNLIMITED: Self = Self(None);
+
+    /// The same as a throttle counts it, for all gateways.
+    pub(super) fn step(self) -> Option<Step> {
+        let interval = self.0?;
+        let burst = u128::from(BURST_SECONDS) * Duration::from_secs(1).as_nanos();
+        let burst = (burst / interval.as_nanos().max(1)).max(1);
+        Some(Step {
+            burst: u32::try_from(burst).unwrap_or(u32::MAX),
+            interval,
+        })
+    }
 
     /// This many a second, 0 for no limit.
     #[must_use]
@@ -88,6 +99,12 @@ impl Meter {
         Ok(())
     }
 
+    fn give_back(&mut self, rate: Rate) {
+        if let (Some(paid), Some(interval)) = (self.0, rate.0) {
+            self.0 = paid.checked_sub(interval);
+        }
+    }
+
     fn is_busy(self, now: Instant) -> bool {
         self.0.is_some_and(|paid| paid > now)
     }
@@ -95,7 +112,7 @@ impl Meter {
 
 /// A meter per user or address; idle ones are forgotten.
 #[derive(Debug)]
-struct Meters<K> {
+pub struct Meters<K> {
     rate: Changing,
     most: usize,
     state: Mutex<State<K>>,
@@ -108,7 +125,9 @@ struct State<K> {
 }
 
 impl<K: Eq + Hash> Meters<K> {
-    fn new(rate: Rate, most: usize) -> Self {
+    /// Meters for at most so many at a time.
+    #[must_use]
+    pub fn new(rate: Rate, most: usize) -> Self {
         let state = State {
             meters: HashMap::new(),
             swept: None,
@@ -120,7 +139,24 @@ impl<K: Eq + Hash> Meters<K> {
         }
     }
 
-    fn take(&self, key: K, now: Instant) -> Result<(), ChatError> {
+    /// Another rate from now on; what was granted before counts.
+    pub fn set_rate(&self, rate: Rate) {
+        self.rate.set(rate);
+    }
+
+    /// Takes back what was granted once: it shall not count.
+    pub fn give_back(&self, key: &K) {
+        let rate = self.rate.get();
+        if let Some(meter) = self.state.lock().meters.get_mut(key) {
+            meter.give_back(rate);
+        }
+    }
+
+    /// Grants one request of this one.
+    ///
+    /// # Errors
+    /// `rate_limited`, and then nothing is counted.
+    pub fn take(&self, key: K, now: Instant) -> Result<(), ChatError> {
         let rate = self.rate.get();
         if rate == Rate::UNLIMITED {
             return Ok(());
@@ -167,7 +203,6 @@ pub(super) struct Metered {
     /// Of one session, which keeps its own meter.
     pub(super) session: Changing,
     users: Meters<UserId>,
-    addresses: Meters<IpAddr>,
     searchers: Meters<UserId>,
 }
 
@@ -176,7 +211,6 @@ impl Metered {
         Self {
             session: Changing::new(rates.session),
             users: Meters::new(rates.user, METERS),
-            addresses: Meters::new(rates.sign_in, METERS),
             searchers: Meters::new(rates.search, METERS),
         }
     }
@@ -184,9 +218,8 @@ impl Metered {
     /// Other rates from now on; what was granted before counts.
     pub(super) fn set(&self, rates: Rates) {
         self.session.set(rates.session);
-        self.users.rate.set(rates.user);
-        self.addresses.rate.set(rates.sign_in);
-        self.searchers.rate.set(rates.search);
+        self.users.set_rate(rates.user);
+        self.searchers.set_rate(rates.search);
     }
 
     pub(super) fn user(&self, user: UserId) -> Result<(), ChatError> {
@@ -195,21 +228,6 @@ impl Metered {
 
     pub(super) fn search(&self, user: UserId) -> Result<(), ChatError> {
         self.searchers.take(user, Instant::now())
-    }
-
-    pub(super) fn address(&self, address: IpAddr) -> Result<(), ChatError> {
-        self.addresses.take(network(address), Instant::now())
-    }
-}
-
-/// Whom an address belongs to: one IPv6 customer has at least a /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = u128::from(address) & !u128::from(u64::MAX);
-            Ipv6Addr::from(network).into()
-        }
-        address => address,
     }
 }
 
@@ -260,13 +278,5 @@ mod tests {
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(burst(3), BURST_SECONDS);
         assert_eq!(meters.state.lock().meters.len(), 1);
-    }
-
-    #[test]
-    fn an_ipv6_network_is_one_address() {
-        let of = |text: &str| network(text.parse().unwrap());
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:2"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
     }
 }

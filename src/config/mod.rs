@@ -7,6 +7,7 @@
 mod error;
 mod generated;
 mod layers;
+mod parsers;
 mod print;
 mod reader;
 mod secret;

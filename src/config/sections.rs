@@ -6,7 +6,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::reader::{Reader, not_a, show_bytes, show_duration};
+use super::parsers::{
+    parse_address, parse_filter, parse_format, parse_host, parse_last_seen, parse_network,
+    parse_origin, parse_prefix, parse_search,
+};
+use super::reader::{Reader, show_bytes, show_duration};
 use super::{Environment, Secret, ServerUrl, StartError, urls};
 use crate::chat::{LastSeen, UserSearch};
 use crate::domain::Network;
@@ -26,6 +30,8 @@ pub struct Server {
     pub hsts: Duration,
     /// The most client connections at once.
     pub connection_limit: usize,
+    /// The most of them from one address.
+    pub address_connection_limit: usize,
     /// Origins allowed to call the API from a browser; empty for none but our own page.
     pub cors_origins: Vec<String>,
     /// What the ids of its Socket.IO sessions begin with; none: the gateway's own, random id.
@@ -102,6 +108,16 @@ pub struct Limits {
     pub search_rate: u32,
     /// Who learns when a user was last seen.
     pub last_seen: LastSeen,
+    /// The most sessions at once.
+    pub sessions: usize,
+    /// The most of one user.
+    pub user_sessions: usize,
+    /// The most from one address.
+    pub address_sessions: usize,
+    /// The most clients that have not said who they are.
+    pub anonymous: usize,
+    /// The most of them a second from one address; 0 for no limit.
+    pub handshake_rate: u32,
 }
 
 /// Client connections.
@@ -158,6 +174,14 @@ const fn seconds(least: u64, most: u64) -> RangeInclusive<Duration> {
 
 const DAY: u64 = 86_400;
 const MIB: usize = 1024 * 1024;
+/// More connections or sessions than any gateway has.
+const MOST: usize = 10_000_000;
+
+/// How many one user or address may have; 0 is as many as they want.
+fn most_of_one(reader: &Reader<'_>, name: &'static str) -> Result<usize, StartError> {
+    let most = reader.number(name, 0..=MOST)?;
+    Ok(if most == 0 { usize::MAX } else { most })
+}
 
 impl Server {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
@@ -174,7 +198,8 @@ impl Server {
             admin_token: reader.optional("admin_token", Secret::parse),
             admin_hosts: reader.list("admin_hosts", parse_host),
             hsts: reader.duration("hsts", seconds(0, 730 * DAY))?,
-            connection_limit: reader.number("connection_limit", 1..=10_000_000)?,
+            connection_limit: reader.number("connection_limit", 1..=MOST)?,
+            address_connection_limit: most_of_one(reader, "address_connection_limit")?,
             cors_origins: reader.list("cors_origins", parse_origin),
             session_prefix: reader.optional("session_prefix", parse_prefix),
             trusted_proxies: reader.list("trusted_proxies", parse_network),
@@ -283,6 +308,11 @@ impl Limits {
             user_search: reader.required("user_search", parse_search)?,
             search_rate: rate("search_rate")?,
             last_seen: reader.required("last_seen", parse_last_seen)?,
+            handshake_rate: rate("handshake_rate")?,
+            sessions: reader.number("session_limit", 1..=MOST)?,
+            user_sessions: most_of_one(reader, "user_session_limit")?,
+            address_sessions: most_of_one(reader, "address_session_limit")?,
+            anonymous: reader.number("anonymous_limit", 10..=MOST)?,
             content_bytes: reader.number("content_limit", 1..=MIB)?,
             room_members: reader.number("room_member_limit", 2..=100_000)?,
             watched_users: reader.number("watch_limit", 1..=10_000)?,
@@ -355,101 +385,5 @@ impl Logging {
             filter: reader.required("log", parse_filter)?,
             format: reader.required("log_format", parse_format)?,
         })
-    }
-}
-
-fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        not_a(
-            text,
-            "IP address and port, such as 127.0.0.1:3000 or [::]:3000",
-        )
-    })
-}
-
-fn parse_host(text: &str) -> Result<String, String> {
-    let is_label = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if !text.is_empty() && text.chars().all(is_label) {
-        return Ok(text.to_owned());
-    }
-    Err(not_a(
-        text,
-        "host name without a port, such as hobnob-admin.prod.svc",
-    ))
-}
-
-fn parse_network(text: &str) -> Result<Network, String> {
-    text.parse()
-        .map_err(|_| not_a(text, "range of IP addresses, such as 10.0.0.0/8"))
-}
-
-fn parse_prefix(text: &str) -> Result<String, String> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if text.len() <= 32 && text.bytes().all(is_plain) {
-        Ok(text.to_owned())
-    } else {
-        Err(not_a(
-            text,
-            "name of 1 to 32 letters, digits and hyphens, such as gateway1",
-        ))
-    }
-}
-
-fn parse_origin(text: &str) -> Result<String, String> {
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
-    let plain = |host: &str| {
-        !host.is_empty()
-            && host
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-._:[]".contains(c))
-    };
-    if host.is_some_and(plain) {
-        return Ok(text.to_owned());
-    }
-    Err(not_a(
-        text,
-        "web origin, such as https://chat.example.org (without a path)",
-    ))
-}
-
-/// A bare word that is no level would be taken for the name of a part, and silence everything else.
-fn parse_filter(text: &str) -> Result<String, String> {
-    let expected = "log filter, such as info or info,hobnob::bus=debug";
-    let levels = ["off", "error", "warn", "info", "debug", "trace"];
-    let known = |directive: &str| {
-        directive.contains('=') || levels.contains(&directive.trim().to_ascii_lowercase().as_str())
-    };
-    let filter = tracing_subscriber::EnvFilter::try_new(text);
-    if filter.is_err() || !text.split(',').all(known) {
-        return Err(not_a(text, expected));
-    }
-    Ok(text.to_owned())
-}
-
-fn parse_search(text: &str) -> Result<UserSearch, String> {
-    match text {
-        "off" => Ok(UserSearch::Off),
-        "exact" => Ok(UserSearch::Exact),
-        "prefix" => Ok(UserSearch::Prefix),
-        _ => Err(not_a(text, "way to look for users: off, exact or prefix")),
-    }
-}
-
-fn parse_last_seen(text: &str) -> Result<LastSeen, String> {
-    match text {
-        "contacts" => Ok(LastSeen::Contacts),
-        "anybody" => Ok(LastSeen::Anybody),
-        _ => Err(not_a(text, "circle of users: contacts or anybody")),
-    }
-}
-
-fn parse_format(text: &str) -> Result<LogFormat, String> {
-    match text {
-        "json" => Ok(LogFormat::Json),
-        "text" => Ok(LogFormat::Text),
-        "auto" => Ok(LogFormat::Auto),
-        _ => Err(not_a(text, "log format: json, text or auto")),
     }
 }

@@ -76,6 +76,9 @@ pub(super) const SETTINGS: &[Setting] = &[
          not at all. Only for a host whose every service has TLS."),
     setting!("server", "connection_limit", "HOBNOB_CONNECTION_LIMIT", "connection-limit", Number, "COUNT", Some("10000"),
         "The most client connections at once; further ones are answered 503. From nine tenths of it on the gateway is unready."),
+    setting!("server", "address_connection_limit", "HOBNOB_ADDRESS_CONNECTION_LIMIT", "address-connection-limit", Number, "COUNT", Some("2500"),
+        "The most client connections from one address (IPv6: one /64) at once; further ones are answered 503. 0 for no limit. \
+         Those of trusted_proxies are not counted: a proxy limits its clients itself."),
     setting!("server", "cors_origins", "HOBNOB_CORS_ORIGINS", "cors-origins", List, "ORIGINS", Some(""),
         "Web origins, besides our own, whose pages may call the API, such as https://chat.example.org."),
     setting!("server", "session_prefix", "HOBNOB_SESSION_PREFIX", "session-prefix", Text, "NAME", None,
@@ -84,7 +87,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting!("server", "trusted_proxies", "HOBNOB_TRUSTED_PROXIES", "trusted-proxies", List, "RANGES", Some(""),
         "Addresses of the proxies before the gateway, such as 10.1.2.0/24: from them, a request comes from the last address \
          in X-Forwarded-For that is none of theirs. They must append to that header, or set it; whoever else has an address \
-         in these ranges can evade sign_in_rate by it."),
+         in these ranges can evade the limits of an address by it."),
     setting!("server", "client_timeout", "HOBNOB_CLIENT_TIMEOUT", "client-timeout", Text, "DURATION", Some("75s"),
         "How long the head of a request, an idle connection, a whole REST request or a write without progress may take (1s \
          to 10m). Longer than a proxy keeps its idle connections, and than ping_interval + ping_timeout."),
@@ -130,8 +133,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The most requests a second of one session, five seconds' worth at once; 0 for no limit."),
     setting!("limits", "user_rate", "HOBNOB_USER_RATE", "user-rate", Number, "COUNT", Some("2000"),
         "The same for one user on this gateway, over all their sessions and REST."),
-    setting!("limits", "sign_in_rate", "HOBNOB_SIGN_IN_RATE", "sign-in-rate", Number, "COUNT", Some("100"),
-        "The same for registrations, log-ins and refreshes from one address (IPv6: one /64). Behind a proxy that is not \
+    setting!("limits", "sign_in_rate", "HOBNOB_SIGN_IN_RATE", "sign-in-rate", Number, "COUNT", Some("10"),
+        "The same for registrations, log-ins and refreshes from one address (IPv6: one /64), over all gateways. Behind a proxy that is not \
          among trusted_proxies every client has the proxy's address."),
 
     setting!("limits", "rooms_made_limit", "HOBNOB_ROOMS_MADE_LIMIT", "rooms-made-limit", Number, "COUNT", Some("500"),
@@ -148,6 +151,20 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The most searches a second of one user on this gateway, five seconds' worth at once; 0 for no limit."),
     setting!("limits", "last_seen", "HOBNOB_LAST_SEEN", "last-seen", Text, "WHO", Some("contacts"),
         "Who learns when a user was last seen: contacts (who shares a conversation with them) or anybody."),
+    setting!("limits", "session_limit", "HOBNOB_SESSION_LIMIT", "session-limit", Number, "COUNT", Some("10000"),
+        "The most sessions at once, on both protocols; further ones are told to try elsewhere. From nine tenths of it on the \
+         gateway is unready."),
+    setting!("limits", "user_session_limit", "HOBNOB_USER_SESSION_LIMIT", "user-session-limit", Number, "COUNT", Some("100"),
+        "The most sessions of one user on this gateway; the next one is refused (too_many_sessions), and those that are open \
+         stay. 0 for no limit."),
+    setting!("limits", "address_session_limit", "HOBNOB_ADDRESS_SESSION_LIMIT", "address-session-limit", Number, "COUNT", Some("2500"),
+        "The same for one address (IPv6: one /64), as trusted_proxies name it."),
+    setting!("limits", "anonymous_limit", "HOBNOB_ANONYMOUS_LIMIT", "anonymous-limit", Number, "COUNT", Some("2000"),
+        "The most clients at once that have not said who they are yet, on both protocols, a tenth of it from one address; \
+         further ones are answered 503. They are none of session_limit's."),
+    setting!("limits", "handshake_rate", "HOBNOB_HANDSHAKE_RATE", "handshake-rate", Number, "COUNT", Some("50"),
+        "The most of them a second from one address, five seconds' worth at once, not counting those who then do say it; \
+         further ones are answered 429. 0 for no limit."),
 
     setting!("sessions", "outbox_bytes", "HOBNOB_OUTBOX_BYTES", "outbox-bytes", Number, "BYTES", Some("1048576"),
         "How much may wait to be written to one session (64 KiB to 256 MiB); a client that reads too slowly is closed."),

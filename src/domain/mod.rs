@@ -8,6 +8,7 @@ mod conversation;
 mod event;
 mod ids;
 mod network;
+mod tally;
 mod text;
 mod user;
 
@@ -16,6 +17,7 @@ pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use conversation::{Conversation, Member, Role};
 pub use event::{Body, Event, Fingerprint, Message, Reactions, Seq};
 pub use ids::{ConversationId, Entropy, EventId, GatewayId, InvalidId, RoomId, SessionId, UserId};
-pub use network::{InvalidNetwork, Network};
+pub use network::{ClientNetwork, InvalidNetwork, Network, Origin};
+pub use tally::Tally;
 pub use text::{ClientMessageId, Content, Emoji, InvalidText, RoomName, Username};
 pub use user::User;

@@ -1,5 +1,7 @@
-//! A range of IP addresses, as it is written: `10.0.0.0/8`, `fd00::/8`, or one address alone. Knows no socket.
+//! Addresses of clients: a range of them as it is written (`10.0.0.0/8`, `fd00::/8`, one address alone), and whom an
+//! address belongs to, which is what limits tell clients apart by. Knows no socket.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -18,6 +20,70 @@ pub struct Network {
 pub struct InvalidNetwork;
 
 const BITS: u32 = u128::BITS;
+
+/// What one customer has at least: an IPv4 address, or an IPv6 /64.
+const CUSTOMER: Lengths = Lengths { v4: 32, v6: 64 };
+/// What one site, or one who rents many addresses, has: an IPv4 /24, or an IPv6 /48.
+const SITE: Lengths = Lengths { v4: 24, v6: 48 };
+
+struct Lengths {
+    v4: u32,
+    v6: u32,
+}
+
+/// Whom an address belongs to, as far as limits tell clients apart: one IPv4 address, or an IPv6 /64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientNetwork(IpAddr);
+
+impl ClientNetwork {
+    /// The network of an address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        Self(network(address, &CUSTOMER))
+    }
+
+    /// The wider network that it lies in: an IPv4 /24, or an IPv6 /48.
+    #[must_use]
+    pub fn site(self) -> Self {
+        Self(network(self.0, &SITE))
+    }
+}
+
+impl fmt::Display for ClientNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+fn network(address: IpAddr, lengths: &Lengths) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let base = u32::from(address) & u32::MAX.checked_shl(32 - lengths.v4).unwrap_or(0);
+            IpAddr::V4(base.into())
+        }
+        IpAddr::V6(address) => {
+            let base = mask(address.into(), lengths.v6);
+            IpAddr::V6(base.into())
+        }
+    }
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Its client's network, or that of a proxy that names nobody.
+    pub network: ClientNetwork,
+    /// It is a trusted proxy's own address: behind it may be everybody.
+    pub is_proxy: bool,
+}
+
+impl Origin {
+    /// By whom its connections and sessions are counted; a trusted proxy's are not.
+    #[must_use]
+    pub fn counted(self) -> Option<ClientNetwork> {
+        (!self.is_proxy).then_some(self.network)
+    }
+}
 
 impl Network {
     /// Whether an address is in it.
@@ -77,6 +143,20 @@ mod tests {
         assert!(!is_in("0.0.0.0/0", "2001:db8::1") && is_in("::/0", "2001:db8::1"));
         assert!(is_in("fd00::/8", "fd12::1") && !is_in("fd00::/8", "fe80::1"));
         assert!(is_in("127.0.0.1", "127.0.0.1") && !is_in("127.0.0.1", "127.0.0.2"));
+    }
+
+    #[test]
+    fn an_ipv6_customer_has_a_64_and_a_site_a_48() {
+        let of = |text: &str| ClientNetwork::of(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:2"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("2001:db8::1").site(), of("2001:db8:0:1::1").site());
+        assert_ne!(of("2001:db8::1").site(), of("2001:db8:1::1").site());
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
+        assert_eq!(of("10.0.0.1").site(), of("10.0.0.2").site());
+        assert_ne!(of("10.0.0.1").site(), of("10.0.1.1").site());
+        assert_eq!(of("192.0.2.7").to_string(), "192.0.2.7");
     }
 
     #[test]

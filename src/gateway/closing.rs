@@ -42,6 +42,7 @@ pub const fn closing(reason: Reason) -> Closing {
         Reason::PingTimeout => (4002, true),
         Reason::Unauthorized => (4101, false),
         Reason::ConnectTimeout => (4102, false),
+        Reason::TooManySessions => (4103, false),
     };
     Closing {
         code,

@@ -2,24 +2,34 @@
 //! client tries another gateway instead of waiting in a queue nobody sees. A connection whose client takes nothing for
 //! too long, or too little, is broken off. Of HTTP it knows one answer.
 
+use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use axum::http::HeaderMap;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Sleep, sleep, timeout};
 
+use super::files::{Shortage, is_shortage};
 use super::guard::Guard;
+use super::peer::TrustedProxies;
+use super::seldom::Seldom;
+use crate::domain::{ClientNetwork, Origin, Tally};
 use crate::metrics::Metrics;
 
 /// How long to wait after `accept` failed for want of files or memory; there is nothing else to do about it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What is held open for a connection that finds no file left.
+const NOTHING: &str = "/dev/null";
 
 /// How many clients that are turned away are told so at once; more are closed without a word.
 const TELLING: usize = 64;
@@ -48,21 +58,44 @@ const BUSY: &str = concat!(
 pub(super) struct Connections {
     open: AtomicUsize,
     limit: AtomicUsize,
+    /// Of one network.
+    share: AtomicUsize,
+    of: Mutex<Tally<ClientNetwork>>,
+    /// Whose connections are not counted by network: everybody's come from there.
+    proxies: TrustedProxies,
     /// How many of those turned away may be told why at the same time.
     telling: Arc<Semaphore>,
+    crowded: Seldom,
     metrics: Metrics,
 }
 
+/// How many there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// At a time.
+    pub(super) all: usize,
+    /// From one network.
+    pub(super) share: usize,
+}
+
 impl Connections {
-    pub(super) fn new(limit: usize, metrics: Metrics) -> Arc<Self> {
-        let open = AtomicUsize::new(0);
-        metrics.connections.limit.set(limit as f64);
+    pub(super) fn new(bounds: Bounds, proxies: TrustedProxies, metrics: Metrics) -> Arc<Self> {
+        metrics.connections.limit.set(bounds.all as f64);
         Arc::new(Self {
-            open,
-            limit: AtomicUsize::new(limit),
+            open: AtomicUsize::new(0),
+            limit: AtomicUsize::new(bounds.all),
+            share: AtomicUsize::new(bounds.share),
+            of: Mutex::default(),
+            proxies,
             telling: Arc::new(Semaphore::new(TELLING)),
+            crowded: Seldom::default(),
             metrics,
         })
+    }
+
+    /// Where a request comes from that this peer brought.
+    pub(super) fn origin(&self, peer: SocketAddr, headers: &HeaderMap) -> Origin {
+        self.proxies.origin(peer.ip(), headers)
     }
 
     /// Whether new clients should go elsewhere: nine tenths of the limit are taken.
@@ -71,10 +104,11 @@ impl Connections {
         self.open.load(Ordering::Relaxed) >= limit - limit / 10
     }
 
-    /// Another limit from now on; connections that are open stay.
-    pub(super) fn set_limit(&self, limit: usize) {
-        self.limit.store(limit, Ordering::Relaxed);
-        self.metrics.connections.limit.set(limit as f64);
+    /// Other limits from now on; connections that are open stay.
+    pub(super) fn set_bounds(&self, bounds: Bounds) {
+        self.limit.store(bounds.all, Ordering::Relaxed);
+        self.share.store(bounds.share, Ordering::Relaxed);
+        self.metrics.connections.limit.set(bounds.all as f64);
     }
 
     /// Tells a client that is one too many. When many are told already, the connection is just closed.
@@ -88,26 +122,60 @@ impl Connections {
         }
     }
 
-    fn enter(self: &Arc<Self>) -> Option<Place> {
+    fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+        let network = (!self.proxies.trusts(peer)).then(|| ClientNetwork::of(peer));
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed) {
             self.open.fetch_sub(1, Ordering::Relaxed);
             self.metrics.refused.connection_limit.increment(1);
             return None;
         }
+        if network.is_some_and(|network| !self.share(network)) {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
         self.metrics.connections.accepted.increment(1);
         self.metrics.connections.open.increment(1.0);
-        Some(Place(Arc::clone(self)))
+        Some(Place {
+            connections: Arc::clone(self),
+            network,
+        })
+    }
+
+    /// One more from a network, within its share.
+    fn share(&self, network: ClientNetwork) -> bool {
+        let share = self.share.load(Ordering::Relaxed);
+        let is_within = self.of.lock().add(network, share);
+        if !is_within {
+            self.metrics.refused.address_connection_limit.increment(1);
+            if let Some(times) = self.crowded.happened() {
+                tracing::warn!(
+                    address = %network,
+                    share,
+                    times,
+                    "connections are refused: one address has as many as address_connection_limit; \
+                     if it is a proxy, name it in trusted_proxies"
+                );
+            }
+        }
+        is_within
     }
 }
 
 /// One connection's place among the open ones; free again when dropped.
 #[derive(Debug)]
-struct Place(Arc<Connections>);
+struct Place {
+    connections: Arc<Connections>,
+    network: Option<ClientNetwork>,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-        self.0.metrics.connections.open.decrement(1.0);
+        let connections = &self.connections;
+        if let Some(network) = &self.network {
+            connections.of.lock().remove(network);
+        }
+        connections.open.fetch_sub(1, Ordering::Relaxed);
+        connections.metrics.connections.open.decrement(1.0);
     }
 }
 
@@ -120,36 +188,75 @@ pub(super) struct Gate {
     pub(super) patience: Duration,
     /// What requests must be.
     pub(super) guard: Guard,
+    /// Told when there is no file left.
+    pub(super) shortage: Arc<Shortage>,
+    /// Whether a file is kept open that gives way to a connection for which there is none left.
+    pub(super) keeps_spare: bool,
+    pub(super) spare: Option<File>,
+    pub(super) failed: Seldom,
 }
 
 impl Gate {
-    /// The next connection within the limit.
+    pub(super) fn new(
+        listener: TcpListener,
+        connections: Arc<Connections>,
+        patience: Duration,
+        guard: Guard,
+        shortage: Arc<Shortage>,
+    ) -> Self {
+        Self {
+            listener,
+            connections,
+            patience,
+            guard,
+            shortage,
+            keeps_spare: false,
+            spare: None,
+            failed: Seldom::default(),
+        }
+    }
+}
+
+impl Gate {
+    /// The next connection within the limits.
     pub(super) async fn accept(&mut self) -> (Admitted, SocketAddr) {
         loop {
-            match self.listener.accept().await {
-                Ok((stream, peer)) => {
-                    if let Some(place) = self.connections.enter() {
-                        // Small frames must not wait for each other's acknowledgement.
-                        let _ = stream.set_nodelay(true);
-                        return (
-                            Admitted {
-                                stream,
-                                patience: self.patience,
-                                stalled: None,
-                                taken: 0,
-                                _place: place,
-                            },
-                            peer,
-                        );
-                    }
-                    self.connections.turn_away(stream);
-                }
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    tracing::error!(%error, "cannot accept connections");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+            if self.keeps_spare && self.spare.is_none() {
+                self.spare = File::open(NOTHING).ok();
             }
+            match self.listener.accept().await {
+                Ok((stream, peer)) => match self.connections.enter(peer.ip()) {
+                    Some(place) => return (self.admit(stream, place), peer),
+                    None => self.connections.turn_away(stream),
+                },
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => self.recover(&error).await,
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, place: Place) -> Admitted {
+        // Small frames must not wait for each other's acknowledgement.
+        let _ = stream.set_nodelay(true);
+        Admitted {
+            stream,
+            patience: self.patience,
+            stalled: None,
+            taken: 0,
+            _place: place,
+        }
+    }
+
+    /// Accepting failed for want of files or memory: makes room where some is kept, or waits.
+    async fn recover(&mut self, error: &io::Error) {
+        if is_shortage(error) {
+            self.shortage.note();
+        }
+        if let Some(times) = self.failed.happened() {
+            tracing::error!(%error, times, "cannot accept connections");
+        }
+        if self.spare.take().is_none() {
+            sleep(ACCEPT_PAUSE).await;
         }
     }
 }

@@ -2,13 +2,12 @@
 //! client that never finishes a request's head, or leaves its connection idle, is closed. Knows no route.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{HeaderMap, Request};
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -22,6 +21,7 @@ use tower::ServiceExt;
 
 use super::gate::{Admitted, Gate};
 use super::guard::Guard;
+use crate::domain::Origin;
 use crate::logging::served::{self, Served};
 
 /// The most one connection buffers of what it reads, in bytes. A head that does not fit is answered by hyper, without a
@@ -71,7 +71,9 @@ async fn accept(mut gate: Gate, router: Router, stop: CancellationToken) {
     let connections = TaskTracker::new();
     while let Some((stream, peer)) = stop.run_until_cancelled(gate.accept()).await {
         let (router, stop) = (Guarded(router.clone(), gate.guard.clone()), stop.clone());
-        let serving = serve(stream, peer, router, gate.patience, stop);
+        let all = Arc::clone(&gate.connections);
+        let origin = move |headers: &HeaderMap| all.origin(peer, headers);
+        let serving = serve(stream, origin, router, gate.patience, stop);
         connections.spawn(served::serving(Served::Task("connection"), serving));
     }
     drop(gate);
@@ -82,14 +84,15 @@ async fn accept(mut gate: Gate, router: Router, stop: CancellationToken) {
 /// One connection, to its end; when stopped, to the end of the request in flight.
 async fn serve(
     stream: Admitted,
-    peer: SocketAddr,
+    origin: impl Fn(&HeaderMap) -> Origin + Send + 'static,
     router: Guarded,
     patience: Duration,
     stop: CancellationToken,
 ) {
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
+        let origin = origin(request.headers());
+        request.extensions_mut().insert(origin);
         router.clone().answer(request)
     });
     let connection = http1::Builder::new()

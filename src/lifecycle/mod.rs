@@ -1,10 +1,13 @@
 //! The life of the process: listen, serve, drain on a signal, stop. Knows sockets and signals; what is served is a
 //! [`Service`], and how it drains is its own business.
 
+mod files;
 mod gate;
 mod guard;
 mod http;
+mod peer;
 mod reload;
+mod seldom;
 mod signals;
 mod watchdog;
 
@@ -23,9 +26,11 @@ use crate::config::Server;
 pub use crate::config::StartError;
 use crate::config::StartErrors;
 use crate::metrics::{Exporter, Metrics, open_file_limit};
-use gate::{Connections, Gate};
+use files::{Shortage, affordable, raise_limit};
+use gate::{Bounds, Connections, Gate};
 use guard::Guard;
 use http::HttpServer;
+use peer::TrustedProxies;
 pub use reload::Reload;
 pub use signals::{Hangups, Signals};
 use signals::{on_thread, thread_runtime};
@@ -41,9 +46,6 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 const ADMIN_CONNECTIONS: usize = 128;
 /// How long such a connection may be idle, or its request's head take.
 const ADMIN_PATIENCE: Duration = Duration::from_secs(10);
-
-/// Files a gateway needs besides its client connections: the admin port's, databases, the store, logs.
-const OTHER_FILES: u64 = 128 + ADMIN_CONNECTIONS as u64;
 
 /// What is served.
 #[async_trait]
@@ -109,23 +111,28 @@ impl Listeners {
     /// # Errors
     /// When one cannot be had: taken, or not this machine's.
     pub fn bind(server: &Server, metrics: &Metrics) -> Result<Self, StartError> {
-        let connections = Connections::new(server.connection_limit, metrics.clone());
+        let files = raise_limit();
+        let proxies = TrustedProxies(server.trusted_proxies.clone().into());
+        let connections = Connections::new(bounds(server, files), proxies, metrics.clone());
+        let shortage = Arc::<Shortage>::default();
         let listener = bind("listen", server.listen)?;
         let admin = bind("admin_listen", server.admin_listen)?;
-        warn_of_file_limit(server.connection_limit);
-        let public = Gate {
+        let public = Gate::new(
             listener,
             connections,
-            patience: server.client_timeout,
-            guard: Guard::public(server.hsts),
+            server.client_timeout,
+            Guard::public(server.hsts),
+            Arc::clone(&shortage),
+        );
+        let own = Bounds {
+            all: ADMIN_CONNECTIONS,
+            share: ADMIN_CONNECTIONS,
         };
         // Not among the clients' in any metric.
-        let admin = Gate {
-            listener: admin,
-            connections: Connections::new(ADMIN_CONNECTIONS, Metrics::none()),
-            patience: ADMIN_PATIENCE,
-            guard: Guard::admin(&server.admin_hosts),
-        };
+        let connections = Connections::new(own, TrustedProxies::default(), Metrics::none());
+        let guard = Guard::admin(&server.admin_hosts);
+        let mut admin = Gate::new(admin, connections, ADMIN_PATIENCE, guard, shortage);
+        admin.keeps_spare = true;
         Ok(Self { public, admin })
     }
 
@@ -145,6 +152,8 @@ impl Listeners {
             true => Health::Failed("nearly at the connection limit".to_owned()),
             false => Health::Well,
         });
+        let shortage = Arc::clone(&self.public.shortage);
+        readiness.check("files", move || shortage.health());
         let address = self.admin.listener.local_addr().ok();
         tracing::info!(
             address = address.map(tracing::field::display),
@@ -168,9 +177,9 @@ pub struct PublicSocket {
 pub struct ConnectionLimit(Arc<Connections>);
 
 impl ConnectionLimit {
-    /// Another limit from now on. Nobody is closed for it.
-    pub fn set(&self, limit: usize) {
-        self.0.set_limit(limit);
+    /// The limits of these settings from now on. Nobody is closed for them.
+    pub fn set(&self, server: &Server) {
+        self.0.set_bounds(bounds(server, open_file_limit()));
     }
 }
 
@@ -215,15 +224,19 @@ fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
     })
 }
 
-fn warn_of_file_limit(connection_limit: usize) {
-    let files = open_file_limit();
-    let needed = connection_limit as u64 + OTHER_FILES;
-    if files.is_some_and(|files| files < needed) {
+/// How many connections there may be: as configured, as far as the limit of open files allows.
+fn bounds(server: &Server, files: Option<u64>) -> Bounds {
+    let all = affordable(server.connection_limit, files);
+    if all < server.connection_limit {
         tracing::warn!(
             files,
-            needed,
+            connections = all,
             "the limit of open files is too low for connection_limit; raise it (ulimit -n)"
         );
+    }
+    Bounds {
+        all,
+        share: server.address_connection_limit,
     }
 }
 

@@ -44,6 +44,7 @@ impl<Apply> std::fmt::Debug for Reload<Apply> {
 fn merged(old: &Config, new: &Config) -> Config {
     let mut merged = old.clone();
     merged.server.connection_limit = new.server.connection_limit;
+    merged.server.address_connection_limit = new.server.address_connection_limit;
     merged.limits.clone_from(&new.limits);
     merged.logging.filter.clone_from(&new.logging.filter);
     // Without any, a gateway makes its own, at its start: until then those in force stay.

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::domain::Origin;
 
 /// Ends a test that would hang.
 pub(super) const GENEROUS: Duration = Duration::from_secs(60);
@@ -31,6 +32,7 @@ fn server(connection_limit: usize) -> Server {
         admin_hosts: Vec::new(),
         hsts: Duration::ZERO,
         connection_limit,
+        address_connection_limit: usize::MAX,
         cors_origins: Vec::new(),
         session_prefix: None,
         trusted_proxies: Vec::new(),
@@ -70,8 +72,7 @@ async fn connections_over_the_limit_are_answered_503_and_make_the_gateway_unread
     let socket = listeners
         .serve_admin(&readiness, &exporter, closed())
         .unwrap();
-    let peer =
-        get(|peer: axum::extract::ConnectInfo<SocketAddr>| async move { peer.0.ip().to_string() });
+    let peer = get(|origin: axum::Extension<Origin>| async move { origin.network.to_string() });
     let server = HttpServer::start(Router::new().route("/", peer), socket.gate);
 
     let (first, answer) = ask(address, "/").await;
@@ -115,9 +116,9 @@ async fn it_is_unready_before_the_limit_and_the_limit_may_change() {
     assert!(!readiness.report().is_ready());
     let (_admitted, answer) = ask(address, "/").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    limit.set(10);
+    limit.set(&self::server(10));
     assert!(ask(address, "/").await.1.starts_with("HTTP/1.1 503"));
-    limit.set(1000);
+    limit.set(&self::server(1000));
     assert!(readiness.report().is_ready());
     server.stop.cancel();
 }
@@ -301,7 +302,7 @@ async fn the_admin_port_keeps_no_idle_connection_and_only_so_many() {
     let _server = HttpServer::start(router, listeners.admin);
     let (idle, answer) = ask(address, "/livez").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    connections.set_limit(1);
+    connections.set_bounds(Bounds { all: 1, share: 1 });
     let (_second, answer) = ask(address, "/livez").await;
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     until_closed(idle).await;

@@ -25,8 +25,18 @@ pub struct ByTransport<T> {
 pub struct Refused {
     /// More connections than connection_limit.
     pub connection_limit: Counter,
-    /// More Socket.IO sessions than the engine takes.
+    /// More from one address than address_connection_limit.
+    pub address_connection_limit: Counter,
+    /// More sessions than session_limit.
     pub session_limit: Counter,
+    /// More of one user than user_session_limit.
+    pub user_session_limit: Counter,
+    /// More from one address than address_session_limit.
+    pub address_session_limit: Counter,
+    /// More who have not said who they are than anonymous_limit, or than an address' share of it.
+    pub anonymous_limit: Counter,
+    /// More of them from one address than handshake_rate.
+    pub handshake_rate: Counter,
     /// This gateway is draining.
     pub draining: Counter,
     /// The token is missing or wrong.

@@ -20,7 +20,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 pub use exporter::Exporter;
 pub use groups::{ByProtocol, ByTransport, Connections, Dependency, Hints, Refused};
 pub use handles::Handles;
-pub use process::open_file_limit;
+pub use process::{open_file_count, open_file_limit};
 
 use handles::{Make, SharedRecorder};
 use table::Kind;

@@ -28,14 +28,19 @@ impl Reading {
             memory_bytes: number_after(&status, "VmRSS:").map(|kib| kib * 1024),
             virtual_bytes: number_after(&status, "VmSize:").map(|kib| kib * 1024),
             cpu_seconds: ticks(&stat, CPU_TICKS).map(|ticks| ticks / TICKS),
-            open_files: fs::read_dir("/proc/self/fd")
-                .ok()
-                .map(|files| files.count() as u64),
+            open_files: open_file_count(),
             threads: number_after(&status, "Threads:"),
             started_seconds: number_after(&machine, "btime")
                 .and_then(|booted| Some(booted as f64 + ticks(&stat, START_TICKS)? / TICKS)),
         }
     }
+}
+
+/// How many files this process has open; none where that is unknown.
+#[must_use]
+pub fn open_file_count() -> Option<u64> {
+    let files = fs::read_dir("/proc/self/fd").ok()?;
+    Some(files.count() as u64)
 }
 
 /// How many files this process may have open (its soft limit), connections included; none where that is unknown or

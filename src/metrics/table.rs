@@ -44,6 +44,7 @@ pub(super) const CONNECTIONS_OPEN: &str = "hobnob_connections_open";
 pub(super) const CONNECTION_LIMIT: &str = "hobnob_connection_limit";
 pub(super) const CONNECTIONS_ACCEPTED: &str = "hobnob_connections_accepted_total";
 pub(super) const CONNECTIONS_REFUSED: &str = "hobnob_connections_refused_total";
+pub(super) const ANONYMOUS: &str = "hobnob_connections_anonymous";
 pub(super) const SESSIONS: &str = "hobnob_sessions";
 pub(super) const TRANSPORTS: &str = "hobnob_socketio_transports";
 pub(super) const USERS: &str = "hobnob_users";
@@ -87,6 +88,7 @@ pub(super) const BUS_RECEIVED: &str = "hobnob_bus_received_total";
 pub(super) const BUS_DOUBTS: &str = "hobnob_bus_publish_doubts_total";
 pub(super) const BUS_LAG_SECONDS: &str = "hobnob_bus_lag_seconds";
 pub(super) const HEADS_REPUBLISHED: &str = "hobnob_heads_republished_total";
+pub(super) const THROTTLED_ALONE: &str = "hobnob_throttle_alone_total";
 pub(super) const SPANS_EXPORTED: &str = "hobnob_spans_exported_total";
 pub(super) const SPANS_DROPPED: &str = "hobnob_spans_dropped_total";
 pub(super) const DEPENDENCY_UP: &str = "hobnob_dependency_up";
@@ -115,9 +117,10 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
     (RELOADS, Counter, "Times the configuration was read again (SIGHUP), by what came of it."),
 
     (CONNECTIONS_OPEN, Gauge, "Client TCP connections open now."),
-    (CONNECTION_LIMIT, Gauge, "The setting connection_limit: the most connections this gateway takes."),
+    (CONNECTION_LIMIT, Gauge, "The most connections this gateway takes: connection_limit, or what its limit of open files allows."),
     (CONNECTIONS_ACCEPTED, Counter, "Client TCP connections let in."),
     (CONNECTIONS_REFUSED, Counter, "Connections and handshakes that were turned away, by reason."),
+    (ANONYMOUS, Gauge, "Clients of both protocols that have not said who they are yet."),
     (SESSIONS, Gauge, "Sessions open now, by protocol."),
     (TRANSPORTS, Gauge, "Engine.IO connections open now, those not authenticated yet included, by transport."),
     (USERS, Gauge, "Users with a joined session on this gateway."),
@@ -170,6 +173,7 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
     (DEPENDENCY_UP, Gauge, "1 while the dependency answers, else 0."),
     (DEPENDENCY_SECONDS, Seconds, "One call: of the store, one batch of publishes, one command of presence."),
     (DEPENDENCY_ERRORS, Counter, "Calls that failed or timed out, and connections lost."),
+    (THROTTLED_ALONE, Counter, "Questions about sign-ins that this gateway answered by its own count, since Redis did not answer."),
     (HTTP_SECONDS, Seconds, "HTTP requests, by method, route and status."),
     (SPANS_EXPORTED, Counter, "Spans of traces that the collector took."),
     (SPANS_DROPPED, Counter, "Spans that found no room in the queue, or that the collector did not take."),

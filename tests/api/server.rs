@@ -20,6 +20,7 @@ use hobnob::store::Store;
 use hobnob::store::committer::{Committer, CommitterConfig};
 use hobnob::store::frontier::Frontier;
 use hobnob::store::sqlite::{SqliteOptions, SqliteStore};
+use hobnob::throttle::LocalThrottle;
 use hobnob::traces::{Trace, Traces};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
@@ -145,6 +146,7 @@ fn ports(
         presence: presence.clone(),
         auth: Arc::new(auth),
         clock: clock.clone(),
+        throttle: Arc::new(LocalThrottle::new(Arc::clone(&entropy))),
         entropy,
         traces: Traces::off(),
     }

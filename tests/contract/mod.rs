@@ -8,3 +8,4 @@ mod presence_faults;
 mod redis_cluster;
 #[cfg(test)]
 mod store;
+mod throttle;

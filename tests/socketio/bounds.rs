@@ -1,7 +1,10 @@
 //! What is bounded, and how sessions end: sizes, slow clients, the number of sessions, the drain.
 
+use hobnob::chat::Rate;
 use hobnob::gateway::engineio::EngineConfig;
+use hobnob::gateway::lobby::{Lobby, LobbyLimits};
 use hobnob::gateway::outbox::Reason;
+use hobnob::metrics::Metrics;
 
 use super::client::{Polling, Received, Socket, ok, request, text};
 use super::server::{Server, calm};
@@ -86,7 +89,13 @@ async fn a_client_that_does_not_read_is_ended_as_slow_on_either_transport() {
 #[tokio::test]
 async fn a_full_engine_refuses_handshakes_until_a_session_ends() {
     let server = Server::start(EngineConfig {
-        max_sessions: 1,
+        lobby: Lobby::new(
+            LobbyLimits {
+                places: 1,
+                rate: Rate::UNLIMITED,
+            },
+            Metrics::none(),
+        ),
         ..calm()
     })
     .await;

@@ -213,7 +213,7 @@ impl Application for App {
                 data: Some(json!({ "code": "invalid_token" })),
             });
         }
-        let user = request.query("user").unwrap_or_default().to_owned();
+        let user = request.token().unwrap_or_default().to_owned();
         Ok(Box::new(Client {
             socket,
             auth,

@@ -229,7 +229,7 @@ async fn acknowledgements_may_be_answered_later_by_other_tasks() {
 #[tokio::test]
 async fn the_server_asks_shares_and_knows_the_handshake() {
     let server = Server::start(calm()).await;
-    let path = "/socket.io/?EIO=4&transport=websocket&user=ada";
+    let path = "/socket.io/?EIO=4&transport=websocket&token=ada";
     let mut socket = Socket::connect(&server, path).await.unwrap();
     socket.receive().await;
     socket.send("40").await;

@@ -24,6 +24,8 @@ pub(crate) struct Gateway {
     port: u16,
     admin_port: u16,
     environment: Vec<(String, String)>,
+    /// How many files it may have open; as many as this process, unless it is said.
+    files: Option<u32>,
     directory: TempDir,
 }
 
@@ -35,16 +37,22 @@ impl Gateway {
 
     /// The same with further settings (`HOBNOB_…`).
     pub(crate) async fn embedded_with(settings: &[(&str, &str)]) -> Self {
-        Self::start(settings).await
+        Self::start(None, settings).await
     }
 
-    async fn start(settings: &[(&str, &str)]) -> Self {
+    /// The same, with no more than so many open files.
+    pub(crate) async fn embedded_under(files: u32, settings: &[(&str, &str)]) -> Self {
+        Self::start(Some(files), settings).await
+    }
+
+    async fn start(files: Option<u32>, settings: &[(&str, &str)]) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let mut gateway = Self {
             process: None,
             port: 0,
             admin_port: 0,
             environment: settings.iter().map(owned).collect(),
+            files,
             directory: scratch("gateway"),
         };
         for _ in 0..5 {
@@ -170,7 +178,7 @@ impl Gateway {
     }
 
     fn launch(&mut self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hobnob"));
+        let mut command = self.program();
         command
             .env("HOBNOB_LISTEN", format!("127.0.0.1:{}", self.port))
             .env(
@@ -179,8 +187,21 @@ impl Gateway {
             )
             .env("HOBNOB_DATA_DIR", self.data())
             .env("HOBNOB_JWT_SECRET", SECRET)
+            // Everybody's people register from one address.
+            .env("HOBNOB_SIGN_IN_RATE", "0")
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.process = Some(Leashed::start(self.directory.path(), &command));
+    }
+
+    fn program(&self) -> Command {
+        let binary = env!("CARGO_BIN_EXE_hobnob");
+        let Some(files) = self.files else {
+            return Command::new(binary);
+        };
+        let mut command = Command::new("bash");
+        command.args(["-c", "ulimit -n \"$0\" && exec \"$1\""]);
+        command.args([&files.to_string(), binary]);
+        command
     }
 
     /// Its data directory.
@@ -231,7 +252,7 @@ impl Cluster {
                 ("HOBNOB_REDIS_URL", own.as_str()),
                 ("HOBNOB_SESSION_PREFIX", &name),
             ];
-            started.push(Gateway::start(&[&all[..], &own].concat()).await);
+            started.push(Gateway::start(None, &[&all[..], &own].concat()).await);
         }
         Self {
             gateways: started,

@@ -13,13 +13,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("redis", &["domain", "metrics"]),
     ("bus", &["domain", "metrics", "redis"]),
     ("presence", &["domain", "metrics", "redis"]),
+    ("throttle", &["domain", "metrics", "redis"]),
     // The committer tells about what it has committed through the use cases' own port.
     ("store", &["domain", "metrics", "traces", "chat::Announce"]),
     ("auth", &["domain", "metrics"]),
     (
         "chat",
         &[
-            "domain", "metrics", "traces", "auth", "store", "bus", "presence",
+            "domain", "metrics", "traces", "auth", "store", "bus", "presence", "throttle",
         ],
     ),
     ("wire", &["domain"]),
@@ -61,6 +62,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
             "src/redis/",
             "src/bus/redis",
             "src/presence/redis",
+            "src/throttle/redis",
             "src/app",
         ],
     ),
@@ -75,6 +77,7 @@ const ADAPTERS: &[&str] = &[
     "store::sqlite",
     "bus::redis",
     "presence::redis",
+    "throttle::redis",
 ];
 
 /// Besides: an address is checked by the parser that will read it.

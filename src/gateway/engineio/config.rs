@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, Method};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
+use crate::gateway::lobby::Lobby;
 use crate::gateway::outbox::Reason;
 use crate::metrics::Metrics;
 
@@ -36,8 +37,8 @@ pub struct EngineConfig {
     pub max_body: usize,
     /// The outbox's bound, in bytes.
     pub outbox_bytes: usize,
-    /// Sessions at a time; further handshakes are answered 503.
-    pub max_sessions: usize,
+    /// Where clients wait until [`super::EngineSocket::settle`]; a handshake that finds no place there is answered 503 or 429.
+    pub lobby: Lobby,
     /// From the upgrade's handshake to its end, else the session stays on polling.
     pub upgrade_timeout: Duration,
     /// From the handshake to [`super::EngineSocket::settle`]. `None`: no limit.
@@ -64,7 +65,7 @@ impl Default for EngineConfig {
             max_payload: 1_000_000,
             max_body: 1_000_000,
             outbox_bytes: 1024 * 1024,
-            max_sessions: 100_000,
+            lobby: Lobby::default(),
             upgrade_timeout: Duration::from_secs(10),
             settle_timeout: None,
             farewell: Duration::from_secs(2),

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::domain::Entropy;
 use crate::gateway::heartbeat::Wheel;
+use crate::gateway::lobby::Stranger;
 use crate::gateway::outbox::{Flusher, Frame, Reason};
 use crate::gateway::websocket::Handshake;
 use crate::logging::served::{current, serving};
@@ -44,7 +45,7 @@ struct Inner {
     wheel: Wheel,
     flusher: Flusher,
     entropy: Arc<Entropy>,
-    /// At most `max_sessions`.
+    /// As many as the lobby lets in and the application lets stay.
     sessions: RwLock<HashMap<Box<str>, Arc<Session>>>,
     bodies: Bodies,
     refusing: AtomicBool,
@@ -123,20 +124,13 @@ impl Engine {
         sessions.get(sid).cloned().ok_or(Refusal::SessionUnknown)
     }
 
-    fn is_full(&self) -> bool {
-        self.0.refusing.load(Ordering::Relaxed)
-            || self.session_count() >= self.0.config.max_sessions
-    }
-
-    fn count(&self, refusal: Refusal) {
-        let refused = &self.0.config.metrics.refused;
-        match refusal {
-            Refusal::Unavailable if self.0.refusing.load(Ordering::Relaxed) => {
-                refused.draining.increment(1);
-            }
-            Refusal::Unavailable => refused.session_limit.increment(1),
-            _ => {}
+    /// Lets a new client into the lobby.
+    fn admit(&self, parts: &Parts) -> Result<Stranger, Refusal> {
+        if self.0.refusing.load(Ordering::Relaxed) {
+            self.0.config.metrics.refused.draining.increment(1);
+            return Err(Refusal::Unavailable);
         }
+        Ok(self.0.config.lobby.enter(parts.extensions.get())?)
     }
 
     fn new_sid(&self) -> String {
@@ -146,13 +140,14 @@ impl Engine {
         format!("{}.{random}", self.0.config.sid_prefix)
     }
 
-    /// Registers a new session; `None` when the engine is full.
-    fn register(&self, stage: Stage) -> Option<Registration> {
+    /// Registers a new session; `None` when the engine has stopped meanwhile.
+    fn register(&self, stage: Stage, stranger: Stranger) -> Option<Registration> {
         let config = Arc::clone(&self.0.config);
         let flusher = self.0.flusher.clone();
-        let session = Arc::new(Session::new(self.new_sid(), config, flusher, stage));
+        let session = Session::new(self.new_sid(), config, flusher, stage, stranger);
+        let session = Arc::new(session);
         let mut sessions = self.0.sessions.write();
-        if self.0.refusing.load(Ordering::Relaxed) || sessions.len() >= self.0.config.max_sessions {
+        if self.0.refusing.load(Ordering::Relaxed) {
             return None;
         }
         sessions.insert(session.id().into(), Arc::clone(&session));
@@ -188,7 +183,8 @@ impl Engine {
     }
 
     fn open_polling(&self, parts: &Parts, timestamp: Option<String>) -> Result<Response, Refusal> {
-        let registration = self.register(Stage::Polling).ok_or(Refusal::Unavailable)?;
+        let registered = self.register(Stage::Polling, self.admit(parts)?);
+        let registration = registered.ok_or(Refusal::Unavailable)?;
         let session = Arc::clone(&registration.session);
         session.link.lock().poller = Poller::new(timestamp, &parts.headers);
         let handler = self.open_handler(&session, parts);
@@ -201,14 +197,12 @@ impl Engine {
 
     fn open_websocket(&self, mut parts: Parts) -> Result<Response, Refusal> {
         let handshake = accept(&mut parts)?;
-        if self.is_full() {
-            return Err(Refusal::Unavailable);
-        }
+        let stranger = self.admit(&parts)?;
         let token = self.0.tasks.token();
         let engine = self.clone();
         let bounds = websocket::bounds(&self.0.config);
         Ok(handshake.accept(bounds, async move |socket| {
-            let Some(registration) = engine.register(Stage::WebSocket) else {
+            let Some(registration) = engine.register(Stage::WebSocket, stranger) else {
                 return;
             };
             let session = &registration.session;
@@ -257,6 +251,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         self.session.outbox().close(Reason::ServerClosed);
         self.session.count_no_more();
+        self.session.leave_lobby();
         self.engine.0.sessions.write().remove(self.session.id());
     }
 }
@@ -267,10 +262,7 @@ fn accept(parts: &mut Parts) -> Result<Handshake, Refusal> {
 
 async fn handle(State(engine): State<Engine>, request: Request) -> Response {
     let answered = answer(&engine, request).await;
-    answered.unwrap_or_else(|refusal| {
-        engine.count(refusal);
-        refusal.into_response()
-    })
+    answered.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn answer(engine: &Engine, request: Request) -> Result<Response, Refusal> {

@@ -99,6 +99,7 @@ impl EngineSocket {
     /// The client has said what it wants: [`EngineConfig::settle_timeout`] no longer applies.
     pub fn settle(&self) {
         self.outbox().settle();
+        self.0.settle();
     }
 
     /// Has [`EngineHandler::woken`] called.

@@ -5,6 +5,11 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use crate::gateway::lobby::TurnedAway;
+
+/// When a client that finds no place may try again, in seconds.
+const RETRY_AFTER_SECONDS: &str = "1";
+
 /// How a client connects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transport {
@@ -29,8 +34,10 @@ pub(super) enum Refusal {
     BadHandshakeMethod,
     BadRequest,
     UnsupportedVersion,
-    /// No further session: the engine is full or stops.
+    /// No further session: the engine stops, or there are too many who have not said who they are.
     Unavailable,
+    /// Too many came from the client's address who never said who they are.
+    TooFast,
     /// The body is larger than allowed.
     TooLarge,
 }
@@ -39,6 +46,7 @@ impl Refusal {
     const fn status(self) -> StatusCode {
         match self {
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooFast => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -51,6 +59,7 @@ impl Refusal {
             Self::BadHandshakeMethod => r#"{"code":2,"message":"Bad handshake method"}"#,
             Self::BadRequest => r#"{"code":3,"message":"Bad request"}"#,
             Self::Unavailable => r#"{"code":4,"message":"Unavailable"}"#,
+            Self::TooFast => r#"{"code":4,"message":"Too many handshakes"}"#,
             Self::UnsupportedVersion => r#"{"code":5,"message":"Unsupported protocol version"}"#,
             Self::TooLarge => r#"{"code":3,"message":"Payload too large"}"#,
         }
@@ -60,7 +69,21 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let json = [(header::CONTENT_TYPE, "application/json")];
-        (self.status(), json, self.body()).into_response()
+        let mut response = (self.status(), json, self.body()).into_response();
+        if matches!(self, Self::Unavailable | Self::TooFast) {
+            let again = header::HeaderValue::from_static(RETRY_AFTER_SECONDS);
+            response.headers_mut().insert(header::RETRY_AFTER, again);
+        }
+        response
+    }
+}
+
+impl From<TurnedAway> for Refusal {
+    fn from(why: TurnedAway) -> Self {
+        match why {
+            TurnedAway::Full => Self::Unavailable,
+            TurnedAway::TooFast { .. } => Self::TooFast,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::poller::Poller;
 use super::upgrade::ClaimId;
 use super::{EngineConfig, EngineHandler, Message, websocket};
 use crate::gateway::brake::Brake;
+use crate::gateway::lobby::Stranger;
 use crate::gateway::outbox::{Flusher, Outbox, Reason};
 use crate::gateway::websocket::WebSocket;
 
@@ -31,6 +32,8 @@ pub(super) struct Session {
     woken: AtomicBool,
     /// A poll has taken frames that the handler has not been told of.
     taken: AtomicBool,
+    /// Its place in the lobby, until it has settled or ended.
+    stranger: Mutex<Option<Stranger>>,
 }
 
 /// Where a session stands on its way from polling to WebSocket, and which claim took it there: only its holder moves it
@@ -84,6 +87,7 @@ impl Session {
         config: Arc<EngineConfig>,
         flusher: Flusher,
         stage: Stage,
+        stranger: Stranger,
     ) -> Self {
         Self {
             id: id.into_boxed_str(),
@@ -97,6 +101,7 @@ impl Session {
             brake: Brake::default(),
             woken: AtomicBool::new(false),
             taken: AtomicBool::new(false),
+            stranger: Mutex::new(Some(stranger)),
         }
     }
 
@@ -106,6 +111,18 @@ impl Session {
 
     pub(super) const fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// Its client has said what it wants.
+    pub(super) fn settle(&self) {
+        if let Some(stranger) = self.stranger.lock().take() {
+            stranger.is_known();
+        }
+    }
+
+    /// It has ended: another one may have its place in the lobby, whoever still holds this one.
+    pub(super) fn leave_lobby(&self) {
+        drop(self.stranger.lock().take());
     }
 
     pub(super) fn wake(&self) {

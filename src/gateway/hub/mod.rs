@@ -32,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 use super::outbox::Reason;
 use super::pacer::Pacer;
+use super::seats::{SeatLimits, Seats};
 use super::session::{NewSession, Session};
 use crate::bus::{Bus, Channel};
 use crate::chat::{Cursors, LastSeen};
@@ -70,6 +71,8 @@ pub struct HubConfig {
     pub watched: usize,
     /// Who learns when a user was last seen.
     pub last_seen: LastSeen,
+    /// How many sessions there may be.
+    pub seats: SeatLimits,
 }
 
 impl Default for HubConfig {
@@ -79,6 +82,7 @@ impl Default for HubConfig {
             lease: Duration::from_secs(15),
             watched: 500,
             last_seen: LastSeen::default(),
+            seats: SeatLimits::default(),
         }
     }
 }
@@ -129,6 +133,7 @@ pub struct Hub {
     /// Changes of presence may have been lost: wakes the one task that asks again.
     presence_wanted: Notify,
     draining: AtomicBool,
+    seats: Seats,
     /// The setting watch_limit, which may change.
     watched: AtomicUsize,
     /// The setting last_seen, likewise.
@@ -169,6 +174,7 @@ impl Hub {
             heads_wanted: Notify::new(),
             presence_wanted: Notify::new(),
             draining: AtomicBool::new(false),
+            seats: Seats::new(config.seats, ports.metrics.clone()),
             watched: AtomicUsize::new(config.watched),
             last_seen_for_all: AtomicBool::new(config.last_seen == LastSeen::Anybody),
             metrics: ports.metrics,
@@ -245,6 +251,7 @@ impl Hub {
         // Before its topics are left: whoever attaches it to one after this sees that it is closed.
         session.close(Reason::TransportClosed);
         self.sessions.lock().remove(&session.id());
+        session.leave_seat();
         self.count_end(session);
         for conversation in session.conversations() {
             self.topics
@@ -267,6 +274,12 @@ impl Hub {
             self.topics
                 .with(conversation, |topic| topic.release(session, conversation));
         }
+    }
+
+    /// How many sessions there may be.
+    #[must_use]
+    pub const fn seats(&self) -> &Seats {
+        &self.seats
     }
 
     /// What is counted.

@@ -174,6 +174,7 @@ impl Scene {
             encoding: &ENCODING,
             outbox: outbox.clone(),
             is_auto: true,
+            seat: self.hub.seats().take(user, None).unwrap(),
         });
         let joined = self.hub.join(&session, Since::new(), None).await.unwrap();
         self.hub.deliver(&session, joined.backlog);

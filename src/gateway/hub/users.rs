@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use super::super::roster::Roster;
 use super::super::session::Session;
 use crate::bus::Channel;
 use crate::domain::{SessionId, UserId};
@@ -15,7 +16,7 @@ pub(super) struct Users(RwLock<HashMap<UserId, Here>>);
 /// A user here. Stays a while without sessions: subscriptions are dropped a little late.
 #[derive(Debug, Default)]
 struct Here {
-    sessions: Vec<Arc<Session>>,
+    sessions: Roster<SessionId, Arc<Session>>,
     is_stale: bool,
 }
 
@@ -24,7 +25,7 @@ impl Users {
     pub(super) fn add(&self, session: &Arc<Session>) -> bool {
         let mut users = self.0.write();
         let here = users.entry(session.user()).or_default();
-        here.sessions.push(Arc::clone(session));
+        here.sessions.add(session.id(), Arc::clone(session));
         here.is_stale = false;
         here.sessions.len() == 1
     }
@@ -35,9 +36,7 @@ impl Users {
         let Some(here) = users.get_mut(&user) else {
             return false;
         };
-        let before = here.sessions.len();
-        here.sessions.retain(|other| other.id() != session);
-        before > 0 && here.sessions.is_empty()
+        here.sessions.remove(&session).is_some() && here.sessions.is_empty()
     }
 
     /// Works on each of a user's sessions.

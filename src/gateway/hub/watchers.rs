@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::super::roster::Roster;
 use super::super::session::Session;
 use super::presence::Told;
 use crate::bus::Channel;
@@ -19,7 +20,7 @@ pub(super) struct Watchers(Mutex<HashMap<UserId, Watched>>);
 
 #[derive(Debug, Default)]
 struct Watched {
-    sessions: Vec<Arc<Session>>,
+    sessions: Roster<SessionId, Arc<Session>>,
     /// What the sessions show; none before the first answer.
     shown: Option<bool>,
     stamp: Stamp,
@@ -44,12 +45,12 @@ impl Watchers {
     pub(super) fn add(&self, user: UserId, session: &Arc<Session>) {
         let mut watchers = self.0.lock();
         let watched = watchers.entry(user).or_default();
-        watched.sessions.push(Arc::clone(session));
+        watched.sessions.add(session.id(), Arc::clone(session));
     }
 
     pub(super) fn remove(&self, user: UserId, session: SessionId) {
         if let Some(watched) = self.0.lock().get_mut(&user) {
-            watched.sessions.retain(|other| other.id() != session);
+            watched.sessions.remove(&session);
         }
     }
 
@@ -125,7 +126,7 @@ impl Watchers {
 
 impl Watched {
     fn write(&self, user: UserId, told: &Told) {
-        for session in &self.sessions {
+        for session in self.sessions.iter() {
             session.write_encoded(told.to(session, user));
         }
     }

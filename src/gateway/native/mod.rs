@@ -20,12 +20,14 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::heartbeat::Wheel;
+use super::lobby::{Lobby, Stranger};
 use super::outbox::Flusher;
 use super::requests::{Requests, error_json};
+use super::seats::Seat;
 use super::websocket::{Bounds, Handshake};
 use crate::auth::{Caller, bearer};
 use crate::chat::ChatError;
-use crate::domain::Entropy;
+use crate::domain::{Entropy, Origin};
 use socket::Socket;
 
 /// tungstenite's default of 128 KiB per connection is the largest part of an idle one (measured).
@@ -35,7 +37,7 @@ const READ_BUFFER: usize = 1024;
 const DESCRIPTION: &str = include_str!("../../../docs/asyncapi.yaml");
 
 /// Bounds and pace of `/ws`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct NativeConfig {
     /// The largest frame or message taken, in bytes.
     pub frame_bytes: usize,
@@ -47,6 +49,8 @@ pub struct NativeConfig {
     pub ping_timeout: Duration,
     /// For the first frame, when the handshake carried no token.
     pub hello_within: Duration,
+    /// Where clients wait for that frame.
+    pub lobby: Lobby,
 }
 
 /// What every connection shares.
@@ -91,7 +95,7 @@ async fn upgrade(
     let begun = Instant::now();
     let Ok(Query(parameters)) = parameters else {
         let problem = "the query has one token at most".to_owned();
-        return refuse(StatusCode::BAD_REQUEST, &ChatError::InvalidRequest(problem));
+        return refuse(&ChatError::InvalidRequest(problem));
     };
     let (mut parts, _) = request.into_parts();
     let handshake = match Handshake::of(&mut parts) {
@@ -101,27 +105,22 @@ async fn upgrade(
     let refused = &shared.requests.hub().metrics().refused;
     if shared.requests.hub().is_draining() {
         refused.draining.increment(1);
-        return busy();
+        return refuse(&ChatError::Busy);
     }
     let token = bearer_token(&parts.headers)
         .map(str::to_owned)
         .or(parameters.token);
-    let caller = match token
-        .map(|token| shared.requests.chat().authenticate(&token))
-        .transpose()
-    {
-        Ok(caller) => caller,
-        Err(error) => {
-            refused.unauthorized.increment(1);
-            return refuse(StatusCode::UNAUTHORIZED, &error);
-        }
+    let origin = parts.extensions.get().copied();
+    let guest = match shared.receive(token.as_deref(), origin) {
+        Ok(guest) => guest,
+        Err(error) => return refuse(&error),
     };
     let bounds = Bounds {
         message: shared.config.frame_bytes,
         read_buffer: READ_BUFFER,
     };
     handshake.accept(bounds, move |socket| {
-        Socket::serve(shared, socket, caller, begun)
+        Socket::serve(shared, socket, guest, origin, begun)
     })
 }
 
@@ -137,21 +136,49 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     bearer(headers.get(AUTHORIZATION)?.to_str().ok()?)
 }
 
-/// This gateway is draining: another one takes the client.
-fn busy() -> Response {
-    let body = error_json(&ChatError::Busy);
-    let headers = [(CONTENT_TYPE, "application/json"), (RETRY_AFTER, "1")];
-    (StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response()
+impl Shared {
+    /// Whose connection a token makes it, if there is one.
+    fn receive(&self, token: Option<&str>, origin: Option<Origin>) -> Result<Guest, ChatError> {
+        match token {
+            Some(token) => {
+                let (caller, seat) = self.seat(token, origin)?;
+                Ok(Guest::Known(caller, seat))
+            }
+            None => Ok(Guest::Stranger(self.config.lobby.enter(origin.as_ref())?)),
+        }
+    }
+
+    /// Whom a token speaks for, and a seat for them.
+    fn seat(&self, token: &str, origin: Option<Origin>) -> Result<(Caller, Seat), ChatError> {
+        let hub = self.requests.hub();
+        let caller = self.requests.chat().authenticate(token);
+        let caller = caller.inspect_err(|_| hub.metrics().refused.unauthorized.increment(1))?;
+        Ok((caller, hub.seats().take(caller.user, origin)?))
+    }
 }
 
-fn refuse(status: StatusCode, error: &ChatError) -> Response {
-    (
-        status,
-        [(CONTENT_TYPE, "application/json")],
-        error_json(error),
-    )
-        .into_response()
+fn refuse(error: &ChatError) -> Response {
+    let status = match error {
+        ChatError::InvalidRequest(_) => StatusCode::BAD_REQUEST,
+        ChatError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        ChatError::TooManySessions { .. } => StatusCode::CONFLICT,
+        ChatError::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::UNAUTHORIZED,
+    };
+    let json = [(CONTENT_TYPE, "application/json")];
+    let mut response = (status, json, error_json(error)).into_response();
+    if error.is_retryable() {
+        // Whole seconds, rounded up.
+        let wait = error.retry_after().map_or(0, |wait| wait.as_secs()) + 1;
+        response.headers_mut().insert(RETRY_AFTER, wait.into());
+    }
+    response
 }
 
-/// Whose connection it is, once that is known.
-type Known = Option<Caller>;
+/// Whose connection it is, as far as its handshake said.
+enum Guest {
+    /// Theirs.
+    Known(Caller, Seat),
+    /// Nobody's yet.
+    Stranger(Stranger),
+}

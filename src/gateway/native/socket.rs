@@ -13,15 +13,17 @@ use tungstenite::Message;
 use super::super::brake::Brake;
 use super::super::closing::closing;
 use super::super::hub::Opened;
+use super::super::lobby::Stranger;
 use super::super::outbox::{Outbox, Reason};
 use super::super::requests::{Answer, Reply};
+use super::super::seats::Seat;
 use super::super::session::{NewSession, Session};
 use super::super::websocket::{Ping, PingCount, WebSocket, reason_of};
 use super::frames::{self, ENCODING, Head};
-use super::{Known, Shared};
+use super::{Guest, Shared};
 use crate::auth::Caller;
 use crate::chat::ChatError;
-use crate::domain::SessionId;
+use crate::domain::{Origin, SessionId};
 use crate::logging::served::{self, Served};
 
 /// How many requests of one connection may wait for their answers; the next is not read until one is answered.
@@ -33,6 +35,9 @@ pub(super) struct Socket {
     shared: Arc<Shared>,
     outbox: Outbox,
     session: Option<Opened>,
+    /// Its place in the lobby, until it is known whose it is.
+    stranger: Option<Stranger>,
+    origin: Option<Origin>,
     in_flight: Arc<Semaphore>,
     pings: Arc<PingCount>,
     brake: Brake,
@@ -45,12 +50,14 @@ impl Socket {
     pub(super) async fn serve(
         shared: Arc<Shared>,
         socket: WebSocket,
-        caller: Known,
+        guest: Guest,
+        origin: Option<Origin>,
         begun: Instant,
     ) {
-        let config = shared.config;
+        let config = &shared.config;
         let outbox = Outbox::new(config.outbox_bytes);
-        let hello_within = caller.is_none().then_some(config.hello_within);
+        let is_stranger = matches!(guest, Guest::Stranger(_));
+        let hello_within = is_stranger.then_some(config.hello_within);
         outbox.start_heartbeat(
             &shared.wheel,
             config.ping_interval,
@@ -66,13 +73,16 @@ impl Socket {
             shared,
             outbox: outbox.clone(),
             session: None,
+            stranger: None,
+            origin,
             in_flight,
             pings,
             brake: Brake::default(),
             begun,
         };
-        if let Some(caller) = caller {
-            connection.open(caller);
+        match guest {
+            Guest::Known(caller, seat) => drop(connection.open(caller, seat)),
+            Guest::Stranger(stranger) => connection.stranger = Some(stranger),
         }
         // Its last words are said beside what the reader still does, and where the transport carries them (D20).
         let code = |reason| {
@@ -170,13 +180,13 @@ impl Socket {
         };
         match reply {
             Ok(reply) => self.reply(head, reply).await,
-            Err(error) => self.refuse(head.reference.as_deref(), &error),
-        }
-        if self.session.is_none() {
-            // A connection without a user has one try: its client must not wait for the time limit.
-            let refused = &self.shared.requests.hub().metrics().refused;
-            refused.unauthorized.increment(1);
-            self.outbox.close(Reason::Unauthorized);
+            Err(error) => {
+                self.refuse(head.reference.as_deref(), &error);
+                if self.session.is_none() {
+                    // A connection without a user has one try: its client must not wait for the time limit.
+                    self.outbox.close(without_user(&error));
+                }
+            }
         }
     }
 
@@ -207,8 +217,8 @@ impl Socket {
         let hello = frames::hello(text)?;
         let session = match (&hello.token, self.session()) {
             (Some(token), None) => {
-                let caller = self.shared.requests.chat().authenticate(token)?;
-                self.open(caller)
+                let (caller, seat) = self.shared.seat(token, self.origin)?;
+                self.open(caller, seat)
             }
             (Some(token), Some(session)) => {
                 let caller = self.shared.requests.chat().authenticate(token)?;
@@ -238,7 +248,7 @@ impl Socket {
         ))
     }
 
-    fn open(&mut self, caller: Caller) -> Arc<Session> {
+    fn open(&mut self, caller: Caller, seat: Seat) -> Arc<Session> {
         let opened = self.shared.requests.hub().open(NewSession {
             id: SessionId::generate(&self.shared.entropy),
             user: caller.user,
@@ -246,7 +256,11 @@ impl Socket {
             encoding: &ENCODING,
             outbox: self.outbox.clone(),
             is_auto: false,
+            seat,
         });
+        if let Some(stranger) = self.stranger.take() {
+            stranger.is_known();
+        }
         let handshake = &self.shared.requests.hub().metrics().handshake_seconds;
         handshake.websocket.record(self.begun.elapsed());
         self.outbox.settle();
@@ -309,4 +323,13 @@ fn answer(outbox: &Outbox, head: &Head, answer: &Answer) {
         (_, kind) => kind,
     };
     let _ = outbox.push(frames::answer(kind, head.reference.as_deref(), answer));
+}
+
+/// How a connection ends whose user could not be found out, or not let in.
+const fn without_user(error: &ChatError) -> Reason {
+    match error {
+        ChatError::TooManySessions { .. } => Reason::TooManySessions,
+        ChatError::Busy => Reason::ServerClosed,
+        _ => Reason::Unauthorized,
+    }
 }

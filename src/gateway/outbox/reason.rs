@@ -25,13 +25,15 @@ pub enum Reason {
     ServerClosed,
     /// This gateway is shutting down; the client should reconnect elsewhere.
     Draining,
+    /// This user, or their address, has as many sessions as one may have.
+    TooManySessions,
     /// A newer decision about this user ended the session (expired token, removed account).
     Unauthorized,
 }
 
 impl Reason {
     /// Every reason, for tables of metrics.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SlowConsumer,
         Self::PingTimeout,
         Self::TransportClosed,
@@ -44,6 +46,7 @@ impl Reason {
         Self::ServerClosed,
         Self::Draining,
         Self::Unauthorized,
+        Self::TooManySessions,
     ];
 
     /// Whether what was queued before the close is still written: true where the client is believed to read.
@@ -51,7 +54,11 @@ impl Reason {
     pub const fn is_graceful(self) -> bool {
         matches!(
             self,
-            Self::ServerClosed | Self::Draining | Self::Unauthorized | Self::ConnectTimeout
+            Self::ServerClosed
+                | Self::Draining
+                | Self::Unauthorized
+                | Self::ConnectTimeout
+                | Self::TooManySessions
         )
     }
 
@@ -71,6 +78,7 @@ impl Reason {
             Self::ServerClosed => "server_closed",
             Self::Draining => "draining",
             Self::Unauthorized => "unauthorized",
+            Self::TooManySessions => "too_many_sessions",
         }
     }
 }

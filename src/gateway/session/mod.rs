@@ -19,6 +19,7 @@ use super::offer::{Encoded, Encoding, Offer};
 use super::outbox::{Frame, Mark, Outbox, Reason};
 use super::pacer::Pacer;
 use super::receipts::Receipts;
+use super::seats::Seat;
 use crate::chat::{ChatError, Meter, Rate};
 use crate::domain::{ConversationId, EventId, Seq, SessionId, Timestamp, UserId};
 
@@ -44,6 +45,8 @@ pub struct Session {
     expires_at: AtomicI64,
     /// Requests that are not answered yet.
     unanswered: AtomicUsize,
+    /// None when it has ended.
+    seat: Mutex<Option<Seat>>,
     state: Mutex<State>,
 }
 
@@ -91,6 +94,8 @@ pub struct NewSession {
     pub outbox: Outbox,
     /// Whether cursors move by proof of receipt.
     pub is_auto: bool,
+    /// Its place among those there may be.
+    pub seat: Seat,
 }
 
 impl State {
@@ -125,6 +130,7 @@ impl Session {
             is_auto: AtomicBool::new(new.is_auto),
             expires_at: AtomicI64::new(new.expires_at.millis()),
             unanswered: AtomicUsize::new(0),
+            seat: Mutex::new(Some(new.seat)),
             state: Mutex::default(),
         })
     }
@@ -179,6 +185,11 @@ impl Session {
     /// Ends the session, for this reason.
     pub fn close(&self, reason: Reason) {
         self.outbox.close(reason);
+    }
+
+    /// It has ended: another one may have its seat, whoever still holds this one.
+    pub(super) fn leave_seat(&self) {
+        drop(self.seat.lock().take());
     }
 
     /// Whether it has ended, or is about to.

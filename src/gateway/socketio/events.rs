@@ -11,7 +11,6 @@ use tokio::sync::Semaphore;
 use super::protocol::{
     Ack, Application, ConnectRefused, Connection, Event, HandshakeRequest, Socket, encode_event,
 };
-use crate::auth::bearer;
 use crate::chat::ChatError;
 use crate::domain::{Entropy, SessionId};
 use crate::gateway::hub::Opened;
@@ -63,6 +62,12 @@ impl Application for ChatApplication {
             metrics.refused.unauthorized.increment(1);
             refusal(&error)
         })?;
+        let seat = self
+            .requests
+            .hub()
+            .seats()
+            .take(caller.user, request.origin);
+        let seat = seat.map_err(|error| refusal(&error))?;
         let handshake = &metrics.handshake_seconds.socketio;
         handshake.record(request.at.elapsed());
         let session = self.requests.hub().open(NewSession {
@@ -72,6 +77,7 @@ impl Application for ChatApplication {
             encoding: &ENCODING,
             outbox: socket.outbox().clone(),
             is_auto: true,
+            seat,
         });
         served::now_serving(Served::Session(session.id()));
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
@@ -91,11 +97,8 @@ fn token(auth: Option<&Value>, request: &HandshakeRequest) -> Result<String, Cha
         Some(Value::Null) | None => {}
         Some(_) => return Err(ChatError::TokenInvalid),
     }
-    let header = request.header("authorization").and_then(bearer);
-    header
-        .or_else(|| request.query("token"))
-        .map(str::to_owned)
-        .ok_or(ChatError::TokenMissing)
+    let token = request.token().map(str::to_owned);
+    token.ok_or(ChatError::TokenMissing)
 }
 
 fn refusal(error: &ChatError) -> ConnectRefused {

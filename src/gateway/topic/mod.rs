@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::offer::{Effect, Offer};
 use super::outbox::Reason;
+use super::roster::Roster;
 use super::session::Session;
 use crate::domain::{ConversationId, Seq, SessionId, UserId};
 use crate::traces::{Delivery, Traced};
@@ -28,7 +29,7 @@ pub(super) struct Topic {
     held: BTreeMap<Seq, Arc<Offer>>,
     /// The last events, kept only while sessions catch up.
     recent: BTreeMap<Seq, Arc<Offer>>,
-    attached: Vec<Attachment>,
+    attached: Roster<SessionId, Attachment>,
     /// How many sessions are catching up.
     pub(super) catching_up: usize,
     /// A task is filling the gap.
@@ -188,10 +189,11 @@ impl Topic {
             self.position = place;
             self.heard = self.heard.max(place);
         }
-        self.attached.push(Attachment {
+        let attachment = Attachment {
             session: Arc::clone(session),
             from: place,
-        });
+        };
+        self.attached.add(session.id(), attachment);
         Attach::Attached(place)
     }
 
@@ -208,11 +210,9 @@ impl Topic {
 
     /// Takes a session off that goes on to answer requests: its position stays with it.
     pub(super) fn release(&mut self, session: &Session, conversation: ConversationId) {
-        let held = self
-            .attached
-            .iter()
-            .find(|attachment| attachment.session.id() == session.id());
-        let Some(attachment) = held else { return };
+        let Some(attachment) = self.attached.get(&session.id()) else {
+            return;
+        };
         let position = attachment.from.max(self.position);
         session.advance(conversation, position);
         self.detach(session.id());
@@ -220,13 +220,11 @@ impl Topic {
 
     /// Takes a session off; true when it was attached.
     pub(super) fn detach(&mut self, session: SessionId) -> bool {
-        let before = self.attached.len();
-        self.attached
-            .retain(|attachment| attachment.session.id() != session);
+        let was_attached = self.attached.remove(&session).is_some();
         if self.attached.is_empty() {
             self.held.clear();
         }
-        self.attached.len() < before
+        was_attached
     }
 
     /// The last seq offered to the attached sessions, unless they were attached beyond it.
@@ -256,7 +254,7 @@ impl Topic {
 
     /// Ends the attached sessions, which resume elsewhere.
     pub(super) fn close(&self, reason: Reason) {
-        for attachment in &self.attached {
+        for attachment in self.attached.iter() {
             attachment.session.close(reason);
         }
     }

@@ -5,9 +5,11 @@ use metrics::Counter;
 
 use super::super::offer::{Encoded, Encoding};
 use super::super::outbox::{FRAME_OVERHEAD, Frame, Outbox, Pings};
+use super::super::seats::{SeatLimits, Seats};
 use super::super::session::NewSession;
 use super::*;
 use crate::domain::{ConversationId, RoomId, Timestamp};
+use crate::metrics::Metrics;
 
 const ROOM: ConversationId = ConversationId::Room(RoomId::from_bytes([7; 12]));
 
@@ -34,6 +36,9 @@ impl Client {
             encoding: &ENCODING,
             outbox: outbox.clone(),
             is_auto: true,
+            seat: Seats::new(SeatLimits::default(), Metrics::none())
+                .take(user(id), None)
+                .unwrap(),
         };
         let session = Session::new(new, Arc::default(), Counter::noop());
         Self { session, outbox }

@@ -101,6 +101,13 @@ fn hobnob(binary: &PathBuf, settings: &Settings) -> Command {
         .env("HOBNOB_ROOMS_LIMIT", "0")
         .env("HOBNOB_ADDITIONS_LIMIT", "0")
         .env("HOBNOB_NEW_CONVERSATIONS_LIMIT", "0")
+        .env("HOBNOB_HANDSHAKE_RATE", "0")
+        .env("HOBNOB_USER_SESSION_LIMIT", "0")
+        .env("HOBNOB_ADDRESS_SESSION_LIMIT", "0")
+        .env("HOBNOB_ADDRESS_CONNECTION_LIMIT", "0")
+        // A tenth of it is one address' share.
+        .env("HOBNOB_ANONYMOUS_LIMIT", "200000")
+        .env("HOBNOB_SESSION_LIMIT", "20000")
         // Ten thousand sessions, and the connections they were registered over.
         .env("HOBNOB_CONNECTION_LIMIT", "20000")
         .env("HOBNOB_ROOM_MEMBER_LIMIT", "20000");

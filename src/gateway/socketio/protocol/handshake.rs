@@ -1,79 +1,54 @@
-//! What the application may know of a client's first request. A copy: the original would pin the connection's read
-//! buffer as long as the session lives.
+//! What is kept of a client's first request: its token, where it came from and when. Everything else is let go, since a
+//! stranger may send 60 kB of it and then say nothing, and the original would pin the connection's read buffer as long as
+//! the session lives.
 
-use std::net::SocketAddr;
-
-use axum::extract::{ConnectInfo, Query};
-use axum::http::HeaderMap;
+use axum::extract::Query;
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use tokio::time::Instant;
 
-/// The longest header value kept, in bytes; longer ones are left out.
-const MAX_VALUE_BYTES: usize = 4 * 1024;
+use crate::auth::bearer;
+use crate::domain::Origin;
 
-/// Headers of the transport, of no interest to an application.
-const TRANSPORT_HEADERS: [&str; 4] = ["connection", "upgrade", "content-length", "accept-encoding"];
-
-type Pairs = Box<[(Box<str>, Box<str>)]>;
+/// The longest token kept, in bytes; a longer one is none.
+const MAX_TOKEN_BYTES: usize = 4 * 1024;
 
 /// The request that opened a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandshakeRequest {
-    headers: Pairs,
-    query: Pairs,
-    /// The peer's address, if the server was started with connection info.
-    pub remote: Option<SocketAddr>,
+    token: Option<Box<str>>,
+    /// Where it came from, if the server says so.
+    pub origin: Option<Origin>,
     /// When it came.
     pub at: Instant,
 }
 
 impl HandshakeRequest {
     pub(super) fn new(parts: &Parts) -> Self {
-        let remote = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let token = header_token(parts).or_else(|| query_token(parts));
         Self {
-            headers: copy_headers(&parts.headers),
-            query: copy_query(parts),
-            remote: remote.map(|info| info.0),
+            token: token.filter(|token| token.len() <= MAX_TOKEN_BYTES),
+            origin: parts.extensions.get().copied(),
             at: Instant::now(),
         }
     }
 
-    /// The first value of a header, named in lower case.
+    /// The token of `Authorization: Bearer`, else of `?token=`.
     #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        find(&self.headers, name)
-    }
-
-    /// The first value of a query parameter.
-    #[must_use]
-    pub fn query(&self, name: &str) -> Option<&str> {
-        find(&self.query, name)
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 }
 
-fn find<'a>(pairs: &'a [(Box<str>, Box<str>)], name: &str) -> Option<&'a str> {
-    let pair = pairs.iter().find(|(key, _)| key.as_ref() == name);
-    pair.map(|(_, value)| value.as_ref())
+fn header_token(parts: &Parts) -> Option<Box<str>> {
+    let header = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
+    bearer(header).map(Box::from)
 }
 
-fn copy_headers(headers: &HeaderMap) -> Pairs {
-    let is_wanted =
-        |name: &str| !TRANSPORT_HEADERS.contains(&name) && !name.starts_with("sec-websocket");
-    headers
-        .iter()
-        .filter(|(name, value)| is_wanted(name.as_str()) && value.len() <= MAX_VALUE_BYTES)
-        .filter_map(|(name, value)| Some((name.as_str().into(), value.to_str().ok()?.into())))
-        .collect()
-}
-
-fn copy_query(parts: &Parts) -> Pairs {
-    let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
-    query
-        .map(|Query(pairs)| pairs)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(name, value)| (name.into_boxed_str(), value.into_boxed_str()))
-        .collect()
+fn query_token(parts: &Parts) -> Option<Box<str>> {
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).ok()?;
+    let token = pairs.into_iter().find(|(name, _)| name == "token");
+    token.map(|(_, value)| value.into_boxed_str())
 }
 
 #[cfg(test)]
@@ -82,20 +57,25 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn headers_and_query_can_be_asked_for() {
-        let request = Request::builder()
-            .uri("/socket.io/?EIO=4&token=a%20b")
-            .header("Authorization", "Bearer x")
-            .header("Upgrade", "websocket")
-            .header("Cookie", "c".repeat(MAX_VALUE_BYTES + 1));
+    fn token(uri: &str, header: Option<&str>) -> Option<String> {
+        let mut request = Request::builder()
+            .uri(uri)
+            .header("Cookie", "c".repeat(60_000));
+        if let Some(header) = header {
+            request = request.header("Authorization", header);
+        }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        let request = HandshakeRequest::new(&parts);
-        assert_eq!(request.header("authorization"), Some("Bearer x"));
-        assert_eq!(request.header("upgrade"), None);
-        assert_eq!(request.header("cookie"), None);
-        assert_eq!(request.query("token"), Some("a b"));
-        assert_eq!(request.query("none"), None);
-        assert_eq!(request.remote, None);
+        HandshakeRequest::new(&parts).token().map(str::to_owned)
+    }
+
+    #[test]
+    fn a_token_is_kept_from_the_header_or_the_query_and_no_longer_one_than_there_are() {
+        let query = "/socket.io/?EIO=4&token=a%20b";
+        assert_eq!(token(query, Some("Bearer x")).as_deref(), Some("x"));
+        assert_eq!(token(query, None).as_deref(), Some("a b"));
+        assert_eq!(token(query, Some("Basic x")).as_deref(), Some("a b"));
+        assert_eq!(token("/socket.io/?EIO=4", None), None);
+        let long = format!("/socket.io/?token={}", "t".repeat(MAX_TOKEN_BYTES + 1));
+        assert_eq!(token(&long, None), None);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName};
 
-use crate::domain::Network;
+use crate::domain::{ClientNetwork, Network, Origin};
 
 /// Each proxy appends the address from which the request came to it.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -17,7 +17,7 @@ pub(super) struct TrustedProxies(pub(super) Arc<[Network]>);
 
 impl TrustedProxies {
     /// The address of the client: the rightmost that is no trusted proxy's. What is further left is the client's own word.
-    pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer;
         if !self.trusts(peer) {
             return client;
@@ -36,7 +36,17 @@ impl TrustedProxies {
         client
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Where a request comes from that this peer brought.
+    pub(super) fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> Origin {
+        let client = self.client(peer, headers);
+        Origin {
+            network: ClientNetwork::of(client),
+            is_proxy: self.trusts(client),
+        }
+    }
+
+    /// Whether this address is a trusted proxy's.
+    pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))
     }
 }
