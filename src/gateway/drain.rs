@@ -66,10 +66,12 @@ impl Hub {
         // shows that their answers were received (D29).
         self.release(session, |id| matches!(id, ConversationId::Room(_)));
         let begun = Instant::now();
-        if !finish(session, begun + PATIENCE / 2).await {
-            self.release(session, |_| true);
-            finish(session, begun + PATIENCE).await;
+        while !(session.is_idle() || session.is_closed() || begun.elapsed() >= PATIENCE / 2) {
+            sleep(LOOK).await;
         }
+        // Before everything is proved, or what comes in between is not.
+        self.release(session, |_| true);
+        finish(session, begun + PATIENCE).await;
         self.settle_cursors(begun + PATIENCE).await;
         session.close(Reason::Draining);
     }
@@ -85,16 +87,15 @@ impl Hub {
     }
 }
 
-/// Waits until a session's requests are answered and everything given is proved, or until the deadline; whether they are.
-async fn finish(session: &Session, deadline: Instant) -> bool {
+/// Waits until a session's requests are answered and everything given is proved, or until the deadline.
+async fn finish(session: &Session, deadline: Instant) {
     while !(session.is_closed() || session.is_settled() && session.is_idle()) {
         if Instant::now() >= deadline {
-            return false;
+            return;
         }
         session.mark_now();
         sleep(LOOK).await;
     }
-    true
 }
 
 /// Tells a client that knows the event when to go; others find their transport closed then, and reconnect.

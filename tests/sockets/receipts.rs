@@ -1,9 +1,12 @@
 //! What a client proves to have received moves its user's cursor, whatever it does itself in between (D28, D29).
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::support::fold::seq;
-use crate::support::gateway::shared_embedded;
+use crate::support::fold::{seq, seqs};
+use crate::support::gateway::{Gateway, shared_embedded};
+use crate::support::node::Node;
 use crate::support::rest::Person;
 use crate::support::ws::Ws;
 
@@ -29,4 +32,65 @@ async fn d29_who_changes_a_direct_message_still_proves_what_comes_after_it() {
     let answered = other.ask("send_message", answer).await;
     let last = seq(&answered["message"]);
     ann.wait_delivered(gateway, &conversation, last).await;
+}
+
+/// More than one page.
+const WAITING: u64 = 300;
+/// How long a client of the official library stays after the last: less than the pace of marks (D28).
+const STAYS: Duration = Duration::from_millis(500);
+
+/// A room in which messages wait for somebody who has never connected.
+async fn backlog(gateway: &Gateway) -> (Person, Person, String) {
+    let ann = Person::register(gateway, "ann").await;
+    let bob = Person::register(gateway, "bob").await;
+    let room = ann.room(gateway, &[&bob]).await;
+    let writer = Ws::join(gateway, &ann).await;
+    let mut sent = Vec::new();
+    for number in 1..=WAITING {
+        let content = format!("message {number}");
+        let frame =
+            json!({"type": "send_group_message", "roomId": room.clone(), "content": content});
+        sent.push(writer.submit(frame).await);
+    }
+    for reference in sent {
+        writer.answer(reference).await;
+    }
+    (ann, bob, room)
+}
+
+/// What comes next is all that comes.
+async fn expect_no_repeat(gateway: &Gateway, (ann, bob, room): &(Person, Person, String)) {
+    let again = Ws::join_with(gateway, bob, json!({"ack": "auto"})).await;
+    ann.say(gateway, room, "next").await;
+    let log = again.fold().wait_seq(room, WAITING + 1).await;
+    assert_eq!(seqs(&log), [WAITING + 1]);
+}
+
+#[tokio::test]
+async fn d48_whoever_takes_a_backlog_and_leaves_does_not_get_it_again() {
+    let gateway = shared_embedded().await;
+    let node = Node::start().await;
+    for transport in ["websocket", "polling"] {
+        let scene = backlog(gateway).await;
+        let client = node
+            .connect(&gateway.url(""), &scene.1.token, &[transport])
+            .await
+            .expect("the gateway takes the token");
+        client.emit_with_ack("join", json!([scene.1.id])).await;
+        client.fold().wait_seq(&scene.2, WAITING).await;
+        tokio::time::sleep(STAYS).await;
+        client.disconnect().await;
+        expect_no_repeat(gateway, &scene).await;
+    }
+}
+
+#[tokio::test]
+async fn d48_the_same_on_the_plain_websocket() {
+    let gateway = shared_embedded().await;
+    let scene = backlog(gateway).await;
+    let client = Ws::join_with(gateway, &scene.1, json!({"ack": "auto"})).await;
+    client.fold().wait_seq(&scene.2, WAITING).await;
+    tokio::time::sleep(STAYS).await;
+    client.close().await;
+    expect_no_repeat(gateway, &scene).await;
 }
