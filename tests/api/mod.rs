@@ -2,6 +2,7 @@
 
 mod accounts;
 mod form;
+mod generated;
 mod messages;
 mod people;
 mod rooms;
