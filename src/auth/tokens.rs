@@ -23,6 +23,9 @@ const LEEWAY: i64 = 5;
 /// Bytes of randomness in a refresh token.
 const REFRESH_BYTES: usize = 32;
 
+/// What a refresh token's successor is made of, before its predecessor: no JWT begins with it.
+const SUCCESSOR: &[u8] = b"hobnob refresh token\0";
+
 /// Whom an access token speaks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
@@ -152,6 +155,38 @@ impl Tokens {
     pub fn grant(&self, user: UserId) -> Result<Grant, AuthError> {
         let mut secret = [0; REFRESH_BYTES];
         self.entropy.fill(&mut secret);
+        self.granting(user, secret)
+    }
+
+    /// The pair that a refresh token is exchanged for. Its refresh token is always the same, so that who lost the answer
+    /// may ask again: a MAC of its predecessor under the key that signs, which none but this deployment can make, and
+    /// whose text is no JWT's.
+    ///
+    /// # Errors
+    /// [`AuthError::TokenInvalid`] when it is none of ours by its form, [`AuthError::Broken`] when signing fails.
+    pub fn grant_after(&self, user: UserId, refresh_token: &str) -> Result<Grant, AuthError> {
+        self.granting(user, self.successor(refresh_token)?)
+    }
+
+    /// The hash and the end of what a refresh token would be exchanged for now.
+    ///
+    /// # Errors
+    /// As [`Tokens::grant_after`].
+    pub fn successor_of(&self, refresh_token: &str) -> Result<([u8; 32], Timestamp), AuthError> {
+        let secret = self.successor(refresh_token)?;
+        let end = self.clock.now().after(self.refresh_lifetime);
+        Ok((Sha256::digest(secret).into(), end))
+    }
+
+    fn successor(&self, refresh_token: &str) -> Result<[u8; REFRESH_BYTES], AuthError> {
+        let text = [SUCCESSOR, &refresh_secret(refresh_token)?].concat();
+        let keys = self.keys.read();
+        let mac = jsonwebtoken::crypto::sign(&text, &keys.signing, Algorithm::HS256)
+            .map_err(|error| AuthError::Broken(error.to_string()))?;
+        refresh_secret(&mac)
+    }
+
+    fn granting(&self, user: UserId, secret: [u8; REFRESH_BYTES]) -> Result<Grant, AuthError> {
         Ok(Grant {
             access_token: self.sign(user)?,
             expires_in: self.access_lifetime,
@@ -170,6 +205,10 @@ impl Tokens {
             return Err(AuthError::TokenInvalid);
         }
         let header = jsonwebtoken::decode_header(token).map_err(invalid)?;
+        // A critical extension must be understood (RFC 7515, section 4.1.11), and we understand none.
+        if header.crit.is_some() {
+            return Err(AuthError::TokenInvalid);
+        }
         let keys = self.keys.read();
         let key = keys
             .verifying
@@ -185,11 +224,7 @@ impl Tokens {
     /// # Errors
     /// [`AuthError::TokenInvalid`] when it is none of ours by its form.
     pub fn refresh_hash(&self, token: &str) -> Result<[u8; 32], AuthError> {
-        let mut secret = [0; REFRESH_BYTES];
-        match URL_SAFE_NO_PAD.decode_slice(token, &mut secret) {
-            Ok(REFRESH_BYTES) => Ok(Sha256::digest(secret).into()),
-            _ => Err(AuthError::TokenInvalid),
-        }
+        Ok(Sha256::digest(refresh_secret(token)?).into())
     }
 
     fn sign(&self, user: UserId) -> Result<String, AuthError> {
@@ -257,6 +292,14 @@ fn key_id(secret: &Secret) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+fn refresh_secret(token: &str) -> Result<[u8; REFRESH_BYTES], AuthError> {
+    let mut secret = [0; REFRESH_BYTES];
+    match URL_SAFE_NO_PAD.decode_slice(token, &mut secret) {
+        Ok(REFRESH_BYTES) => Ok(secret),
+        _ => Err(AuthError::TokenInvalid),
+    }
 }
 
 fn seconds(moment: Timestamp) -> i64 {

@@ -2,7 +2,7 @@
 
 use crate::auth::{AuthError, Caller, Grant, Password};
 use crate::domain::{ClientNetwork, User, UserId, Username};
-use crate::store::{Inserted, NewUser, RefreshToken};
+use crate::store::{Inserted, NewUser, RefreshToken, Rotation};
 
 use super::{Chat, ChatError};
 
@@ -111,28 +111,39 @@ impl Chat {
         }
     }
 
-    /// Exchanges a refresh token, once, for a new pair.
+    /// Exchanges a refresh token for a new pair. Repeated within a minute it answers the same refresh token, since an
+    /// answer may have been lost; later it ends all tokens that came of the same log-in (D42).
     ///
     /// # Errors
-    /// `token_invalid` when it is unknown or was used, `token_expired`.
+    /// `token_invalid` when it is unknown or was used before, `token_expired`.
     pub async fn refresh(&self, refresh_token: &str) -> Result<Session, ChatError> {
-        let hash = self.auth.tokens.refresh_hash(refresh_token)?;
-        let taken = self.store.take_refresh_token(&hash).await?;
-        let taken = taken.ok_or(ChatError::TokenInvalid)?;
-        if taken.expires_at <= self.clock.now() {
-            return Err(ChatError::TokenExpired);
-        }
-        let user = self.store.users(&[taken.user]).await?.pop();
-        self.session(user.ok_or(ChatError::TokenInvalid)?).await
+        let tokens = &self.auth.tokens;
+        let hash = tokens.refresh_hash(refresh_token)?;
+        let successor = tokens.successor_of(refresh_token)?;
+        let now = self.clock.now();
+        let rotation = self.store.rotate_refresh_token(&hash, successor, now);
+        let user = match rotation.await? {
+            Rotation::Rotated(user) => user,
+            Rotation::Expired => return Err(ChatError::TokenExpired),
+            Rotation::Unknown => return Err(ChatError::TokenInvalid),
+            Rotation::Reused => {
+                tracing::warn!("a refresh token was used again; its family has ended");
+                return Err(ChatError::TokenInvalid);
+            }
+        };
+        let user = self.store.users(&[user]).await?.pop();
+        let user = user.ok_or(ChatError::TokenInvalid)?;
+        let grant = tokens.grant_after(user.id, refresh_token)?;
+        Ok(Session { user, grant })
     }
 
-    /// Ends a refresh token. One that is unknown has ended already.
+    /// Ends a refresh token and all that came of the same log-in. One that is unknown has ended already.
     ///
     /// # Errors
     /// Only the store's.
     pub async fn logout(&self, refresh_token: &str) -> Result<(), ChatError> {
         if let Ok(hash) = self.auth.tokens.refresh_hash(refresh_token) {
-            self.store.take_refresh_token(&hash).await?;
+            self.store.end_refresh_tokens(&hash).await?;
         }
         Ok(())
     }

@@ -96,6 +96,22 @@ impl Event {
                 _ => 0,
             }
     }
+
+    /// Whether it is a message on which something that came later in the log shows.
+    #[must_use]
+    pub fn is_touched(&self) -> bool {
+        matches!(&self.body, Body::Message(message) if message.is_touched())
+    }
+
+    /// The event as it came: a message without what came later in the log, but for a deletion (D41).
+    #[must_use]
+    pub fn as_sent(self) -> Self {
+        let body = match self.body {
+            Body::Message(message) => Body::Message(message.as_sent()),
+            body => body,
+        };
+        Self { body, ..self }
+    }
 }
 
 /// What happened.
@@ -178,6 +194,9 @@ pub struct Message {
     pub client_message_id: ClientMessageId,
     /// Of what was first sent; stays when the content is edited or deleted, so that a retry is still recognised (P3).
     pub fingerprint: Fingerprint,
+    /// What it said before its first edit; none when it was never edited, or was deleted, or was edited by a version
+    /// that did not keep it. Never shown but by [`Message::as_sent`].
+    pub original: Option<Content>,
     /// When it was last edited.
     pub edited_at: Option<Timestamp>,
     /// When it was deleted.
@@ -196,6 +215,30 @@ impl Message {
             + self.client_message_id.as_str().len()
             + self.reactions.0.len() * EMOJI
             + self.reactions.count() * ID
+    }
+
+    /// Whether anything that came later in the log shows on it.
+    #[must_use]
+    pub fn is_touched(&self) -> bool {
+        self.edited_at.is_some() || self.deleted_at.is_some() || !self.reactions.0.is_empty()
+    }
+
+    /// The message as it was first sent, without anything that came later in the log, but for a deletion, which clears
+    /// it for everybody. One whose first text is not known any more is cleared, too.
+    #[must_use]
+    fn as_sent(self) -> Self {
+        let sent = match self.edited_at {
+            Some(_) => self.original,
+            None => self.content,
+        };
+        Self {
+            content: sent,
+            original: None,
+            edited_at: None,
+            deleted_at: None,
+            reactions: Reactions::default(),
+            ..self
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{
-    Changed, Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Run,
-    RunOutcome, Span, Stop, Store, StoreError, StoreResult,
+    Changed, Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Rotation,
+    Run, RunOutcome, Span, Stop, Store, StoreError, StoreResult,
 };
 use crate::domain::{
     Change, ClientMessageId, Conversation, ConversationId, Event, Member, RoomId, Seq, Timestamp,
@@ -91,8 +91,18 @@ impl Store for MeasuredStore {
         self.timed(self.inner.put_refresh_token(token)).await
     }
 
-    async fn take_refresh_token(&self, hash: &[u8; 32]) -> StoreResult<Option<RefreshToken>> {
-        self.timed(self.inner.take_refresh_token(hash)).await
+    async fn rotate_refresh_token(
+        &self,
+        hash: &[u8; 32],
+        successor: ([u8; 32], Timestamp),
+        now: Timestamp,
+    ) -> StoreResult<Rotation> {
+        self.timed(self.inner.rotate_refresh_token(hash, successor, now))
+            .await
+    }
+
+    async fn end_refresh_tokens(&self, hash: &[u8; 32]) -> StoreResult<()> {
+        self.timed(self.inner.end_refresh_tokens(hash)).await
     }
 
     async fn charge(&self, charges: &[Charge]) -> StoreResult<Option<usize>> {

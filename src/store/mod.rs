@@ -22,6 +22,7 @@ mod quota;
 pub mod sqlite;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 pub use measured::MeasuredStore;
 pub use new_conversation::{NewConversation, NewRoom};
@@ -82,6 +83,23 @@ pub struct RefreshToken {
     /// When it ends.
     pub expires_at: Timestamp,
 }
+
+/// What became of an attempt to exchange a refresh token for its successor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Rotation {
+    /// The successor is stored: now, or by an exchange at most [`REPEAT_GRACE`] ago, whose answer may have been lost.
+    Rotated(UserId),
+    /// It had ended by itself. Nothing is changed.
+    Expired,
+    /// It was exchanged longer ago than [`REPEAT_GRACE`]: two have it. All tokens of its family are gone.
+    Reused,
+    /// There is none such, or its family has ended.
+    Unknown,
+}
+
+/// How long after a refresh token was exchanged it may be exchanged again, for the same successor.
+pub const REPEAT_GRACE: Duration = Duration::from_secs(60);
 
 /// A message that waits for its place in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,10 +250,18 @@ pub trait Store: Send + Sync + 'static {
     /// Notes when users were last seen; never moves it back.
     async fn touch_last_seen(&self, users: &[UserId], at: Timestamp) -> StoreResult<()>;
 
-    /// Stores a refresh token.
+    /// Stores a refresh token, the first of its family.
     async fn put_refresh_token(&self, token: RefreshToken) -> StoreResult<()>;
-    /// Removes a refresh token and returns it, expired ones included; of two concurrent calls one gets it.
-    async fn take_refresh_token(&self, hash: &[u8; 32]) -> StoreResult<Option<RefreshToken>>;
+    /// Exchanges a refresh token at this time for a successor of its user and family, whose hash and end are given.
+    /// An exchanged token is kept until its end, so that its re-use is noticed; repeating the call is no re-use.
+    async fn rotate_refresh_token(
+        &self,
+        hash: &[u8; 32],
+        successor: ([u8; 32], Timestamp),
+        now: Timestamp,
+    ) -> StoreResult<Rotation>;
+    /// Ends all refresh tokens of this one's family; one that is unknown has ended already.
+    async fn end_refresh_tokens(&self, hash: &[u8; 32]) -> StoreResult<()>;
 
     /// Counts all of these, or none: then returns the place of the first one that its limit refuses. A call whose outcome
     /// is unknown may have counted.

@@ -37,6 +37,7 @@ fn message(client_message_id: &str) -> Message {
         fingerprint: Fingerprint::of(&content),
         content: Some(content),
         client_message_id: ClientMessageId::parse(client_message_id).unwrap(),
+        original: None,
         edited_at: None,
         deleted_at: None,
         reactions: Reactions::default(),

@@ -84,13 +84,28 @@ async fn a_refresh_token_is_good_for_one_refresh() {
     let renewed = refresh(ann.refresh_token.clone()).await.expect(200);
     assert_eq!(renewed["userId"], ann.id.as_str());
     assert_ne!(renewed["token"], ann.token.as_str());
-    refresh(ann.refresh_token.clone())
-        .await
-        .refused(401, "token_invalid");
+    let again = refresh(ann.refresh_token.clone()).await.expect(200);
+    assert_eq!(again["refreshToken"], renewed["refreshToken"]);
     refresh("nonsense".to_owned())
         .await
         .refused(401, "token_invalid");
     refresh(text(&renewed["refreshToken"])).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_refresh_token_used_again_later_ends_all_that_came_of_its_log_in() {
+    let server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let refresh = |token: String| server.post("/refresh", json!({"refreshToken": token}));
+    let renewed = refresh(ann.refresh_token.clone()).await.expect(200);
+    server.clock.advance(Duration::from_secs(61));
+    refresh(ann.refresh_token.clone())
+        .await
+        .refused(401, "token_invalid");
+    refresh(text(&renewed["refreshToken"]))
+        .await
+        .refused(401, "token_invalid");
+    refresh(bob.refresh_token.clone()).await.expect(200);
 }
 
 #[tokio::test]

@@ -33,9 +33,10 @@ macro_rules! store_contract {
                     a_search_is_ordered_and_limited,
                     last_seen_never_moves_back;
                 tokens:
-                    a_refresh_token_is_taken_once,
-                    an_expired_refresh_token_is_returned,
-                    putting_a_refresh_token_again_is_putting_it_once,
+                    a_refresh_token_is_exchanged_for_one_successor,
+                    a_refresh_token_used_again_ends_its_family_alone,
+                    ending_a_refresh_token_ends_its_family,
+                    an_expired_refresh_token_has_no_successor,
                     migrating_again_keeps_everything;
                 conversations:
                     a_direct_conversation_is_made_once,
@@ -98,6 +99,7 @@ macro_rules! store_contract {
                 message_changes:
                     an_edit_is_an_event_and_shows_on_the_message,
                     a_deletion_clears_the_message_and_its_edits,
+                    what_was_said_first_is_kept_for_former_members,
                     a_deleted_message_still_recognises_its_retry,
                     reactions_are_put_on_and_taken_off,
                     racing_reactions_all_stay,

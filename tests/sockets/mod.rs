@@ -5,6 +5,7 @@ mod crash;
 mod endings;
 mod floods;
 mod forgery;
+mod former;
 mod frozen;
 mod garbage;
 mod guesses;

@@ -102,6 +102,33 @@ fn what_we_would_sign_ourselves_is_accepted_and_every_forgery_is_not() {
 }
 
 #[test]
+fn a_critical_extension_is_not_understood() {
+    let Fixture { tokens, .. } = fixture(&["a"]);
+    let mut header = Header::new(Algorithm::HS256);
+    header.kid = Some(key_id(&secret("a")));
+    header.crit = Some(vec!["b64".to_owned()]);
+    let key = EncodingKey::from_secret("a".repeat(32).as_bytes());
+    let token = jsonwebtoken::encode(&header, &claims(), &key).unwrap();
+    assert_eq!(tokens.verify(&token), Err(AuthError::TokenInvalid));
+}
+
+#[test]
+fn a_refresh_token_has_one_successor_that_none_else_can_make() {
+    let Fixture { tokens, .. } = fixture(&["a"]);
+    let first = tokens.grant(user()).unwrap().refresh_token;
+    let next = tokens.grant_after(user(), &first).unwrap();
+    let again = tokens.grant_after(user(), &first).unwrap();
+    assert_eq!(next.refresh_token, again.refresh_token);
+    assert_eq!(tokens.successor_of(&first).unwrap().0, next.refresh_hash);
+    assert_eq!(
+        tokens.refresh_hash(&next.refresh_token),
+        Ok(next.refresh_hash)
+    );
+    let elsewhere = fixture(&["b"]).tokens.grant_after(user(), &first).unwrap();
+    assert_ne!(next.refresh_token, elsewhere.refresh_token);
+}
+
+#[test]
 fn a_signed_token_with_wrong_claims_is_not_valid() {
     let Fixture { tokens, .. } = fixture(&["a"]);
     let kid = key_id(&secret("a"));

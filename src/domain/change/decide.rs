@@ -1,5 +1,6 @@
 //! The decision: what a change does to a conversation, or why it is refused. Knows neither store, and does no I/O.
 
+use super::permissions::Act;
 use super::{Change, ChangeKind, Decision, Facts, Projection, Refusal};
 use crate::domain::{
     Body, Content, ConversationId, Emoji, Event, Member, Message, Reactions, Role, RoomName, Seq,
@@ -75,7 +76,7 @@ fn change_room(
         ChangeKind::ChangeRole { user, role } => change_role(actor, facts, *user, *role),
         ChangeKind::Rename { name } => rename(actor, facts, name),
         ChangeKind::DeleteRoom => {
-            require(actor.role == Role::Owner)?;
+            require(actor.role.may(Act::DeleteRoom))?;
             Ok(Some((Body::RoomDeleted, vec![Projection::Tombstone(seq)])))
         }
         ChangeKind::Edit { .. } | ChangeKind::Delete { .. } | ChangeKind::React { .. } => Ok(None),
@@ -94,8 +95,7 @@ fn add_member(
     room_limit: usize,
 ) -> Result<Outcome, Refusal> {
     let Member { user, role, .. } = member;
-    // Nobody hands out more than they have.
-    require(actor.role >= Role::Admin && actor.role >= role)?;
+    require(actor.role.may(Act::Add(role)))?;
     if subject(facts).is_some() {
         return Err(Refusal::AlreadyAMember);
     }
@@ -114,7 +114,7 @@ fn remove_member(
 ) -> Result<Outcome, Refusal> {
     let subject = subject(facts).ok_or(Refusal::NoSuchMember)?;
     let leaves = user == actor.user;
-    require(leaves || (actor.role >= Role::Admin && actor.role > subject.role))?;
+    require(leaves || actor.role.may(Act::Remove(subject.role)))?;
     let heir = facts.heir.filter(|_| leaves && actor.role == Role::Owner);
     let gone = Member {
         left_seq: Some(seq),
@@ -139,8 +139,8 @@ fn change_role(
     role: Role,
 ) -> Result<Outcome, Refusal> {
     let subject = subject(facts).ok_or(Refusal::NoSuchMember)?;
-    // The owner's role is handed on by leaving, so that a room is never without one.
-    require(actor.role == Role::Owner && user != actor.user)?;
+    // An owner's role is theirs until they leave, so that a room is never without one.
+    require(actor.role.may(Act::Appoint(subject.role)))?;
     if subject.role == role {
         return Ok(None);
     }
@@ -150,7 +150,7 @@ fn change_role(
 }
 
 fn rename(actor: &Member, facts: &Facts, name: &RoomName) -> Result<Outcome, Refusal> {
-    require(actor.role >= Role::Admin)?;
+    require(actor.role.may(Act::Rename))?;
     let room = facts.conversation.as_ref();
     if room.and_then(|room| room.name.as_ref()) == Some(name) {
         return Ok(None);
@@ -171,7 +171,8 @@ fn edit(
     match &message.content {
         None => Err(Refusal::MessageDeleted),
         Some(current) if current == content => Ok(None),
-        Some(_) => {
+        Some(current) => {
+            let is_first = message.edited_at.is_none();
             let body = Body::Edited {
                 target,
                 content: Some(content.clone()),
@@ -181,6 +182,7 @@ fn edit(
                 vec![Projection::Content {
                     target,
                     content: content.clone(),
+                    original: is_first.then(|| current.clone()),
                     at,
                 }],
             )))
@@ -190,7 +192,8 @@ fn edit(
 
 fn delete(actor: &Member, facts: &Facts, target: Seq, at: Timestamp) -> Result<Outcome, Refusal> {
     let (event, message) = message_at(actor, facts)?;
-    require(event.sender == actor.user || actor.role >= Role::Admin)?;
+    let sender = subject(facts).map(|sender| sender.role);
+    require(event.sender == actor.user || actor.role.may(Act::DeleteMessage(sender)))?;
     if message.content.is_none() {
         return Ok(None);
     }

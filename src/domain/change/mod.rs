@@ -3,6 +3,7 @@
 //! (D7, D8), so that they cannot differ in it.
 
 mod decide;
+mod permissions;
 #[cfg(test)]
 mod tests;
 
@@ -63,7 +64,7 @@ pub enum ChangeKind {
         /// What it shall say.
         content: Content,
     },
-    /// Remove what a message says: one's own, or in a room anybody's when one is an admin.
+    /// Remove what a message says: one's own, or in a room that of somebody with a lesser role when one is an admin.
     Delete {
         /// The message.
         target: Seq,
@@ -91,6 +92,15 @@ impl ChangeKind {
         }
     }
 
+    /// The sender of the message it removes, whose standing [`decide`] needs, given that message.
+    #[must_use]
+    pub fn bereaved(&self, target: Option<&Event>) -> Option<UserId> {
+        match self {
+            Self::Delete { .. } => target.map(|event| event.sender),
+            _ => None,
+        }
+    }
+
     /// The message it is about, which [`decide`] needs.
     #[must_use]
     pub const fn target(&self) -> Option<Seq> {
@@ -112,7 +122,7 @@ pub struct Facts {
     pub head: Seq,
     /// The actor's membership, former ones included.
     pub actor: Option<Member>,
-    /// The membership of [`ChangeKind::subject`], former ones included.
+    /// The membership of [`ChangeKind::subject`] or [`ChangeKind::bereaved`], former ones included.
     pub subject: Option<Member>,
     /// The event at [`ChangeKind::target`].
     pub target: Option<Event>,
@@ -152,10 +162,12 @@ pub enum Projection {
         target: Seq,
         /// What it says now.
         content: Content,
+        /// What it said until now, to be kept, when this is its first edit.
+        original: Option<Content>,
         /// When it was edited.
         at: Timestamp,
     },
-    /// Clear the target's content, and that of every edit of it, and set `deletedAt`.
+    /// Clear the target's content, its original and that of every edit of it, and set `deletedAt`.
     Clear {
         /// The message.
         target: Seq,

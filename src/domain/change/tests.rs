@@ -39,6 +39,7 @@ fn message(sender: u8, text: Option<&str>) -> Event {
         fingerprint: Fingerprint::of(&Content::stored("x".to_owned())),
         content,
         client_message_id: ClientMessageId::parse("a").unwrap(),
+        original: None,
         edited_at: None,
         deleted_at: None,
         reactions: Reactions::default(),
@@ -108,6 +109,72 @@ fn nobody_hands_out_more_than_they_have() {
         ..facts(Role::Owner)
     };
     assert_eq!(ask(add(Role::Member), &full), Err(Refusal::RoomFull));
+}
+
+#[test]
+fn adding_with_a_role_is_promoting_and_owners_do_not_act_on_each_other() {
+    let add = ChangeKind::AddMember {
+        user: user(2),
+        role: Role::Admin,
+    };
+    assert_eq!(
+        ask(add.clone(), &facts(Role::Admin)),
+        Err(Refusal::NotAllowed)
+    );
+    assert!(ask(add, &facts(Role::Owner)).is_ok());
+    let equals = Facts {
+        subject: Some(member(2, Role::Owner)),
+        ..facts(Role::Owner)
+    };
+    let demote = ChangeKind::ChangeRole {
+        user: user(2),
+        role: Role::Member,
+    };
+    assert_eq!(ask(demote, &equals), Err(Refusal::NotAllowed));
+}
+
+#[test]
+fn an_admin_does_not_delete_what_their_equal_said() {
+    let theirs = |role| Facts {
+        target: Some(message(2, Some("hi"))),
+        subject: Some(member(2, role)),
+        ..facts(Role::Admin)
+    };
+    let delete = || ChangeKind::Delete {
+        target: Seq::new(3),
+    };
+    assert_eq!(
+        ask(delete(), &theirs(Role::Admin)),
+        Err(Refusal::NotAllowed)
+    );
+    assert!(ask(delete(), &theirs(Role::Member)).is_ok());
+}
+
+#[test]
+fn the_first_edit_alone_keeps_what_was_said_first() {
+    let edit = || ChangeKind::Edit {
+        target: Seq::new(3),
+        content: Content::stored("ho".to_owned()),
+    };
+    let kept = |event: Event| {
+        let facts = Facts {
+            target: Some(event),
+            ..facts(Role::Member)
+        };
+        match ask(edit(), &facts) {
+            Ok(Decision::Apply { projections, .. }) => match &projections[..] {
+                [Projection::Content { original, .. }] => original.clone(),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut own = message(1, Some("hi"));
+    assert_eq!(kept(own.clone()), Some(Content::stored("hi".to_owned())));
+    if let Body::Message(message) = &mut own.body {
+        message.edited_at = Some(NOW);
+    }
+    assert_eq!(kept(own), None);
 }
 
 #[test]

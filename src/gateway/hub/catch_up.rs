@@ -33,10 +33,12 @@ const TRIES: u32 = 20;
 /// A conversation that a session catches up with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pursuit {
-    conversation: ConversationId,
-    position: Seq,
+    pub(super) conversation: ConversationId,
+    pub(super) position: Seq,
     /// The last seq that is the user's: a former member's log ends.
-    last: Seq,
+    pub(super) last: Seq,
+    /// Whether the user is known to belong to the conversation no more: then messages come as they were sent (D41).
+    pub(super) is_former: bool,
 }
 
 impl Hub {
@@ -111,6 +113,7 @@ impl Hub {
                 conversation,
                 position,
                 last: Seq::MAX,
+                is_former: false,
             }],
         );
     }
@@ -151,6 +154,13 @@ impl Hub {
                 .persist(session, || self.store.events(&spans, PAGE))
                 .await;
             let Some(page) = page else { break };
+            if self
+                .find_former(session, &mut waiting, &page)
+                .await
+                .is_none()
+            {
+                break;
+            }
             let before = waiting.len();
             self.give_page(session, &mut waiting, spans.len(), &page);
             drop(reading);
@@ -282,7 +292,11 @@ impl Hub {
     }
 
     /// Reads until it succeeds, the session ends, or patience does: then the session is closed, to resume (D15).
-    async fn persist<T, F>(&self, session: &Session, mut read: impl FnMut() -> F) -> Option<T>
+    pub(super) async fn persist<T, F>(
+        &self,
+        session: &Session,
+        mut read: impl FnMut() -> F,
+    ) -> Option<T>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -319,6 +333,7 @@ impl Pursuit {
             conversation: member.conversation,
             position: position.max(given),
             last,
+            is_former: last < Seq::MAX,
         }
     }
 
@@ -341,7 +356,11 @@ impl Pursuit {
 
 /// Gives one event from the log; the one that ends the user's log is the last.
 fn give_event(session: &Arc<Session>, pursuit: &mut Pursuit, event: &Event) {
-    let offer = Offer::of(event, None);
+    let offer = if pursuit.is_former {
+        Offer::of(&event.clone().as_sent(), None)
+    } else {
+        Offer::of(event, None)
+    };
     session.give(&offer);
     pursuit.position = event.seq;
     session.advance(pursuit.conversation, event.seq);

@@ -8,7 +8,7 @@ use super::super::outbox::Mark;
 use super::super::session::{Place, Session};
 use super::Hub;
 use crate::chat::ChatError;
-use crate::domain::{ConversationId, Refusal, Seq, UserId};
+use crate::domain::{ConversationId, Refusal, Seq};
 
 /// How long the answer to a client's goodbye waits for its cursors.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -50,11 +50,11 @@ impl Hub {
         seq: Seq,
         read: bool,
     ) -> Result<(), ChatError> {
-        let offered = match self.position(session, conversation) {
-            Some(position) => position,
-            None => self.head_for(session.user(), conversation).await?,
+        let offered = match session.place(conversation) {
+            Some(Place::Attached(_)) => self.position(session, conversation),
+            _ => Some(self.theirs(session, conversation, read).await?),
         };
-        let seq = seq.min(offered);
+        let seq = seq.min(offered.unwrap_or_default());
         session.acknowledged(conversation, seq);
         match self.cursors.get() {
             Some(cursors) if seq > Seq::ZERO => {
@@ -78,14 +78,23 @@ impl Hub {
         }
     }
 
-    async fn head_for(&self, user: UserId, conversation: ConversationId) -> Result<Seq, ChatError> {
-        let member = self.store.member(conversation, user).await?;
-        let member = member.ok_or(ChatError::Refused(Refusal::NotAMember))?;
+    /// How far a session that is not live in a conversation may acknowledge it. A former member may acknowledge what of
+    /// their log was not delivered before, so that it does not come again, and nothing else; they read no more.
+    async fn theirs(
+        &self,
+        session: &Session,
+        conversation: ConversationId,
+        read: bool,
+    ) -> Result<Seq, ChatError> {
+        let member = self.store.member(conversation, session.user()).await?;
+        let member = member
+            .filter(|member| member.is_active() || (!read && member.may_receive()))
+            .ok_or(ChatError::Refused(Refusal::NotAMember))?;
+        if let Some(position) = self.position(session, conversation) {
+            return Ok(position);
+        }
         let heads = self.store.heads(&[conversation]).await?;
-        Ok(heads
-            .get(&conversation)
-            .copied()
-            .unwrap_or_default()
-            .min(member.last_seq()))
+        let head = heads.get(&conversation).copied().unwrap_or_default();
+        Ok(head.min(member.last_seq()))
     }
 }

@@ -5,6 +5,7 @@ mod announce;
 mod catch_up;
 mod cursors;
 mod delegation;
+mod former;
 mod heads;
 mod inbox;
 mod join;

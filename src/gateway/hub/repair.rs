@@ -83,7 +83,8 @@ impl Hub {
                     event.body.changes_membership(),
                     None,
                 );
-                let offer = Offer::of(&event, None);
+                // As it would have come live: who is a member no more behind it sees nothing later (D41).
+                let offer = Offer::of(&event.as_sent(), None);
                 let consequences = self.topics.with(conversation, |topic| topic.repair(offer));
                 consequences
                     .into_iter()

@@ -320,6 +320,7 @@ fn own_event(scene: &Scene, user: UserId, seq: u64) -> Arc<Event> {
             content: Some(message.content),
             client_message_id: message.client_message_id,
             fingerprint: message.fingerprint,
+            original: None,
             edited_at: None,
             deleted_at: None,
             reactions: Reactions::default(),

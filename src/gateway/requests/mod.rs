@@ -310,7 +310,7 @@ impl Requests {
     ) -> Result<(), ChatError> {
         let is_member = match conversation {
             ConversationId::Direct(..) => conversation.peer_of(session.user()).is_some(),
-            ConversationId::Room(_) if session.knows(conversation) => true,
+            ConversationId::Room(_) if session.is_live(conversation) => true,
             ConversationId::Room(_) => self.chat.is_member(conversation, session.user()).await?,
         };
         if is_member {

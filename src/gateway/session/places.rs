@@ -46,6 +46,12 @@ impl Session {
         )
     }
 
+    /// Whether it is live in a conversation, so that its user is known to belong to it. Who catches up may be a former
+    /// member.
+    pub(in crate::gateway) fn is_live(&self, conversation: ConversationId) -> bool {
+        matches!(self.place(conversation), Some(Place::Attached(_)))
+    }
+
     /// Notes a conversation as one to catch up with; false when it is known already.
     pub(in crate::gateway) fn begin(&self, conversation: ConversationId) -> bool {
         let mut state = self.state.lock();

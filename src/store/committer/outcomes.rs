@@ -156,7 +156,8 @@ impl Shared {
             return Ok(Progress::None);
         }
         let is_full = is_cut(&events, CATCH_UP);
-        for event in events.into_iter().map(Arc::new) {
+        // As they came, whoever has left since (D41).
+        for event in events.into_iter().map(Event::as_sent).map(Arc::new) {
             self.frontier
                 .note_read(conversation, event.seq, event.body.changes_membership());
             if !self.settle_own(&event, pending) {
@@ -217,20 +218,23 @@ impl Shared {
         if is_copy && !pending.is_empty() {
             // Stored by an insert whose outcome was unknown: those behind it may be, too.
             for event in self.newer(conversation, seq).await? {
-                self.settle_own(&Arc::new(event), pending);
+                self.settle_own(&Arc::new(event.as_sent()), pending);
             }
         }
         Ok(Progress::Some)
     }
 
+    /// The message that a retry repeats, as it was sent: who retries may have been removed since (D4, D41).
     async fn stored(
         &self,
         conversation: ConversationId,
         message: &NewMessage,
     ) -> StoreResult<Option<Event>> {
-        self.store
-            .message_by_client_id(conversation, message.sender, &message.client_message_id)
-            .await
+        let own_id = &message.client_message_id;
+        let stored = self
+            .store
+            .message_by_client_id(conversation, message.sender, own_id);
+        Ok(stored.await?.map(Event::as_sent))
     }
 
     fn settle_retry(&self, waiting: &mut PendingMessage, event: Event) {
@@ -269,6 +273,7 @@ pub(super) fn event_at(conversation: ConversationId, seq: Seq, message: &NewMess
         content: Some(message.content.clone()),
         client_message_id: message.client_message_id.clone(),
         fingerprint: message.fingerprint,
+        original: None,
         edited_at: None,
         deleted_at: None,
         reactions: Reactions::default(),

@@ -38,8 +38,14 @@ pub(super) struct UserDocument {
 pub(super) struct TokenDocument {
     #[serde(rename = "_id")]
     hash: Binary,
-    user: ObjectId,
-    expires_at: DateTime,
+    pub(super) user: ObjectId,
+    pub(super) expires_at: DateTime,
+    /// The hash of the first of those that were exchanged for one another; none before there were families.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) family: Option<Binary>,
+    /// When it was exchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) used_at: Option<DateTime>,
 }
 
 /// `conversations`.
@@ -100,26 +106,21 @@ impl TryFrom<UserDocument> for User {
     }
 }
 
-impl From<&RefreshToken> for TokenDocument {
-    fn from(token: &RefreshToken) -> Self {
+impl TokenDocument {
+    /// A token that is to be stored, of the family whose first has this hash.
+    pub(super) fn new(token: &RefreshToken, family: Binary) -> Self {
         Self {
             hash: binary(&token.hash),
             user: user_key(token.user),
             expires_at: date(token.expires_at),
+            family: Some(family),
+            used_at: None,
         }
     }
-}
 
-impl TryFrom<TokenDocument> for RefreshToken {
-    type Error = StoreError;
-
-    fn try_from(document: TokenDocument) -> Result<Self, StoreError> {
-        let hash = document.hash.bytes.try_into();
-        Ok(Self {
-            hash: hash.map_err(|_| corrupt("refresh_tokens._id", &document.user))?,
-            user: user_id(document.user),
-            expires_at: timestamp(document.expires_at),
-        })
+    /// The name of its family.
+    pub(super) fn family(&self) -> &Binary {
+        self.family.as_ref().unwrap_or(&self.hash)
     }
 }
 

@@ -81,6 +81,8 @@ struct BodyDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    original: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     fingerprint: Option<Binary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     edited_at: Option<DateTime>,
@@ -211,6 +213,10 @@ impl From<&Message> for BodyDocument {
         let content = message.content.as_ref();
         Self {
             content: content.map(|content| content.as_str().to_owned()),
+            original: message
+                .original
+                .as_ref()
+                .map(|original| original.as_str().to_owned()),
             fingerprint: Some(binary(&message.fingerprint.to_bytes())),
             edited_at: message.edited_at.map(date),
             deleted_at: message.deleted_at.map(date),
@@ -230,6 +236,7 @@ impl BodyDocument {
         });
         Some(Body::Message(Message {
             content: self.content.map(Content::stored),
+            original: self.original.map(Content::stored),
             client_message_id: ClientMessageId::parse(own_id).ok()?,
             fingerprint: Fingerprint::from_bytes(fingerprint),
             edited_at: self.edited_at.map(timestamp),

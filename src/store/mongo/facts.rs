@@ -15,7 +15,7 @@ use super::conversations::active;
 use super::documents::{MemberDocument, number, seq, user_key};
 use super::event_document::{Kind, event_key};
 use crate::domain::{
-    Change, ChangeKind, Conversation, ConversationId, Event, Facts, Member, Role, Seq,
+    Change, ChangeKind, Conversation, ConversationId, Event, Facts, Member, Role, Seq, UserId,
 };
 use crate::store::StoreResult;
 
@@ -39,16 +39,17 @@ impl MongoStore {
             self.find_event(doc! { "_id": event_key(change.id), "conversation": id.to_string() }),
             self.find_conversation(id),
             self.find_member(id, change.actor),
-            self.find_subject(change),
+            self.find_subject(id, change.kind.subject()),
             self.find_target(change),
             self.count_members(change),
             self.find_heir(change),
         )?;
+        let bereaved = change.kind.bereaved(target.as_ref());
         let facts = Facts {
             conversation,
             head,
             actor,
-            subject,
+            subject: subject.or(self.find_subject(id, bereaved).await?),
             target,
             active_members,
             heir,
@@ -99,9 +100,13 @@ impl MongoStore {
         Ok(self.find_conversations(&[id]).await?.pop())
     }
 
-    async fn find_subject(&self, change: &Change) -> StoreResult<Option<Member>> {
-        match change.kind.subject() {
-            Some(user) => self.find_member(change.conversation, user).await,
+    async fn find_subject(
+        &self,
+        conversation: ConversationId,
+        user: Option<UserId>,
+    ) -> StoreResult<Option<Member>> {
+        match user {
+            Some(user) => self.find_member(conversation, user).await,
             None => Ok(None),
         }
     }

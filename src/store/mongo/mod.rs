@@ -27,6 +27,7 @@ mod projections;
 mod quotas;
 mod recency;
 mod schema;
+mod tokens;
 mod transaction;
 mod users;
 
@@ -48,8 +49,8 @@ use documents::{ConversationDocument, MemberDocument, TokenDocument, UserDocumen
 use event_document::EventDocument;
 
 use super::{
-    Changed, Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Run,
-    RunOutcome, Span, Store, StoreError, StoreResult,
+    Changed, Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Rotation,
+    Run, RunOutcome, Span, Store, StoreError, StoreResult,
 };
 use crate::domain::{
     Change, ClientMessageId, Conversation, ConversationId, Entropy, Event, Member, RoomId, Seq,
@@ -234,8 +235,17 @@ impl Store for MongoStore {
         self.within(self.insert_token(&token)).await
     }
 
-    async fn take_refresh_token(&self, hash: &[u8; 32]) -> StoreResult<Option<RefreshToken>> {
-        self.within(self.remove_token(hash)).await
+    async fn rotate_refresh_token(
+        &self,
+        hash: &[u8; 32],
+        successor: ([u8; 32], Timestamp),
+        now: Timestamp,
+    ) -> StoreResult<Rotation> {
+        self.within(self.exchange_token(hash, successor, now)).await
+    }
+
+    async fn end_refresh_tokens(&self, hash: &[u8; 32]) -> StoreResult<()> {
+        self.within(self.end_family_of(hash)).await
     }
 
     async fn ensure_direct(

@@ -33,19 +33,24 @@ impl MongoStore {
             Projection::Content {
                 target,
                 content,
+                original,
                 at,
             } => {
-                let edited = doc! { "$set": {
+                let mut edited = doc! {
                     "body.content": content.as_str(),
                     "body.editedAt": date(*at),
-                }};
+                };
+                if let Some(original) = original {
+                    edited.insert("body.original", original.as_str());
+                }
+                let edited = doc! { "$set": edited };
                 self.project_event(conversation, *target, edited, session)
                     .await
             }
             Projection::Clear { target, at } => {
                 let cleared = doc! {
                     "$set": { "body.deletedAt": date(*at) },
-                    "$unset": { "body.content": "" },
+                    "$unset": { "body.content": "", "body.original": "" },
                 };
                 self.project_event(conversation, *target, cleared, session)
                     .await?;

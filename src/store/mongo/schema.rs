@@ -49,7 +49,7 @@ fn refresh_tokens() -> CollectionSchema {
     let end = doc! { "key": { "expiresAt": 1 }, "name": "expiresAt", "expireAfterSeconds": 60 };
     CollectionSchema {
         name: "refresh_tokens",
-        indexes: vec![end],
+        indexes: vec![end, doc! { "key": { "family": 1 }, "name": "family" }],
         validator: validator(doc! {
             "_id": { "bsonType": "binData" },
             "user": { "bsonType": "objectId" },

@@ -1,12 +1,12 @@
-//! Users and refresh tokens. Knows hashes, never passwords or tokens.
+//! Users. Knows hashes, never passwords.
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
-use super::documents::{TokenDocument, UserDocument, binary, date, user_key};
+use super::documents::{UserDocument, date, user_key};
 use super::{MongoStore, failure};
 use crate::domain::{Timestamp, User, UserId};
-use crate::store::{Inserted, NewUser, RefreshToken, StoreError, StoreResult};
+use crate::store::{Inserted, NewUser, StoreResult};
 
 impl MongoStore {
     /// The unique index decides; the answer waits until a majority read shows whose the name is, since a first attempt
@@ -91,25 +91,6 @@ impl MongoStore {
             .update_many(doc! { "_id": { "$in": keys } }, later)
             .await?;
         Ok(())
-    }
-
-    pub(super) async fn insert_token(&self, token: &RefreshToken) -> StoreResult<()> {
-        let document = TokenDocument::from(token);
-        self.refresh_tokens
-            .replace_one(doc! { "_id": binary(&token.hash) }, &document)
-            .upsert(true)
-            .await?;
-        Ok(())
-    }
-
-    pub(super) async fn remove_token(&self, hash: &[u8; 32]) -> StoreResult<Option<RefreshToken>> {
-        let removed = self
-            .refresh_tokens
-            .find_one_and_delete(doc! { "_id": binary(hash) })
-            .max_time(self.server_limit)
-            .await
-            .map_err(StoreError::from)?;
-        removed.map(RefreshToken::try_from).transpose()
     }
 }
 

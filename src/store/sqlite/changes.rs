@@ -9,8 +9,8 @@ use super::event_row::{self, EVENT, event, reactions_text};
 use super::failure::Failure;
 use super::log;
 use crate::domain::{
-    Change, ChangeKind, ConversationId, Decision, Event, Facts, Member, Projection, Role, Seq,
-    decide,
+    Change, ChangeKind, Content, ConversationId, Decision, Event, Facts, Member, Projection, Role,
+    Seq, decide,
 };
 use crate::store::{Changed, Span};
 
@@ -48,12 +48,13 @@ fn made_before(connection: &Connection, change: &Change) -> Result<Option<Event>
 fn facts(connection: &Connection, change: &Change) -> Result<Facts, Failure> {
     let id = change.conversation;
     let actor = conversations::member_of(connection, id, change.actor)?;
-    let subject = match change.kind.subject() {
-        Some(user) => conversations::member_of(connection, id, user)?,
-        None => None,
-    };
     let target = match change.kind.target() {
         Some(seq) => event_at(connection, id, seq)?,
+        None => None,
+    };
+    let bereaved = change.kind.bereaved(target.as_ref());
+    let subject = match change.kind.subject().or(bereaved) {
+        Some(user) => conversations::member_of(connection, id, user)?,
         None => None,
     };
     let active_members = match change.kind.subject() {
@@ -138,14 +139,25 @@ fn project(
         Projection::Content {
             target,
             content,
+            original,
             at,
         } => {
-            let set = "UPDATE events SET content = ?3, edited_at = ?4 WHERE conversation = ?1 AND seq = ?2";
-            let values = params![key, number(*target), content.as_str(), at.millis()];
+            let set =
+                "UPDATE events SET content = ?3, edited_at = ?4, original = coalesce(original, ?5)
+                       WHERE conversation = ?1 AND seq = ?2";
+            let original = original.as_ref().map(Content::as_str);
+            let values = params![
+                key,
+                number(*target),
+                content.as_str(),
+                at.millis(),
+                original
+            ];
             run(set, values)?;
         }
         Projection::Clear { target, at } => {
-            let clear = "UPDATE events SET content = NULL, deleted_at = ?3 WHERE conversation = ?1 AND seq = ?2";
+            let clear = "UPDATE events SET content = NULL, original = NULL, deleted_at = ?3
+                         WHERE conversation = ?1 AND seq = ?2";
             run(clear, params![key, number(*target), at.millis()])?;
             // Left to itself SQLite prefers the log's own key, and reads the whole conversation.
             let edits = "UPDATE events INDEXED BY events_edits SET content = NULL

@@ -31,7 +31,7 @@ mod kind {
 
 /// The columns that [`event`] reads, in the order in which [`insert`] writes them.
 pub(super) const EVENT: &str = "conversation, seq, id, kind, sender, at, content, client_message_id, fingerprint, \
-     edited_at, deleted_at, reactions, target, added, subject, role, heir";
+     edited_at, deleted_at, reactions, target, added, subject, role, heir, original";
 
 /// The columns that depend on the kind.
 #[derive(Default)]
@@ -48,6 +48,7 @@ struct Columns<'a> {
     subject: Option<[u8; 12]>,
     role: Option<i64>,
     heir: Option<[u8; 12]>,
+    original: Option<&'a str>,
 }
 
 impl<'a> Columns<'a> {
@@ -101,6 +102,7 @@ impl<'a> Columns<'a> {
             edited_at: message.edited_at.map(Timestamp::millis),
             deleted_at: message.deleted_at.map(Timestamp::millis),
             reactions: reactions_text(&message.reactions),
+            original: message.original.as_ref().map(Content::as_str),
             ..Self::default()
         }
     }
@@ -126,7 +128,7 @@ impl<'a> Columns<'a> {
 pub(super) fn insertion(connection: &Connection) -> Read<CachedStatement<'_>> {
     connection.prepare_cached(&format!(
         "INSERT INTO events ({EVENT})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
     ))
 }
 
@@ -151,6 +153,7 @@ pub(super) fn insert(insertion: &mut CachedStatement<'_>, event: &Event) -> Read
         columns.subject,
         columns.role,
         columns.heir,
+        columns.original,
     ])?;
     Ok(())
 }
@@ -207,6 +210,7 @@ fn message(row: &Row<'_>) -> Read<Message> {
         ClientMessageId::parse(text(row, 7)?).map_err(|_| unreadable("client_message_id"))?;
     Ok(Message {
         content: content(row)?,
+        original: row.get::<_, Option<String>>(17)?.map(Content::stored),
         client_message_id,
         fingerprint: row.get(8).map(Fingerprint::from_bytes)?,
         edited_at: optional_time(row, 9)?,

@@ -72,6 +72,7 @@ fn event_of(conversation: ConversationId, seq: Seq, new: &NewMessage) -> Event {
             content: Some(new.content.clone()),
             client_message_id: new.client_message_id.clone(),
             fingerprint: new.fingerprint,
+            original: None,
             edited_at: None,
             deleted_at: None,
             reactions: Reactions::default(),

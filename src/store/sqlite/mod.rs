@@ -12,6 +12,7 @@ mod overviews;
 mod quotas;
 mod readers;
 mod schema;
+mod tokens;
 mod users;
 mod writer;
 
@@ -29,8 +30,8 @@ use self::directory::DataDirectory;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    Changed, Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Run,
-    RunOutcome, Span, Stop, Store, StoreResult,
+    Changed, Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Rotation,
+    Run, RunOutcome, Span, Stop, Store, StoreResult,
 };
 use crate::domain::{
     Change, ClientMessageId, Clock, Conversation, ConversationId, Event, Member, RoomId, Seq,
@@ -175,14 +176,27 @@ impl Store for SqliteStore {
 
     async fn put_refresh_token(&self, token: RefreshToken) -> StoreResult<()> {
         let now = self.clock.now();
-        let write = self.writer.run(move |db| users::put_token(db, &token, now));
+        let write = self.writer.run(move |db| tokens::put(db, &token, now));
         write.await
     }
 
-    async fn take_refresh_token(&self, hash: &[u8; 32]) -> StoreResult<Option<RefreshToken>> {
+    async fn rotate_refresh_token(
+        &self,
+        hash: &[u8; 32],
+        successor: ([u8; 32], Timestamp),
+        now: Timestamp,
+    ) -> StoreResult<Rotation> {
+        let hash = *hash;
+        let write = self
+            .writer
+            .run(move |db| tokens::rotate(db, &hash, successor, now));
+        write.await
+    }
+
+    async fn end_refresh_tokens(&self, hash: &[u8; 32]) -> StoreResult<()> {
         let hash = *hash;
         self.writer
-            .run(move |db| users::take_token(db, &hash))
+            .run(move |db| tokens::end_family(db, &hash))
             .await
     }
 

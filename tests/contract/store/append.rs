@@ -20,6 +20,7 @@ fn stored_as(new: &NewMessage, conversation: ConversationId, seq: u64) -> Event 
             content: Some(new.content.clone()),
             client_message_id: new.client_message_id.clone(),
             fingerprint: new.fingerprint,
+            original: None,
             edited_at: None,
             deleted_at: None,
             reactions: Reactions::default(),

@@ -80,6 +80,24 @@ pub(crate) async fn a_deletion_clears_the_message_and_its_edits(scene: &Scene) {
     assert_eq!(again, Changed::Nothing);
 }
 
+pub(crate) async fn what_was_said_first_is_kept_for_former_members(scene: &Scene) {
+    let (room, owner) = scene.room().await;
+    let target = scene.say(room, owner, "first").await;
+    let untouched = scene.event(room, target).await;
+    scene.apply(room, owner, edit(target, "second")).await;
+    scene.apply(room, owner, edit(target, "third")).await;
+    scene.apply(room, owner, react(target, "👍", true)).await;
+    let now = scene.event(room, target).await;
+    assert_eq!(text_of(&now), Some("third"));
+    assert_eq!(now.as_sent(), untouched);
+    scene
+        .apply(room, owner, ChangeKind::Delete { target })
+        .await;
+    let gone = scene.event(room, target).await.as_sent();
+    assert_eq!(text_of(&gone), None);
+    assert!(!gone.is_touched());
+}
+
 pub(crate) async fn a_deleted_message_still_recognises_its_retry(scene: &Scene) {
     let (room, owner) = scene.room().await;
     let message = scene.message(owner, "secret");

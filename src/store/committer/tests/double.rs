@@ -14,8 +14,8 @@ use crate::domain::{
     Member, Message, Reactions, Role, Seq, SessionId, Timestamp, User, UserId,
 };
 use crate::store::{
-    Changed, CursorMove, End, Inserted, NewMessage, NewRoom, NewUser, Overview, RefreshToken, Run,
-    RunOutcome, Span, Stop, Store, StoreError, StoreResult,
+    Changed, CursorMove, End, Inserted, NewMessage, NewRoom, NewUser, Overview, RefreshToken,
+    Rotation, Run, RunOutcome, Span, Stop, Store, StoreError, StoreResult,
 };
 use crate::traces::Trace;
 
@@ -151,6 +151,7 @@ fn event_of(conversation: ConversationId, seq: Seq, message: &NewMessage) -> Eve
             content: Some(message.content.clone()),
             client_message_id: message.client_message_id.clone(),
             fingerprint: Fingerprint::of(&message.content),
+            original: None,
             edited_at: None,
             deleted_at: None,
             reactions: Reactions::default(),
@@ -273,7 +274,15 @@ impl Store for Double {
     async fn put_refresh_token(&self, _: RefreshToken) -> StoreResult<()> {
         unreachable!()
     }
-    async fn take_refresh_token(&self, _: &[u8; 32]) -> StoreResult<Option<RefreshToken>> {
+    async fn rotate_refresh_token(
+        &self,
+        _: &[u8; 32],
+        _: ([u8; 32], Timestamp),
+        _: Timestamp,
+    ) -> StoreResult<Rotation> {
+        unreachable!()
+    }
+    async fn end_refresh_tokens(&self, _: &[u8; 32]) -> StoreResult<()> {
         unreachable!()
     }
     async fn ensure_direct(&self, id: ConversationId, _: Timestamp) -> StoreResult<bool> {
