@@ -68,4 +68,40 @@ mod tests {
         }
         assert!(Role::Admin.may(Act::Add(Role::Member)));
     }
+
+    #[test]
+    fn the_table_is_the_one_that_the_documents_show() {
+        let document = include_str!("../../../docs/permissions.md");
+        let of = |role| match role {
+            Role::Member => "a member",
+            Role::Admin => "an admin",
+            Role::Owner => "an owner",
+        };
+        let about = ROLES.iter().flat_map(|role| {
+            let whom = of(*role);
+            [
+                (format!("add {whom}"), Act::Add(*role)),
+                (format!("remove {whom}"), Act::Remove(*role)),
+                (format!("change the role of {whom}"), Act::Appoint(*role)),
+                (
+                    format!("delete a message of {whom}"),
+                    Act::DeleteMessage(Some(*role)),
+                ),
+            ]
+        });
+        let others = [
+            ("rename the room", Act::Rename),
+            ("delete the room", Act::DeleteRoom),
+            (
+                "delete a message of a former member",
+                Act::DeleteMessage(None),
+            ),
+        ];
+        let others = others.map(|(name, act)| (name.to_owned(), act));
+        for (name, act) in about.chain(others) {
+            let may = ROLES.map(|role| if role.may(act) { "yes" } else { "no" });
+            let row = format!("| {name} | {} |", may.join(" | "));
+            assert!(document.lines().any(|line| line == row), "{row}");
+        }
+    }
 }
