@@ -12,8 +12,8 @@ const ANSWER_WITHIN_MS = 15_000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 20_000;
 const RENEW_EVERY_MS = 30_000;
-/** Close codes: what was sent was too large; the client has a fault; the token was refused. */
-const [TOO_LARGE, FAULTY, UNAUTHORIZED] = [1009, [1002, 1003, 1007], 4101];
+/** Close codes: what was sent was too large; the client has a fault, or its user too many sessions; the token was refused. */
+const [TOO_LARGE, FAULTY, UNAUTHORIZED] = [1009, [1002, 1003, 1007, 4103], 4101];
 /** Sends that may wait for an answer at once; more are refused. */
 const MOST_PENDING = 100;
 /** Errors after which the same request may succeed. */
