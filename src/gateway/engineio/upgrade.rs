@@ -231,11 +231,13 @@ mod tests {
     fn session() -> Arc<Session> {
         let config = Arc::new(EngineConfig::default());
         let flusher = Flusher::default();
+        let stranger = config.lobby.enter(None).unwrap();
         Arc::new(Session::new(
             "a".to_owned(),
             config,
             flusher,
             Stage::Polling,
+            stranger,
         ))
     }
 
