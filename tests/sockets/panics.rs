@@ -12,6 +12,7 @@ use hobnob::chat::{Announce, Chat, Credentials, Cursors, Limits, Ports};
 use hobnob::domain::{Clock, Entropy, GatewayId, SystemClock, Timestamp};
 use hobnob::gateway::heartbeat::Wheel;
 use hobnob::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts};
+use hobnob::gateway::lobby::Lobby;
 use hobnob::gateway::native::{self, NativeConfig};
 use hobnob::gateway::requests::Requests;
 use hobnob::gateway::socketio::ChatApplication;
@@ -22,6 +23,7 @@ use hobnob::store::Store;
 use hobnob::store::committer::{Committer, CommitterConfig};
 use hobnob::store::frontier::Frontier;
 use hobnob::store::sqlite::{SqliteOptions, SqliteStore};
+use hobnob::throttle::LocalThrottle;
 use hobnob::traces::Traces;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -111,6 +113,7 @@ async fn assemble(
         presence,
         auth: Arc::new(auth),
         clock: well,
+        throttle: Arc::new(LocalThrottle::new(Arc::clone(&entropy))),
         entropy: Arc::clone(&entropy),
         traces: Traces::off(),
     };
@@ -126,7 +129,7 @@ impl Scene {
         let (chat, hub, entropy) =
             assemble(directory.path(), Arc::clone(&clock) as _, &metrics).await;
         let typed = Credentials::new("ann", "correct horse battery");
-        let token = chat.register(typed).await.unwrap().grant.access_token;
+        let token = chat.register(typed, None).await.unwrap().grant.access_token;
         let requests = Requests::new(chat, Arc::clone(&hub));
         let config = NativeConfig {
             frame_bytes: 1 << 16,
@@ -134,6 +137,7 @@ impl Scene {
             ping_interval: CALM,
             ping_timeout: CALM,
             hello_within: CALM,
+            lobby: Lobby::default(),
         };
         let wheel = Wheel::default();
         let native = native::router(config, requests.clone(), Arc::clone(&entropy), &wheel);
