@@ -3,13 +3,17 @@
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 CARGO ?= cargo
 
-.PHONY: help run tools ops-tools test check fuzz ops ops-live rules advisories cluster bench clean
+.PHONY: help run demo tools ops-tools test check fuzz ops ops-live rules advisories cluster bench clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 run: ## One gateway on the embedded store: http://127.0.0.1:3000
 	$(CARGO) run --release --locked
+
+demo: tools ## A cluster that is broken while messages are sent, and the books: lost 0. About a minute
+	$(CARGO) build --release --locked --workspace --bins
+	deploy/local/demo.sh target/release
 
 tools: ## Install what is missing on this machine; the only step that uses the network
 	deploy/local/tools.sh

@@ -11,7 +11,7 @@ mod seldom;
 mod signals;
 mod watchdog;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -240,6 +240,18 @@ fn bounds(server: &Server, files: Option<u64>) -> Bounds {
     }
 }
 
+/// Where a browser on this machine finds the page: an address of all is one that it can open, too.
+fn page(address: SocketAddr) -> String {
+    let mut open = address;
+    if address.ip().is_unspecified() {
+        open.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{open}")
+}
+
 /// Serves clients until the first signal or an operator's request, then drains for at most `grace`.
 ///
 /// # Errors
@@ -253,6 +265,7 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let address = socket.gate.listener.local_addr().ok();
     tracing::info!(
+        url = address.map(page),
         address = address.map(tracing::field::display),
         "serving clients"
     );

@@ -1,7 +1,5 @@
 //! The gate's limit, and what a drain waits for. Signals are tested on the real process (tests/cli).
 
-use std::net::Ipv4Addr;
-
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -21,6 +19,17 @@ async fn until(condition: impl Fn() -> bool) {
     };
     let waited = tokio::time::timeout(GENEROUS, waiting).await;
     waited.expect("waited in vain");
+}
+
+#[test]
+fn the_page_s_address_can_be_clicked() {
+    for (address, url) in [
+        ("127.0.0.1:3000", "http://127.0.0.1:3000"),
+        ("0.0.0.0:3000", "http://127.0.0.1:3000"),
+        ("[::]:80", "http://[::1]:80"),
+    ] {
+        assert_eq!(page(address.parse().unwrap()), url);
+    }
 }
 
 fn server(connection_limit: usize) -> Server {

@@ -58,6 +58,7 @@ pub(super) const OUTBOX_BYTES: &str = "hobnob_outbox_bytes";
 pub(super) const OUTBOX_LARGEST: &str = "hobnob_outbox_largest_bytes";
 pub(super) const MESSAGES_IN: &str = "hobnob_messages_in_total";
 pub(super) const DELIVERIES_OUT: &str = "hobnob_deliveries_out_total";
+pub(super) const SOCKET_REQUESTS: &str = "hobnob_socket_requests_total";
 pub(super) const REQUESTS_FAILED: &str = "hobnob_requests_failed_total";
 pub(super) const ACK_SECONDS: &str = "hobnob_ack_seconds";
 pub(super) const DELIVERY_SECONDS: &str = "hobnob_delivery_seconds";
@@ -72,6 +73,7 @@ pub(super) const UNKNOWN_HELD: &str = "hobnob_append_unknown_held";
 pub(super) const DUPLICATES: &str = "hobnob_duplicates_suppressed_total";
 pub(super) const TOPICS: &str = "hobnob_topics";
 pub(super) const GAPS_FOUND: &str = "hobnob_gaps_found_total";
+pub(super) const GAPS_STANDING_STILL: &str = "hobnob_gaps_standing_still";
 pub(super) const GAPS_GIVEN_UP: &str = "hobnob_gaps_given_up_total";
 pub(super) const GAPS_REPAIRED: &str = "hobnob_gaps_repaired_total";
 pub(super) const RESYNCS: &str = "hobnob_resyncs_total";
@@ -135,6 +137,7 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
 
     (MESSAGES_IN, Counter, "Messages taken from clients, by protocol."),
     (DELIVERIES_OUT, Counter, "Events put into sessions' outboxes, by protocol."),
+    (SOCKET_REQUESTS, Counter, "Requests taken up on sessions, messages among them, by protocol."),
     (REQUESTS_FAILED, Counter, "Requests answered with an error, by its code."),
     (ACK_SECONDS, Seconds, "From taking a message to knowing it durable, which is when it is acknowledged."),
     (DELIVERY_SECONDS, Seconds, "From accepting a message to its sessions' outboxes here, by where it was accepted."),
@@ -153,6 +156,7 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
     (GAPS_FOUND, Counter, "Gaps in a topic: an event that arrived before its predecessor, or a log found to be ahead."),
     (GAPS_GIVEN_UP, Counter, "Gaps whose log could not be understood: their sessions were closed instead, to resume."),
     (GAPS_REPAIRED, Counter, "Gaps that were filled, from the log or by what arrived late."),
+    (GAPS_STANDING_STILL, Gauge, "Gaps for which the log has shown nothing for ten seconds: their topics stand still."),
     (RESYNCS, Counter, "Times that hints may have been lost, so that topics are compared with the log, by cause."),
     (RESYNC_SECONDS, Seconds, "One comparison of all topics with the log; several causes may share one."),
     (RESUMES, Counter, "Sessions that began delivery, by what they continue from."),

@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use hobnob::bus::{Bus, Doubt, RedisBus, Signal};
 use hobnob::domain::Entropy;
@@ -239,36 +238,4 @@ impl DeafProxy {
         };
         tokio::select! { _ = up => {}, _ = down => {} }
     }
-}
-
-/// Not a test of behaviour: prints what publishing costs. `cargo test --release -- --ignored --nocapture publishing`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn publishing_costs() {
-    const COUNT: usize = 400_000;
-    let redis = Redis::start();
-    let one = connect(&redis, 1).await;
-    let mut marker = connect(&redis, 2).await;
-    marker.hear(&[user(9)]).await;
-    let cpu = || {
-        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        Duration::from_millis(ticks * 10)
-    };
-    let (begun, cpu_before) = (std::time::Instant::now(), cpu());
-    for number in 0..COUNT {
-        one.bus.publish(user(1), 1, vec![7; 300].into());
-        if number % 4_000 == 3_999 {
-            one.bus.publish(user(9), 1, "so far".into());
-            while marker.payload().await.1 != "so far" {}
-        }
-    }
-    let (wall, spent) = (begun.elapsed(), cpu() - cpu_before);
-    println!(
-        "{:.0} publishes/s on one lane, {:.2} us of CPU each",
-        COUNT as f64 / wall.as_secs_f64(),
-        spent.as_secs_f64() * 1e6 / COUNT as f64
-    );
-    assert!(one.bus.health().is_ok());
 }

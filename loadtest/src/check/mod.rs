@@ -2,6 +2,7 @@
 //! closes the books. Knows neither how gateways are started nor how they are broken.
 
 mod options;
+mod progress;
 mod report;
 mod stage;
 
@@ -15,6 +16,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 pub use options::{CheckOptions, Fault, Load, Protocols};
 pub use report::Report;
 pub(crate) use stage::{Plan, Stage};
+
+use progress::Progress;
 
 use crate::client::Phase;
 use crate::gateways::Gateways;
@@ -67,6 +70,7 @@ where
     F: Future<Output = Result<(), Invalid>>,
 {
     let stage = Stage::prepare(gateways, load, Plan::of(load)?).await?;
+    let progress = load.progress.then(|| Progress::show(&stage.shared));
     let lateness = Lateness::new()?;
     let mut samplers = JoinSet::new();
     samplers.spawn(lateness.clone().watch());
@@ -75,6 +79,7 @@ where
     broken?;
     samplers.abort_all();
     stage.settle(Duration::from_secs(load.settle)).await;
+    drop(progress);
     let balance = stage.finish().await?;
     let generator = lateness.report(Duration::from_millis(load.late_ms), overflowed);
     Ok(Report::new(name, balance, generator))

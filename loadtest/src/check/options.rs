@@ -64,6 +64,9 @@ pub struct Load {
     /// How late the generator's own timers may fire (99th percentile) before the run is void, in milliseconds
     #[arg(long, default_value_t = 100)]
     pub late_ms: u64,
+    /// Show how far it is, on stderr
+    #[arg(long)]
+    pub progress: bool,
 }
 
 impl Default for Load {

@@ -14,6 +14,7 @@ mod opened;
 mod presence;
 mod repair;
 mod signals;
+mod standstill;
 #[cfg(test)]
 mod tests;
 mod topics;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::offer::Offer;
 use super::super::outbox::Reason;
 use super::Hub;
+use super::standstill::Standstill;
 use crate::domain::{ConversationId, Member, Seq, UserId};
 use crate::store::{Span, StoreError, all_memberships};
 
@@ -45,6 +46,7 @@ impl Hub {
     async fn fill(self: &Arc<Self>, conversation: ConversationId) {
         let mut pause = PATIENCE;
         let mut broken = 0;
+        let mut standstill = Standstill::watch(&self.metrics.gaps_standing_still);
         while let Some((after, up_to)) = self.gap(conversation) {
             let span = Span {
                 conversation,
@@ -64,6 +66,7 @@ impl Hub {
             };
             if events.is_empty() {
                 // It was published, so it is there: read again, never skip (D14).
+                standstill.goes_on();
                 let pause_now = pause + self.entropy.jitter(pause);
                 if self
                     .stop
@@ -76,6 +79,7 @@ impl Hub {
                 pause = (pause * 2).min(RETRY_MAX);
                 continue;
             }
+            standstill.ended();
             for event in events {
                 self.frontier.note(
                     conversation,

@@ -131,6 +131,7 @@ impl Requests {
             "authenticate" => self.authenticate(session, payload),
             _ => return None,
         };
+        self.count(session);
         if matches!(reply, Result::Ok(Reply::Sent(_))) {
             let taken = &self.hub.metrics().messages_in;
             session.encoding().of(taken).increment(1);
@@ -145,6 +146,7 @@ impl Requests {
         user: Option<&str>,
         options: Option<&str>,
     ) -> Reply {
+        self.count(session);
         let joined = async {
             self.claim(session, "userId", user)?;
             let options: JoinOptions = options.map(read).transpose()?.unwrap_or_default();
@@ -159,6 +161,11 @@ impl Requests {
             }
             Err(error) => Reply::Now(self.refuse(&error)),
         }
+    }
+
+    fn count(&self, session: &Session) {
+        let taken = &self.hub.metrics().socket_requests;
+        session.encoding().of(taken).increment(1);
     }
 
     /// The JSON text of a refusal, which is counted.

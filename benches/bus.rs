@@ -1,0 +1,118 @@
+//! What publishing to other gateways costs over a real Redis: one gateway publishes on one lane, another one hears now and
+//! then how far that is.
+//!
+//!     cargo bench --bench bus
+
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot be set up has nothing to say"
+)]
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use hobnob::bus::{Bus, Channel, RedisBus, Signal};
+use hobnob::domain::{Entropy, GatewayId, UserId};
+use hobnob::redis::RedisConfig;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+fn main() {
+    divan::main();
+}
+
+/// Payloads between two looks at how far they are: well below what a lane holds.
+const PUBLISHED: usize = 4_000;
+/// Bytes of a payload: a message's envelope.
+const PAYLOAD: usize = 300;
+
+/// From the first publication to the moment at which the last has passed Redis. Items are payloads.
+#[divan::bench(sample_count = 20)]
+fn publish(bencher: Bencher<'_, '_>) {
+    let mut scene = Scene::new();
+    let payload = Bytes::from(vec![7; PAYLOAD]);
+    bencher.counter(ItemsCount::new(PUBLISHED)).bench_local(|| {
+        for _ in 0..PUBLISHED {
+            scene.writer.publish(channel(1), 1, payload.clone());
+        }
+        scene.writer.publish(channel(2), 1, "so far".into());
+        scene.runtime.block_on(heard(&mut scene.signals));
+    });
+}
+
+fn channel(byte: u8) -> Channel {
+    Channel::User(UserId::from_bytes([byte; 12]))
+}
+
+async fn heard(signals: &mut mpsc::Receiver<Signal>) {
+    while !matches!(
+        signals.recv().await.expect("an open bus"),
+        Signal::Payload { .. }
+    ) {}
+}
+
+/// A Redis, who publishes, and who hears.
+struct Scene {
+    runtime: Runtime,
+    writer: Arc<RedisBus>,
+    signals: mpsc::Receiver<Signal>,
+    _reader: Arc<RedisBus>,
+    _redis: Server,
+}
+
+/// A `redis-server` that ends with this value.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Scene {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let port = listener.local_addr().expect("its address").port();
+        drop(listener);
+        let redis = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--save", "", "--appendonly", "no"])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server starts");
+        let redis = Server(redis);
+        let runtime = Runtime::new().expect("a runtime");
+        let (writer, reader, signals) = runtime.block_on(async {
+            let writer = connect(port, 1).await;
+            let reader = connect(port, 2).await;
+            let signals = reader.signals().expect("the first call gets them");
+            reader.subscribe(&[channel(2)]).await.expect("confirmed");
+            (writer, reader, signals)
+        });
+        Self {
+            runtime,
+            writer,
+            signals,
+            _reader: reader,
+            _redis: redis,
+        }
+    }
+}
+
+async fn connect(port: u16, gateway: u64) -> Arc<RedisBus> {
+    let config = RedisConfig::parse(&format!("redis://127.0.0.1:{port}")).expect("an address");
+    let entropy = Arc::new(Entropy::from_os());
+    let bus = RedisBus::new(config, GatewayId::from_u64(gateway), entropy);
+    bus.start();
+    while bus.health().is_err() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Arc::new(bus)
+}
