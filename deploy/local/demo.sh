@@ -33,4 +33,4 @@ at 24 "Redis starts again, empty" start redis
 at 30 "all gateways are restarted, one after the other" roll
 echo "30 users in 3 rooms and in pairs send 50 messages a second"
 "$binaries/hobnob-load" check --gateways "${CLUSTER_URLS// /,}" --users 30 --rooms 3 --members 10 --rate 50 --seconds 50 \
-    --progress "${faults[@]}"
+    --late-ms 2000 --progress "${faults[@]}"
