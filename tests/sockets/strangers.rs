@@ -110,7 +110,7 @@ async fn what_a_stranger_s_handshake_says_is_not_kept() {
 
 #[tokio::test]
 async fn a_flood_of_strangers_takes_nobody_s_place() {
-    let gateway = Gateway::embedded().await;
+    let gateway = Gateway::embedded_with(&[("HOBNOB_HANDSHAKE_RATE", "50")]).await;
     let node = Node::start().await;
     let ann = Person::register(&gateway, "ann").await;
     let flooding = flood(&gateway, 20_000, "");

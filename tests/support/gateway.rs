@@ -187,8 +187,9 @@ impl Gateway {
             )
             .env("HOBNOB_DATA_DIR", self.data())
             .env("HOBNOB_JWT_SECRET", SECRET)
-            // Everybody's people register from one address.
+            // Everybody's people register, and everybody's strangers come, from one address.
             .env("HOBNOB_SIGN_IN_RATE", "0")
+            .env("HOBNOB_HANDSHAKE_RATE", "0")
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.process = Some(Leashed::start(self.directory.path(), &command));
     }
