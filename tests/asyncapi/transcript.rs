@@ -20,6 +20,8 @@ struct Stage {
     sockets: BTreeMap<String, Socket>,
     refresh_tokens: BTreeMap<String, Value>,
     names: BTreeMap<String, Value>,
+    /// What came before its line, by person: an answer and an event may come in either order.
+    early: BTreeMap<String, Vec<Value>>,
 }
 
 impl Stage {
@@ -29,6 +31,7 @@ impl Stage {
             sockets: BTreeMap::new(),
             refresh_tokens: BTreeMap::new(),
             names: BTreeMap::new(),
+            early: BTreeMap::new(),
         };
         for person in people {
             let account = json!({ "username": person, "password": "correct horse battery" });
@@ -83,8 +86,12 @@ impl Stage {
         }
     }
 
-    /// The next frame. How far others are is told at times of its own, so it may come before any other.
+    /// The next frame of this type.
     async fn next(&mut self, person: &str, wanted: &Value) -> Value {
+        let early = self.early.entry(person.to_owned()).or_default();
+        if let Some(index) = early.iter().position(|frame| frame["type"] == *wanted) {
+            return early.remove(index);
+        }
         let socket = self.sockets.get_mut(person).expect("a connection");
         loop {
             let message = timeout(START_DEADLINE, socket.next()).await;
@@ -93,9 +100,10 @@ impl Stage {
                 continue;
             };
             let frame: Value = serde_json::from_str(text.as_str()).unwrap();
-            if frame["type"] == *wanted || frame["type"] != "message_delivered" {
+            if frame["type"] == *wanted {
                 return frame;
             }
+            early.push(frame);
         }
     }
 
@@ -148,4 +156,7 @@ async fn the_transcript_is_what_goes_over_the_wire() {
         let does = line[*who].as_str().unwrap();
         stage.play(who, does, &line["frame"]).await;
     }
+    // How far the other is is told at times of its own; all else has its line.
+    let mut left = stage.early.values().flatten();
+    assert!(left.all(|frame| frame["type"] == "message_delivered"));
 }
