@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::http::HeaderMap;
@@ -16,10 +16,11 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::files::{Shortage, is_shortage};
 use super::guard::Guard;
+use super::pace::Pace;
 use super::peer::TrustedProxies;
 use super::seldom::Seldom;
 use crate::domain::{ClientNetwork, Origin, Tally};
@@ -36,9 +37,6 @@ const TELLING: usize = 64;
 
 /// For the request of a client that is turned away, and its taking the answer.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// The slowest client whose connection is kept while more waits for it, in bytes a second.
-const SLOWEST: usize = 1024;
 
 /// The most read of such a request, in bytes.
 const REQUEST: usize = 4 * 1024;
@@ -184,7 +182,8 @@ impl Drop for Place {
 pub(super) struct Gate {
     pub(super) listener: TcpListener,
     pub(super) connections: Arc<Connections>,
-    /// How long a write may make less progress than [`SLOWEST`]. Longer than a session's heartbeat: a session has its own ways to end.
+    /// How long a write may make less progress than [`super::pace`] asks for. Longer than a session's heartbeat: a session
+    /// has its own ways to end.
     pub(super) patience: Duration,
     /// What requests must be.
     pub(super) guard: Guard,
@@ -240,9 +239,7 @@ impl Gate {
         let _ = stream.set_nodelay(true);
         Admitted {
             stream,
-            patience: self.patience,
-            stalled: None,
-            taken: 0,
+            pace: Pace::new(self.patience),
             _place: place,
         }
     }
@@ -281,40 +278,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 #[derive(Debug)]
 pub(super) struct Admitted {
     stream: TcpStream,
-    patience: Duration,
-    /// Ends when the client has taken too little for too long; none while nothing waits for it.
-    stalled: Option<Pin<Box<Sleep>>>,
-    /// What it has taken since then, in bytes.
-    taken: usize,
+    pace: Pace,
     _place: Place,
-}
-
-impl Admitted {
-    /// A write of so many bytes that was tried: an error when the client has been taking too little for too long.
-    fn progress(
-        &mut self,
-        context: &mut Context<'_>,
-        bytes: usize,
-        written: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(written) = written {
-            self.taken += written.as_ref().copied().unwrap_or(0);
-            let enough = SLOWEST * usize::try_from(self.patience.as_secs()).unwrap_or(usize::MAX);
-            if written.as_ref().is_ok_and(|written| *written == bytes) || self.taken >= enough {
-                self.stalled = None;
-            }
-            return Poll::Ready(written);
-        }
-        let patience = self.patience;
-        if self.stalled.is_none() {
-            self.taken = 0;
-        }
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(sleep(patience)));
-        ready!(stalled.as_mut().poll(context));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
 }
 
 impl AsyncRead for Admitted {
@@ -334,7 +299,7 @@ impl AsyncWrite for Admitted {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.progress(context, bytes.len(), written)
+        self.pace.progress(context, bytes.len(), written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -352,7 +317,7 @@ impl AsyncWrite for Admitted {
     ) -> Poll<io::Result<usize>> {
         let bytes = slices.iter().map(|slice| slice.len()).sum();
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.progress(context, bytes, written)
+        self.pace.progress(context, bytes, written)
     }
 
     fn is_write_vectored(&self) -> bool {

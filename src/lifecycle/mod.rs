@@ -5,6 +5,7 @@ mod files;
 mod gate;
 mod guard;
 mod http;
+mod pace;
 mod peer;
 mod reload;
 mod seldom;
