@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use hobnob::bus::LocalBus;
@@ -29,6 +30,7 @@ use hobnob::gateway::session::NewSession;
 use hobnob::gateway::socketio::protocol;
 use hobnob::metrics::Metrics;
 use hobnob::presence::{LocalPresence, PresenceConfig};
+use hobnob::redis::Seal;
 use hobnob::store::frontier::Frontier;
 use hobnob::store::sqlite::{SqliteOptions, SqliteStore};
 use hobnob::store::{NewRoom, Store};
@@ -95,6 +97,35 @@ fn envelope_decode(bencher: Bencher<'_, '_>) {
     bencher
         .with_inputs(|| payload.clone())
         .bench_values(Envelope::decode);
+}
+
+/// The proof that a payload is ours (D49): once for each that is published.
+#[divan::bench]
+fn proof_sign(bencher: Bencher<'_, '_>) {
+    let (seal, payload) = (seal(), payload());
+    let parts: [&[u8]; 2] = [b"hobnob:room:", &payload];
+    bencher.bench(|| seal.sign(black_box(&parts)));
+}
+
+/// The same for each that is heard.
+#[divan::bench]
+fn proof_verify(bencher: Bencher<'_, '_>) {
+    let (seal, payload) = (seal(), payload());
+    let parts: [&[u8]; 2] = [b"hobnob:room:", &payload];
+    let tag = seal.sign(&parts);
+    bencher.bench(|| seal.verifies(black_box(&parts), &tag));
+}
+
+fn seal() -> Seal {
+    Seal::new(
+        &[b"the secret of the benchmark".as_slice()],
+        "log",
+        Arc::new(SystemClock),
+    )
+}
+
+fn payload() -> Bytes {
+    encode_event(&Offer::of(&message(room(), 7), None), WRITER)
 }
 
 /// From the announcement of a commit to the last session's outbox, including the publication on a bus within the

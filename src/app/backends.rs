@@ -9,11 +9,25 @@ use crate::bus::{Bus, LocalBus, RedisBus};
 use crate::config::{Backends, Config, Secret, StartError, generated_secret};
 use crate::metrics::Metrics;
 use crate::presence::{LocalPresence, Presence, PresenceConfig, RedisPresence};
-use crate::redis::RedisConfig;
+use crate::redis::{RedisConfig, Seal};
 use crate::store::mongo::{MongoConfig, MongoStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
-use crate::store::{MeasuredStore, Store};
+use crate::store::{MeasuredStore, Store, StoreResult};
 use crate::throttle::{LocalThrottle, RedisThrottle, Throttle};
+
+/// The store, and what else can be had before the log is known.
+pub(super) struct Stores {
+    pub(super) store: Arc<dyn Store>,
+    /// The first signs, all verify.
+    secrets: Vec<Secret>,
+    kind: Kind,
+}
+
+/// Which store it is.
+enum Kind {
+    Embedded(Arc<SqliteStore>),
+    Clustered(Arc<MongoStore>, Box<RedisConfig>),
+}
 
 /// The adapters, behind their ports.
 pub(super) struct Parts {
@@ -23,6 +37,8 @@ pub(super) struct Parts {
     pub(super) throttle: Arc<dyn Throttle>,
     /// The first signs, all verify.
     pub(super) secrets: Vec<Secret>,
+    /// Proves what gateways tell each other (D49); none when there is only one.
+    pub(super) seal: Option<Arc<Seal>>,
     /// Grows with every new MongoDB primary (D16).
     pub(super) primary_changes: Option<watch::Receiver<u64>>,
     /// Where gateways say that they hear the bus (D26); none when there is only one.
@@ -31,30 +47,21 @@ pub(super) struct Parts {
     embedded: Option<Arc<SqliteStore>>,
 }
 
-impl Parts {
-    pub(super) async fn build(
+impl Stores {
+    pub(super) async fn open(
         config: &Config,
         world: &World,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
-        let mut parts = Self::adapters(config, world, metrics).await?;
-        parts.store = Arc::new(MeasuredStore::new(parts.store, metrics.store.clone()));
-        Ok(parts)
-    }
-
-    async fn adapters(
-        config: &Config,
-        world: &World,
-        metrics: &Metrics,
-    ) -> Result<Self, StartError> {
-        match &config.backends {
+        let mut stores = match &config.backends {
             Backends::Embedded { data_dir } => {
                 // Inside this process there is nothing that could be away.
                 metrics.presence.up.set(1.0);
-                Self::embedded(config, world, data_dir)
+                Self::embedded(config, world, data_dir)?
             }
             Backends::Clustered {
                 redis_url,
+                redis_prefix,
                 mongodb_uri,
                 mongodb_pool_size,
             } => {
@@ -64,10 +71,14 @@ impl Parts {
                 };
                 let redis = RedisConfig::parse(redis_url.expose())
                     .map_err(|error| StartError::of("redis_url", error.to_string()))?
+                    .with_prefix(redis_prefix)
+                    .map_err(|error| StartError::of("redis_prefix", error.to_string()))?
                     .with_metrics(metrics.clone());
-                Self::clustered(config, world, mongo, redis).await
+                Self::clustered(config, world, mongo, redis).await?
             }
-        }
+        };
+        stores.store = Arc::new(MeasuredStore::new(stores.store, metrics.store.clone()));
+        Ok(stores)
     }
 
     fn embedded(
@@ -92,13 +103,8 @@ impl Parts {
         tracing::info!(data_dir = %data_dir.display(), "one gateway on the embedded store");
         Ok(Self {
             store: Arc::clone(&store) as Arc<dyn Store>,
-            bus: Arc::new(LocalBus::hub().connect(world.gateway)),
-            presence: Arc::new(LocalPresence::hub(presence_config(config)).connect(world.gateway)),
-            throttle: Arc::new(LocalThrottle::new(Arc::clone(&world.entropy))),
             secrets,
-            primary_changes: None,
-            hearings: None,
-            embedded: Some(store),
+            kind: Kind::Embedded(store),
         })
     }
 
@@ -112,25 +118,86 @@ impl Parts {
             .await
             .map_err(|error| StartError::of("mongodb_uri", error.to_string()))?;
         let store = Arc::new(store);
-        let bus = RedisBus::new(redis.clone(), world.gateway, Arc::clone(&world.entropy));
-        bus.start();
-        let throttle = RedisThrottle::new(redis.clone(), Arc::clone(&world.entropy));
-        let presence = RedisPresence::new(
-            redis,
-            world.gateway,
-            presence_config(config),
-            Arc::clone(&world.entropy),
-        );
         Ok(Self {
-            primary_changes: Some(store.primary_changes()),
-            hearings: Some(Arc::clone(&store)),
-            store,
-            bus: Arc::new(bus),
-            presence: Arc::new(presence),
-            throttle: Arc::new(throttle),
+            store: Arc::clone(&store) as Arc<dyn Store>,
             secrets: config.auth.jwt_secrets.clone(),
-            embedded: None,
+            kind: Kind::Clustered(store, Box::new(redis)),
         })
+    }
+
+    /// Brings the schema up to date, and returns which log this is; an empty name when no other gateway could ask.
+    pub(super) async fn prepare(&self) -> StoreResult<String> {
+        self.store.migrate().await?;
+        match &self.kind {
+            Kind::Embedded(_) => Ok(String::new()),
+            Kind::Clustered(store, _) => store.log_id().await,
+        }
+    }
+
+    /// With what carries the hints of this log.
+    pub(super) fn connect(self, log: &str, config: &Config, world: &World) -> Parts {
+        match self.kind {
+            Kind::Embedded(embedded) => Parts {
+                store: self.store,
+                bus: Arc::new(LocalBus::hub().connect(world.gateway)),
+                presence: Arc::new(
+                    LocalPresence::hub(presence_config(config)).connect(world.gateway),
+                ),
+                throttle: Arc::new(LocalThrottle::new(Arc::clone(&world.entropy))),
+                secrets: self.secrets,
+                seal: None,
+                primary_changes: None,
+                hearings: None,
+                embedded: Some(embedded),
+            },
+            Kind::Clustered(mongo, redis) => {
+                let secrets = exposed(&self.secrets);
+                let seal = Arc::new(Seal::new(&secrets, log, Arc::clone(&world.clock)));
+                let redis = redis.of_log(log);
+                let bus = RedisBus::new(
+                    redis.clone(),
+                    Arc::clone(&seal),
+                    world.gateway,
+                    Arc::clone(&world.entropy),
+                );
+                bus.start();
+                let throttle = RedisThrottle::new(redis.clone(), Arc::clone(&world.entropy));
+                let presence = RedisPresence::new(
+                    redis,
+                    Arc::clone(&seal),
+                    world.gateway,
+                    presence_config(config),
+                    Arc::clone(&world.entropy),
+                );
+                Parts {
+                    primary_changes: Some(mongo.primary_changes()),
+                    hearings: Some(mongo),
+                    store: self.store,
+                    bus: Arc::new(bus),
+                    presence: Arc::new(presence),
+                    throttle: Arc::new(throttle),
+                    secrets: self.secrets,
+                    seal: Some(seal),
+                    embedded: None,
+                }
+            }
+        }
+    }
+
+    /// Closes what is open.
+    pub(super) async fn close(&self) {
+        if let Kind::Embedded(store) = &self.kind {
+            store.close().await;
+        }
+    }
+}
+
+impl Parts {
+    /// Other secrets from now on, for what gateways tell each other.
+    pub(super) fn replace_secrets(&self, secrets: &[Secret]) {
+        if let Some(seal) = &self.seal {
+            seal.replace(&exposed(secrets));
+        }
     }
 
     /// Publishes what is queued and closes what is open.
@@ -140,6 +207,10 @@ impl Parts {
             store.close().await;
         }
     }
+}
+
+fn exposed(secrets: &[Secret]) -> Vec<&[u8]> {
+    secrets.iter().map(Secret::expose).collect()
 }
 
 fn presence_config(config: &Config) -> PresenceConfig {

@@ -30,7 +30,7 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::committer::Committer;
 use crate::traces::Traces;
-use backends::Parts;
+use backends::{Parts, Stores};
 use delivery::Delivery;
 use hearing::Hearing;
 use routes::routes;
@@ -95,10 +95,11 @@ impl App {
         let id = world.gateway.to_string();
         world.traces =
             Traces::start(config.traces.as_ref(), &id, &metrics).map_err(StartError::from)?;
-        let parts = Parts::build(config, &world, &metrics).await?;
+        let stores = Stores::open(config, &world, &metrics).await?;
         crate::logging::name_gateway(&id);
         tracing::info!(traces = world.traces.is_on(), "this gateway");
-        migrate_for_ever(&*parts.store, &readiness).await?;
+        let log = prepare_for_ever(&stores, &readiness).await?;
+        let parts = stores.connect(&log, config, &world);
         Ok(Self::assemble(config, &world, parts, &readiness, &metrics)?)
     }
 
@@ -296,7 +297,8 @@ async fn ask_store(store: Arc<dyn Store>, stop: CancellationToken) {
     }
 }
 
-async fn migrate_for_ever(store: &dyn Store, readiness: &Readiness) -> Result<(), Failure> {
+/// Returns which log this is.
+async fn prepare_for_ever(stores: &Stores, readiness: &Readiness) -> Result<String, Failure> {
     use std::sync::atomic::{AtomicBool, Ordering};
     let is_there = Arc::new(AtomicBool::new(false));
     let shown = Arc::clone(&is_there);
@@ -305,17 +307,17 @@ async fn migrate_for_ever(store: &dyn Store, readiness: &Readiness) -> Result<()
         false => Health::Failed("waiting for the store".to_owned()),
     });
     let mut pause = MIGRATE_RETRY.0;
-    loop {
-        match store.migrate().await {
-            Ok(()) => break,
+    let log = loop {
+        match stores.prepare().await {
+            Ok(log) => break log,
             Err(crate::store::StoreError::Broken(cause)) => return Err(Failure::Runtime(cause)),
             Err(error) => tracing::warn!(%error, "waiting for the store"),
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(MIGRATE_RETRY.1);
-    }
+    };
     is_there.store(true, Ordering::Relaxed);
-    Ok(())
+    Ok(log)
 }
 
 /// Brings the database's schema up to date; after a restore, its cursors back to the heads of their logs, too (D37).
@@ -323,12 +325,12 @@ async fn migrate_for_ever(store: &dyn Store, readiness: &Readiness) -> Result<()
 /// # Errors
 /// When the database does not answer, or refuses.
 pub async fn migrate(config: &Config, is_restored: bool) -> Result<(), Failure> {
-    let parts = Parts::build(config, &World::new(), &Metrics::none()).await?;
-    let mut migrated = parts.store.migrate().await;
+    let stores = Stores::open(config, &World::new(), &Metrics::none()).await?;
+    let mut migrated = stores.store.migrate().await;
     if is_restored && migrated.is_ok() {
-        migrated = parts.store.clamp_all_cursors().await;
+        migrated = stores.store.clamp_all_cursors().await;
     }
-    parts.close().await;
+    stores.close().await;
     migrated.map_err(|error| Failure::Runtime(error.to_string()))
 }
 

@@ -67,6 +67,7 @@ impl App {
             let secrets = parse_secrets(&config.auth.jwt_secrets)?;
             let replaced = self.chat.auth().tokens.replace_keys(&secrets);
             replaced.map_err(|error| StartError::of("jwt_secret", error.to_string()))?;
+            self.parts.replace_secrets(&config.auth.jwt_secrets);
         }
         self.chat.set_content_limit(config.limits.content_bytes);
         self.chat.set_room_limit(config.limits.room_members);

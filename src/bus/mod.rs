@@ -23,16 +23,16 @@ use tokio::time::Instant;
 
 use crate::domain::{GatewayId, RoomId, UserId};
 
-/// Where hints are published.
+/// Where hints are published. In Redis a name begins with the configured prefix and the log's own (D49): `hobnob:{log}:`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Channel {
-    /// A user's direct events, membership and session control. `hobnob:user:{id}`
+    /// A user's direct events, membership and session control. `user:{id}`
     User(UserId),
-    /// A room's events. `hobnob:room:{id}`
+    /// A room's events. `room:{id}`
     Room(RoomId),
-    /// The changes of a user's presence, for those who watch them. `hobnob:watch:{id}`
+    /// The changes of a user's presence, for those who watch them. `watch:{id}`
     Watch(UserId),
-    /// A gateway's own: probes, and orders to one gateway. `hobnob:inbox:{id}`
+    /// A gateway's own: probes, and orders to one gateway. `inbox:{id}`
     Gateway(GatewayId),
 }
 

@@ -56,6 +56,8 @@ pub enum Backends {
     Clustered {
         /// Carries hints and presence.
         redis_url: ServerUrl,
+        /// What every key and channel there begins with.
+        redis_prefix: String,
         /// Holds the truth; names the database.
         mongodb_uri: ServerUrl,
         /// The most connections to each MongoDB server.
@@ -222,6 +224,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 impl Backends {
     pub(super) fn read(reader: &Reader<'_>, environment: &Environment) -> Result<Self, StartError> {
         let redis_url = reader.optional("redis_url", urls::redis);
+        let redis_prefix = reader.required("redis_prefix", urls::redis_prefix)?;
         let mongodb_uri = reader.optional("mongodb_uri", urls::mongodb);
         let pool_size = reader.number("mongodb_pool_size", 2..=1000)?;
         // One that is wrong has been noted; it is not missing.
@@ -234,6 +237,7 @@ impl Backends {
         if let (Some(redis_url), Some(mongodb_uri)) = (redis_url, mongodb_uri) {
             return Ok(Self::Clustered {
                 redis_url,
+                redis_prefix,
                 mongodb_uri,
                 mongodb_pool_size: u32::try_from(pool_size).unwrap_or(u32::MAX),
             });

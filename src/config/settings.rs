@@ -98,6 +98,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Redis, for more than one gateway: redis://, rediss://, redis-cluster:// or redis-sentinel://. Needs mongodb_uri."),
     setting!("backends", "redis_url_file", "HOBNOB_REDIS_URL_FILE", "redis-url-file", FileOf("redis_url"), "PATH", None,
         "A file that holds redis_url."),
+    setting!("backends", "redis_prefix", "HOBNOB_REDIS_PREFIX", "redis-prefix", Text, "TEXT", Some("hobnob:"),
+        "What every key and channel in Redis begins with, before the log's own name: another one for each deployment on one \
+         Redis, whatever their databases, since pub/sub does not know those."),
     setting!("backends", "mongodb_uri", "HOBNOB_MONGODB_URI", "mongodb-uri", Text, "URI", None,
         "MongoDB, with the database's name: mongodb://host/name or mongodb+srv://host/name. Needs redis_url."),
     setting!("backends", "mongodb_uri_file", "HOBNOB_MONGODB_URI_FILE", "mongodb-uri-file", FileOf("mongodb_uri"), "PATH", None,

@@ -2,7 +2,7 @@
 //! MongoDB's form; the adapters, which will read the addresses again, have the last word.
 
 use super::secret::ServerUrl;
-use crate::redis::RedisAddress;
+use crate::redis::{RedisAddress, RedisConfig};
 use crate::store::mongo::MongoConfig;
 
 /// The limit on members says nothing about an address.
@@ -21,6 +21,16 @@ struct Parts<'a> {
 /// What is wrong with it, without quoting credentials.
 pub(super) fn redis(text: &str) -> Result<ServerUrl, String> {
     RedisAddress::parse(text).map(|_| ServerUrl::checked(text.to_owned()))
+}
+
+/// Reads what the keys and channels in Redis begin with.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn redis_prefix(text: &str) -> Result<String, String> {
+    RedisConfig::check_prefix(text)
+        .map(|()| text.to_owned())
+        .map_err(|error| error.to_string())
 }
 
 /// Reads a MongoDB connection string.

@@ -59,9 +59,19 @@ pub struct Hints {
     pub subscriptions: Gauge,
     pub published: Counter,
     pub received: Counter,
+    pub refused: RefusedHints,
     pub doubts: Counter,
     pub lag_seconds: Histogram,
     pub heads_republished: Counter,
+}
+
+/// Payloads that count for nothing, by why.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the table documents the metrics, once")]
+pub struct RefusedHints {
+    pub unproved: Counter,
+    pub stale: Counter,
+    pub repeated: Counter,
 }
 
 /// What is counted of something this gateway depends on.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
 use parking_lot::Mutex;
 
-use super::groups::{ByProtocol, ByTransport, Connections, Dependency, Hints, Refused};
+use super::groups::{
+    ByProtocol, ByTransport, Connections, Dependency, Hints, Refused, RefusedHints,
+};
 use super::table::{self, Kind};
 
 static METADATA: Metadata<'static> = Metadata::new("hobnob", Level::INFO, None);
@@ -337,6 +339,11 @@ impl Make<'_> {
             subscriptions: self.gauge(table::SUBSCRIPTIONS),
             published: self.counter(table::BUS_PUBLISHED),
             received: self.counter(table::BUS_RECEIVED),
+            refused: RefusedHints {
+                unproved: self.counter_of(table::BUS_REFUSED, "reason", "unproved"),
+                stale: self.counter_of(table::BUS_REFUSED, "reason", "stale"),
+                repeated: self.counter_of(table::BUS_REFUSED, "reason", "repeated"),
+            },
             doubts: self.counter(table::BUS_DOUBTS),
             lag_seconds: self.histogram(table::BUS_LAG_SECONDS),
             heads_republished: self.counter(table::HEADS_REPUBLISHED),

@@ -18,7 +18,7 @@ use metrics::{Label, NoopRecorder};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 
 pub use exporter::Exporter;
-pub use groups::{ByProtocol, ByTransport, Connections, Dependency, Hints, Refused};
+pub use groups::{ByProtocol, ByTransport, Connections, Dependency, Hints, Refused, RefusedHints};
 pub use handles::Handles;
 pub use process::{open_file_count, open_file_limit};
 

@@ -87,6 +87,7 @@ pub(super) const LEASES_LOST: &str = "hobnob_leases_lost_total";
 pub(super) const SUBSCRIPTIONS: &str = "hobnob_subscriptions";
 pub(super) const BUS_PUBLISHED: &str = "hobnob_bus_published_total";
 pub(super) const BUS_RECEIVED: &str = "hobnob_bus_received_total";
+pub(super) const BUS_REFUSED: &str = "hobnob_bus_refused_total";
 pub(super) const BUS_DOUBTS: &str = "hobnob_bus_publish_doubts_total";
 pub(super) const BUS_LAG_SECONDS: &str = "hobnob_bus_lag_seconds";
 pub(super) const HEADS_REPUBLISHED: &str = "hobnob_heads_republished_total";
@@ -170,6 +171,7 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
     (SUBSCRIPTIONS, Gauge, "Channels this gateway wants to hear."),
     (BUS_PUBLISHED, Counter, "Payloads published to other gateways."),
     (BUS_RECEIVED, Counter, "Payloads heard from gateways, this one included."),
+    (BUS_REFUSED, Counter, "Payloads heard and refused, by reason: not proved to be from this deployment and log, published long ago, or heard before."),
     (BUS_DOUBTS, Counter, "Times payloads published here may have been lost; heads are published again then."),
     (BUS_LAG_SECONDS, Seconds, "From publishing a probe to hearing it, over Redis."),
     (HEADS_REPUBLISHED, Counter, "Recent heads published again after a doubt."),

@@ -4,9 +4,13 @@
 -- ARGV[1]  the gateway
 -- ARGV[2]  the incarnation whose entry it is; an entry of another incarnation stays (D21)
 --
--- Returns the entries that remain: gateway, incarnation, gateway, incarnation ...
+-- Returns whether there was an entry, 1 or 0, and the entries that remain: gateway, incarnation, gateway, incarnation ...
 
+local removed = '0'
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then
   redis.call('HDEL', KEYS[1], ARGV[1])
+  removed = '1'
 end
-return redis.call('HGETALL', KEYS[1])
+local answer = redis.call('HGETALL', KEYS[1])
+table.insert(answer, 1, removed)
+return answer

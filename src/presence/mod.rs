@@ -7,8 +7,10 @@
 //! - One lease per gateway, renewed by [`Presence::run`]; a gateway whose lease ends is offline with all its users, and
 //!   exactly one other gateway is told to announce them ([`PresenceSignal::Offline`]; after a crash of that one, another
 //!   is told again).
-//! - An announcement is a hint: those of different gateways have no order among each other. Who shows a user's presence
-//!   asks [`Presence::online`].
+//! - An announcement is a hint: those of different gateways have no order among each other, and one too many does no
+//!   harm. Who shows a user's presence asks [`Presence::online`] (D51).
+//! - Whatever the backend loses, and however, it knows each user of a live gateway rightly again after
+//!   [`PresenceConfig::verify`] and half of that, or at once after a new connection (D52).
 //! - Presence is soft: when the backend is away, calls fail within their time limit and messages go on. What failed is
 //!   made good when the backend is back, and then signalled.
 
@@ -72,6 +74,9 @@ pub struct PresenceConfig {
     pub look: Duration,
     /// How long a user's presence is kept without being renewed, whatever else fails. Renewed three times as often.
     pub backstop: Duration,
+    /// After how long, plus up to half of it, each user of this gateway is written anew, in case the backend has lost
+    /// them (D52).
+    pub verify: Duration,
 }
 
 impl Default for PresenceConfig {
@@ -82,6 +87,7 @@ impl Default for PresenceConfig {
             grace: Duration::from_secs(5),
             look: Duration::from_secs(2),
             backstop: Duration::from_secs(300),
+            verify: Duration::from_secs(40),
         }
     }
 }

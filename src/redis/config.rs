@@ -79,17 +79,33 @@ impl RedisConfig {
     /// # Errors
     /// When it is empty, longer than 64 bytes or has odd characters.
     pub fn with_prefix(mut self, prefix: &str) -> Result<Self, RedisConfigError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-        // fred takes channels that begin with `__key` for keyspace events.
-        if prefix.is_empty()
-            || prefix.len() > LONGEST_PREFIX
-            || prefix.starts_with("__")
-            || !prefix.bytes().all(plain)
-        {
-            return Err(RedisConfigError::Prefix);
-        }
+        Self::check_prefix(prefix)?;
         self.prefix = prefix.into();
         Ok(self)
+    }
+
+    /// Looks whether a prefix can be used.
+    ///
+    /// # Errors
+    /// As in [`Self::with_prefix`].
+    pub fn check_prefix(prefix: &str) -> Result<(), RedisConfigError> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+        // fred takes channels that begin with `__key` for keyspace events.
+        let is_odd = prefix.is_empty()
+            || prefix.len() > LONGEST_PREFIX
+            || prefix.starts_with("__")
+            || !prefix.bytes().all(plain);
+        match is_odd {
+            true => Err(RedisConfigError::Prefix),
+            false => Ok(()),
+        }
+    }
+
+    /// Every key and channel names this log besides: what was said of another counts for nothing (D49).
+    #[must_use]
+    pub fn of_log(mut self, log: &str) -> Self {
+        self.prefix = format!("{}{log}:", self.prefix).into();
+        self
     }
 
     /// Another number of publishing connections than 2.

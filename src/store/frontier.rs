@@ -1,6 +1,8 @@
 //! What this gateway knows to be committed: per conversation the newest seq, and who may write as of that seq. The
 //! committer guesses from it (D1) and authorises with it (D2). Knows neither the store nor the hub; both tell it.
 //!
+//! What the bus tells is kept apart: it says that there is something to be read, and by whom, and moves nothing (D50).
+//!
 //! A sender's standing is kept only as long as every event since it was read has been noted, in order: after a gap, or
 //! after an event that changes membership, it is forgotten. So an insert at `head + 1` that succeeds was authorised as
 //! of everything before it.
@@ -29,7 +31,10 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Known {
+    /// The newest seq that this gateway has stored, or has read from the store.
     head: Seq,
+    /// The newest that the bus has told of; behind the head when there is nothing to be read.
+    heard: Seq,
     /// When standings were last forgotten, as `Inner::now` counts: a standing read before is not stored after, nor
     /// when the whole conversation was forgotten in between.
     generation: u64,
@@ -47,8 +52,7 @@ struct Known {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Writer {
     Own,
-    OtherHeard(Option<GatewayId>),
-    OtherRead,
+    Other,
 }
 
 /// After how many own events in a row a conversation counts as this gateway's alone.
@@ -68,27 +72,21 @@ pub(super) struct Standing {
 }
 
 impl Frontier {
-    /// Notes that an event is committed, as heard from the bus or read from the log after the bus told of it; `writer` is
-    /// the gateway that has written it, if that is known.
-    pub fn note(
-        &self,
-        conversation: ConversationId,
-        seq: Seq,
-        changes_membership: bool,
-        writer: Option<GatewayId>,
-    ) {
-        let writer = Writer::OtherHeard(writer);
-        self.advance(conversation, seq, changes_membership, writer);
+    /// Notes what the bus tells: the log is said to reach to here, by the gateway that has written that, if it said so.
+    /// It is a hint, and no place is guessed from it before the store has confirmed it (D50).
+    pub fn hear(&self, conversation: ConversationId, seq: Seq, writer: Option<GatewayId>) {
+        let mut inner = self.0.lock();
+        if let Some(known) = inner.touch(conversation)
+            && seq > known.head.max(known.heard)
+        {
+            known.heard = seq;
+            known.contend(true, writer);
+        }
     }
 
-    /// Notes another gateway's event that was read from the log before the bus told of it.
-    pub(super) fn note_read(
-        &self,
-        conversation: ConversationId,
-        seq: Seq,
-        changes_membership: bool,
-    ) {
-        self.advance(conversation, seq, changes_membership, Writer::OtherRead);
+    /// Notes an event that was read from the log.
+    pub fn note_read(&self, conversation: ConversationId, seq: Seq, changes_membership: bool) {
+        self.advance(conversation, seq, changes_membership, Writer::Other);
     }
 
     /// Notes an event that this gateway has written.
@@ -144,15 +142,50 @@ impl Frontier {
         known.head = seq;
         match writer {
             Writer::Own => known.contention = known.contention.saturating_sub(1),
-            Writer::OtherHeard(writer) => known.contend(true, writer),
-            Writer::OtherRead => known.contend(false, None),
+            // The bus has told of it, and perhaps whose it is.
+            Writer::Other if seq <= known.heard => known.contention = CONTENTION,
+            Writer::Other => known.contend(false, None),
         }
         if !follows || changes_membership {
             known.forget_senders();
         }
     }
 
-    /// The newest committed seq known, if any.
+    /// Behind which event, and up to which, the bus has told of events that were not read yet; none when it has not.
+    pub(super) fn unread(&self, conversation: ConversationId) -> Option<(Seq, Seq)> {
+        let inner = self.0.lock();
+        let known = inner.known.get(&conversation)?;
+        (known.heard > known.head).then_some((known.head, known.heard))
+    }
+
+    /// The newest seq that is known or said to be committed, if any: only to tell who writes, never where.
+    pub(super) fn heard(&self, conversation: ConversationId) -> Option<Seq> {
+        let inner = self.0.lock();
+        let known = inner.known.get(&conversation)?;
+        Some(known.head.max(known.heard))
+    }
+
+    /// The store was asked for what the bus has told of: what it did not show is not believed any longer.
+    pub(super) fn confirmed(&self, conversation: ConversationId) {
+        let mut inner = self.0.lock();
+        if let Some(known) = inner.known.get_mut(&conversation) {
+            known.heard = known.head;
+        }
+    }
+
+    /// The store was asked only for the head: who may write as of it is to be read anew.
+    pub(super) fn confirm_head(&self, conversation: ConversationId, head: Seq) {
+        let mut inner = self.0.lock();
+        if let Some(known) = inner.touch(conversation) {
+            if head > known.head {
+                known.head = head;
+                known.forget_senders();
+            }
+            known.heard = known.head;
+        }
+    }
+
+    /// The newest seq known to be committed, if any.
     #[must_use]
     pub fn head(&self, conversation: ConversationId) -> Option<Seq> {
         self.0
@@ -162,12 +195,12 @@ impl Frontier {
             .map(|known| known.head)
     }
 
-    /// Notes a head that was read from the store.
+    /// Notes a head that was read from the store without what lies before it, which may have changed who may write.
     pub(super) fn learn_head(&self, conversation: ConversationId, head: Seq) {
         if head == Seq::ZERO {
             self.0.lock().insert_if_absent(conversation);
         } else {
-            self.note_read(conversation, head, false);
+            self.note_read(conversation, head, true);
         }
     }
 
@@ -270,100 +303,4 @@ impl Inner {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::RoomId;
-
-    const ROOM: ConversationId = ConversationId::Room(RoomId::from_bytes([1; 12]));
-
-    fn user(byte: u8) -> UserId {
-        UserId::from_bytes([byte; 12])
-    }
-
-    fn with_member() -> Frontier {
-        let frontier = Frontier::default();
-        frontier.learn_head(ROOM, Seq::new(5));
-        let generation = standing(&frontier).generation;
-        frontier.learn_sender(ROOM, generation, user(1), true);
-        frontier
-    }
-
-    fn standing(frontier: &Frontier) -> Standing {
-        frontier.standing(ROOM, [user(1)].into_iter()).unwrap()
-    }
-
-    /// Makes the frontier forget what was known before.
-    fn crowd(frontier: &Frontier) {
-        for number in 0..(CONVERSATIONS as u64 * 2) {
-            let mut bytes = [0; 12];
-            bytes[..8].copy_from_slice(&number.to_be_bytes());
-            let other = ConversationId::Room(RoomId::from_bytes(bytes));
-            frontier.note(other, Seq::new(1), false, None);
-        }
-    }
-
-    fn unknown(frontier: &Frontier) -> Vec<UserId> {
-        standing(frontier).unknown
-    }
-
-    #[test]
-    fn d2_a_standing_survives_messages_in_order() {
-        let frontier = with_member();
-        frontier.note(ROOM, Seq::new(6), false, None);
-        assert!(unknown(&frontier).is_empty());
-        assert_eq!(frontier.head(ROOM), Some(Seq::new(6)));
-    }
-
-    #[test]
-    fn d2_a_standing_is_forgotten_after_a_gap_and_after_a_membership_event() {
-        for (seq, changes_membership) in [(7, false), (6, true)] {
-            let frontier = with_member();
-            frontier.note(ROOM, Seq::new(seq), changes_membership, None);
-            assert_eq!(unknown(&frontier), [user(1)]);
-        }
-    }
-
-    #[test]
-    fn d2_a_membership_read_before_a_change_was_noted_is_not_believed_after_it() {
-        let frontier = Frontier::default();
-        frontier.learn_head(ROOM, Seq::new(5));
-        let before = standing(&frontier);
-        frontier.note(ROOM, Seq::new(6), true, None);
-        frontier.learn_sender(ROOM, before.generation, user(1), true);
-        assert_eq!(unknown(&frontier), [user(1)]);
-    }
-
-    #[test]
-    fn d2_a_membership_read_before_the_conversation_was_forgotten_is_not_believed_after_it() {
-        let frontier = Frontier::default();
-        frontier.learn_head(ROOM, Seq::new(5));
-        let before = standing(&frontier);
-        crowd(&frontier);
-        assert_eq!(frontier.head(ROOM), None);
-        // The removal at 6 was noted and forgotten meanwhile.
-        frontier.learn_head(ROOM, Seq::new(6));
-        frontier.learn_sender(ROOM, before.generation, user(1), true);
-        assert_eq!(unknown(&frontier), [user(1)]);
-    }
-
-    #[test]
-    fn a_direct_conversation_has_its_two_users_and_nobody_else() {
-        let direct = ConversationId::direct(user(1), user(2));
-        let frontier = Frontier::default();
-        frontier.learn_head(direct, Seq::ZERO);
-        let standing = frontier
-            .standing(direct, [user(1), user(2), user(3)].into_iter())
-            .unwrap();
-        assert_eq!(
-            (standing.unknown, standing.refused),
-            (vec![], vec![user(3)])
-        );
-    }
-
-    #[test]
-    fn what_is_remembered_is_bounded() {
-        let frontier = Frontier::default();
-        crowd(&frontier);
-        assert!(frontier.0.lock().known.len() <= CONVERSATIONS);
-    }
-}
+mod tests;

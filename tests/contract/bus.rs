@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hobnob::bus::{Bus, Channel, Doubt, LocalBus, LocalBusHub, RedisBus, Signal};
-use hobnob::domain::{Entropy, GatewayId, RoomId, UserId};
-use hobnob::redis::RedisConfig;
+use hobnob::domain::{Entropy, GatewayId, RoomId, SystemClock, UserId};
+use hobnob::redis::{RedisConfig, Seal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -44,7 +44,12 @@ impl Rig for Redis {
     }
 
     fn bus(&self, gateway: GatewayId) -> Arc<dyn Bus> {
-        let bus = RedisBus::new(self.0.clone(), gateway, Arc::new(Entropy::from_os()));
+        let bus = RedisBus::new(
+            self.0.clone(),
+            seal(),
+            gateway,
+            Arc::new(Entropy::from_os()),
+        );
         bus.start();
         Arc::new(bus)
     }
@@ -114,6 +119,12 @@ pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) 
         }
     };
     assert!(timeout(PATIENCE, poll).await.is_ok(), "never: {what}");
+}
+
+/// What the gateways of one deployment share.
+pub(crate) fn seal() -> Arc<Seal> {
+    let secret: &[u8] = b"the secret of the contract's tests";
+    Arc::new(Seal::new(&[secret], "log", Arc::new(SystemClock)))
 }
 
 pub(crate) fn gateway_id(number: u64) -> GatewayId {

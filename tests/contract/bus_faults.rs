@@ -6,18 +6,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hobnob::bus::{Bus, Doubt, RedisBus, Signal};
-use hobnob::domain::Entropy;
-use hobnob::redis::RedisConfig;
+use hobnob::domain::{Entropy, SystemClock};
+use hobnob::redis::{RedisConfig, Seal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::bus::{Gateway, eventually, gateway_id, room, user};
+use super::bus::{Gateway, eventually, gateway_id, room, seal, user};
 use crate::support::leash::free_port;
 use crate::support::servers::{Redis, Reply};
 
 fn bus(url: &str, gateway: u64) -> Arc<RedisBus> {
     let config = RedisConfig::parse(url).unwrap();
-    let bus = RedisBus::new(config, gateway_id(gateway), Arc::new(Entropy::from_os()));
+    let bus = RedisBus::new(
+        config,
+        seal(),
+        gateway_id(gateway),
+        Arc::new(Entropy::from_os()),
+    );
     bus.start();
     Arc::new(bus)
 }
@@ -238,4 +243,23 @@ impl DeafProxy {
         };
         tokio::select! { _ = up => {}, _ = down => {} }
     }
+}
+
+/// A copy of the deployment that has the log's identity, as a snapshot of its disks has, and another secret.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d49_what_another_secret_sealed_is_not_heard() {
+    let server = Redis::start();
+    let config = RedisConfig::parse(&server.url()).unwrap();
+    let other = Seal::new(&[b"another secret"], "log", Arc::new(SystemClock));
+    let entropy = Arc::new(Entropy::from_os());
+    let foreign = RedisBus::new(config, Arc::new(other), gateway_id(3), entropy);
+    foreign.start();
+    let foreign = Gateway::on(Arc::new(foreign)).await;
+    let mut one = Gateway::on(bus(&server.url(), 1)).await;
+    let two = Gateway::on(bus(&server.url(), 2)).await;
+    one.hear(&[user(1)]).await;
+    foreign.say(user(1), "foreign");
+    foreign.hear(&[user(1)]).await;
+    two.say(user(1), "ours");
+    assert_eq!(one.payload().await.1, "ours");
 }

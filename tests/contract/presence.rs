@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::bus::{PATIENCE, gateway_id};
+use super::bus::{PATIENCE, gateway_id, seal};
 use crate::support::servers::shared_redis;
 
 /// Short times: a death takes two seconds instead of twenty. Long enough for a machine that is busy with other tests.
@@ -25,6 +25,7 @@ pub(super) const TIMES: PresenceConfig = PresenceConfig {
     grace: Duration::from_millis(1_000),
     look: Duration::from_millis(100),
     backstop: Duration::from_secs(60),
+    verify: Duration::from_secs(1),
 };
 
 /// Makes presences that see each other, and nobody else's.
@@ -64,7 +65,7 @@ pub(super) fn redis_presence(
     gateway: GatewayId,
     times: PresenceConfig,
 ) -> RedisPresence {
-    RedisPresence::new(config, gateway, times, Arc::new(Entropy::from_os()))
+    RedisPresence::new(config, seal(), gateway, times, Arc::new(Entropy::from_os()))
 }
 
 /// A running gateway.

@@ -188,9 +188,12 @@ fn registered(server: &Server, number: u64) -> String {
         other => panic!("{other:?}"),
     };
     let mut names = names.into_iter().map(text);
-    names
+    let name = names
         .find(|name| name.starts_with(&prefix))
-        .expect("a registered gateway")
+        .expect("a registered gateway");
+    // Without the proof behind it.
+    let (name, _) = name.split_once('.').expect("a sealed name");
+    name.to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -217,4 +220,113 @@ async fn the_backstop_is_renewed_and_ends_what_nobody_renews() {
     .await;
     one.crash();
     eventually("the end of what nobody renews", || left() < 0).await;
+}
+
+fn entry_key(user: UserId) -> String {
+    format!("hobnob:presence:{user}")
+}
+
+/// As a failover does: everything but the subject of the test is kept.
+fn cut_all(server: &Server) {
+    server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+}
+
+async fn until_seen(gateway: &Gateway, user: UserId, online: bool) {
+    let seen = async {
+        while gateway.presence.online(&[user]).await.ok() != Some(vec![online]) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let what = if online { "online" } else { "offline" };
+    timeout(PATIENCE, seen)
+        .await
+        .unwrap_or_else(|_| panic!("never {what}"));
+}
+
+async fn until_signal(gateway: &mut Gateway, wanted: PresenceSignal) {
+    while gateway.signal().await != wanted {}
+}
+
+/// Without the rotating look that finds it within a minute.
+const NO_LOOK: PresenceConfig = PresenceConfig {
+    verify: Duration::from_secs(3_600),
+    backstop: Duration::from_secs(86_400),
+    ..TIMES
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d52_a_lost_entry_under_a_live_lease_is_back_with_the_next_connection() {
+    let server = Server::start();
+    let (mut one, other) = (on(&server, 1, NO_LOOK).await, on(&server, 2, NO_LOOK).await);
+    let _transition = one.enter(user(1)).await;
+    server.command(&["DEL", &entry_key(user(1))]);
+    assert!(!other.sees(user(1)).await, "the entry is lost");
+    cut_all(&server);
+    until_signal(&mut one, PresenceSignal::Online(user(1))).await;
+    until_seen(&other, user(1), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d52_who_left_and_is_back_in_redis_is_removed_with_the_next_connection() {
+    let server = Server::start();
+    let (mut one, other) = (on(&server, 1, NO_LOOK).await, on(&server, 2, NO_LOOK).await);
+    // Of one the index is back, too: as after a longer while, in which the gateway forgets who has left.
+    let name = registered(&server, 1);
+    let (gateway, incarnation) = name.split_once(':').expect("an incarnation");
+    let _transition = one.enter(user(1)).await;
+    assert_eq!(
+        one.presence.exit(user(1)).await.ok(),
+        Some(Transition::Changed)
+    );
+    for ghost in [user(1), user(2)] {
+        server.command(&["HSET", &entry_key(ghost), gateway, incarnation]);
+        assert!(other.sees(ghost).await, "an old snapshot");
+    }
+    let index = format!("hobnob:gateway-users:{name}");
+    server.command(&["ZADD", &index, "0", &user(2).to_string()]);
+    cut_all(&server);
+    for ghost in [user(1), user(2)] {
+        until_seen(&other, ghost, false).await;
+    }
+    until_signal(&mut one, PresenceSignal::Offline(user(2))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d52_what_is_lost_without_a_trace_is_found_in_turn() {
+    let server = Server::start();
+    let (mut one, other) = (on(&server, 1, TIMES).await, on(&server, 2, TIMES).await);
+    let _transition = one.enter(user(1)).await;
+    server.command(&["DEL", &entry_key(user(1))]);
+    until_signal(&mut one, PresenceSignal::Online(user(1))).await;
+    until_seen(&other, user(1), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d51_an_enter_whose_answer_was_lost_is_announced() {
+    let server = Server::start();
+    let mut one = on(&server, 1, NO_LOOK).await;
+    server.stop();
+    // The server has the command, and does it as soon as it goes on, whoever still listens.
+    assert!(one.presence.enter(user(1)).await.is_err());
+    server.cont();
+    until_signal(&mut one, PresenceSignal::Online(user(1))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d49_what_is_not_proved_keeps_nobody_online_and_buries_nobody() {
+    let server = Server::start();
+    let (one, other) = (on(&server, 1, TIMES).await, on(&server, 2, TIMES).await);
+    let _transition = one.enter(user(1)).await;
+    let ghost = gateway_id(77).to_string();
+    server.command(&["SET", &format!("hobnob:gateway:{ghost}"), "00ff"]);
+    server.command(&["HSET", &entry_key(user(2)), &ghost, "00ff"]);
+    assert!(!other.sees(user(2)).await, "a lease without a proof");
+    // A dead gateway of another deployment, which has the same users.
+    let foreign = format!("{}:00ee.{}", gateway_id(78), "0".repeat(32));
+    server.command(&["ZADD", "hobnob:gateways", "0", &foreign]);
+    let index = format!("hobnob:gateway-users:{}:00ee", gateway_id(78));
+    server.command(&["ZADD", &index, "0", &user(1).to_string()]);
+    tokio::time::sleep(TIMES.lease + 5 * TIMES.look).await;
+    assert_eq!(server.command(&["ZCARD", &index]), Reply::Integer(1));
+    assert!(other.sees(user(1)).await);
 }

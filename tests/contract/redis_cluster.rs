@@ -9,7 +9,7 @@ use hobnob::presence::{Presence, RedisPresence};
 use hobnob::redis::RedisConfig;
 use tokio_util::sync::CancellationToken;
 
-use super::bus::{Gateway, eventually, gateway_id, user};
+use super::bus::{Gateway, eventually, gateway_id, seal, user};
 use super::presence::TIMES;
 use crate::support::servers::RedisCluster;
 
@@ -28,7 +28,7 @@ impl Cluster {
 
     async fn gateway(&self, number: u64) -> Gateway {
         let entropy = Arc::new(Entropy::from_os());
-        let bus = RedisBus::new(self.config(), gateway_id(number), entropy);
+        let bus = RedisBus::new(self.config(), seal(), gateway_id(number), entropy);
         bus.start();
         Gateway::on(Arc::new(bus)).await
     }
@@ -87,7 +87,7 @@ async fn a_slot_that_moves_is_a_gap_and_heard_again() {
 async fn presence_spans_the_nodes() {
     let cluster = Cluster::start().await;
     let entropy = Arc::new(Entropy::from_os());
-    let presence = RedisPresence::new(cluster.config(), gateway_id(1), TIMES, entropy);
+    let presence = RedisPresence::new(cluster.config(), seal(), gateway_id(1), TIMES, entropy);
     let presence = Arc::new(presence);
     let (runner, stop) = (Arc::clone(&presence), CancellationToken::new());
     let until = stop.clone();

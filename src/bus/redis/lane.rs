@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::outlet::Outlet;
+use super::sealed::Sealing;
 use super::wire::Wire;
 use crate::domain::Entropy;
 use crate::redis::{Backoff, Connection, Purpose, RedisConfig};
@@ -104,6 +105,7 @@ impl Lane {
 pub(super) struct Shared {
     pub(super) config: RedisConfig,
     pub(super) wire: Wire,
+    pub(super) sealing: Arc<Sealing>,
     pub(super) outlet: Arc<Outlet>,
     pub(super) entropy: Arc<Entropy>,
     pub(super) stop: CancellationToken,
@@ -202,8 +204,10 @@ impl LaneTask {
             .map(|outgoing| {
                 receipts.extend(outgoing.receipt);
                 let Outgoing { name, payload, .. } = outgoing;
-                let wire = &self.shared.wire;
-                Box::pin(maybe_done(wire.publish(connection.client(), name, payload)))
+                let Shared { wire, sealing, .. } = &self.shared;
+                // Now, since it must be fresh when it is heard.
+                let sealed = sealing.seal(&name, &payload);
+                Box::pin(maybe_done(wire.publish(connection.client(), name, sealed)))
             })
             .collect();
         let begun = Instant::now();

@@ -1,10 +1,11 @@
-//! The bus over Redis pub/sub: a few publishing connections, one subscriber connection, and a probe. Knows nothing of
-//! what is published. How fred loses messages, and what is done about each way, is numbered in docs/delivery.md
+//! The bus over Redis pub/sub: a few publishing connections, one subscriber connection, and a probe. What it publishes is
+//! sealed, and what is not is not heard (D49). Knows nothing of what is published. How fred loses messages, and what is done about each way, is numbered in docs/delivery.md
 //! ("trap 4").
 
 mod interest;
 mod lane;
 mod probe;
+mod sealed;
 mod standing;
 mod subscriber;
 mod wire;
@@ -22,13 +23,14 @@ use tokio_util::task::TaskTracker;
 use self::interest::Interest;
 use self::lane::{Lane, LaneTask, Outgoing, Shared};
 use self::probe::{Hearing, Probe};
+use self::sealed::Sealing;
 use self::standing::Standing;
 use self::subscriber::Subscriber;
 use self::wire::Wire;
 use super::outlet::Outlet;
 use super::{Bus, BusError, Channel, Signal};
 use crate::domain::{Entropy, GatewayId};
-use crate::redis::RedisConfig;
+use crate::redis::{RedisConfig, Seal};
 
 /// How long [`Bus::subscribe`] waits for its confirmation.
 const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(1);
@@ -57,9 +59,15 @@ struct Unstarted {
 impl RedisBus {
     /// A bus that does nothing before [`Self::start`].
     #[must_use]
-    pub fn new(config: RedisConfig, gateway: GatewayId, entropy: Arc<Entropy>) -> Self {
+    pub fn new(
+        config: RedisConfig,
+        seal: Arc<Seal>,
+        gateway: GatewayId,
+        entropy: Arc<Entropy>,
+    ) -> Self {
         let shared = Shared {
             wire: Wire::new(&config),
+            sealing: Arc::new(Sealing::new(seal, gateway)),
             outlet: Arc::new(Outlet::new()),
             stop: CancellationToken::new(),
             entropy,

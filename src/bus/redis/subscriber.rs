@@ -16,8 +16,10 @@ use super::super::{Channel, Doubt};
 use super::interest::Interest;
 use super::lane::Shared;
 use super::probe::Hearing;
+use super::sealed::{Refusal, Sealing};
 use super::standing::Standing;
 use super::wire::Wire;
+use crate::metrics::RefusedHints;
 use crate::redis::{Backoff, Connection, Purpose};
 
 /// How often the server must answer a PING (trap 7: fred never notices that a subscriber's server is frozen), and how
@@ -73,6 +75,8 @@ impl Subscriber {
     async fn serve(&self, mut connection: Connection, gap: bool, backoff: &mut Backoff) -> End {
         let reader = Reader {
             wire: self.shared.wire.clone(),
+            sealing: Arc::clone(&self.shared.sealing),
+            refused: self.shared.config.metrics().hints.refused.clone(),
             outlet: Arc::clone(&self.shared.outlet),
             hearing: Arc::clone(&self.hearing),
         };
@@ -178,6 +182,8 @@ fn trouble(what: &'static str) -> Error {
 /// connection for its pending output (trap 8).
 struct Reader {
     wire: Wire,
+    sealing: Arc<Sealing>,
+    refused: RefusedHints,
     outlet: Arc<Outlet>,
     hearing: Arc<Hearing>,
 }
@@ -198,11 +204,26 @@ impl Reader {
     }
 
     fn take(&self, message: Message) {
-        let payload = bytes_of(message.value);
+        let payload = match self.sealing.open(&message.channel, bytes_of(message.value)) {
+            Ok(payload) => payload,
+            Err(refusal) => return self.count(refusal),
+        };
         match self.wire.channel(&message.channel) {
             Some(channel) => self.outlet.payload(channel, payload),
             None => self.hearing.heard(&message.channel, &payload),
         }
+    }
+}
+
+impl Reader {
+    /// What is refused is counted and nothing else: anybody may publish it, as often as they like.
+    fn count(&self, refusal: Refusal) {
+        let count = match refusal {
+            Refusal::Unproved => &self.refused.unproved,
+            Refusal::Stale => &self.refused.stale,
+            Refusal::Repeated => &self.refused.repeated,
+        };
+        count.increment(1);
     }
 }
 

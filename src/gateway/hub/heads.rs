@@ -32,6 +32,8 @@ pub(super) struct Heads(Mutex<State>);
 struct State {
     heads: HashMap<ConversationId, (Seq, Instant)>,
     joined: HashMap<(ConversationId, UserId), Instant>,
+    /// Who came or went.
+    presence: HashMap<UserId, Instant>,
     /// Everything announced since then is remembered.
     complete_since: Instant,
     /// Since when payloads may have been lost, and nothing was announced again yet.
@@ -45,6 +47,7 @@ struct State {
 struct Again {
     heads: Vec<(ConversationId, Seq)>,
     joined: Vec<(ConversationId, UserId)>,
+    presence: Vec<UserId>,
     /// It is not all that may have been lost.
     is_incomplete: bool,
 }
@@ -54,6 +57,7 @@ impl Default for Heads {
         Self(Mutex::new(State {
             heads: HashMap::new(),
             joined: HashMap::new(),
+            presence: HashMap::new(),
             complete_since: Instant::now(),
             doubt: None,
             gap_told: None,
@@ -80,6 +84,14 @@ impl Heads {
         state.joined.extend(joined);
     }
 
+    /// This user came or went, and watchers are about to be told.
+    pub(super) fn note_presence(&self, user: UserId) {
+        let now = Instant::now();
+        let mut state = self.0.lock();
+        state.make_room(now);
+        state.presence.insert(user, now);
+    }
+
     /// Payloads published since then may have been lost.
     pub(super) fn doubt(&self, since: Instant) {
         let mut state = self.0.lock();
@@ -102,6 +114,7 @@ impl Heads {
         Again {
             heads: heads.map(|(id, (seq, _))| (*id, *seq)).collect(),
             joined: state.joined.keys().copied().collect(),
+            presence: state.presence.keys().copied().collect(),
             is_incomplete: since < state.complete_since
                 || state.gap_told.is_some_and(|told| since <= told),
         }
@@ -114,20 +127,31 @@ impl Heads {
 
 impl State {
     fn make_room(&mut self, now: Instant) {
-        if self.heads.len() >= LIMIT || self.joined.len() >= LIMIT {
+        if self.is_full() {
             self.forget(now, LIFETIME / 2);
         }
-        if self.heads.len() >= LIMIT || self.joined.len() >= LIMIT {
+        if self.is_full() {
             self.forget(now, Duration::ZERO);
         }
     }
 
+    fn is_full(&self) -> bool {
+        [self.heads.len(), self.joined.len(), self.presence.len()]
+            .iter()
+            .any(|count| *count >= LIMIT)
+    }
+
+    fn count(&self) -> usize {
+        self.heads.len() + self.joined.len() + self.presence.len()
+    }
+
     fn forget(&mut self, now: Instant, after: Duration) {
         let is_young = |at: Instant| now.duration_since(at) < after;
-        let before = self.heads.len() + self.joined.len();
+        let before = self.count();
         self.heads.retain(|_, (_, at)| is_young(*at));
         self.joined.retain(|_, at| is_young(*at));
-        if self.heads.len() + self.joined.len() < before {
+        self.presence.retain(|_, at| is_young(*at));
+        if self.count() < before {
             let oldest = now.checked_sub(after).unwrap_or(now);
             self.complete_since = self.complete_since.max(oldest);
         }
@@ -155,6 +179,12 @@ impl Hub {
             }
             for joined in again.joined.chunks(CHUNK) {
                 self.publish_joined(joined);
+                tokio::time::sleep(PAUSE).await;
+            }
+            for users in again.presence.chunks(CHUNK) {
+                for user in users {
+                    self.hint_presence(*user, self.users.is_here(*user));
+                }
                 tokio::time::sleep(PAUSE).await;
             }
             if again.is_incomplete {
@@ -219,10 +249,12 @@ mod tests {
         heads.note(direct(1), Seq::new(2));
         heads.note(direct(1), Seq::new(1));
         heads.note_joined(direct(1), &[user]);
+        heads.note_presence(user);
         heads.doubt(Instant::now());
         let again = heads.again();
         assert_eq!(again.heads, [(direct(1), Seq::new(2))]);
         assert_eq!(again.joined, [(direct(1), user)]);
+        assert_eq!(again.presence, [user]);
         assert!(!again.is_incomplete);
         assert_eq!(heads.again(), Again::default());
     }

@@ -58,19 +58,15 @@ impl Hub {
             (Channel::Gateway(_), Some(Envelope::Delegated(request))) => self.take_on(request),
             (Channel::Gateway(_), Some(Envelope::Settled(answer))) => self.settled(answer),
             (_, Some(Envelope::Passing(passing))) => self.show(&passing),
-            (_, Some(Envelope::Presence(change))) => self.show_presence(change),
+            (_, Some(Envelope::Presence(change))) => self.hear_presence(change),
             (channel, _) => tracing::debug!(?channel, "skipped a payload"),
         }
     }
 
     fn hear(self: &Arc<Self>, offer: Offer) {
-        self.frontier.note(
-            offer.conversation,
-            offer.seq,
-            offer.effect.changes_membership(),
-            // A retry is announced again: its echo is not another gateway's.
-            offer.writer.filter(|writer| *writer != self.gateway),
-        );
+        // A retry is announced again: its echo is not another gateway's.
+        let writer = offer.writer.filter(|writer| *writer != self.gateway);
+        self.frontier.hear(offer.conversation, offer.seq, writer);
         self.offer(Arc::new(offer));
     }
 

@@ -3,11 +3,14 @@
 
 mod announce;
 mod catch_up;
+mod comings;
 mod cursors;
 mod delegation;
+mod departures;
 mod former;
 mod heads;
 mod inbox;
+mod inquiry;
 mod join;
 mod measure;
 mod opened;
@@ -46,12 +49,14 @@ use crate::store::frontier::Frontier;
 use crate::traces::Traces;
 
 pub use announce::HubAnnouncer;
+use comings::Comings;
 use delegation::Delegations;
 pub use delegation::HubDelegation;
+use departures::Departures;
 use heads::Heads;
+use inquiry::Inquiry;
 pub use join::{Backlog, Joined, RESUME_POINTS, ROOM_BYTES, ROOMS_TOLD, Since};
 pub use opened::Opened;
-use presence::Stripes;
 use topics::Topics;
 use users::Users;
 use watchers::Watchers;
@@ -124,7 +129,9 @@ pub struct Hub {
     topics: Topics,
     users: Users,
     watchers: Watchers,
-    stripes: Stripes,
+    comings: Comings,
+    inquiry: Inquiry,
+    departures: Departures,
     heads: Heads,
     /// Something may have been lost: wakes the one task that resyncs.
     resync_wanted: Notify,
@@ -169,7 +176,9 @@ impl Hub {
             topics: Topics::default(),
             users: Users::default(),
             watchers: Watchers::default(),
-            stripes: Stripes::default(),
+            comings: Comings::default(),
+            inquiry: Inquiry::default(),
+            departures: Departures::default(),
             heads: Heads::default(),
             resync_wanted: Notify::new(),
             compare_wanted: Notify::new(),
@@ -219,6 +228,19 @@ impl Hub {
             async move { publisher.announce_again_when_wanted(stop).await }
         });
         let (presence, asker) = (Arc::clone(self), Arc::clone(self));
+        let (inquirer, looker, writer) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
+        self.tracker.spawn({
+            let stop = stop.clone();
+            async move { inquirer.inquire(stop).await }
+        });
+        self.tracker.spawn({
+            let stop = stop.clone();
+            async move { looker.look_after_watched(stop).await }
+        });
+        self.tracker.spawn({
+            let stop = stop.clone();
+            async move { writer.store_departures(stop).await }
+        });
         self.tracker.spawn({
             let stop = stop.clone();
             async move { presence.heed_presence(stop).await }

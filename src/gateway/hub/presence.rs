@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -16,37 +17,17 @@ use super::Hub;
 use super::watchers::{Found, Stamp};
 use crate::bus::Channel;
 use crate::chat::{ChatError, LastSeen};
-use crate::domain::{ConversationId, UserId};
+use crate::domain::{ConversationId, Timestamp, UserId};
 use crate::presence::Transition;
 use crate::wire;
 
-/// How many users' comings and goings may be told to the presence service at once; one user's are told in turn.
-const STRIPES: usize = 64;
-
-/// How many users' presence is asked for at once after a doubt.
+/// How many users' presence is asked for at once.
 const CHUNK: usize = 500;
 
-/// One user's comings and goings reach the presence service one after the other.
-pub(super) struct Stripes(Vec<tokio::sync::Mutex<()>>);
-
-impl Default for Stripes {
-    fn default() -> Self {
-        Self(
-            (0..STRIPES)
-                .map(|_| tokio::sync::Mutex::default())
-                .collect(),
-        )
-    }
-}
-
-impl Stripes {
-    async fn lock(&self, user: UserId) -> tokio::sync::MutexGuard<'_, ()> {
-        let bytes = user.to_bytes();
-        self.0[usize::from(bytes[bytes.len() - 1]) % STRIPES]
-            .lock()
-            .await
-    }
-}
+/// How often some of the watched users are asked about, whatever was heard, and how many: all of 5,000 within 10 s, for
+/// 500 questions a second at most.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK: usize = 1_000;
 
 impl Hub {
     /// A session joins: its user is online from now on.
@@ -78,7 +59,7 @@ impl Hub {
 
     /// Tells the presence service whether a user is here now, and the watchers when that changes something.
     async fn settle(&self, user: UserId) {
-        let _turn = self.stripes.lock(user).await;
+        let _turn = self.comings.turn_of(user).await;
         let is_here = self.users.is_here(user);
         let told = if is_here {
             self.presence.enter(user).await
@@ -87,23 +68,19 @@ impl Hub {
         };
         match told {
             Ok(Transition::Changed) if is_here => self.publish_presence(user, true),
-            Ok(Transition::Changed) => self.announce_offline(&[user]).await,
+            Ok(Transition::Changed) => self.announce_offline(&[user]),
             Ok(Transition::Unchanged) => {}
+            // Made good and signalled later, since the answer alone may be what was lost (D51).
             Err(error) => tracing::warn!(%error, "presence not told"),
         }
     }
 
-    /// Tells the watchers, and then notes when the users were last seen.
-    pub(super) async fn announce_offline(&self, users: &[UserId]) {
-        if users.is_empty() {
-            return;
-        }
+    /// Tells the watchers, and has it stored when the users were last seen.
+    pub(super) fn announce_offline(&self, users: &[UserId]) {
         for user in users {
             self.publish_presence(*user, false);
         }
-        if let Err(error) = self.store.touch_last_seen(users, self.clock.now()).await {
-            tracing::warn!(%error, "last seen not stored");
-        }
+        self.departures.note(users);
     }
 
     pub(super) fn publish_presence(&self, user: UserId, online: bool) {
@@ -113,6 +90,12 @@ impl Hub {
             &self.metrics.presence_offline
         };
         count.increment(1);
+        self.heads.note_presence(user);
+        self.hint_presence(user, online);
+    }
+
+    /// Tells whoever watches a user to ask again: the hint says what was the case when it was published (D51).
+    pub(super) fn hint_presence(&self, user: UserId, online: bool) {
         let at = self.clock.now();
         let payload = envelope::encode_presence(PresenceChange { user, online, at });
         self.publish(Channel::Watch(user), 0, payload);
@@ -160,14 +143,17 @@ impl Hub {
         match found {
             Found::Agrees(online) | Found::IsFirst(online) => online,
             Found::Differs(online) => {
-                self.tell_watchers(user, online);
+                self.tell_watchers(user, online, self.clock.now());
+                online
+            }
+            Found::Unclear(online) => {
+                self.inquiry.doubt([user]);
                 online
             }
         }
     }
 
-    fn tell_watchers(&self, user: UserId, online: bool) {
-        let at = self.clock.now();
+    fn tell_watchers(&self, user: UserId, online: bool, at: Timestamp) {
         let change = PresenceChange { user, online, at };
         self.watchers.write(user, &self.told(change));
     }
@@ -186,32 +172,79 @@ impl Hub {
 
     /// True when there was a new doubt before the second time.
     async fn ask_presence_twice(&self) -> bool {
-        self.ask_presence().await;
+        self.doubt_presence();
         let later = self.config.lease + self.config.grace;
         tokio::select! {
             () = self.presence_wanted.notified() => true,
             () = tokio::time::sleep(later + self.jitter(later / 4)) => {
-                self.ask_presence().await;
+                self.doubt_presence();
                 false
             }
         }
     }
 
-    async fn ask_presence(&self) {
-        for watched in self.watchers.watched().chunks(CHUNK) {
-            let users: Vec<UserId> = watched.iter().map(|(user, _)| *user).collect();
-            let Some(online) = self.until_read(|| self.presence.online(&users)).await else {
-                return;
-            };
-            for ((user, stamp), online) in watched.iter().zip(online) {
-                match self.watchers.found(*user, *stamp, online) {
-                    Found::Agrees(_) => {}
-                    // Who asked first was told that presence is away.
-                    Found::IsFirst(online) | Found::Differs(online) => {
-                        self.tell_watchers(*user, online);
+    fn doubt_presence(&self) {
+        let watched = self.watchers.watched().into_iter();
+        self.inquiry.doubt(watched.map(|(user, _)| user));
+    }
+
+    /// Asks about those of whom something was heard, or may have been missed; the only task that asks unbidden.
+    pub(super) async fn inquire(&self, stop: CancellationToken) {
+        let work = async {
+            loop {
+                self.inquiry.wanted().await;
+                loop {
+                    let some = self.inquiry.take(CHUNK);
+                    if some.is_empty() {
+                        break;
                     }
+                    self.ask_about(&some).await;
                 }
             }
+        };
+        stop.run_until_cancelled(work).await;
+    }
+
+    async fn ask_about(&self, some: &[(UserId, Option<PresenceChange>)]) {
+        let users: Vec<UserId> = some.iter().map(|(user, _)| *user).collect();
+        let stamps: Vec<Stamp> = users
+            .iter()
+            .map(|user| self.watchers.stamp(*user))
+            .collect();
+        let Some(online) = self.until_read(|| self.presence.online(&users)).await else {
+            return;
+        };
+        for (((user, heard), stamp), online) in some.iter().zip(stamps).zip(online) {
+            match self.watchers.found(*user, stamp, online) {
+                Found::Agrees(_) => {}
+                // Who asked first was told that presence is away.
+                Found::IsFirst(online) | Found::Differs(online) => {
+                    let told = heard.filter(|heard| heard.online == online);
+                    let at = told.map_or_else(|| self.clock.now(), |heard| heard.at);
+                    self.tell_watchers(*user, online, at);
+                }
+                Found::Unclear(_) => self.inquiry.doubt([*user]),
+            }
+        }
+    }
+
+    /// Looks after some of the watched in turn: a hint may be lost without any sign (D51).
+    pub(super) async fn look_after_watched(&self, stop: CancellationToken) {
+        let mut last = None;
+        while stop
+            .run_until_cancelled(tokio::time::sleep(LOOK_EVERY))
+            .await
+            .is_some()
+        {
+            let watched = self.watchers.watched().into_iter();
+            let behind = watched
+                .map(|(user, _)| user)
+                .filter(|user| last.is_none_or(|last| *user > last));
+            let mut behind: Vec<UserId> = behind.collect();
+            behind.sort_unstable();
+            behind.truncate(LOOK);
+            last = behind.last().copied().filter(|_| behind.len() == LOOK);
+            self.inquiry.doubt(behind);
         }
     }
 
@@ -228,9 +261,11 @@ impl Hub {
         }
     }
 
-    pub(super) fn show_presence(&self, change: PresenceChange) {
-        self.watchers
-            .show(change.user, change.online, &self.told(change));
+    /// Somebody's coming or going was heard of: late, twice or replayed, perhaps, so presence is asked (D51).
+    pub(super) fn hear_presence(&self, change: PresenceChange) {
+        if self.watchers.is_watched(change.user) {
+            self.inquiry.heard(change);
+        }
     }
 
     /// Other rules of who learns when a user was last seen, from now on.

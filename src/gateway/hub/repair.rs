@@ -81,12 +81,9 @@ impl Hub {
             }
             standstill.ended();
             for event in events {
-                self.frontier.note(
-                    conversation,
-                    event.seq,
-                    event.body.changes_membership(),
-                    None,
-                );
+                let changes_membership = event.body.changes_membership();
+                self.frontier
+                    .note_read(conversation, event.seq, changes_membership);
                 // As it would have come live: who is a member no more behind it sees nothing later (D41).
                 let offer = Offer::of(&event.as_sent(), None);
                 let consequences = self.topics.with(conversation, |topic| topic.repair(offer));

@@ -36,7 +36,7 @@ impl Hub {
                     PresenceSignal::GatewayGone => self.resync("gateway_gone"),
                 }
             }
-            self.announce_offline(&offline).await;
+            self.announce_offline(&offline);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Which sessions show whose presence, and what they show. Knows no presence service.
 //!
-//! A change may be lost on the way (D23). So what is shown is kept per user, and compared with what presence says when it
-//! is asked; the stamp tells whether something was heard between the question and its answer, which is newer.
+//! A change may be lost on the way (D23), or arrive when it is no longer true. So what is shown is kept per user, and is
+//! what presence has said when it was asked; the stamp tells whether another answer has come between a question and its
+//! own: which of them is newer nobody knows, so it is asked again (D51).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ struct Watched {
     stamp: Stamp,
 }
 
-/// Grows with every change that was heard.
+/// Grows with every change that is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Stamp(u64);
 
@@ -39,6 +40,8 @@ pub(super) enum Found {
     IsFirst(bool),
     /// The sessions show something else: tell them.
     Differs(bool),
+    /// The sessions show something else, since an answer that came meanwhile: ask again.
+    Unclear(bool),
 }
 
 impl Watchers {
@@ -54,13 +57,11 @@ impl Watchers {
         }
     }
 
-    /// A change was heard: shows it.
-    pub(super) fn show(&self, user: UserId, online: bool, told: &Told) {
-        if let Some(watched) = self.0.lock().get_mut(&user) {
-            watched.shown = Some(online);
-            watched.stamp.0 += 1;
-            watched.write(user, told);
-        }
+    /// Whether sessions show this user's presence.
+    pub(super) fn is_watched(&self, user: UserId) -> bool {
+        let watchers = self.0.lock();
+        let watched = watchers.get(&user);
+        watched.is_some_and(|watched| !watched.sessions.is_empty())
     }
 
     /// Writes to a user's watchers.
@@ -96,10 +97,11 @@ impl Watchers {
             return Found::Agrees(online);
         };
         match watched.shown {
-            // Heard since the question, so it is newer.
-            Some(shown) if watched.stamp != stamp || shown == online => Found::Agrees(shown),
+            Some(shown) if shown == online => Found::Agrees(shown),
+            Some(shown) if watched.stamp != stamp => Found::Unclear(shown),
             before => {
                 watched.shown = Some(online);
+                watched.stamp.0 += 1;
                 match before {
                     None => Found::IsFirst(online),
                     Some(_) => Found::Differs(online),

@@ -8,9 +8,9 @@ use futures_util::stream::iter;
 use tokio::time::{Instant, interval};
 
 use super::super::{PresenceError, PresenceSignal};
-use super::RedisPresence;
 use super::entries::Entry;
 use super::link::Asking;
+use super::{RedisPresence, Sealed};
 use crate::domain::UserId;
 
 /// The most gateways in the registry that one look takes in.
@@ -78,8 +78,14 @@ impl RedisPresence {
     pub(super) async fn registered(&self, asking: &Asking) -> Result<Vec<Entry>, PresenceError> {
         let names = asking.first(&self.registry_key(), MOST_GATEWAYS).await?;
         let myself = self.myself();
-        let entries = names.iter().filter_map(|name| Entry::from_name(name));
+        let entries = names.iter().filter_map(|name| self.ours(name));
         Ok(entries.filter(|entry| *entry != myself).collect())
+    }
+
+    /// Whom a name in the registry names, if this deployment has put it there (D49): no other's dead are buried.
+    fn ours(&self, name: &str) -> Option<Entry> {
+        let entry = Entry::from_name(name.split_once('.')?.0)?;
+        self.is_sealed(Sealed::Name, &entry, name).then_some(entry)
     }
 
     /// *Else an emptied Redis lets everybody bury everybody.*
@@ -130,7 +136,8 @@ impl RedisPresence {
                 return Ok(());
             }
         }
-        asking.remove(&self.registry_key(), dead.name()).await?;
+        let name = self.sealed(Sealed::Name, dead);
+        asking.remove(&self.registry_key(), name).await?;
         asking.delete(index).await?;
         asking.delete(self.claim_key(dead)).await
     }
@@ -142,7 +149,7 @@ impl RedisPresence {
         name: String,
     ) -> Result<(), PresenceError> {
         if let Ok(user) = name.parse::<UserId>() {
-            let rest = asking.exit(self.presence_key(user), dead).await?;
+            let (_, rest) = asking.exit(self.presence_key(user), dead).await?;
             if !self.any_live(asking, rest.iter()).await? {
                 let announced = self.sender.send(PresenceSignal::Offline(user)).await;
                 announced.map_err(|_| PresenceError("nobody reads the signals".to_owned()))?;

@@ -1,22 +1,20 @@
 //! The gateway's own lease: taken, renewed by compare-and-extend, lost, and left to end. Knows nothing of users but
 //! that they must be registered anew after a loss (D21).
 
-use std::time::Duration;
-
 use super::super::{PresenceError, PresenceSignal};
 use super::entries::Entry;
-use super::{RedisPresence, new_incarnation};
+use super::{RedisPresence, Sealed, new_incarnation};
 
 /// How soon a failed heartbeat is tried again, in parts of the interval: often enough before the lease ends.
 const RETRY: u32 = 5;
 
 /// What the lease is to this gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Hold {
     /// Never held yet.
     New,
-    /// Held, as of the last heartbeat.
-    Held,
+    /// Held, as of the last heartbeat, with this value.
+    Held(String),
     /// Lost; a new incarnation waits for its lease.
     Lost,
 }
@@ -24,9 +22,21 @@ enum Hold {
 impl RedisPresence {
     /// Heartbeats, for ever; at once on every new connection.
     pub(super) async fn hold_lease(&self) {
-        let mut hold = Hold::New;
+        let (mut hold, mut connection) = (Hold::New, 0);
         loop {
-            let wait = self.heartbeat(&mut hold).await;
+            let now = self.link.ask().map_or(connection, |asking| asking.number);
+            let beaten = self.beat(&mut hold).await;
+            if beaten.is_ok() && now != std::mem::replace(&mut connection, now) {
+                // What it leads to may have lost anything but the lease (D52).
+                self.roll.unsettle_all();
+            }
+            let wait = match beaten {
+                Ok(()) => self.config.heartbeat,
+                Err(error) => {
+                    tracing::debug!(%error, "a heartbeat failed");
+                    self.config.heartbeat / RETRY
+                }
+            };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.link.opened() => {}
@@ -34,49 +44,44 @@ impl RedisPresence {
         }
     }
 
-    /// One heartbeat; returns the time to the next.
-    async fn heartbeat(&self, hold: &mut Hold) -> Duration {
-        match self.beat(hold).await {
-            Ok(()) => self.config.heartbeat,
-            Err(error) => {
-                tracing::debug!(%error, "a heartbeat failed");
-                self.config.heartbeat / RETRY
-            }
-        }
-    }
-
     async fn beat(&self, hold: &mut Hold) -> Result<(), PresenceError> {
-        if *hold == Hold::Held {
+        if let Hold::Held(value) = hold {
             let myself = self.myself();
             let live = self.config.lease.as_millis();
             let asking = self.link.ask()?;
             let key = self.lease_key(myself.gateway());
-            let holder = myself.incarnation().to_owned();
-            if asking.extend(key, holder, live).await? {
-                return asking.add(&self.registry_key(), myself.name()).await;
+            if asking.extend(key, value.clone(), live).await? {
+                // Anew when the secret that signs has changed.
+                if self.sealed(Sealed::Lease, &myself) != *value {
+                    *value = self.take_lease(&myself).await?;
+                }
+                let name = self.sealed(Sealed::Name, &myself);
+                return asking.add(&self.registry_key(), name).await;
             }
             // D21: whoever sees the old incarnation from here on sees a dead one.
             tracing::warn!("the lease was lost");
             *self.incarnation.lock() = new_incarnation(self.gateway, &self.entropy);
             *hold = Hold::Lost;
         }
-        self.take_lease(&self.myself()).await?;
+        let value = self.take_lease(&self.myself()).await?;
         // Whoever entered before the lease was taken is written already, but perhaps under a former incarnation.
-        if std::mem::replace(hold, Hold::Held) == Hold::Lost {
+        if std::mem::replace(hold, Hold::Held(value)) == Hold::Lost {
             self.roll.unsettle_all();
             self.tell(PresenceSignal::LeaseLost);
         }
         Ok(())
     }
 
-    /// The lease first: a registered gateway without one is dead.
-    async fn take_lease(&self, myself: &Entry) -> Result<(), PresenceError> {
+    /// The lease first: a registered gateway without one is dead. Returns the lease's value.
+    async fn take_lease(&self, myself: &Entry) -> Result<String, PresenceError> {
         let asking = self.link.ask()?;
         let key = self.lease_key(myself.gateway());
-        let holder = myself.incarnation().to_owned();
+        let value = self.sealed(Sealed::Lease, myself);
         let live = self.config.lease.as_millis();
-        asking.set(key, holder, live, false).await?;
-        asking.add(&self.registry_key(), myself.name()).await
+        asking.set(key, value.clone(), live, false).await?;
+        let name = self.sealed(Sealed::Name, myself);
+        asking.add(&self.registry_key(), name).await?;
+        Ok(value)
     }
 
     /// Neither heartbeats nor looks may wait for who reads the signals; a full queue is read soon, and says the same
@@ -97,7 +102,7 @@ impl RedisPresence {
             return;
         };
         let key = self.lease_key(myself.gateway());
-        let holder = myself.incarnation().to_owned();
+        let holder = self.sealed(Sealed::Lease, &myself);
         let grace = self.config.grace.as_millis().max(1);
         if let Err(error) = asking.extend(key, holder, grace).await {
             tracing::warn!(%error, "the lease was not released; it ends by itself");

@@ -174,16 +174,17 @@ impl Asking {
         Ok(Entries::from_flat(before))
     }
 
-    /// `exit.lua`: the entries that remain.
+    /// `exit.lua`: whether there was an entry, and those that remain.
     pub(super) async fn exit(
         &self,
         presence: String,
         entry: &Entry,
-    ) -> Result<Entries, PresenceError> {
+    ) -> Result<(bool, Entries), PresenceError> {
         let arguments = entry.fields_and(None);
         let script = include_str!("../exit.lua");
-        let rest: Vec<String> = self.script(script, presence, arguments).await?;
-        Ok(Entries::from_flat(rest))
+        let mut rest: Vec<String> = self.script(script, presence, arguments).await?;
+        let was_there = !rest.is_empty() && rest.remove(0) == "1";
+        Ok((was_there, Entries::from_flat(rest)))
     }
 
     /// `extend.lua`: whether the key was still the holder's.
@@ -227,9 +228,20 @@ impl Asking {
 
     /// The first names of a set.
     pub(super) async fn first(&self, set: &str, count: i64) -> Result<Vec<String>, PresenceError> {
+        self.names(set, 0, count).await
+    }
+
+    /// Names of a set, in their order, from the place on that is counted from 0.
+    pub(super) async fn names(
+        &self,
+        set: &str,
+        from: i64,
+        count: i64,
+    ) -> Result<Vec<String>, PresenceError> {
+        let last = from.saturating_add(count) - 1;
         let range = self
             .client
-            .zrange(set, 0, count - 1, None, false, None, false);
+            .zrange(set, from, last, None, false, None, false);
         self.answer(range).await
     }
 
@@ -255,19 +267,22 @@ impl Asking {
     pub(super) async fn live<'a>(
         &self,
         entries: impl IntoIterator<Item = &'a Entry>,
-        lease_key: impl Fn(&str) -> String,
+        lease_key: impl Fn(&Entry) -> String,
+        is_held: impl Fn(&Entry, &str) -> bool,
     ) -> Result<HashSet<Entry>, PresenceError> {
         let distinct: HashSet<&Entry> = entries.into_iter().collect();
         let asked = distinct.into_iter().map(|entry| {
-            let key = lease_key(entry.gateway());
+            let key = lease_key(entry);
             async move {
-                let holder: Option<String> = self.client.get(key).await?;
-                let live = holder.as_deref() == Some(entry.incarnation());
-                Ok::<_, Error>(live.then(|| entry.clone()))
+                let found: Option<String> = self.client.get(key).await?;
+                Ok::<_, Error>((entry, found))
             }
         });
         let found = self.answer(try_join_all(asked)).await?;
-        Ok(found.into_iter().flatten().collect())
+        let live = found
+            .into_iter()
+            .filter(|(entry, found)| found.as_deref().is_some_and(|found| is_held(entry, found)));
+        Ok(live.map(|(entry, _)| entry.clone()).collect())
     }
 
     /// Which run of the server this is: a new one may have lost everything.

@@ -1,10 +1,10 @@
 //! Presence in Redis: a lease per gateway, a hash of gateways per user, and heirs for the dead. Knows nothing of
 //! sessions.
 //!
-//! Keys (with the configured prefix):
-//! - `gateway:{id}`: the lease; its value is the incarnation (D21).
+//! Keys (with the configured prefix, and the log's name):
+//! - `gateway:{id}`: the lease; its value is the incarnation (D21), and a dot and the proof that it is ours (D49).
 //! - `presence:{user}`: a hash of gateway to incarnation, with the backstop as its end.
-//! - `gateways`: the registry, a set of `{id}:{incarnation}` (D22).
+//! - `gateways`: the registry, a set of `{id}:{incarnation}` (D22), each with a dot and its proof.
 //! - `gateway-users:{id}:{incarnation}`: the index of its users, for its heir.
 //! - `claim:{id}:{incarnation}`: who buries it, a lease itself.
 
@@ -30,7 +30,7 @@ use self::link::{Asking, Link};
 use self::roll::Roll;
 use super::{Presence, PresenceConfig, PresenceError, PresenceSignal, SIGNAL_QUEUE, Transition};
 use crate::domain::{Entropy, GatewayId, UserId};
-use crate::redis::RedisConfig;
+use crate::redis::{RedisConfig, Seal, Tag};
 
 /// The most users asked for at once.
 const ASK_BATCH: usize = 256;
@@ -39,6 +39,7 @@ const ASK_BATCH: usize = 256;
 #[derive(Debug)]
 pub struct RedisPresence {
     link: Link,
+    seal: Arc<Seal>,
     config: PresenceConfig,
     gateway: GatewayId,
     entropy: Arc<Entropy>,
@@ -53,6 +54,7 @@ impl RedisPresence {
     #[must_use]
     pub fn new(
         redis: RedisConfig,
+        seal: Arc<Seal>,
         gateway: GatewayId,
         config: PresenceConfig,
         entropy: Arc<Entropy>,
@@ -60,6 +62,7 @@ impl RedisPresence {
         let (sender, receiver) = mpsc::channel(SIGNAL_QUEUE);
         Self {
             link: Link::new(redis),
+            seal,
             config,
             gateway,
             incarnation: Mutex::new(new_incarnation(gateway, &entropy)),
@@ -95,9 +98,34 @@ impl RedisPresence {
         self.link.key(format_args!("claim:{}", of.name()))
     }
 
-    /// How long after being written a user's presence is renewed.
+    /// How long after being written a user's presence is written anew.
     fn renewal(&self) -> Duration {
-        self.config.backstop / 3
+        self.config.verify.min(self.config.backstop / 3)
+    }
+
+    /// What a lease, or a name in the registry, looks like: the text, and the proof that this deployment has written it.
+    fn sealed(&self, what: Sealed, entry: &Entry) -> String {
+        let text = match what {
+            Sealed::Lease => entry.incarnation().to_owned(),
+            Sealed::Name => entry.name(),
+        };
+        let proof = self.seal.sign(&[what.label(), entry.name().as_bytes()]);
+        format!("{text}.{}", hexadecimal(proof))
+    }
+
+    /// Whether a text is what [`Self::sealed`] writes of this entry, under any secret in use.
+    fn is_sealed(&self, what: Sealed, entry: &Entry, found: &str) -> bool {
+        let text = match what {
+            Sealed::Lease => entry.incarnation().to_owned(),
+            Sealed::Name => entry.name(),
+        };
+        let proof = found
+            .strip_prefix(text.as_str())
+            .and_then(|rest| rest.strip_prefix('.'))
+            .and_then(|proof| u128::from_str_radix(proof, 16).ok());
+        let name = entry.name();
+        let parts = [what.label(), name.as_bytes()];
+        proof.is_some_and(|proof| self.seal.verifies(&parts, &proof.to_be_bytes()))
     }
 
     async fn are_live<'a>(
@@ -105,9 +133,9 @@ impl RedisPresence {
         asking: &Asking,
         entries: impl IntoIterator<Item = &'a Entry>,
     ) -> Result<HashSet<Entry>, PresenceError> {
-        asking
-            .live(entries, |gateway| self.lease_key(gateway))
-            .await
+        let lease_key = |entry: &Entry| self.lease_key(entry.gateway());
+        let is_held = |entry: &Entry, found: &str| self.is_sealed(Sealed::Lease, entry, found);
+        asking.live(entries, lease_key, is_held).await
     }
 
     /// Whether one of these entries keeps a user online.
@@ -120,7 +148,7 @@ impl RedisPresence {
     }
 
     /// Writes that the user is here. The index first: an heir that finds a user too many does no harm.
-    async fn put(&self, user: UserId) -> Result<Transition, PresenceError> {
+    async fn put(&self, user: UserId) -> Result<Agreed, PresenceError> {
         let (asking, myself) = (self.link.ask()?, self.myself());
         let index = self.index_key(&myself);
         let backstop = self.config.backstop.as_millis();
@@ -130,26 +158,36 @@ impl RedisPresence {
         };
         let entered = asking.enter(self.presence_key(user), &myself, backstop);
         let (_, before) = try_join(indexed, entered).await?;
-        if before.contains(&myself) {
-            return Ok(Transition::Unchanged);
-        }
+        let is_new = !before.contains(&myself);
         let others = before.of_others(myself.gateway());
-        Ok(changed_unless(self.any_live(&asking, others).await?))
+        let transition = match is_new {
+            true => changed_unless(self.any_live(&asking, others).await?),
+            false => Transition::Unchanged,
+        };
+        Ok(Agreed {
+            is_here: true,
+            transition,
+            was_wrong: is_new,
+        })
     }
 
     /// Writes that the user is not here. They were, as far as this gateway knew: so it is a change unless another
     /// gateway holds them.
-    async fn take(&self, user: UserId) -> Result<Transition, PresenceError> {
+    async fn take(&self, user: UserId) -> Result<Agreed, PresenceError> {
         let (asking, myself) = (self.link.ask()?, self.myself());
-        let rest = asking.exit(self.presence_key(user), &myself).await?;
+        let (was_there, rest) = asking.exit(self.presence_key(user), &myself).await?;
         asking
             .remove(&self.index_key(&myself), user.to_string())
             .await?;
-        Ok(changed_unless(self.any_live(&asking, rest.iter()).await?))
+        Ok(Agreed {
+            is_here: false,
+            transition: changed_unless(self.any_live(&asking, rest.iter()).await?),
+            was_wrong: was_there,
+        })
     }
 
     /// Makes Redis agree with the roll about one user. What changed meanwhile, or failed, is settled later.
-    async fn agree(&self, user: UserId) -> Result<(bool, Transition), PresenceError> {
+    async fn agree(&self, user: UserId) -> Result<Agreed, PresenceError> {
         let (here, incarnation) = (self.roll.is_here(user), self.myself());
         let done = if here {
             self.put(user).await
@@ -164,7 +202,7 @@ impl RedisPresence {
         if stale || done.is_err() {
             self.roll.unsettle(user);
         }
-        done.map(|transition| (here, transition))
+        done
     }
 
     async fn online_batch(&self, users: &[UserId]) -> Result<Vec<bool>, PresenceError> {
@@ -178,6 +216,43 @@ impl RedisPresence {
         let is_online = |of: &Entries| of.iter().any(|entry| live.contains(entry));
         Ok(entries.iter().map(is_online).collect())
     }
+}
+
+/// What came of making Redis agree about one user.
+#[derive(Debug, Clone, Copy)]
+struct Agreed {
+    is_here: bool,
+    /// Of a coming or going that the caller has just been told of.
+    transition: Transition,
+    /// Redis knew it otherwise.
+    was_wrong: bool,
+}
+
+impl Agreed {
+    /// Whether others have seen something else until now.
+    fn is_news(self) -> bool {
+        self.was_wrong && self.transition == Transition::Changed
+    }
+}
+
+/// What is proved to be ours besides payloads.
+#[derive(Debug, Clone, Copy)]
+enum Sealed {
+    Lease,
+    Name,
+}
+
+impl Sealed {
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Lease => b"lease\0",
+            Self::Name => b"gateway\0",
+        }
+    }
+}
+
+fn hexadecimal(tag: Tag) -> String {
+    format!("{:032x}", u128::from_be_bytes(tag))
 }
 
 fn new_incarnation(gateway: GatewayId, entropy: &Entropy) -> Entry {
@@ -196,14 +271,14 @@ const fn changed_unless(still_online: bool) -> Transition {
 impl Presence for RedisPresence {
     async fn enter(&self, user: UserId) -> Result<Transition, PresenceError> {
         self.roll.arrive(user, self.renewal(), &self.entropy);
-        self.agree(user).await.map(|(_, transition)| transition)
+        self.agree(user).await.map(|agreed| agreed.transition)
     }
 
     async fn exit(&self, user: UserId) -> Result<Transition, PresenceError> {
-        if !self.roll.leave(user) {
+        if !self.roll.leave(user, self.renewal()) {
             return Ok(Transition::Unchanged);
         }
-        self.agree(user).await.map(|(_, transition)| transition)
+        self.agree(user).await.map(|agreed| agreed.transition)
     }
 
     async fn online(&self, users: &[UserId]) -> Result<Vec<bool>, PresenceError> {

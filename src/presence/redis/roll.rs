@@ -1,6 +1,6 @@
 //! Which users this gateway holds, and which of them Redis may not know rightly. Knows no Redis.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -8,7 +8,14 @@ use tokio::time::Instant;
 
 use crate::domain::{Entropy, UserId};
 
-/// The users of this gateway. Bounded by its sessions, and those who left while Redis was away.
+/// For how long those who have left are remembered: what an older snapshot of Redis brings back is found by the gateway's
+/// index, or asked for by nobody.
+const LEFT: Duration = Duration::from_secs(600);
+
+/// How many of those who have left are remembered; beyond it, whoever leaves is forgotten at once.
+const LEFT_LIMIT: usize = 20_000;
+
+/// The users of this gateway. Bounded by its sessions, those who left lately, and those who left while Redis was away.
 #[derive(Debug, Default)]
 pub(super) struct Roll {
     state: Mutex<State>,
@@ -16,31 +23,67 @@ pub(super) struct Roll {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Who is here, and when their presence is to be renewed.
-    here: HashMap<UserId, Instant>,
-    /// Whose entry in Redis may differ from what is here.
-    unsettled: HashSet<UserId>,
+    known: HashMap<UserId, Known>,
+    left: usize,
+    /// Whose entry in Redis may differ from what is here; true when others may have been told nothing, or something else.
+    unsettled: HashMap<UserId, bool>,
+    is_index_doubtful: bool,
+}
+
+/// A user who is here, or has left lately.
+#[derive(Debug)]
+struct Known {
+    left: Option<Instant>,
+    /// When Redis is to be told again.
+    due: Instant,
 }
 
 impl Roll {
     /// The user is here. Renewal is due after the given time plus up to half of it, so that it is spread.
     pub(super) fn arrive(&self, user: UserId, renewal: Duration, entropy: &Entropy) {
         let due = Instant::now() + renewal + entropy.jitter(renewal / 2);
-        self.state.lock().here.insert(user, due);
+        let mut state = self.state.lock();
+        let before = state.known.insert(user, Known { left: None, due });
+        state.left -= usize::from(before.is_some_and(|known| known.left.is_some()));
     }
 
     /// The user is not here any more; false when they were not.
-    pub(super) fn leave(&self, user: UserId) -> bool {
-        self.state.lock().here.remove(&user).is_some()
+    pub(super) fn leave(&self, user: UserId, renewal: Duration) -> bool {
+        let now = Instant::now();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let Some(known) = state
+            .known
+            .get_mut(&user)
+            .filter(|known| known.left.is_none())
+        else {
+            return false;
+        };
+        (known.left, known.due) = (Some(now), now + renewal);
+        if state.left >= LEFT_LIMIT {
+            state.known.remove(&user);
+        } else {
+            state.left += 1;
+        }
+        true
     }
 
     pub(super) fn is_here(&self, user: UserId) -> bool {
-        self.state.lock().here.contains_key(&user)
+        let state = self.state.lock();
+        state
+            .known
+            .get(&user)
+            .is_some_and(|known| known.left.is_none())
+    }
+
+    /// Redis may not know this user rightly, and others may have been told nothing of a change.
+    pub(super) fn unsettle(&self, user: UserId) {
+        self.state.lock().unsettled.insert(user, true);
     }
 
     /// Redis may not know this user rightly.
-    pub(super) fn unsettle(&self, user: UserId) {
-        self.state.lock().unsettled.insert(user);
+    pub(super) fn suspect(&self, user: UserId) {
+        self.state.lock().unsettled.entry(user).or_insert(false);
     }
 
     /// Redis knows this user rightly.
@@ -48,24 +91,39 @@ impl Roll {
         self.state.lock().unsettled.remove(&user);
     }
 
-    /// Redis may know none of them.
+    /// Redis may know none of them, or those who have left.
     pub(super) fn unsettle_all(&self) {
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        state.unsettled.extend(state.here.keys());
+        state.is_index_doubtful = true;
+        for user in state.known.keys() {
+            state.unsettled.entry(*user).or_insert(false);
+        }
     }
 
-    /// Takes some of the unsettled; who cannot be settled must be unsettled again.
-    pub(super) fn take_unsettled(&self, count: usize) -> Vec<UserId> {
+    /// Whether the index in Redis may name others than are here, since the last call.
+    pub(super) fn take_index_doubt(&self) -> bool {
+        std::mem::take(&mut self.state.lock().is_index_doubtful)
+    }
+
+    pub(super) fn doubt_index(&self) {
+        self.state.lock().is_index_doubtful = true;
+    }
+
+    /// Takes some of the unsettled, each with whether it is to be told whatever Redis says; who cannot be settled must be
+    /// unsettled again.
+    pub(super) fn take_unsettled(&self, count: usize) -> Vec<(UserId, bool)> {
         let mut state = self.state.lock();
-        let taken: Vec<UserId> = state.unsettled.iter().take(count).copied().collect();
-        for user in &taken {
+        let taken = state.unsettled.iter().take(count);
+        let taken: Vec<(UserId, bool)> = taken.map(|(user, tell)| (*user, *tell)).collect();
+        for (user, _) in &taken {
             state.unsettled.remove(user);
         }
         taken
     }
 
-    /// Some of those whose presence is to be renewed now, put off by the same time as in [`Self::arrive`].
+    /// Some of those of whom Redis is to be told again now, put off by the same time as in [`Self::arrive`]. Who has left
+    /// long ago is forgotten.
     pub(super) fn take_due(
         &self,
         count: usize,
@@ -73,14 +131,23 @@ impl Roll {
         entropy: &Entropy,
     ) -> Vec<UserId> {
         let now = Instant::now();
-        let mut state = self.state.lock();
-        let due = state.here.iter_mut().filter(|(_, due)| **due <= now);
-        due.take(count)
-            .map(|(user, due)| {
-                *due = now + renewal + entropy.jitter(renewal / 2);
-                *user
-            })
-            .collect()
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let due = state.known.iter_mut().filter(|(_, known)| known.due <= now);
+        let mut taken = Vec::new();
+        let mut gone = Vec::new();
+        for (user, known) in due.take(count) {
+            known.due = now + renewal + entropy.jitter(renewal / 2);
+            match known.left {
+                Some(left) if now.duration_since(left) > LEFT => gone.push(*user),
+                _ => taken.push(*user),
+            }
+        }
+        state.left -= gone.len();
+        for user in gone {
+            state.known.remove(&user);
+        }
+        taken
     }
 }
 
@@ -111,9 +178,39 @@ mod tests {
         let (roll, entropy) = (Roll::default(), Entropy::seeded(3));
         roll.arrive(user(1), Duration::ZERO, &entropy);
         roll.arrive(user(2), Duration::ZERO, &entropy);
-        assert!(roll.leave(user(2)) && !roll.leave(user(2)));
+        assert!(leave(&roll, 2) && !leave(&roll, 2));
         roll.unsettle_all();
-        assert_eq!(roll.take_unsettled(10), [user(1)]);
+        let mut unsettled = roll.take_unsettled(10);
+        unsettled.sort_unstable();
+        // Who has left, too: an old snapshot may have them.
+        assert_eq!(unsettled, [(user(1), false), (user(2), false)]);
         assert!(roll.take_unsettled(10).is_empty());
+        assert!(roll.take_index_doubt() && !roll.take_index_doubt());
+    }
+
+    fn leave(roll: &Roll, byte: u8) -> bool {
+        roll.leave(user(byte), Duration::from_secs(1))
+    }
+
+    #[test]
+    fn what_was_not_told_stays_to_be_told() {
+        let roll = Roll::default();
+        roll.unsettle(user(1));
+        roll.suspect(user(1));
+        assert_eq!(roll.take_unsettled(10), [(user(1), true)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_left_is_looked_after_for_a_while() {
+        let (roll, entropy) = (Roll::default(), Entropy::seeded(3));
+        let renewal = Duration::from_secs(40);
+        roll.arrive(user(1), renewal, &entropy);
+        assert!(leave(&roll, 1));
+        tokio::time::advance(renewal * 2).await;
+        assert_eq!(roll.take_due(10, renewal, &entropy), [user(1)]);
+        tokio::time::advance(LEFT).await;
+        assert!(roll.take_due(10, renewal, &entropy).is_empty());
+        assert!(roll.state.lock().known.is_empty());
+        assert_eq!(roll.state.lock().left, 0);
     }
 }

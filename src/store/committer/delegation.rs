@@ -142,6 +142,7 @@ impl Shared {
         pending: &mut VecDeque<PendingMessage>,
     ) -> StoreResult<Progress> {
         let first = self.frontier.head(conversation).unwrap_or_default().next();
+        let heard = self.frontier.heard(conversation).unwrap_or_default();
         let messages: Vec<Delegated> = pending
             .iter()
             .map(|waiting| Delegated {
@@ -167,7 +168,7 @@ impl Shared {
             self.metrics.delegated_declined.increment(declined as u64);
         }
         let taken = pending.drain(..settled.len().min(count));
-        let (mut next, mut again) = (first, VecDeque::new());
+        let (mut next, mut again) = (heard.next(), VecDeque::new());
         for (mut waiting, outcome) in taken.zip(settled) {
             match outcome {
                 Settled::Stored(seq) => {
@@ -178,7 +179,7 @@ impl Shared {
                     next = seq.next();
                     self.metrics.delegated_stored.increment(1);
                     // Mostly heard before: the event precedes the answer.
-                    self.frontier.note(conversation, seq, false, Some(writer));
+                    self.frontier.hear(conversation, seq, Some(writer));
                     let event = Arc::new(event_at(conversation, seq, &waiting.subject));
                     self.announce.delegated(&event, waiting.claim_origin());
                     waiting.settle(Ok(event));

@@ -187,6 +187,10 @@ impl Shared {
         if let Some(writer) = self.writer_of(conversation, pending) {
             return self.delegate(writer, conversation, pending).await;
         }
+        self.confirm(conversation, pending).await?;
+        if pending.is_empty() {
+            return Ok(Progress::Some);
+        }
         let standing = self.complete_standing(conversation, pending).await?;
         if !standing.refused.is_empty() {
             return self.refuse(conversation, &standing, pending).await;

@@ -16,6 +16,8 @@ use crate::traces::Trace;
 /// How often, and every how many milliseconds, it is looked whether the event that took a place is heard from the bus
 /// before it is read from the log. A read is dear: it waits until the other's commit has reached a majority.
 const HEARINGS: (u32, Duration) = (3, Duration::from_millis(1));
+/// Up to how many events are read that the bus has told of, before this gateway writes behind them; of more, only the head.
+const CONFIRMED: u64 = 16;
 /// How many events are read at once after a conflict; when more are new, only the head is read.
 const CATCH_UP: usize = 200;
 
@@ -79,10 +81,9 @@ impl Shared {
         }
     }
 
-    /// Whether the bus tells of the event at this place, now or very soon: then the frontier has noted it, and what it
-    /// means for who may write (D2).
+    /// Whether the bus tells of the event at this place, now or very soon: then it can be read at once (D50).
     async fn is_heard(&self, conversation: ConversationId, place: Seq) -> bool {
-        let is_known = || self.frontier.head(conversation) >= Some(place);
+        let is_known = || self.frontier.heard(conversation) >= Some(place);
         for _ in 0..HEARINGS.0 {
             if is_known() || !self.frontier.is_overheard(conversation) {
                 break;
@@ -144,6 +145,31 @@ impl Shared {
         }
     }
 
+    /// The bus has told of events that this gateway has not read: reads them, since no hint alone, whatever it says, moves
+    /// the place of an insert or says who may write (D50). What the store does not show counts for nothing.
+    pub(super) async fn confirm(
+        &self,
+        conversation: ConversationId,
+        pending: &mut VecDeque<PendingMessage>,
+    ) -> StoreResult<()> {
+        let is_plain = pending.iter().all(|waiting| waiting.attempted.is_none());
+        let Some((head, heard)) = self.frontier.unread(conversation) else {
+            return Ok(());
+        };
+        let count = heard.get() - head.get();
+        // What has an unknown outcome may be among them, however many they are.
+        if count > CONFIRMED && is_plain {
+            let heads = self.store.heads(&[conversation]).await?;
+            let head = heads.get(&conversation).copied().unwrap_or_default();
+            self.frontier.confirm_head(conversation, head);
+            return Ok(());
+        }
+        let events = self.newer(conversation, head, heard).await?;
+        self.apply(conversation, events, pending);
+        self.frontier.confirmed(conversation);
+        Ok(())
+    }
+
     /// After a conflict: applies the events that are new (D2), settles those that are ours, and says whether any were.
     async fn catch_up(
         &self,
@@ -151,19 +177,12 @@ impl Shared {
         pending: &mut VecDeque<PendingMessage>,
     ) -> StoreResult<Progress> {
         let after = self.frontier.head(conversation).unwrap_or_default();
-        let events = self.newer(conversation, after).await?;
+        let events = self.newer(conversation, after, Seq::MAX).await?;
         if events.is_empty() {
             return Ok(Progress::None);
         }
         let is_full = is_cut(&events, CATCH_UP);
-        // As they came, whoever has left since (D41).
-        for event in events.into_iter().map(Event::as_sent).map(Arc::new) {
-            self.frontier
-                .note_read(conversation, event.seq, event.body.changes_membership());
-            if !self.settle_own(&event, pending) {
-                self.announce.found(&event);
-            }
-        }
+        self.apply(conversation, events, pending);
         if is_full {
             let heads = self.store.heads(&[conversation]).await?;
             heads
@@ -174,12 +193,34 @@ impl Shared {
         Ok(Progress::Conflict)
     }
 
-    /// What a log has after a place; at most [`CATCH_UP`] events.
-    async fn newer(&self, conversation: ConversationId, after: Seq) -> StoreResult<Vec<Event>> {
+    /// Applies events that were read (D2), and settles those that are ours.
+    fn apply(
+        &self,
+        conversation: ConversationId,
+        events: Vec<Event>,
+        pending: &mut VecDeque<PendingMessage>,
+    ) {
+        // As they came, whoever has left since (D41).
+        for event in events.into_iter().map(Event::as_sent).map(Arc::new) {
+            self.frontier
+                .note_read(conversation, event.seq, event.body.changes_membership());
+            if !self.settle_own(&event, pending) {
+                self.announce.found(&event);
+            }
+        }
+    }
+
+    /// What a log has after a place, up to another; at most [`CATCH_UP`] events.
+    async fn newer(
+        &self,
+        conversation: ConversationId,
+        after: Seq,
+        up_to: Seq,
+    ) -> StoreResult<Vec<Event>> {
         let span = Span {
             conversation,
             after,
-            up_to: Seq::MAX,
+            up_to,
         };
         self.store.events(&[span], CATCH_UP).await
     }
@@ -217,7 +258,7 @@ impl Shared {
         }
         if is_copy && !pending.is_empty() {
             // Stored by an insert whose outcome was unknown: those behind it may be, too.
-            for event in self.newer(conversation, seq).await? {
+            for event in self.newer(conversation, seq, Seq::MAX).await? {
                 self.settle_own(&Arc::new(event.as_sent()), pending);
             }
         }

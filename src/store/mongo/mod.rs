@@ -39,7 +39,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, Uuid, doc};
 use mongodb::{Client, Collection, Database};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -73,6 +73,16 @@ pub struct MongoStore {
     room_limit: AtomicUsize,
     entropy: Arc<Entropy>,
     primary_changes: watch::Receiver<u64>,
+}
+
+/// The identity of the first collection listed.
+fn identity(reply: &Document) -> Option<Uuid> {
+    let listed = reply.get_document("cursor").ok()?.get_array("firstBatch");
+    let collection = listed.ok()?.first()?.as_document()?;
+    match collection.get_document("info").ok()?.get("uuid")? {
+        Bson::Binary(id) => id.to_uuid().ok(),
+        _ => None,
+    }
 }
 
 impl MongoStore {
@@ -109,6 +119,22 @@ impl MongoStore {
             entropy,
             primary_changes,
         })
+    }
+
+    /// Which log this is: the identity that the server gave to the collection of events. A restored copy has another.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database does not answer in time, or has no schema yet.
+    pub async fn log_id(&self) -> StoreResult<String> {
+        self.within(async {
+            let limit = i64::try_from(self.server_limit.as_millis()).unwrap_or(i64::MAX);
+            let filter = doc! { "name": self.events.name() };
+            let command = doc! { "listCollections": 1, "filter": filter, "maxTimeMS": limit };
+            let reply = self.database.run_command(command).await?;
+            let id = identity(&reply).map(|id| id.to_string());
+            id.ok_or_else(|| StoreError::Unavailable("there are no events yet".to_owned()))
+        })
+        .await
     }
 
     /// Counts primaries: it grows whenever one is found after there was none or another, the first included (D16).

@@ -8,9 +8,11 @@ mod proxy;
 mod redis;
 mod redis_group;
 mod redis_node;
+mod redis_tap;
 
 pub(crate) use mongo::{Mongo, shared_mongo};
 pub(crate) use proxy::Proxy;
 pub(crate) use redis::{Redis, Reply, shared_redis};
 pub(crate) use redis_group::{RedisCluster, RedisSentinels, until};
 pub(crate) use redis_node::RedisNode;
+pub(crate) use redis_tap::RedisTap;

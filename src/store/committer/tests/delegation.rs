@@ -224,7 +224,7 @@ async fn two_places_in_a_row_lost_to_a_gateway_that_is_heard_make_it_the_writer(
         let frontier = Arc::clone(pair.ours.committer.frontier());
         pair.ours.step(move |state, run| {
             state.intrude(run.conversation);
-            frontier.note(run.conversation, run.first, false, Some(OTHER));
+            frontier.hear(run.conversation, run.first, Some(OTHER));
             state.append(run)
         });
     }

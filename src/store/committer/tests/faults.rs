@@ -48,8 +48,8 @@ async fn d5_a_fault_of_the_store_does_not_end_an_unknown_outcome() {
     scene.step(move |state, run| {
         state.append(run);
         state.remove(ROOM, BOB);
-        // The bus tells of a changed membership, so that the next attempt has to read it, and cannot.
-        frontier.note(ROOM, Seq::new(2), true, None);
+        // The hub has read of a changed membership, so that the next attempt has to read it, and cannot.
+        frontier.note_read(ROOM, Seq::new(2), true);
         state.broken = true;
         unknown()
     });

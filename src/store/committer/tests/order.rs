@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::*;
-use crate::domain::{Change, ChangeKind, Seq};
+use crate::domain::{Change, ChangeKind, GatewayId, Seq};
 use crate::store::Run;
 use crate::store::committer::tests::double::unknown;
 
@@ -46,6 +46,31 @@ async fn d2_each_senders_order_is_kept_under_conflicts() {
     assert_eq!(stored, sent);
     let told: Vec<u64> = scene.committed().iter().map(|(seq, _)| *seq).collect();
     assert!(told.is_sorted() && told.len() == 40, "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn d50_a_hint_that_is_not_true_makes_no_hole_and_ends_no_conversation() {
+    for heard in [3, 40, (1 << 53) - 1] {
+        let scene = Scene::new();
+        assert_eq!(scene.send(message(1, "a")).await, Ok(1));
+        let forged = Some(GatewayId::from_u64(9));
+        scene
+            .committer
+            .frontier()
+            .hear(ROOM, Seq::new(heard), forged);
+        assert_eq!(scene.send(message(1, "b")).await, Ok(2), "heard {heard}");
+        assert_eq!(scene.state().firsts, [Seq::new(1), Seq::new(2)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn d50_a_hint_that_says_message_does_not_hide_a_removal() {
+    let scene = Scene::new();
+    assert_eq!(scene.send(message(2, "a")).await, Ok(1));
+    scene.state().remove(ROOM, BOB);
+    scene.committer.frontier().hear(ROOM, Seq::new(2), None);
+    assert_eq!(scene.send(message(2, "b")).await, Err(refused()));
+    assert_eq!(scene.stored(), ["a"]);
 }
 
 #[tokio::test(start_paused = true)]

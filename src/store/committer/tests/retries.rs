@@ -41,10 +41,8 @@ async fn d4_a_removed_members_retry_returns_the_stored_event() {
     let scene = Scene::new();
     assert_eq!(scene.send(message(2, "a")).await, Ok(1));
     scene.state().remove(ROOM, BOB);
-    scene
-        .committer
-        .frontier()
-        .note(ROOM, Seq::new(2), true, None);
+    let frontier = scene.committer.frontier();
+    frontier.hear(ROOM, Seq::new(2), None);
     assert_eq!(scene.send(message(2, "a")).await, Ok(1));
     assert_eq!(scene.send(message(2, "b")).await, Err(refused()));
     assert_eq!(scene.stored(), ["a"]);
@@ -104,8 +102,8 @@ async fn d5_a_message_stored_before_its_senders_removal_is_not_refused() {
     scene.step(move |state, run| {
         state.append(run);
         state.remove(ROOM, BOB);
-        // The bus tells of the removal at once, so that the next attempt knows the head and comes to refuse.
-        frontier.note(ROOM, Seq::new(3), true, None);
+        // The hub has read of the removal at once, so that the next attempt knows the head and comes to refuse.
+        frontier.note_read(ROOM, Seq::new(3), true);
         unknown()
     });
     let tickets = [scene.submit(message(1, "a")), scene.submit(message(2, "b"))];
