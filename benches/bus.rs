@@ -17,8 +17,8 @@ use bytes::Bytes;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use hobnob::bus::{Bus, Channel, RedisBus, Signal};
-use hobnob::domain::{Entropy, GatewayId, UserId};
-use hobnob::redis::RedisConfig;
+use hobnob::domain::{Entropy, GatewayId, SystemClock, UserId};
+use hobnob::redis::{RedisConfig, Seal};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -109,7 +109,9 @@ impl Scene {
 async fn connect(port: u16, gateway: u64) -> Arc<RedisBus> {
     let config = RedisConfig::parse(&format!("redis://127.0.0.1:{port}")).expect("an address");
     let entropy = Arc::new(Entropy::from_os());
-    let bus = RedisBus::new(config, GatewayId::from_u64(gateway), entropy);
+    let secret: &[u8] = b"the secret of the benchmark";
+    let seal = Arc::new(Seal::new(&[secret], "log", Arc::new(SystemClock)));
+    let bus = RedisBus::new(config, seal, GatewayId::from_u64(gateway), entropy);
     bus.start();
     while bus.health().is_err() {
         tokio::time::sleep(Duration::from_millis(10)).await;
