@@ -99,7 +99,7 @@ fn contains(payload: &[u8], text: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d49_a_restored_copy_with_another_secret_on_another_database_of_the_same_redis() {
-    a_copy_is_not_heard("the secret of a copy, for trying things out").await;
+    a_copy_is_not_heard("the secret of a copy for trying things out").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

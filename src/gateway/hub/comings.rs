@@ -81,8 +81,7 @@ mod tests {
         let comings = Comings::default();
         let first = comings.turn_of(user(1)).await;
         assert!(comings.turn_of(user(1)).now_or_never().is_none());
-        // Of the same sixty-fourth of all users.
-        for other in 2..=u8::MAX {
+        for other in [2, 65, 129, 193] {
             assert!(comings.turn_of(user(other)).now_or_never().is_some());
         }
         drop(first);
