@@ -159,7 +159,8 @@ async fn refused(gateway: &Gateway, request: String) -> String {
         .unwrap()
         .unwrap();
     answer.truncate(read);
-    String::from_utf8(answer).unwrap()
+    // The first frame may come in the same packet.
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// Says this on either path; the code with which each closes.

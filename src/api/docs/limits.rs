@@ -25,7 +25,7 @@ pub(super) fn describe(description: &mut Value, limits: &Limits) {
     for (path, item) in paths {
         let operations = item.as_object_mut().into_iter().flatten();
         let parameters =
-            operations.filter_map(|(_, operation)| operation["parameters"].as_array_mut());
+            operations.filter_map(|(_, operation)| operation.get_mut("parameters")?.as_array_mut());
         for parameter in parameters.flatten() {
             let name = parameter["name"].as_str().unwrap_or_default().to_owned();
             let rule = match (name.as_str(), path.as_str()) {
@@ -42,7 +42,11 @@ pub(super) fn describe(description: &mut Value, limits: &Limits) {
 }
 
 fn describe_schema(name: &str, schema: &mut Value, limits: &Limits) {
-    let fields = schema["properties"].as_object_mut().into_iter().flatten();
+    let properties = schema.get_mut("properties");
+    let fields = properties
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flatten();
     for (field, shape) in fields {
         let rule = rule(name, field, limits);
         if shape.get("items").is_some() {
