@@ -62,6 +62,7 @@ fn message(conversation: ConversationId, seq: u64) -> Arc<Event> {
         sender: UserId::from_bytes([2; 12]),
         at: Timestamp::from_millis(1_764_000_000_000),
         body: Body::Message(Message {
+            original: None,
             fingerprint: Fingerprint::of(&content),
             content: Some(content),
             client_message_id: ClientMessageId::parse("c-1").expect("an id"),

@@ -105,9 +105,9 @@ impl Event {
 
     /// The event as it came: a message without what came later in the log, but for a deletion (D41).
     #[must_use]
-    pub fn as_sent(self) -> Self {
+    pub fn into_sent(self) -> Self {
         let body = match self.body {
-            Body::Message(message) => Body::Message(message.as_sent()),
+            Body::Message(message) => Body::Message(message.into_sent()),
             body => body,
         };
         Self { body, ..self }
@@ -195,7 +195,7 @@ pub struct Message {
     /// Of what was first sent; stays when the content is edited or deleted, so that a retry is still recognised (P3).
     pub fingerprint: Fingerprint,
     /// What it said before its first edit; none when it was never edited, or was deleted, or was edited by a version
-    /// that did not keep it. Never shown but by [`Message::as_sent`].
+    /// that did not keep it. Never shown but by [`Message::into_sent`].
     pub original: Option<Content>,
     /// When it was last edited.
     pub edited_at: Option<Timestamp>,
@@ -226,7 +226,7 @@ impl Message {
     /// The message as it was first sent, without anything that came later in the log, but for a deletion, which clears
     /// it for everybody. One whose first text is not known any more is cleared, too.
     #[must_use]
-    fn as_sent(self) -> Self {
+    fn into_sent(self) -> Self {
         let sent = match self.edited_at {
             Some(_) => self.original,
             None => self.content,

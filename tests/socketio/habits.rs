@@ -157,7 +157,7 @@ async fn large_bodies_wait_for_each_other_and_hold_up_nobody_else() {
     })
     .await;
     let packet = format!("4{}", "x".repeat(899));
-    let large = vec![packet.as_str(); 10].join("\x1e");
+    let large = [packet.as_str(); 10].join("\x1e");
     let (begun, rest) = large.split_at(2_000);
     let mut held = Vec::new();
     for _ in 0..64 {

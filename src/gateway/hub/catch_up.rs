@@ -357,7 +357,7 @@ impl Pursuit {
 /// Gives one event from the log; the one that ends the user's log is the last.
 fn give_event(session: &Arc<Session>, pursuit: &mut Pursuit, event: &Event) {
     let offer = if pursuit.is_former {
-        Offer::of(&event.clone().as_sent(), None)
+        Offer::of(&event.clone().into_sent(), None)
     } else {
         Offer::of(event, None)
     };

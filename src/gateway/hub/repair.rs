@@ -85,7 +85,7 @@ impl Hub {
                 self.frontier
                     .note_read(conversation, event.seq, changes_membership);
                 // As it would have come live: who is a member no more behind it sees nothing later (D41).
-                let offer = Offer::of(&event.as_sent(), None);
+                let offer = Offer::of(&event.into_sent(), None);
                 let consequences = self.topics.with(conversation, |topic| topic.repair(offer));
                 consequences
                     .into_iter()

@@ -201,7 +201,7 @@ impl Shared {
         pending: &mut VecDeque<PendingMessage>,
     ) {
         // As they came, whoever has left since (D41).
-        for event in events.into_iter().map(Event::as_sent).map(Arc::new) {
+        for event in events.into_iter().map(Event::into_sent).map(Arc::new) {
             self.frontier
                 .note_read(conversation, event.seq, event.body.changes_membership());
             if !self.settle_own(&event, pending) {
@@ -259,7 +259,7 @@ impl Shared {
         if is_copy && !pending.is_empty() {
             // Stored by an insert whose outcome was unknown: those behind it may be, too.
             for event in self.newer(conversation, seq, Seq::MAX).await? {
-                self.settle_own(&Arc::new(event.as_sent()), pending);
+                self.settle_own(&Arc::new(event.into_sent()), pending);
             }
         }
         Ok(Progress::Some)
@@ -275,7 +275,7 @@ impl Shared {
         let stored = self
             .store
             .message_by_client_id(conversation, message.sender, own_id);
-        Ok(stored.await?.map(Event::as_sent))
+        Ok(stored.await?.map(Event::into_sent))
     }
 
     fn settle_retry(&self, waiting: &mut PendingMessage, event: Event) {

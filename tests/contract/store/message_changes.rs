@@ -89,11 +89,11 @@ pub(crate) async fn what_was_said_first_is_kept_for_former_members(scene: &Scene
     scene.apply(room, owner, react(target, "👍", true)).await;
     let now = scene.event(room, target).await;
     assert_eq!(text_of(&now), Some("third"));
-    assert_eq!(now.as_sent(), untouched);
+    assert_eq!(now.into_sent(), untouched);
     scene
         .apply(room, owner, ChangeKind::Delete { target })
         .await;
-    let gone = scene.event(room, target).await.as_sent();
+    let gone = scene.event(room, target).await.into_sent();
     assert_eq!(text_of(&gone), None);
     assert!(!gone.is_touched());
 }
