@@ -11,7 +11,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 /// The gateways, or what stands before them.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Gateways {
-    /// The gateways' addresses, such as http://127.0.0.1:3001,http://127.0.0.1:3002 or https://chat.example.org
+    /// The gateways' addresses, such as `http://127.0.0.1:3001,http://127.0.0.1:3002` or
+    /// `https://chat.example.org`
     #[arg(long = "gateways", id = "gateways", required = true, value_delimiter = ',', value_parser = Gateway::parse)]
     pub(crate) all: Vec<Gateway>,
     /// A file of certificates in PEM to believe instead of the system's, for https:// and wss://
