@@ -90,7 +90,7 @@ def running(environment):
     """Process ids by name, as `status` has them."""
     listed = subprocess.run([CLUSTER, "status"], env=environment, capture_output=True, text=True, check=False).stdout
     words = [line.split() for line in listed.splitlines()]
-    return {line[0]: int(line[-1]) for line in words if line[1] == "running,"}
+    return {line[0]: int(line[-1]) for line in words if line[1] == "running," and line[-1].isdigit()}
 
 
 def processes(environment):
