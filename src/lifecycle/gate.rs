@@ -45,6 +45,7 @@ const REQUEST: usize = 4 * 1024;
 const BUSY: &str = concat!(
     "HTTP/1.1 503 Service Unavailable\r\n",
     "content-type: application/json\r\n",
+    "x-content-type-options: nosniff\r\n",
     "retry-after: 1\r\n",
     "connection: close\r\n",
     "content-length: 82\r\n\r\n",

@@ -96,6 +96,10 @@ async fn connections_over_the_limit_are_answered_503_and_make_the_gateway_unread
         "{answer}"
     );
     assert!(answer.contains("{\"error\":{\"code\":\"busy\""), "{answer}");
+    assert!(
+        answer.contains("x-content-type-options: nosniff\r\n"),
+        "{answer}"
+    );
     drop(first);
     until(|| readiness.report().is_ready()).await;
     let (_third, answer) = ask(address, "/").await;

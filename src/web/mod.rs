@@ -59,10 +59,6 @@ fn answer(name: &str, request: &HeaderMap) -> Response {
             HeaderValue::from_static(POLICY),
         ),
         (
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ),
-        (
             header::REFERRER_POLICY,
             HeaderValue::from_static("no-referrer"),
         ),

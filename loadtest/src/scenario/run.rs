@@ -14,6 +14,7 @@ use super::floor;
 use super::sampler::{Sample, Sampler};
 use super::server::Server;
 use crate::check::{Cutter, Load, Report, Stage, open_loop};
+use crate::gateways::Gateways;
 use crate::ledger::Series;
 use crate::matrix::{BEFORE, Cluster, Program, Props, clean_up, make, prepare};
 use crate::measure::{Lateness, LatenessReport};
@@ -125,10 +126,7 @@ pub(super) async fn once(
         Some(fault) => prepare(fault, cluster).await?,
         None => Props::default(),
     };
-    let stage = match &load {
-        Some(load) => Some(Stage::prepare(&addresses, load, scenario.plan(load)?).await?),
-        None => None,
-    };
+    let stage = prepare_stage(scenario, load.as_ref(), &addresses).await?;
     let mut scene = Scene {
         gateways: &addresses,
         admins: &admins,
@@ -177,6 +175,20 @@ pub(super) async fn once(
     }
     super::figures::generator(&mut outcome.figures, outcome.generator);
     Ok(outcome)
+}
+
+/// Those who talk, if the scenario has any.
+async fn prepare_stage(
+    scenario: &Scenario,
+    load: Option<&Load>,
+    addresses: &Gateways,
+) -> Result<Option<Stage>, Invalid> {
+    match load {
+        Some(load) => Ok(Some(
+            Stage::prepare(addresses, load, scenario.plan(load)?).await?,
+        )),
+        None => Ok(None),
+    }
 }
 
 /// What the server is compared with, if the scenario wants that.

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::super::envelope::{self, Passing};
 use super::super::offer::{Effect, Encoded, Offer};
+use super::super::session::Session;
 use super::{Hub, channels_of};
 use crate::bus::Channel;
 use crate::chat::Announce;
@@ -26,13 +27,18 @@ impl Announce for HubAnnouncer {
         let publishing = trace.and_then(|trace| trace.publish(event.conversation, event.seq));
         let context = publishing.as_ref().map(Publishing::context);
         let offer = Offer::traced(event, origin, context);
-        self.0.note_own(event, origin);
+        let author = self.0.author(event, origin);
+        if let Some(author) = &author {
+            self.0.note_own(author, event);
+        }
         self.0.heads.note(event.conversation, event.seq);
         let payload = envelope::encode_event(&offer, self.0.gateway);
         let (added, lane) = (offer.effect, lane(event.conversation));
         // Before its own echo can come back from the bus and be taken for another gateway's.
         self.0.offer(Arc::clone(&offer));
-        self.0.pass_own(&offer);
+        if let Some(author) = author {
+            pass_own(&author, || Arc::clone(&offer));
+        }
         let mut receipts = Vec::new();
         for channel in channels_of(event.conversation) {
             let payload = payload.clone();
@@ -54,8 +60,10 @@ impl Announce for HubAnnouncer {
     }
 
     fn delegated(&self, event: &Arc<Event>, origin: Option<SessionId>) {
-        self.0.note_own(event, origin);
-        self.0.pass_own(&Offer::of(event, origin));
+        if let Some(author) = self.0.author(event, origin) {
+            self.0.note_own(&author, event);
+            pass_own(&author, || Offer::of(event, origin));
+        }
     }
 
     fn found(&self, event: &Arc<Event>) {
@@ -78,30 +86,21 @@ impl Announce for HubAnnouncer {
 }
 
 impl Hub {
-    /// A session's own direct message was committed: its answer shows it (D29). For a retry of what the session was
-    /// given before, there is nothing to note.
-    fn note_own(&self, event: &Event, origin: Option<SessionId>) {
-        let (ConversationId::Direct(..), Body::Message(_)) = (event.conversation, &event.body)
-        else {
-            return;
-        };
-        let Some(session) = origin.and_then(|origin| self.session(origin)) else {
-            return;
-        };
-        let position = self.position(&session, event.conversation);
-        // One that has joined is about to find out about a conversation it does not know.
-        if position.map_or(session.has_joined(), |position| position < event.seq) {
-            session.own_committed(event.conversation, event.seq, event.id);
+    /// The session whose own direct message an event is, while it is here.
+    fn author(&self, event: &Event, origin: Option<SessionId>) -> Option<Arc<Session>> {
+        match (event.conversation, &event.body) {
+            (ConversationId::Direct(..), Body::Message(_)) => self.session(origin?),
+            _ => None,
         }
     }
 
-    /// A session that is being handed over is offered nothing more. A direct message of its own it passes all the same,
-    /// when it is the next one: its answer is about to be written, and must not come again once it is proved (D33).
-    fn pass_own(&self, offer: &Arc<Offer>) {
-        let origin = offer.origin.filter(|_| offer.is_direct_message());
-        let session = origin.and_then(|origin| self.session(origin));
-        if let Some(session) = session.filter(|session| session.is_withdrawn()) {
-            session.pass_released(offer);
+    /// A session's own direct message was committed: its answer shows it (D29). For a retry of what the session was
+    /// given before, there is nothing to note.
+    fn note_own(&self, session: &Arc<Session>, event: &Event) {
+        let position = self.position(session, event.conversation);
+        // One that has joined is about to find out about a conversation it does not know.
+        if position.map_or(session.has_joined(), |position| position < event.seq) {
+            session.own_committed(event.conversation, event.seq, event.id);
         }
     }
 
@@ -176,6 +175,15 @@ struct Typing {
 struct Receipt {
     conversation_id: String,
     cursors: BTreeMap<String, u64>,
+}
+
+/// A session that is being handed over is offered nothing more. A direct message of its own it passes all the same, when
+/// it is the next one: its answer is about to be written, and must not come again once it is proved (D33). The offer is
+/// made only then: a drain is rare.
+fn pass_own(author: &Arc<Session>, offer: impl FnOnce() -> Arc<Offer>) {
+    if author.is_withdrawn() {
+        author.pass_released(&offer());
+    }
 }
 
 /// Ends a span once the bus has what was published. In a task of its own, awaited by nobody: while the bus is away it

@@ -328,14 +328,20 @@ fn own_event(scene: &Scene, user: UserId, seq: u64) -> Arc<Event> {
     })
 }
 
-#[tokio::test]
-async fn d33_an_own_message_that_is_answered_while_its_session_is_handed_over_counts_as_given() {
+/// Somebody with everything of their conversation with [`OWNER`], which is empty.
+async fn live_in_a_direct_conversation() -> (Scene, UserId, ConversationId, Client) {
     let scene = Scene::new().await;
     let user = scene.user();
     let direct = ConversationId::direct(user, OWNER);
     scene.hub.store.ensure_direct(direct, NOW).await.unwrap();
     let mut client = scene.joined(user, 1 << 20).await;
     client.catch_up().await;
+    (scene, user, direct, client)
+}
+
+#[tokio::test]
+async fn d33_an_own_message_that_is_answered_while_its_session_is_handed_over_counts_as_given() {
+    let (scene, user, direct, mut client) = live_in_a_direct_conversation().await;
     client.session.withdraw();
     scene.hub.release(&client.session, |_| true);
     let announcer = HubAnnouncer(Arc::clone(&scene.hub));
@@ -358,12 +364,7 @@ async fn d33_an_own_message_that_is_answered_while_its_session_is_handed_over_co
 
 #[tokio::test]
 async fn d29_an_own_message_that_was_passed_and_is_not_answered_is_written_after_all() {
-    let scene = Scene::new().await;
-    let user = scene.user();
-    let direct = ConversationId::direct(user, OWNER);
-    scene.hub.store.ensure_direct(direct, NOW).await.unwrap();
-    let mut client = scene.joined(user, 1 << 20).await;
-    client.catch_up().await;
+    let (scene, user, direct, mut client) = live_in_a_direct_conversation().await;
     let event = own_event(&scene, user, 1);
     let expectation = client.session.expect(event.id);
     // Another gateway has stored it, and the bus tells of it before that gateway's answer, which is lost.
