@@ -2,19 +2,24 @@
 
 use serde_json::{Value, json};
 
-use crate::support::fold::{dense, seqs};
+use crate::support::fold::{dense, seq, seqs};
 use crate::support::gateway::{Gateway, shared_embedded};
 use crate::support::rest::{Person, text};
 use crate::support::ws::Ws;
 
-/// A room of ann and bob in which ann has said "first" and "second".
-async fn room(gateway: &Gateway, ann: &Person, bob: &Person) -> (String, u64) {
-    let room = ann.room(gateway, &[bob]).await;
-    let first = ann.say(gateway, &room, "first").await["seq"]
-        .as_u64()
-        .unwrap();
-    ann.say(gateway, &room, "second").await;
-    (room, first)
+/// Ann and bob, their room, and the seq of the first of the two things that ann has said there.
+async fn room(gateway: &Gateway) -> (Person, Person, String, u64) {
+    let ann = Person::register(gateway, "ann").await;
+    let bob = Person::register(gateway, "bob").await;
+    let room = ann.room(gateway, &[&bob]).await;
+    let first = say(gateway, &ann, &room, "first").await;
+    say(gateway, &ann, &room, "second").await;
+    (ann, bob, room, first)
+}
+
+/// The seq of what somebody says.
+async fn say(gateway: &Gateway, person: &Person, room: &str, content: &str) -> u64 {
+    seq(&person.say(gateway, room, content).await)
 }
 
 async fn change(writer: &Ws, kind: &str, room: &str, seq: u64, more: Value) {
@@ -39,9 +44,7 @@ async fn replay(gateway: &Gateway, bob: &Person, room: &str, up_to: u64) -> Vec<
 #[tokio::test]
 async fn a_former_member_gets_nothing_that_came_after_they_left() {
     let gateway = shared_embedded().await;
-    let ann = Person::register(gateway, "ann").await;
-    let bob = Person::register(gateway, "bob").await;
-    let (room, first) = room(gateway, &ann, &bob).await;
+    let (ann, bob, room, first) = room(gateway).await;
     let writer = Ws::join(gateway, &ann).await;
     let edited = json!({"content": "better"});
     change(&writer, "edit_message", &room, first + 1, edited).await;
@@ -68,9 +71,7 @@ async fn a_former_member_gets_nothing_that_came_after_they_left() {
 #[tokio::test]
 async fn what_is_deleted_later_is_hidden_from_former_members_too() {
     let gateway = shared_embedded().await;
-    let ann = Person::register(gateway, "ann").await;
-    let bob = Person::register(gateway, "bob").await;
-    let (room, first) = room(gateway, &ann, &bob).await;
+    let (ann, bob, room, first) = room(gateway).await;
     let writer = Ws::join(gateway, &ann).await;
     remove(gateway, &ann, &room, &bob).await;
     change(&writer, "delete_message", &room, first, json!({})).await;
@@ -84,18 +85,14 @@ async fn what_is_deleted_later_is_hidden_from_former_members_too() {
 #[tokio::test]
 async fn who_was_removed_and_came_back_gets_what_is_theirs_now() {
     let gateway = shared_embedded().await;
-    let ann = Person::register(gateway, "ann").await;
-    let bob = Person::register(gateway, "bob").await;
-    let (room, first) = room(gateway, &ann, &bob).await;
+    let (ann, bob, room, first) = room(gateway).await;
     let writer = Ws::join(gateway, &ann).await;
     remove(gateway, &ann, &room, &bob).await;
     let members = format!("/rooms/{room}/members");
     ann.post(gateway, &members, json!({"userId": bob.id}))
         .await
         .expect(201);
-    let again = ann.say(gateway, &room, "again").await["seq"]
-        .as_u64()
-        .unwrap();
+    let again = say(gateway, &ann, &room, "again").await;
     let better = json!({"content": "better"});
     change(&writer, "edit_message", &room, again, better).await;
 
@@ -108,9 +105,7 @@ async fn who_was_removed_and_came_back_gets_what_is_theirs_now() {
 #[tokio::test]
 async fn a_former_member_acknowledges_the_end_of_their_log_and_nothing_more() {
     let gateway = shared_embedded().await;
-    let ann = Person::register(gateway, "ann").await;
-    let bob = Person::register(gateway, "bob").await;
-    let (room, first) = room(gateway, &ann, &bob).await;
+    let (ann, bob, room, first) = room(gateway).await;
     remove(gateway, &ann, &room, &bob).await;
     let end = first + 2;
     let device = Ws::join(gateway, &bob).await;

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::fold::DEADLINE;
+use crate::support::frames::frame;
 use crate::support::gateway::Gateway;
 use crate::support::rest::Person;
 use crate::support::ws::Ws;
@@ -29,22 +30,6 @@ const PING: u8 = 0x89;
 const PONG: u8 = 0x8A;
 const FIRST_FRAGMENT: u8 = 0x01;
 const FRAGMENT: u8 = 0x00;
-
-/// A frame as a client sends it; its masking key is zero, which masks nothing.
-fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![head];
-    match u8::try_from(payload.len()) {
-        Ok(length) if length < 126 => frame.push(0x80 | length),
-        _ => {
-            frame.push(0x80 | 126);
-            let length = u16::try_from(payload.len()).expect("a medium frame");
-            frame.extend(length.to_be_bytes());
-        }
-    }
-    frame.extend([0; 4]);
-    frame.extend(payload);
-    frame
-}
 
 fn text(packet: &str) -> Vec<u8> {
     frame(TEXT, packet.as_bytes())

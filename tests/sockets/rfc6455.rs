@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::support::fold::DEADLINE;
+use crate::support::frames::frame;
 use crate::support::gateway::{Gateway, shared_embedded};
 
 const PATHS: [&str; 2] = ["/ws", "/socket.io/?EIO=4&transport=websocket"];
@@ -20,31 +21,6 @@ const BINARY: u8 = 0x2;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
-
-/// A frame with this first byte, masked as a client must (section 5.3).
-fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
-    let mask = [0x37, 0xFA, 0x21, 0x3D];
-    let mut frame = vec![head];
-    match u16::try_from(payload.len()) {
-        Ok(length) if length < 126 => frame.push(FINAL | payload.len() as u8),
-        Ok(length) => {
-            frame.push(FINAL | 126);
-            frame.extend(length.to_be_bytes());
-        }
-        Err(_) => {
-            frame.push(FINAL | 127);
-            frame.extend((payload.len() as u64).to_be_bytes());
-        }
-    }
-    frame.extend(mask);
-    frame.extend(
-        payload
-            .iter()
-            .zip(mask.iter().cycle())
-            .map(|(byte, mask)| byte ^ mask),
-    );
-    frame
-}
 
 fn close(code: u16, reason: &[u8]) -> Vec<u8> {
     frame(FINAL | CLOSE, &[&code.to_be_bytes()[..], reason].concat())

@@ -3,6 +3,7 @@
 pub(crate) mod balancer;
 pub(crate) mod certificates;
 pub(crate) mod fold;
+pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod leash;
 pub(crate) mod node;

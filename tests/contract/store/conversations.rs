@@ -163,12 +163,7 @@ pub(crate) async fn memberships_include_former_ones(scene: &Scene) {
     let users = scene.users(2).await;
     let room = scene.room_of(&users).await;
     let left = scene.room_of(&users).await;
-    let direct = ConversationId::direct(users[0], users[1]);
-    scene
-        .store
-        .ensure_direct(direct, scene.now())
-        .await
-        .unwrap();
+    let direct = scene.direct_of(users[0], users[1]).await;
     let leave = ChangeKind::RemoveMember { user: users[1] };
     let event = scene.apply(left, users[1], leave).await;
     let memberships = all_memberships(&*scene.store, users[1]).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hobnob::domain::SystemClock;
 use hobnob::store::Store;
@@ -28,6 +28,18 @@ fn open_in(directory: &Path) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(&options, Arc::new(SystemClock))
 }
 
+async fn eventually_open(directory: &Path) -> SqliteStore {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match open_in(directory) {
+            Err(OpenError::Locked { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_was_stored_is_there_after_opening_again() {
     let (store, directory) = open().await;
@@ -36,7 +48,8 @@ async fn what_was_stored_is_there_after_opening_again() {
     scene.say(room, owner, "kept").await;
     let log = scene.log(room).await;
     drop(scene);
-    let again = open_in(directory.path()).unwrap();
+    // A process that another test starts at this very moment holds the lock until it runs its program.
+    let again = eventually_open(directory.path()).await;
     again.migrate().await.unwrap();
     let again = Scene::new(Arc::new(again));
     assert_eq!(again.log(room).await, log);

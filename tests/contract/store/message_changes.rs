@@ -221,8 +221,7 @@ pub(crate) async fn what_is_no_message_of_theirs_cannot_be_changed(scene: &Scene
 
 pub(crate) async fn messages_of_a_direct_conversation_change_likewise(scene: &Scene) {
     let users = scene.users(2).await;
-    let id = ConversationId::direct(users[0], users[1]);
-    scene.store.ensure_direct(id, scene.now()).await.unwrap();
+    let id = scene.direct_of(users[0], users[1]).await;
     let target = scene.say(id, users[0], "hello").await;
     scene.apply(id, users[1], react(target, "👍", true)).await;
     scene.apply(id, users[0], edit(target, "hello!")).await;

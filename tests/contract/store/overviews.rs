@@ -76,12 +76,7 @@ pub(crate) async fn the_newest_message_comes_first_and_silence_counts_by_creatio
     scene.say(early[1], owner, "old").await;
     let silent = scene.room_of(&[owner]).await;
     scene.say(early[0], owner, "new").await;
-    let direct = ConversationId::direct(owner, owner);
-    scene
-        .store
-        .ensure_direct(direct, scene.now())
-        .await
-        .unwrap();
+    let direct = scene.direct_of(owner, owner).await;
     let expected = [direct, early[0], silent, early[1], early[2]];
     assert_eq!(ids(&list(scene, owner).await), expected);
     // Another kind of event does not move a conversation.

@@ -1,19 +1,14 @@
 //! What limits between users are decided by: allowances, how many rooms somebody is in, who has to do with whom.
 
 use futures_util::future::join_all;
-use hobnob::domain::{ChangeKind, Clock, ConversationId, SystemClock, Timestamp};
+use hobnob::domain::{ChangeKind, Clock, SystemClock, Timestamp};
 use hobnob::store::Charge;
 
 use super::scene::Scene;
 
 pub(crate) async fn who_is_in_many_rooms_is_named(scene: &Scene) {
     let users = scene.users(3).await;
-    let direct = ConversationId::direct(users[0], users[1]);
-    scene
-        .store
-        .ensure_direct(direct, scene.now())
-        .await
-        .unwrap();
+    scene.direct_of(users[0], users[1]).await;
     for _ in 0..3 {
         scene.room_of(&users[..2]).await;
     }
@@ -35,12 +30,7 @@ pub(crate) async fn who_is_in_many_rooms_is_named(scene: &Scene) {
 
 pub(crate) async fn who_shares_a_conversation_is_found(scene: &Scene) {
     let users = scene.users(6).await;
-    let direct = ConversationId::direct(users[0], users[1]);
-    scene
-        .store
-        .ensure_direct(direct, scene.now())
-        .await
-        .unwrap();
+    scene.direct_of(users[0], users[1]).await;
     scene.room_of(&[users[2], users[0]]).await;
     scene.room_of(&[users[2], users[3]]).await;
     // One has left, the other was left.

@@ -56,12 +56,7 @@ pub(crate) async fn what_is_refused_leaves_no_event(scene: &Scene) {
     let (owner, member, outsider) = (users[0], users[1], scene.user().await);
     let room = scene.room_of(&users).await;
     let unknown = ConversationId::from(scene.room_id());
-    let direct = ConversationId::direct(owner, member);
-    scene
-        .store
-        .ensure_direct(direct, scene.now())
-        .await
-        .unwrap();
+    let direct = scene.direct_of(owner, member).await;
     let adding = add(outsider, Role::Member);
     let cases = [
         (room, outsider, rename("x"), Refusal::NotAMember),

@@ -70,6 +70,13 @@ impl Scene {
         }
     }
 
+    /// Two users' conversation, made.
+    pub(crate) async fn direct_of(&self, one: UserId, other: UserId) -> ConversationId {
+        let direct = ConversationId::direct(one, other);
+        self.store.ensure_direct(direct, self.now()).await.unwrap();
+        direct
+    }
+
     /// Registers a user with a name that nobody else has.
     pub(crate) async fn user(&self) -> UserId {
         let new = self.named(&format!("u{:x}", self.number()));
