@@ -63,6 +63,8 @@ pub enum Doubt {
     Lagged,
     /// The connection looked alive but heard nothing (D17).
     Deaf,
+    /// What was heard was published too long ago to be told from a repetition, or the clocks of two gateways differ (D49).
+    Late,
 }
 
 impl Doubt {
@@ -73,6 +75,7 @@ impl Doubt {
             Self::Reconnected => "reconnected",
             Self::Lagged => "lagged",
             Self::Deaf => "deaf",
+            Self::Late => "late",
         }
     }
 }

@@ -28,6 +28,7 @@ struct Waiting {
     reconnected: AtomicBool,
     lagged: AtomicBool,
     deaf: AtomicBool,
+    late: AtomicBool,
     /// Since when payloads of this gateway may have been lost.
     publish: Mutex<Option<Instant>>,
 }
@@ -38,6 +39,7 @@ impl Waiting {
             Doubt::Reconnected => &self.reconnected,
             Doubt::Lagged => &self.lagged,
             Doubt::Deaf => &self.deaf,
+            Doubt::Late => &self.late,
         }
     }
 

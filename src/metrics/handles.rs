@@ -89,10 +89,11 @@ pub struct Handles {
 }
 
 /// Why topics are compared with the log. What the parts say, and there is a series of each from the start.
-const RESYNC_CAUSES: [&str; 8] = [
+const RESYNC_CAUSES: [&str; 9] = [
     "reconnected",
     "lagged",
     "deaf",
+    "late",
     "lease_lost",
     "primary_changed",
     "gateway_gone",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hobnob::bus::{Bus, Channel, Doubt, LocalBus, LocalBusHub, RedisBus, Signal};
-use hobnob::domain::{Entropy, GatewayId, RoomId, SystemClock, UserId};
+use hobnob::domain::{Clock, Entropy, GatewayId, RoomId, SystemClock, UserId};
 use hobnob::redis::{RedisConfig, Seal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -123,8 +123,13 @@ pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) 
 
 /// What the gateways of one deployment share.
 pub(crate) fn seal() -> Arc<Seal> {
+    sealed_by(Arc::new(SystemClock))
+}
+
+/// The same, with a clock of its own.
+pub(crate) fn sealed_by(clock: Arc<dyn Clock>) -> Arc<Seal> {
     let secret: &[u8] = b"the secret of the contract's tests";
-    Arc::new(Seal::new(&[secret], "log", Arc::new(SystemClock)))
+    Arc::new(Seal::new(&[secret], "log", clock))
 }
 
 pub(crate) fn gateway_id(number: u64) -> GatewayId {

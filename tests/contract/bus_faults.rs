@@ -7,24 +7,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hobnob::bus::{Bus, Doubt, RedisBus, Signal};
-use hobnob::domain::{Entropy, SystemClock};
+use hobnob::domain::{Clock, Entropy, ManualClock, SystemClock};
 use hobnob::redis::{RedisConfig, Seal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::bus::{Gateway, eventually, gateway_id, room, seal, user};
+use super::bus::{Gateway, eventually, gateway_id, room, seal, sealed_by, user};
 use crate::support::leash::free_port;
 use crate::support::servers::{Redis, Reply};
 
 fn bus(url: &str, gateway: u64) -> Arc<RedisBus> {
+    bus_with(url, gateway, seal())
+}
+
+fn bus_with(url: &str, gateway: u64, seal: Arc<Seal>) -> Arc<RedisBus> {
     let config = RedisConfig::parse(url).unwrap();
-    let bus = RedisBus::new(
-        config,
-        seal(),
-        gateway_id(gateway),
-        Arc::new(Entropy::from_os()),
-    );
+    let entropy = Arc::new(Entropy::from_os());
+    let bus = RedisBus::new(config, seal, gateway_id(gateway), entropy);
     bus.start();
     Arc::new(bus)
 }
@@ -273,16 +273,29 @@ impl DeafProxy {
     }
 }
 
+/// A gateway whose clock is off, or one that was stopped for a while, hears what it must not believe: that something was
+/// said is doubt enough, and again for what comes late after that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d49_what_comes_late_is_not_heard_but_is_a_doubt() {
+    let server = Redis::start();
+    let clock = ManualClock::at(SystemClock.now().after(Duration::from_secs(3600)));
+    let mut ahead = Gateway::on(bus_with(&server.url(), 1, sealed_by(Arc::new(clock)))).await;
+    let two = Gateway::on(bus(&server.url(), 2)).await;
+    ahead.hear(&[user(1)]).await;
+    for _ in 0..2 {
+        two.say(user(1), "an hour ago");
+        assert_eq!(ahead.next().await, Signal::Gap(Doubt::Late));
+    }
+    ahead.say(user(1), "now");
+    assert_eq!(ahead.payload().await.1, "now");
+}
+
 /// A copy of the deployment that has the log's identity, as a snapshot of its disks has, and another secret.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d49_what_another_secret_sealed_is_not_heard() {
     let server = Redis::start();
-    let config = RedisConfig::parse(&server.url()).unwrap();
     let other = Seal::new(&[b"another secret"], "log", Arc::new(SystemClock));
-    let entropy = Arc::new(Entropy::from_os());
-    let foreign = RedisBus::new(config, Arc::new(other), gateway_id(3), entropy);
-    foreign.start();
-    let foreign = Gateway::on(Arc::new(foreign)).await;
+    let foreign = Gateway::on(bus_with(&server.url(), 3, Arc::new(other))).await;
     let mut one = Gateway::on(bus(&server.url(), 1)).await;
     let two = Gateway::on(bus(&server.url(), 2)).await;
     one.hear(&[user(1)]).await;

@@ -9,7 +9,7 @@ use fred::error::Error;
 use fred::interfaces::ClientLike;
 use fred::types::{Message, Value};
 use tokio::sync::broadcast;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::super::outlet::Outlet;
 use super::super::{Channel, Doubt};
@@ -25,6 +25,10 @@ use crate::redis::{Backoff, Connection, Purpose};
 /// How often the server must answer a PING (trap 7: fred never notices that a subscriber's server is frozen), and how
 /// long an unsubscription waits for others at most.
 const WATCHDOG: Duration = Duration::from_secs(1);
+
+/// How often at most what comes late is a doubt. Somebody who publishes old payloads again costs a comparison with the
+/// log in each, and no more.
+const LATE_AT_MOST_EVERY: Duration = Duration::from_secs(5);
 
 /// The task behind the subscriptions.
 #[derive(Debug)]
@@ -79,6 +83,7 @@ impl Subscriber {
             refused: self.shared.config.metrics().hints.refused.clone(),
             outlet: Arc::clone(&self.shared.outlet),
             hearing: Arc::clone(&self.hearing),
+            lateness: Lateness::new(),
         };
         let Some(messages) = connection.take_messages() else {
             return End::Closed;
@@ -186,27 +191,34 @@ struct Reader {
     refused: RefusedHints,
     outlet: Arc<Outlet>,
     hearing: Arc<Hearing>,
+    lateness: Lateness,
 }
 
 impl Reader {
-    async fn run(self, mut messages: broadcast::Receiver<Message>) {
+    async fn run(mut self, mut messages: broadcast::Receiver<Message>) {
         loop {
-            match messages.recv().await {
-                Ok(message) => self.take(message),
-                Err(broadcast::error::RecvError::Lagged(_)) => {
-                    // Much is heard: a probe may have been among it.
-                    self.hearing.heard_something();
-                    self.outlet.gap(Doubt::Lagged);
+            tokio::select! {
+                message = messages.recv() => match message {
+                    Ok(message) => self.take(message),
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        // Much is heard: a probe may have been among it.
+                        self.hearing.heard_something();
+                        self.outlet.gap(Doubt::Lagged);
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return,
+                },
+                () = self.lateness.due() => {
+                    self.lateness.told();
+                    self.outlet.gap(Doubt::Late);
                 }
-                Err(broadcast::error::RecvError::Closed) => return,
             }
         }
     }
 
-    fn take(&self, message: Message) {
+    fn take(&mut self, message: Message) {
         let payload = match self.sealing.open(&message.channel, bytes_of(message.value)) {
             Ok(payload) => payload,
-            Err(refusal) => return self.count(refusal),
+            Err(refusal) => return self.refuse(refusal),
         };
         match self.wire.channel(&message.channel) {
             Some(channel) => self.outlet.payload(channel, payload),
@@ -216,14 +228,51 @@ impl Reader {
 }
 
 impl Reader {
-    /// What is refused is counted and nothing else: anybody may publish it, as often as they like.
-    fn count(&self, refusal: Refusal) {
+    /// What is refused is counted. Not proved, or heard before, it says nothing: anybody may publish it, as often as they
+    /// like. What is late was once published by a gateway, and may not have been heard then.
+    fn refuse(&mut self, refusal: Refusal) {
         let count = match refusal {
             Refusal::Unproved => &self.refused.unproved,
             Refusal::Stale => &self.refused.stale,
             Refusal::Repeated => &self.refused.repeated,
         };
         count.increment(1);
+        if refusal == Refusal::Stale {
+            self.lateness.noted();
+        }
+    }
+}
+
+/// When a doubt about what came late is to be told: at once, but not again within [`LATE_AT_MOST_EVERY`]; what came late
+/// in between is told then.
+struct Lateness {
+    is_owed: bool,
+    not_before: Instant,
+}
+
+impl Lateness {
+    fn new() -> Self {
+        Self {
+            is_owed: false,
+            not_before: Instant::now(),
+        }
+    }
+
+    const fn noted(&mut self) {
+        self.is_owed = true;
+    }
+
+    /// Resolves when the doubt is to be told; never while none is owed.
+    async fn due(&self) {
+        match self.is_owed {
+            true => sleep_until(self.not_before).await,
+            false => std::future::pending().await,
+        }
+    }
+
+    fn told(&mut self) {
+        self.is_owed = false;
+        self.not_before = Instant::now() + LATE_AT_MOST_EVERY;
     }
 }
 
