@@ -15,6 +15,9 @@ pub(crate) const BEFORE: Duration = Duration::from_secs(3);
 /// How long the primary takes writes that are not copied: less than the election timeout, with room for a slow machine.
 const UNCOPIED: Duration = Duration::from_millis(1200);
 
+/// How much a copy of Redis lacks: while people come and go.
+const BEHIND: Duration = Duration::from_secs(2);
+
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -33,7 +36,9 @@ pub(crate) struct Props {
 pub(crate) async fn prepare(row: Row, cluster: &mut Cluster) -> Result<Props, Invalid> {
     let mut props = Props::default();
     match row {
-        Row::RedisPromote => props.replica = Some(Redis::start_replica(&cluster.redis).await?),
+        Row::RedisPromote | Row::RedisLagging => {
+            props.replica = Some(Redis::start_replica(&cluster.redis).await?);
+        }
         Row::MongoCut => {
             // Drivers learn the members' own addresses from the set, past any proxy; unless told to stay where they are.
             let primary = cluster.mongo.primary().await?;
@@ -86,6 +91,9 @@ pub(crate) async fn make(
         Row::RedisStop => redis_stop(cluster).await,
         Row::RedisDown => redis_down(cluster, seconds(30)).await,
         Row::RedisPromote => redis_promote(cluster, props).await,
+        Row::RedisLagging => redis_lagging(cluster, props).await,
+        Row::RedisSnapshot => redis_snapshot(cluster).await,
+        Row::PresenceDel => presence_del(cluster).await,
         Row::MongoStepdown => cluster.mongo.step_down().await,
         Row::MongoKill => mongo_kill(cluster).await,
         Row::MongoRollback => mongo_rollback(cluster, props).await,
@@ -143,6 +151,32 @@ async fn redis_stop(cluster: &Cluster) -> Result<(), Invalid> {
     cluster.redis.signal("STOP")?;
     sleep(seconds(10)).await;
     cluster.redis.signal("CONT")
+}
+
+/// The replica has what was written until it stopped copying, and nothing since.
+async fn redis_lagging(cluster: &mut Cluster, props: &mut Props) -> Result<(), Invalid> {
+    if let Some(replica) = &props.replica {
+        replica.command("REPLICAOF NO ONE").await?;
+    }
+    sleep(BEHIND).await;
+    redis_promote(cluster, props).await
+}
+
+async fn redis_snapshot(cluster: &mut Cluster) -> Result<(), Invalid> {
+    cluster.redis.command("SAVE").await?;
+    sleep(BEHIND).await;
+    redis_down(cluster, seconds(1)).await?;
+    cluster.redis.forget_snapshot()
+}
+
+async fn presence_del(cluster: &Cluster) -> Result<(), Invalid> {
+    let delete = r#"EVAL "for _,key in ipairs(redis.call('KEYS',ARGV[1])) do redis.call('DEL',key) end return 'OK'" 0 *presence:*"#;
+    cluster.redis.command(delete).await?;
+    for kind in ["normal", "pubsub"] {
+        let kill = format!("CLIENT KILL TYPE {kind}");
+        cluster.redis.command(&kill).await?;
+    }
+    Ok(())
 }
 
 /// As a failover does it that keeps the address: the clients' connections break and lead to the replica then.

@@ -3,22 +3,23 @@
 
 mod cluster;
 mod faults;
+mod presence;
 mod row;
 mod table;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
-
 pub use self::cluster::Peer;
 pub(crate) use self::cluster::{
     Cluster, Leashed, Program, SECRET, ask, free_port, repository, tool, wait_until,
 };
 pub(crate) use self::faults::{BEFORE, Props, clean_up, make, prepare};
+use self::presence::{Agreement, Crowd};
 pub use self::row::Row;
 use self::table::Table;
 use crate::check::{Load, Protocols, Report, run};
+use crate::gateways::Gateways;
 use crate::{Invalid, Verdict};
 
 /// How often a row is run in which the generator fell behind; never again because a promise was broken.
@@ -30,6 +31,18 @@ struct Outcome {
     report: Report,
     /// That its fault really came about, where that can be doubted.
     evidence: Option<String>,
+    /// When everybody agreed who is there; peers have no presence of this kind.
+    presence: Option<Agreement>,
+}
+
+impl Outcome {
+    fn verdict(&self) -> Verdict {
+        let is_late = |presence: &Agreement| !presence.is_in_time();
+        match self.report.verdict {
+            Verdict::Pass if self.presence.as_ref().is_some_and(is_late) => Verdict::Broken,
+            verdict => verdict,
+        }
+    }
 }
 
 /// `hobnob-load matrix`.
@@ -137,26 +150,48 @@ async fn run_row(
     if row == Row::Churn {
         load.churn = Some(2.0);
     }
-    let props = faults::prepare(row, &mut cluster).await?;
-    let (gateways, scene) = (cluster.addresses(), Mutex::new((cluster, props)));
-    let report = run(row.name(), &gateways, &load, |cutter| {
-        let scene = &scene;
-        async move {
-            let mut scene = scene.lock().await;
-            let (cluster, props) = &mut *scene;
-            faults::make(row, cluster, props, &cutter).await
-        }
-    })
-    .await;
-    let (mut cluster, mut props) = scene.into_inner();
+    let mut props = faults::prepare(row, &mut cluster).await?;
+    let gateways = cluster.addresses();
+    let crowd = match options.peer {
+        Some(_) => None,
+        None => Some(Crowd::gather(&gateways).await?),
+    };
+    let scene = (&mut cluster, &mut props, &crowd);
+    let (report, presence) = break_under_load(row, &gateways, &load, scene).await?;
     if let Some(logs) = &options.logs {
         for (index, gateway) in cluster.gateways.iter().enumerate() {
             gateway.keep_log(logs, &format!("{}-gateway{index}", row.name()))?;
         }
     }
-    let (report, evidence) = (report?, props.evidence.take());
+    let outcome = Outcome {
+        report,
+        evidence: props.evidence.take(),
+        presence,
+    };
     faults::clean_up(&mut cluster, props).await?;
-    Ok((Outcome { report, evidence }, cluster))
+    Ok((outcome, cluster))
+}
+
+/// The load, the row's fault and those who come and go in it, all at once.
+async fn break_under_load(
+    row: Row,
+    gateways: &Gateways,
+    load: &Load,
+    (cluster, props, crowd): (&mut Cluster, &mut Props, &Option<Crowd>),
+) -> Result<(Report, Option<Agreement>), Invalid> {
+    let mut presence = None;
+    let agreed = &mut presence;
+    let report = run(row.name(), gateways, load, |cutter| async move {
+        let fault = faults::make(row, cluster, props, &cutter);
+        let Some(crowd) = crowd else {
+            return fault.await;
+        };
+        tokio::try_join!(fault, crowd.play())?;
+        *agreed = Some(crowd.agreement().await);
+        Ok(())
+    });
+    let report = report.await?;
+    Ok((report, presence))
 }
 
 /// The chosen binary, or the one that was built: as the container image ships it, if there is such a one.

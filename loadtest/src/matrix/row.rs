@@ -26,6 +26,12 @@ pub enum Row {
     RedisDown,
     /// Redis killed, its replica promoted in its place
     RedisPromote,
+    /// Redis killed, a replica promoted that had stopped copying 2 s before
+    RedisLagging,
+    /// Redis killed and restarted from a snapshot that is 2 s old
+    RedisSnapshot,
+    /// All users' presence deleted from Redis, and its clients' connections killed
+    PresenceDel,
     /// The MongoDB primary steps down
     MongoStepdown,
     /// kill -9 of the MongoDB primary, which comes back 5 s later
@@ -48,7 +54,7 @@ pub enum Row {
 
 impl Row {
     /// All, in the order of the table.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::None,
         Self::GatewayKill,
         Self::GatewayStop,
@@ -59,6 +65,9 @@ impl Row {
         Self::RedisStop,
         Self::RedisDown,
         Self::RedisPromote,
+        Self::RedisLagging,
+        Self::RedisSnapshot,
+        Self::PresenceDel,
         Self::MongoStepdown,
         Self::MongoKill,
         Self::MongoRollback,
@@ -71,13 +80,14 @@ impl Row {
     ];
 
     /// Those of the short matrix: one of each kind.
-    pub const SHORT: [Self; 9] = [
+    pub const SHORT: [Self; 10] = [
         Self::None,
         Self::GatewayKill,
         Self::Drain,
         Self::RedisRestart,
         Self::Flushall,
         Self::PubsubKill,
+        Self::RedisLagging,
         Self::MongoStepdown,
         Self::MongoKill,
         Self::Storm,
@@ -97,6 +107,9 @@ impl Row {
             Self::RedisStop => "redis-stop",
             Self::RedisDown => "redis-down",
             Self::RedisPromote => "redis-promote",
+            Self::RedisLagging => "redis-lagging",
+            Self::RedisSnapshot => "redis-snapshot",
+            Self::PresenceDel => "presence-del",
             Self::MongoStepdown => "mongo-stepdown",
             Self::MongoKill => "mongo-kill",
             Self::MongoRollback => "mongo-rollback",
@@ -123,6 +136,9 @@ impl Row {
             Self::RedisStop => "Redis SIGSTOP 10 s, SIGCONT",
             Self::RedisDown => "Redis down 30 s",
             Self::RedisPromote => "Redis replica promoted in its place",
+            Self::RedisLagging => "Redis replica promoted that is 2 s behind",
+            Self::RedisSnapshot => "Redis kill -9, back from a snapshot 2 s old",
+            Self::PresenceDel => "Redis DEL of all presence, CLIENT KILL",
             Self::MongoStepdown => "MongoDB primary steps down",
             Self::MongoKill => "MongoDB primary kill -9, back 5 s later",
             Self::MongoRollback => "MongoDB rollback by an election",

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::Outcome;
 use super::row::Row;
+use super::{Agreement, Outcome};
 use crate::check::Report;
 use crate::{Invalid, Verdict};
 
-const HEAD: &str = "| fault | sent | acknowledged | lost | repeated | out of order | longest gap | verdict |\n\
-    |---|--:|--:|--:|--:|--:|--:|---|\n";
+const HEAD: &str = "| fault | sent | acknowledged | lost | repeated | out of order | longest gap | presence right after | verdict |\n\
+    |---|--:|--:|--:|--:|--:|--:|--:|---|\n";
 
 /// Rows with their reports.
 #[derive(Debug, Default, Serialize)]
@@ -28,6 +28,9 @@ struct Entry {
     evidence: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presence: Option<Agreement>,
+    verdict: Verdict,
     /// Why there is no report.
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
@@ -35,28 +38,30 @@ struct Entry {
 
 impl Table {
     pub(super) fn add(&mut self, row: Row, outcome: Result<Outcome, Invalid>) {
-        let (report, evidence, failed) = match outcome {
-            Ok(Outcome { report, evidence }) => (Some(report), evidence, None),
-            Err(Invalid(why)) => (None, None, Some(why)),
-        };
-        self.rows.push(Entry {
+        let mut entry = Entry {
             row,
             fault: row.fault(),
-            evidence,
-            report,
-            failed,
-        });
+            evidence: None,
+            report: None,
+            presence: None,
+            verdict: Verdict::Invalid,
+            failed: None,
+        };
+        match outcome {
+            Ok(outcome) => {
+                entry.verdict = outcome.verdict();
+                entry.report = Some(outcome.report);
+                entry.evidence = outcome.evidence;
+                entry.presence = outcome.presence;
+            }
+            Err(Invalid(why)) => entry.failed = Some(why),
+        }
+        self.rows.push(entry);
     }
 
     /// The worst of all.
     pub(super) fn verdict(&self) -> Verdict {
-        let verdict = |entry: &Entry| {
-            entry
-                .report
-                .as_ref()
-                .map_or(Verdict::Invalid, |report| report.verdict)
-        };
-        let verdicts = || self.rows.iter().map(verdict);
+        let verdicts = || self.rows.iter().map(|entry| entry.verdict);
         match verdicts().find(|verdict| *verdict == Verdict::Broken) {
             Some(broken) => broken,
             None => verdicts().max().unwrap_or(Verdict::Invalid),
@@ -111,14 +116,25 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// How long after the last fault everybody agreed who is there.
+    fn presence(&self) -> String {
+        match &self.presence {
+            None => String::new(),
+            Some(Agreement {
+                after_ms: Some(after),
+                ..
+            }) => format!("{:.1} s", *after as f64 / 1000.0),
+            Some(_) => "never".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(Report {
-            balance, verdict, ..
-        }) = &self.report
-        else {
+        let Some(Report { balance, .. }) = &self.report else {
             let why = self.failed.as_deref().unwrap_or_default();
-            return writeln!(f, "| {} | | | | | | | invalid: {why} |", self.fault);
+            return writeln!(f, "| {} | | | | | | | | invalid: {why} |", self.fault);
         };
         let permitted = match balance.repeated_as_permitted() {
             0 => String::new(),
@@ -126,7 +142,7 @@ impl fmt::Display for Entry {
         };
         writeln!(
             f,
-            "| {} | {} | {} | {} | {}{permitted} | {} | {:.1} s | {} |",
+            "| {} | {} | {} | {} | {}{permitted} | {} | {:.1} s | {} | {} |",
             self.fault,
             balance.sent,
             balance.acknowledged,
@@ -134,7 +150,8 @@ impl fmt::Display for Entry {
             balance.repeated,
             balance.out_of_order,
             balance.longest_gap_ms / 1000.0,
-            format!("{verdict:?}").to_lowercase(),
+            self.presence(),
+            format!("{:?}", self.verdict).to_lowercase(),
         )
     }
 }

@@ -85,6 +85,11 @@ impl Redis {
         self.process = None;
     }
 
+    /// Lets the next start begin empty again.
+    pub(crate) fn forget_snapshot(&self) -> Result<(), Invalid> {
+        std::fs::remove_file(self.directory.path().join("dump.rdb")).map_err(Into::into)
+    }
+
     pub(crate) fn signal(&self, name: &str) -> Result<(), Invalid> {
         match &self.process {
             Some(process) => process.signal(name),
@@ -92,7 +97,7 @@ impl Redis {
         }
     }
 
-    /// Sends one command without blanks in its arguments, and returns the answer's text.
+    /// Sends one command as one types it, and returns the answer's text.
     pub(crate) async fn command(&self, command: &str) -> Result<String, Invalid> {
         ask(self.port, command).await
     }
