@@ -2,14 +2,31 @@
 
 use parking_lot::Mutex;
 
+use crate::metrics::Metrics;
+
 /// What a restart would help against, if anything.
-#[derive(Debug, Default)]
-pub struct Liveness(Mutex<Option<String>>);
+#[derive(Debug)]
+pub struct Liveness {
+    trouble: Mutex<Option<String>>,
+    metrics: Metrics,
+}
 
 impl Liveness {
+    /// All is well.
+    pub(super) fn new(metrics: Metrics) -> Self {
+        metrics.live.set(1.0);
+        Self {
+            trouble: Mutex::default(),
+            metrics,
+        }
+    }
+
     /// What is wrong now; `None` when all is well. True when that is news.
     pub fn set(&self, trouble: Option<String>) -> bool {
-        let mut known = self.0.lock();
+        self.metrics
+            .live
+            .set(if trouble.is_none() { 1.0 } else { 0.0 });
+        let mut known = self.trouble.lock();
         let is_news = *known != trouble;
         *known = trouble;
         is_news
@@ -18,6 +35,6 @@ impl Liveness {
     /// What is wrong.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        self.0.lock().clone()
+        self.trouble.lock().clone()
     }
 }

@@ -79,8 +79,8 @@ impl Readiness {
             started: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             checks: RwLock::new(Vec::new()),
+            liveness: Liveness::new(metrics.clone()),
             metrics,
-            liveness: Liveness::default(),
         }
     }
 

@@ -26,6 +26,7 @@ use crate::gateway::requests::Requests;
 use crate::gateway::seats::Seats;
 use crate::gateway::socketio::protocol::SocketIo;
 use crate::lifecycle::{Failure, Service};
+use crate::logging::served;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::committer::Committer;
@@ -178,36 +179,35 @@ impl App {
     }
 
     fn spawn_tasks(&self) {
-        let (hub, cursors, presence) = (
-            Arc::clone(&self.hub),
-            Arc::clone(&self.cursors),
-            Arc::clone(&self.parts.presence),
-        );
         let stop = || self.stop.clone();
-        let (stop_hub, stop_cursors, stop_presence) = (stop(), stop(), stop());
-        self.tasks.spawn(async move { hub.run(stop_hub).await });
-        self.tasks
-            .spawn(async move { cursors.run(stop_cursors).await });
-        self.tasks
-            .spawn(async move { presence.run(stop_presence).await });
+        let (hub, stop_hub) = (Arc::clone(&self.hub), stop());
+        self.spawn("hub", async move { hub.run(stop_hub).await });
+        let (cursors, stop_cursors) = (Arc::clone(&self.cursors), stop());
+        self.spawn("cursors", async move { cursors.run(stop_cursors).await });
+        let (presence, stop_presence) = (Arc::clone(&self.parts.presence), stop());
+        self.spawn("lease", async move { presence.run(stop_presence).await });
         let (throttle, stop_throttle) = (Arc::clone(&self.parts.throttle), stop());
-        self.tasks
-            .spawn(async move { throttle.run(stop_throttle).await });
+        self.spawn("throttle", async move { throttle.run(stop_throttle).await });
         let (hearing, stop_hearing) = (Arc::clone(&self.hearing), stop());
-        self.tasks.spawn(async move {
+        self.spawn("hearing", async move {
             stop_hearing.run_until_cancelled(hearing.run()).await;
         });
         if let Some(mut changes) = self.parts.primary_changes.clone() {
             let (hub, stop) = (Arc::clone(&self.hub), stop());
-            self.tasks.spawn(async move {
+            self.spawn("primary", async move {
                 while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
                     hub.primary_changed().await;
                 }
             });
         }
-        self.tasks
-            .spawn(ask_store(Arc::clone(&self.parts.store), stop()));
+        let store = Arc::clone(&self.parts.store);
+        self.spawn("asking the store", ask_store(store, stop()));
         self.tasks.close();
+    }
+
+    /// Under a name that logs and the watchdog know.
+    fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(served::task(name, work));
     }
 }
 

@@ -70,6 +70,8 @@ fn a_session_that_does_not_yield_is_named_by_livez_which_answers_whatever_the_wo
     until_live(address, |answer| {
         answer.contains(" 503 ") && answer.contains(&named)
     });
+    let metrics = ask_plainly(address, "/metrics");
+    assert!(metrics.contains("\nhobnob_live 0\n"), "{metrics}");
     spinning.store(false, Ordering::Relaxed);
     until_live(address, |answer| answer.contains("200 OK"));
 }

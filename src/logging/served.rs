@@ -124,7 +124,12 @@ pub fn spawn_task<Work>(name: &'static str, work: Work) -> JoinHandle<Work::Outp
 where
     Work: Future<Output: Send> + Send + 'static,
 {
-    tokio::spawn(serving(Served::Task(name), work))
+    tokio::spawn(task(name, work))
+}
+
+/// Work of the gateway itself, which serves all clients.
+pub const fn task<Work>(name: &'static str, work: Work) -> Serving<Work> {
+    serving(Served::Task(name), work)
 }
 
 /// Work, whose log lines say for whom it is.

@@ -24,6 +24,7 @@ pub struct Handles {
     pub(super) recorder: SharedRecorder,
     samplers: Mutex<Vec<Sampler>>,
     pub ready: Gauge,
+    pub live: Gauge,
     pub draining: Gauge,
     pub reloads_applied: Counter,
     pub reloads_refused: Counter,
@@ -110,6 +111,7 @@ impl Handles {
         make.resync_causes();
         Self {
             ready: make.gauge(table::READY),
+            live: make.gauge(table::LIVE),
             draining: make.gauge(table::DRAINING),
             reloads_applied: make.counter_of(table::RELOADS, "outcome", "applied"),
             reloads_refused: make.counter_of(table::RELOADS, "outcome", "refused"),

@@ -38,6 +38,7 @@ pub(super) const NUMBERS: &[f64] = &[
 
 pub(super) const BUILD_INFO: &str = "hobnob_build_info";
 pub(super) const READY: &str = "hobnob_ready";
+pub(super) const LIVE: &str = "hobnob_live";
 pub(super) const DRAINING: &str = "hobnob_draining";
 pub(super) const RELOADS: &str = "hobnob_config_reloads_total";
 pub(super) const CONNECTIONS_OPEN: &str = "hobnob_connections_open";
@@ -116,6 +117,7 @@ pub(super) const START_TIME: &str = "process_start_time_seconds";
 pub(super) const METRICS: &[(&str, Kind, &str)] = &[
     (BUILD_INFO, Gauge, "1, with the version as a label."),
     (READY, Gauge, "1 while /readyz answers 200, else 0."),
+    (LIVE, Gauge, "1 while /livez answers 200, else 0: only a restart helps."),
     (DRAINING, Gauge, "1 from the first stop signal or /admin/drain on."),
     (RELOADS, Counter, "Times the configuration was read again (SIGHUP), by what came of it."),
 

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::{Run, RunOutcome, Stop, Store};
+use crate::logging::served::task;
 use crate::metrics::Metrics;
 
 /// How many batches may be on their way at once: one being committed while the next is being sent.
@@ -98,7 +99,7 @@ impl Batcher {
     fn pump(self: &Arc<Self>) {
         while let Some(batch) = self.next_batch() {
             let this = Arc::clone(self);
-            self.tracker.spawn(async move {
+            let committing = async move {
                 // A panic leaves the outcome unknown, and must not keep the slot.
                 if AssertUnwindSafe(this.commit(batch))
                     .catch_unwind()
@@ -109,7 +110,8 @@ impl Batcher {
                 }
                 this.queue.lock().in_flight -= 1;
                 this.pump();
-            });
+            };
+            self.tracker.spawn(task("batch", committing));
         }
     }
 

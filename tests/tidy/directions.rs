@@ -11,11 +11,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("metrics", &["domain"]),
     ("traces", &["domain", "metrics"]),
     ("redis", &["domain", "metrics"]),
-    ("bus", &["domain", "metrics", "redis"]),
+    ("bus", &["domain", "metrics", "logging::served", "redis"]),
     ("presence", &["domain", "metrics", "redis"]),
     ("throttle", &["domain", "metrics", "redis"]),
     // The committer tells about what it has committed through the use cases' own port.
-    ("store", &["domain", "metrics", "traces", "chat::Announce"]),
+    (
+        "store",
+        &[
+            "domain",
+            "metrics",
+            "traces",
+            "logging::served",
+            "chat::Announce",
+        ],
+    ),
     ("auth", &["domain", "metrics"]),
     (
         "chat",

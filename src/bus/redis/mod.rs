@@ -30,6 +30,7 @@ use self::wire::Wire;
 use super::outlet::Outlet;
 use super::{Bus, BusError, Channel, Signal};
 use crate::domain::{Entropy, GatewayId};
+use crate::logging::served::task;
 use crate::redis::{RedisConfig, Seal};
 
 /// How long [`Bus::subscribe`] waits for its confirmation.
@@ -116,10 +117,11 @@ impl RedisBus {
             return;
         };
         for lane in unstarted.lanes {
-            self.tasks.spawn(lane.run());
+            self.tasks.spawn(task("publishing", lane.run()));
         }
-        self.tasks.spawn(unstarted.subscriber.run());
-        self.tasks.spawn(unstarted.probe.run());
+        self.tasks
+            .spawn(task("subscriber", unstarted.subscriber.run()));
+        self.tasks.spawn(task("probe", unstarted.probe.run()));
         self.tasks.close();
     }
 

@@ -19,6 +19,7 @@ use super::probe::Hearing;
 use super::sealed::{Refusal, Sealing};
 use super::standing::Standing;
 use super::wire::Wire;
+use crate::logging::served::spawn_task;
 use crate::metrics::RefusedHints;
 use crate::redis::{Backoff, Connection, Purpose};
 
@@ -89,7 +90,7 @@ impl Subscriber {
             return End::Closed;
         };
         // It ends with the connection, which holds the sending half.
-        let reading = tokio::spawn(reader.run(messages));
+        let reading = spawn_task("hearing", reader.run(messages));
         let end = tokio::select! {
             () = self.shared.stop.cancelled() => End::Closed,
             end = self.attend(&mut connection, gap, backoff) => end,

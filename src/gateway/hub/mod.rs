@@ -42,6 +42,7 @@ use super::session::{NewSession, Session};
 use crate::bus::{Bus, Channel};
 use crate::chat::{Cursors, LastSeen};
 use crate::domain::{Clock, ConversationId, Entropy, GatewayId, SessionId};
+use crate::logging::served;
 use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::store::Store;
@@ -208,51 +209,55 @@ impl Hub {
 
     /// Works until `stop`: takes the bus's signals, paces marks, sweeps.
     pub async fn run(self: &Arc<Self>, stop: CancellationToken) {
-        let sweeper = Arc::clone(self);
         let pacer = Arc::clone(&self.pacer);
-        self.tracker.spawn({
-            let stop = stop.clone();
-            async move { pacer.run(stop).await }
+        self.keep(
+            "pacing",
+            &stop,
+            |_, stop| async move { pacer.run(stop).await },
+        );
+        self.keep(
+            "sweep",
+            &stop,
+            |hub, stop| async move { hub.sweep(stop).await },
+        );
+        self.keep("resync", &stop, |hub, stop| async move {
+            hub.resync_when_wanted(stop).await
         });
-        self.tracker.spawn({
-            let stop = stop.clone();
-            async move { sweeper.sweep(stop).await }
+        self.keep("announcing", &stop, |hub, stop| async move {
+            hub.announce_again_when_wanted(stop).await
         });
-        let (resyncer, publisher) = (Arc::clone(self), Arc::clone(self));
-        self.tracker.spawn({
-            let stop = stop.clone();
-            async move { resyncer.resync_when_wanted(stop).await }
+        self.keep("inquiry", &stop, |hub, stop| async move {
+            hub.inquire(stop).await
         });
-        self.tracker.spawn({
-            let stop = stop.clone();
-            async move { publisher.announce_again_when_wanted(stop).await }
+        self.keep("watched", &stop, |hub, stop| async move {
+            hub.look_after_watched(stop).await
         });
-        let (presence, asker) = (Arc::clone(self), Arc::clone(self));
-        let (inquirer, looker, writer) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
-        self.tracker.spawn({
-            let stop = stop.clone();
-            async move { inquirer.inquire(stop).await }
+        self.keep("departures", &stop, |hub, stop| async move {
+            hub.store_departures(stop).await
         });
-        self.tracker.spawn({
-            let stop = stop.clone();
-            async move { looker.look_after_watched(stop).await }
+        self.keep("presence", &stop, |hub, stop| async move {
+            hub.heed_presence(stop).await
         });
-        self.tracker.spawn({
-            let stop = stop.clone();
-            async move { writer.store_departures(stop).await }
-        });
-        self.tracker.spawn({
-            let stop = stop.clone();
-            async move { presence.heed_presence(stop).await }
-        });
-        self.tracker.spawn({
-            let stop = stop.clone();
-            async move { asker.ask_presence_when_wanted(stop).await }
+        self.keep("asking", &stop, |hub, stop| async move {
+            hub.ask_presence_when_wanted(stop).await
         });
         self.listen(stop).await;
         self.stop.cancel();
         self.tracker.close();
         self.tracker.wait().await;
+    }
+
+    /// Spawns a task for as long as the hub runs, under a name that logs and the watchdog know.
+    fn keep<Work>(
+        self: &Arc<Self>,
+        name: &'static str,
+        stop: &CancellationToken,
+        work: impl FnOnce(Arc<Self>, CancellationToken) -> Work,
+    ) where
+        Work: Future<Output = ()> + Send + 'static,
+    {
+        let work = work(Arc::clone(self), stop.clone());
+        self.tracker.spawn(served::task(name, work));
     }
 
     /// A connection was authenticated. Requests are valid from now on; delivery starts with [`Hub::join`] (D32). It ends

@@ -25,6 +25,7 @@ use super::frontier::Frontier;
 use super::{Changed, NewConversation, NewMessage, Store, StoreError};
 use crate::chat::Announce;
 use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, SessionId};
+use crate::logging::served::task;
 use crate::metrics::Metrics;
 use crate::traces::Storing;
 pub use delegation::{ANSWER_WITHIN, Delegated, Delegation, Settled, TakenOn};
@@ -223,9 +224,9 @@ impl Committer {
             .map_err(|lanes::Full| CommitError::Busy)?;
         if idle {
             let shared = Arc::clone(&self.0);
-            self.0
-                .tracker
-                .spawn(async move { shared.drive(conversation).await });
+            self.0.tracker.spawn(task("committer", async move {
+                shared.drive(conversation).await
+            }));
         }
         Ok(())
     }
