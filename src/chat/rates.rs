@@ -191,7 +191,7 @@ pub struct Rates {
     pub session: Rate,
     /// Requests of one user, over all their sessions and REST.
     pub user: Rate,
-    /// Registrations, log-ins and refreshes from one address.
+    /// Registrations, log-ins, refreshes and log-outs from one address.
     pub sign_in: Rate,
     /// Searches of one user by name.
     pub search: Rate,

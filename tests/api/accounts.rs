@@ -128,6 +128,25 @@ async fn a_refresh_token_ends_by_time_and_by_logging_out() {
         .refused(401, "token_expired");
 }
 
+/// Whoever comes back later logs out, and an answer that says so is true.
+#[tokio::test]
+async fn logging_out_needs_no_access_token_that_is_still_valid() {
+    let server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    server.clock.advance(SIXTEEN_MINUTES);
+    ann.get("/me").await.refused(401, "token_expired");
+    let of_ann = json!({"refreshToken": ann.refresh_token});
+    ann.post("/logout", of_ann.clone()).await.expect(204);
+    let of_bob = json!({"refreshToken": bob.refresh_token});
+    server.post("/logout", of_bob.clone()).await.expect(204);
+    for ended in [of_ann, of_bob] {
+        server
+            .post("/refresh", ended)
+            .await
+            .refused(401, "token_invalid");
+    }
+}
+
 #[tokio::test]
 async fn a_request_needs_a_valid_token() {
     let server = Server::start().await;

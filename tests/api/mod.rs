@@ -5,5 +5,6 @@ mod form;
 mod generated;
 mod messages;
 mod people;
+mod permissions;
 mod rooms;
 mod server;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const LOCATION: &str = "https://hobnob.test/asyncapi.json";
 
 /// The document, its schemas compiled.
-pub(super) struct Document {
+pub(crate) struct Document {
     json: Value,
     schemas: Schemas,
     payloads: BTreeMap<String, SchemaIndex>,
@@ -19,7 +19,7 @@ pub(super) struct Document {
 
 impl Document {
     /// Reads the document. Its schemas let clients ignore what they do not know; this judge lets the server add nothing.
-    pub(super) fn parse(yaml: &str) -> Self {
+    pub(crate) fn parse(yaml: &str) -> Self {
         let mut json: Value = serde_norway::from_str(yaml).expect("YAML that is JSON");
         forbid_more(&mut json["components"]);
         let mut compiler = Compiler::new();
@@ -66,6 +66,15 @@ impl Document {
     pub(super) fn requests(&self) -> BTreeSet<String> {
         self.operations("receive")
             .flat_map(|operation| keys(&operation["messages"]))
+            .collect()
+    }
+
+    /// What clients may ask, as frames name it.
+    pub(crate) fn request_names(&self) -> BTreeSet<String> {
+        let messages = &self.json["components"]["messages"];
+        let names = self.requests().into_iter();
+        names
+            .map(|key| messages[key]["name"].as_str().unwrap().to_owned())
             .collect()
     }
 

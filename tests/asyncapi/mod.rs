@@ -3,5 +3,5 @@
 
 mod client;
 mod conversation;
-mod document;
+pub(crate) mod document;
 mod transcript;

@@ -5,11 +5,11 @@ use hobnob::domain::{Clock, SystemClock};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::forgery::token;
 use crate::support::fold::{Fold, dense, seq, seqs};
 use crate::support::gateway::{Gateway, SECRET, shared_embedded};
 use crate::support::node::Node;
 use crate::support::rest::Person;
+use crate::support::tokens::token;
 use crate::support::ws::Ws;
 
 /// Bytes in one message: a thousandth of what the kernel may buffer.

@@ -1,38 +1,14 @@
 //! Nobody acts as somebody else: tokens that are none, other people's ids, rooms one is not in.
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::support::gateway::{Gateway, SECRET, shared_embedded};
 use crate::support::node::Node;
 use crate::support::rest::Person;
+use crate::support::tokens::{EARLIER, LATER, OTHER_SECRET, token};
 use crate::support::ws::Ws;
 
-/// A token for this user, signed with this secret, that expires at this second since the epoch.
-pub(super) fn token(user: &str, secret: &str, kid_of: &str, expires: i64) -> String {
-    let digest = Sha256::digest(kid_of.as_bytes());
-    let mut header = Header::new(Algorithm::HS256);
-    header.kid = Some(
-        digest[..4]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-    );
-    let claims = json!({"sub": user, "exp": expires, "iat": 1, "nbf": 1, "jti": "x", "iss": "hobnob", "aud": "hobnob"});
-    jsonwebtoken::encode(
-        &header,
-        &claims,
-        &EncodingKey::from_secret(secret.as_bytes()),
-    )
-    .unwrap()
-}
-
-/// Far in the future.
-const LATER: i64 = 4_000_000_000;
-
 fn bad_tokens(person: &Person) -> Vec<(&'static str, String, &'static str)> {
-    let other = "another secret, of thirty-two bytes and more";
     let mut tampered = person.token.clone();
     let payload = tampered.find('.').unwrap() + 5;
     let other_letter = if &tampered[payload..=payload] == "A" {
@@ -50,12 +26,12 @@ fn bad_tokens(person: &Person) -> Vec<(&'static str, String, &'static str)> {
         ("tampered with", tampered, "token_invalid"),
         (
             "wrongly signed",
-            token(&person.id, other, SECRET, LATER),
+            token(&person.id, OTHER_SECRET, SECRET, LATER),
             "token_invalid",
         ),
         (
             "of an unknown key",
-            token(&person.id, SECRET, other, LATER),
+            token(&person.id, SECRET, OTHER_SECRET, LATER),
             "token_invalid",
         ),
         (
@@ -65,7 +41,7 @@ fn bad_tokens(person: &Person) -> Vec<(&'static str, String, &'static str)> {
         ),
         (
             "expired",
-            token(&person.id, SECRET, SECRET, 1_000),
+            token(&person.id, SECRET, SECRET, EARLIER),
             "token_expired",
         ),
     ]

@@ -13,6 +13,7 @@ mod half_open;
 mod heads;
 mod hoarding;
 mod panics;
+mod permissions;
 mod receipts;
 mod resume;
 mod rfc6455;

@@ -19,6 +19,7 @@ pub(crate) struct Person {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) token: String,
+    pub(crate) refresh_token: String,
     pub(crate) http: reqwest::Client,
 }
 
@@ -73,6 +74,7 @@ impl Person {
             id: text(&answer.body["userId"]),
             name: name.to_owned(),
             token: text(&answer.body["token"]),
+            refresh_token: text(&answer.body["refreshToken"]),
             http,
         }
     }
@@ -180,7 +182,8 @@ impl Person {
     }
 }
 
-async fn read(request: reqwest::RequestBuilder) -> Answer {
+/// Sends a request and reads its answer to the end.
+pub(crate) async fn read(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.expect("the gateway answers");
     let status = response.status();
     let bytes = response.bytes().await.expect("a whole answer");
