@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::{TRANSPORTS, private, register};
 use crate::support::gateway::Cluster;
@@ -12,6 +14,8 @@ use crate::support::node::Node;
 use crate::support::servers::Proxy;
 
 const CLIENTS: usize = 20;
+/// How many connections one address may have, where that is tried.
+const SHARE: u32 = 50;
 
 /// One client's life on one connection: lost once, it would not come back.
 async fn live(node: &Arc<Node>, url: &str, user: &Value, transports: &[&str]) {
@@ -77,6 +81,52 @@ async fn a_session_is_found_by_its_id(cluster: &Cluster, url: &str) {
         }
     }
     assert!(gateways.len() > 1, "{gateways:?}");
+}
+
+/// A WebSocket from one of this machine's addresses: the stream when it was opened, none when it was refused.
+async fn websocket(proxy: &Proxy, from: [u8; 4]) -> Option<TcpStream> {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((from, 0).into()).expect("a local address");
+    let mut stream = socket
+        .connect(([127, 0, 0, 1], proxy.port()).into())
+        .await
+        .ok()?;
+    let request = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.ok()?;
+    match &status {
+        b"HTTP/1.1 101" => Some(stream),
+        b"HTTP/1.1 429" => None,
+        other => panic!("{}", String::from_utf8_lossy(other)),
+    }
+}
+
+/// One address gets its share of the proxy's connections and no more; the gateways believe the proxy and count none.
+async fn an_address_has_its_share(proxy: &Proxy) {
+    let (greedy, neighbour) = ([127, 0, 0, 2], [127, 0, 0, 3]);
+    let mut held = Vec::new();
+    for number in 0..SHARE {
+        let stream = websocket(proxy, greedy).await;
+        held.push(stream.unwrap_or_else(|| panic!("number {number} was refused")));
+    }
+    for _ in 0..SHARE {
+        assert!(websocket(proxy, greedy).await.is_none(), "beyond its share");
+    }
+    assert!(websocket(proxy, neighbour).await.is_some());
+}
+
+#[tokio::test]
+async fn behind_haproxy_an_address_has_its_share_of_connections() {
+    let cluster = Cluster::start(3).await;
+    an_address_has_its_share(&Proxy::haproxy_sharing(&cluster.gateways, SHARE).await).await;
+}
+
+#[tokio::test]
+async fn behind_nginx_an_address_has_its_share_of_connections() {
+    let cluster = Cluster::start(3).await;
+    an_address_has_its_share(&Proxy::nginx_sharing(&cluster.gateways, SHARE).await).await;
 }
 
 #[tokio::test]

@@ -9,6 +9,9 @@ use tempfile::TempDir;
 use crate::support::gateway::Gateway;
 use crate::support::leash::{Leashed, START_DEADLINE, free_port, repository, scratch, tool};
 
+/// How many connections the shipped files leave to one address.
+const SHARE: u32 = 2500;
+
 /// A running proxy.
 #[derive(Debug)]
 pub(crate) struct Proxy {
@@ -20,6 +23,11 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// HAProxy before these gateways, ready when they are.
     pub(crate) async fn haproxy(gateways: &[Gateway]) -> Self {
+        Self::haproxy_sharing(gateways, SHARE).await
+    }
+
+    /// The same; one address may have so many connections.
+    pub(crate) async fn haproxy_sharing(gateways: &[Gateway], share: u32) -> Self {
         let directory = scratch("haproxy");
         let (port, statistics) = (free_port(), free_port());
         let config = directory.path().join("haproxy.cfg");
@@ -31,16 +39,23 @@ impl Proxy {
             .arg(&config)
             .env("HOBNOB_EDGE", format!("127.0.0.1:{port}"))
             .env("HOBNOB_EDGE_STATS", format!("127.0.0.1:{statistics}"))
-            .env("HOBNOB_EDGE_CLIENTS", "1000");
+            .env("HOBNOB_EDGE_CLIENTS", "1000")
+            .env("HOBNOB_EDGE_ADDRESS_CLIENTS", share.to_string());
         Self::start(directory, port, &command).await
     }
 
     /// nginx before three gateways that are named `gateway1` to `gateway3`.
     pub(crate) async fn nginx(gateways: &[Gateway]) -> Self {
+        Self::nginx_sharing(gateways, SHARE).await
+    }
+
+    /// The same; one address may have so many requests open.
+    pub(crate) async fn nginx_sharing(gateways: &[Gateway], share: u32) -> Self {
         let directory = scratch("nginx");
         let port = free_port();
         let config = directory.path().join("nginx.conf");
         write_nginx(&config, directory.path(), port, gateways);
+        limit_nginx(&config, share);
         let mut command = Command::new(tool("nginx"));
         command.arg("-c").arg(&config);
         Self::start(directory, port, &command).await
@@ -49,6 +64,10 @@ impl Proxy {
     /// `http://127.0.0.1:port` and this path.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
     }
 
     async fn start(directory: TempDir, port: u16, command: &Command) -> Self {
@@ -90,6 +109,13 @@ fn write_haproxy(path: &Path, gateways: &[Gateway]) {
         .expect("a configuration");
     assert!(made.status.success(), "{made:?}");
     std::fs::write(path, made.stdout).expect("a file");
+}
+
+fn limit_nginx(path: &Path, share: u32) {
+    let text = std::fs::read_to_string(path).expect("a configuration");
+    let (shipped, wanted) = (format!("clients {SHARE};"), format!("clients {share};"));
+    assert!(text.contains(&shipped), "nginx.conf has no {shipped:?}");
+    std::fs::write(path, text.replace(&shipped, &wanted)).expect("a file");
 }
 
 fn write_nginx(path: &Path, directory: &Path, port: u16, gateways: &[Gateway]) {
