@@ -36,10 +36,19 @@ fn until_live(address: SocketAddr, wanted: impl Fn(&str) -> bool) {
     }
 }
 
+/// Lets the workers go when the test ends, however: their runtime waits for them.
+struct Spinning(Arc<AtomicBool>);
+
+impl Drop for Spinning {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_session_that_does_not_yield_is_named_by_livez_which_answers_whatever_the_workers_do() {
     let runtime = serving_runtime();
-    let spinning = Arc::new(AtomicBool::new(true));
+    let spinning = Spinning(Arc::new(AtomicBool::new(true)));
     let session = SessionId::generate(&Entropy::seeded(7));
     let (metrics, exporter) = Metrics::exported().unwrap();
     let readiness = Arc::new(Readiness::new(metrics));
@@ -57,7 +66,7 @@ fn a_session_that_does_not_yield_is_named_by_livez_which_answers_whatever_the_wo
     until_live(address, |answer| answer.contains("200 OK"));
     // On every worker, so that nothing of this runtime goes on.
     for _ in 0..2 {
-        let spinning = Arc::clone(&spinning);
+        let spinning = Arc::clone(&spinning.0);
         let spin = async move {
             while spinning.load(Ordering::Relaxed) {
                 std::hint::spin_loop();
@@ -72,7 +81,7 @@ fn a_session_that_does_not_yield_is_named_by_livez_which_answers_whatever_the_wo
     });
     let metrics = ask_plainly(address, "/metrics");
     assert!(metrics.contains("\nhobnob_live 0\n"), "{metrics}");
-    spinning.store(false, Ordering::Relaxed);
+    drop(spinning);
     until_live(address, |answer| answer.contains("200 OK"));
 }
 
