@@ -29,17 +29,7 @@ impl LocalBusHub {
     /// The bus of one more gateway.
     #[must_use]
     pub fn connect(&self, gateway: GatewayId) -> LocalBus {
-        self.connect_with(gateway, Outlet::new())
-    }
-
-    /// The same, with room for only so many signals, so that a test overflows it soon.
-    #[must_use]
-    pub fn connect_with_capacity(&self, gateway: GatewayId, signals: usize) -> LocalBus {
-        self.connect_with(gateway, Outlet::with_capacity(signals))
-    }
-
-    fn connect_with(&self, gateway: GatewayId, outlet: Outlet) -> LocalBus {
-        let outlet = Arc::new(outlet);
+        let outlet = Arc::new(Outlet::new());
         self.0.lock().outlets.insert(gateway, Arc::clone(&outlet));
         LocalBus {
             hub: self.clone(),

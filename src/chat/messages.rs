@@ -104,23 +104,6 @@ impl Chat {
         sending.stored().await
     }
 
-    /// Sends a message to a room. A retry with the same clientMessageId returns the original event (P3), even to
-    /// somebody who was removed since (D4).
-    ///
-    /// # Errors
-    /// `not_a_member`, and those of [`Chat::send_direct`].
-    pub async fn send_room(
-        &self,
-        caller: UserId,
-        room: RoomId,
-        draft: Draft,
-        origin: Option<SessionId>,
-    ) -> Result<Arc<Event>, ChatError> {
-        self.submit_room(caller, room, draft, origin)?
-            .stored()
-            .await
-    }
-
     /// The first half of [`Chat::send_direct`]: when it returns, the message has its place behind the sender's earlier
     /// ones, and a client's next request may be taken up.
     ///
@@ -137,10 +120,11 @@ impl Chat {
         self.submit(caller, conversation, draft, origin)
     }
 
-    /// The first half of [`Chat::send_room`], likewise.
+    /// The first half of sending a message to a room, likewise. A retry with the same clientMessageId returns the original
+    /// event (P3), even to somebody who was removed since (D4).
     ///
     /// # Errors
-    /// `busy`.
+    /// `busy`; [`Sending::stored`] has `not_a_member` and those of [`Chat::send_direct`].
     pub fn submit_room(
         &self,
         caller: UserId,

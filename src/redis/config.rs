@@ -12,12 +12,6 @@ use fred::types::config::{
 use super::address::{Deployment, RedisAddress};
 use crate::metrics::Metrics;
 
-/// How many publishing connections there are by default. One conversation always uses the same (D9).
-const DEFAULT_PUBLISHERS: usize = 2;
-
-/// The most publishing connections that make sense for one gateway.
-const MOST_PUBLISHERS: usize = 16;
-
 /// The longest prefix, in bytes.
 const LONGEST_PREFIX: usize = 64;
 
@@ -33,9 +27,6 @@ pub enum RedisConfigError {
     /// A prefix that is too long or has characters that keys and channels should not have.
     #[error("the prefix of Redis keys must be 1 to 64 letters, digits, `-`, `_`, `.` or `:`")]
     Prefix,
-    /// A number of publishing connections outside 1 to 16.
-    #[error("the number of Redis publishing connections must be from 1 to 16")]
-    Publishers,
 }
 
 /// Where Redis is and how it is used.
@@ -43,7 +34,6 @@ pub enum RedisConfigError {
 pub struct RedisConfig {
     pub(super) server: Config,
     prefix: Arc<str>,
-    publishers: usize,
     metrics: Metrics,
 }
 
@@ -68,7 +58,6 @@ impl RedisConfig {
                 ..Config::default()
             },
             prefix: "hobnob:".into(),
-            publishers: DEFAULT_PUBLISHERS,
             metrics: Metrics::none(),
         })
     }
@@ -108,18 +97,6 @@ impl RedisConfig {
         self
     }
 
-    /// Another number of publishing connections than 2.
-    ///
-    /// # Errors
-    /// When it is not from 1 to 16.
-    pub fn with_publishers(mut self, publishers: usize) -> Result<Self, RedisConfigError> {
-        if !(1..=MOST_PUBLISHERS).contains(&publishers) {
-            return Err(RedisConfigError::Publishers);
-        }
-        self.publishers = publishers;
-        Ok(self)
-    }
-
     /// Where what happens on its connections is counted.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
@@ -135,10 +112,6 @@ impl RedisConfig {
         &self.prefix
     }
 
-    pub(crate) const fn publishers(&self) -> usize {
-        self.publishers
-    }
-
     /// Whether keys are spread over several nodes, so that channels are sharded too.
     pub(crate) const fn is_clustered(&self) -> bool {
         matches!(self.server.server, ServerConfig::Clustered { .. })
@@ -152,7 +125,6 @@ impl fmt::Debug for RedisConfig {
             .field("hosts", &self.server.server.hosts())
             .field("tls", &self.server.tls.is_some())
             .field("prefix", &self.prefix)
-            .field("publishers", &self.publishers)
             .finish()
     }
 }
@@ -205,14 +177,12 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_and_connections_have_limits() {
+    fn prefixes_have_limits() {
         let config = RedisConfig::parse("redis://localhost").unwrap();
         assert!(config.clone().with_prefix("staging:chat:").is_ok());
         for bad in ["", "a b", "__key", "é", &"x".repeat(65)] {
             let refused = config.clone().with_prefix(bad);
             assert_eq!(refused.err(), Some(RedisConfigError::Prefix), "{bad}");
         }
-        assert!(config.clone().with_publishers(0).is_err());
-        assert!(config.with_publishers(17).is_err());
     }
 }

@@ -33,6 +33,9 @@ use crate::domain::{Entropy, GatewayId};
 use crate::logging::served::task;
 use crate::redis::{RedisConfig, Seal};
 
+/// How many connections publish. One conversation always uses the same (D9).
+const LANES: usize = 2;
+
 /// How long [`Bus::subscribe`] waits for its confirmation.
 const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(1);
 
@@ -74,9 +77,8 @@ impl RedisBus {
             entropy,
             config,
         };
-        let (lanes, lane_tasks): (Vec<_>, Vec<_>) = (0..shared.config.publishers())
-            .map(|_| Lane::new(shared.clone()))
-            .unzip();
+        let (lanes, lane_tasks): (Vec<_>, Vec<_>) =
+            (0..LANES).map(|_| Lane::new(shared.clone())).unzip();
         let lanes: Arc<[Lane]> = lanes.into();
         let interest = Arc::new(Interest::default());
         let standing = Arc::new(Standing::new());

@@ -68,12 +68,6 @@ impl Socket {
         &self.0.namespace
     }
 
-    /// Whether the client can be sent to.
-    #[must_use]
-    pub fn is_connected(&self) -> bool {
-        self.0.stage.load(Ordering::Acquire) == CONNECTED && !self.outbox().is_closed()
-    }
-
     /// Sends an event that is encoded already ([`super::encode_event`]) for this socket's namespace.
     ///
     /// # Errors
@@ -125,20 +119,6 @@ impl Socket {
     #[must_use]
     pub fn mark(&self) -> Mark {
         self.outbox().mark()
-    }
-
-    /// Waits until backlog may be sent (D18).
-    ///
-    /// # Errors
-    /// [`Closed`] when the session has ended or ends meanwhile.
-    pub async fn room(&self) -> Result<(), Closed> {
-        self.outbox().room().await
-    }
-
-    /// Whether backlog may be sent now (D18).
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.outbox().has_room()
     }
 
     /// The session's outbox, shared by its namespaces.
