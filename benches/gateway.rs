@@ -193,8 +193,8 @@ async fn live(
     store.migrate().await.expect("a schema");
     let (user, at) = (UserId::from_bytes([2; 12]), clock.now());
     let name = RoomName::parse("bench").expect("a name");
-    let id = RoomId::from_bytes([3; 12]);
-    let made = NewRoom::new(id, name, user, &[], at);
+    let (id, created) = (RoomId::from_bytes([3; 12]), EventId::from_bytes([4; 12]));
+    let made = NewRoom::new((id, created), name, user, &[], at);
     store.create_room(made).await.expect("a room");
     let gateway = GatewayId::generate(&entropy);
     let presence = LocalPresence::hub(PresenceConfig::default());

@@ -97,6 +97,7 @@ class Session {
     this.socket.on("connect", () => this.socket.emit("join", user.id, { since: user.since }));
     this.socket.on("receive_message", (message) => this.receive(message));
     this.socket.on("receive_group_message", (message) => this.receive(message));
+    this.socket.on("room_updated", (event) => this.learn(event));
     this.socket.on("connect_error", () => {
       // Refused: the client would not try again by itself.
       if (!this.socket.active) setTimeout(() => this.socket.connect(), AGAIN_MS);
@@ -107,6 +108,11 @@ class Session {
     if (!this.user.isNew(message, true)) return;
     this.messages.push(message);
     console.log(`  ${this.user.name} got #${message.seq} (${message.type}): ${message.content}`);
+  }
+
+  /** Something about a room itself, which has a place in its log as well. */
+  learn(event) {
+    if (this.user.isNew(event, true)) console.log(`  ${this.user.name} got #${event.seq} (room ${event.change}): ${event.name ?? ""}`);
   }
 
   /** Sends until it is answered. The clientMessageId makes that safe: the message is stored once. */

@@ -120,6 +120,8 @@ fn room_name(text: &str) -> Result<RoomName, ApiError> {
 }
 
 /// Make a room. The caller becomes its owner and a member.
+///
+/// All members are told by the first event of the room's log (seq 1): `room_updated` with `change: "created"`.
 #[utoipa::path(post, path = "/room", operation_id = "createRoom",
     tag = "rooms", request_body = NewRoomBody,
     responses((status = 201, description = "Made", body = RoomJson)))]

@@ -19,7 +19,8 @@ pub trait Announce: Send + Sync + 'static {
     /// Another gateway's event was found in the log, perhaps before the bus brought it.
     fn found(&self, event: &Arc<Event>);
 
-    /// These users became members of a conversation without an event: a room or direct conversation was made.
+    /// These users are members of a conversation that was made: their sessions are to follow its log from the beginning.
+    /// Called after [`Announce::committed`] for the event that a room begins with.
     fn joined(&self, conversation: ConversationId, users: &[UserId]);
 
     /// Members' cursors moved to these places, told together (D34); `read` tells read receipts from deliveries.

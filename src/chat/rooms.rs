@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use crate::domain::{
-    ChangeKind, Conversation, ConversationId, Member, Role, RoomId, RoomName, SessionId, User,
-    UserId,
+    ChangeKind, Conversation, ConversationId, EventId, Member, Role, RoomId, RoomName, SessionId,
+    User, UserId,
 };
 use crate::store::{NewConversation, NewRoom};
 
@@ -42,7 +42,9 @@ impl Chat {
     ) -> Result<(Conversation, Vec<UserId>), ChatError> {
         let now = self.clock.now();
         let id = RoomId::generate(now, &self.entropy);
-        let room = NewRoom::new(id, request.name, caller, &request.members, now);
+        let created = EventId::generate(now, &self.entropy);
+        let ids = (id, created);
+        let room = NewRoom::new(ids, request.name, caller, &request.members, now);
         let members: Vec<UserId> = room.members.iter().map(|member| member.user).collect();
         let limit = self.room_members.load(Ordering::Relaxed);
         if members.len() > limit {

@@ -168,6 +168,11 @@ pub enum Body {
     },
     /// The room was deleted; the last event of its log.
     RoomDeleted,
+    /// The room was made, by its sender; the first event of its log, unless the room is older than this kind of event.
+    Created {
+        /// The name it was given.
+        name: RoomName,
+    },
 }
 
 impl Body {

@@ -271,7 +271,7 @@ pub trait Store: Send + Sync + 'static {
     /// Returns whether this call made it.
     async fn ensure_direct(&self, conversation: ConversationId, at: Timestamp)
     -> StoreResult<bool>;
-    /// Makes a room with its members, all or nothing.
+    /// Makes a room with its members and the first event of its log, all or nothing. Repeating the call changes nothing.
     async fn create_room(&self, room: NewRoom) -> StoreResult<()>;
     /// Those of these conversations that exist, deleted rooms included, in no order.
     async fn conversations(&self, ids: &[ConversationId]) -> StoreResult<Vec<Conversation>>;

@@ -1,8 +1,15 @@
 //! Conversations as they are made: their facts and first members. Knows no adapter.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::domain::{
-    Conversation, ConversationId, Member, Role, RoomId, RoomName, Seq, Timestamp, UserId,
+    Body, Conversation, ConversationId, Event, EventId, Member, Role, RoomId, RoomName, Seq,
+    Timestamp, UserId,
 };
+
+/// Where a room's log begins.
+const FIRST: Seq = Seq::new(1);
 
 /// A room that is to be made.
 #[derive(Debug, Clone)]
@@ -11,6 +18,8 @@ pub struct NewRoom {
     pub conversation: Conversation,
     /// Its first members, from seq 1, the owner among them. The caller has checked that the users exist.
     pub members: Vec<Member>,
+    /// The first event of its log, at seq 1, which tells the members: the same one however often making it is tried.
+    pub created: Arc<Event>,
 }
 
 /// A conversation that is to be made.
@@ -23,38 +32,27 @@ pub enum NewConversation {
 }
 
 impl NewRoom {
-    /// A room of this creator (its owner) and these other users, each a plain member once.
+    /// A room of this creator (its owner) and these other users, each a plain member once. `created` is the id that the
+    /// first event of its log will have.
     #[must_use]
     pub fn new(
-        id: RoomId,
+        (id, created): (RoomId, EventId),
         name: RoomName,
         creator: UserId,
         others: &[UserId],
         at: Timestamp,
     ) -> Self {
-        let conversation_id = ConversationId::Room(id);
-        let first = Seq::new(1);
-        let mut others: Vec<UserId> = others
-            .iter()
-            .copied()
-            .filter(|user| *user != creator)
-            .collect();
-        others.sort_unstable();
-        others.dedup();
-        let members = std::iter::once(Member::joining(
-            conversation_id,
-            creator,
-            Role::Owner,
-            first,
-        ))
-        .chain(
-            others
-                .into_iter()
-                .map(|user| Member::joining(conversation_id, user, Role::Member, first)),
-        )
-        .collect();
+        let id = ConversationId::Room(id);
+        let created = Event {
+            id: created,
+            conversation: id,
+            seq: FIRST,
+            sender: creator,
+            at,
+            body: Body::Created { name: name.clone() },
+        };
         let conversation = Conversation {
-            id: conversation_id,
+            id,
             name: Some(name),
             creator: Some(creator),
             created_at: at,
@@ -62,9 +60,20 @@ impl NewRoom {
         };
         Self {
             conversation,
-            members,
+            members: first_members(id, creator, others),
+            created: Arc::new(created),
         }
     }
+}
+
+/// The owner first, then the others by id. The log of each begins with the event that makes the room.
+fn first_members(id: ConversationId, creator: UserId, others: &[UserId]) -> Vec<Member> {
+    let others: BTreeSet<UserId> = others.iter().copied().collect();
+    let others = others.into_iter().filter(|user| *user != creator);
+    let owner = Member::joining(id, creator, Role::Owner, FIRST);
+    std::iter::once(owner)
+        .chain(others.map(|user| Member::joining(id, user, Role::Member, FIRST)))
+        .collect()
 }
 
 impl NewConversation {
@@ -83,6 +92,15 @@ impl NewConversation {
         match self {
             Self::Direct(conversation, _) => conversation.direct_users().collect(),
             Self::Room(room) => room.members.iter().map(|member| member.user).collect(),
+        }
+    }
+
+    /// The event that it begins with; a direct conversation begins with whatever is said in it first.
+    #[must_use]
+    pub const fn first_event(&self) -> Option<&Arc<Event>> {
+        match self {
+            Self::Direct(..) => None,
+            Self::Room(room) => Some(&room.created),
         }
     }
 }

@@ -101,7 +101,7 @@ pub struct RoomUpdatedJson<'a> {
     /// Which event this is.
     #[serde(flatten)]
     pub header: Header,
-    /// `member_added`, `member_removed`, `role_changed`, `renamed` or `deleted`.
+    /// `created`, `member_added`, `member_removed`, `role_changed`, `renamed` or `deleted`.
     pub change: &'static str,
     /// Whose membership changed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +110,7 @@ pub struct RoomUpdatedJson<'a> {
     /// What that user may do now: `member`, `admin` or `owner`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<&'static str>,
-    /// The room's new name.
+    /// The name the room was given: its first one, or a new one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<&'a str>,
     /// Who inherited the room, when its only owner left.
@@ -159,6 +159,13 @@ impl<'a> RoomUpdatedJson<'a> {
         Self {
             name: Some(name),
             ..Self::new(header, "renamed")
+        }
+    }
+
+    pub(super) fn created(header: Header, name: &'a str) -> Self {
+        Self {
+            name: Some(name),
+            ..Self::new(header, "created")
         }
     }
 }

@@ -74,6 +74,9 @@ impl<'a> EventJson<'a> {
                 Self::RoomUpdated(RoomUpdatedJson::renamed(header(), name.as_str()))
             }
             Body::RoomDeleted => Self::RoomUpdated(RoomUpdatedJson::new(header(), "deleted")),
+            Body::Created { name } => {
+                Self::RoomUpdated(RoomUpdatedJson::created(header(), name.as_str()))
+            }
         }
     }
 }
@@ -92,7 +95,8 @@ pub const fn event_name(event: &Event) -> &'static str {
             | Body::MemberRemoved { .. }
             | Body::RoleChanged { .. }
             | Body::Renamed { .. }
-            | Body::RoomDeleted,
+            | Body::RoomDeleted
+            | Body::Created { .. },
             _,
         ) => "room_updated",
     }

@@ -150,6 +150,9 @@ fn changes_of_a_room_say_what_changed() {
     let named = Body::Renamed {
         name: RoomName::parse("Tea").unwrap(),
     };
+    let made = Body::Created {
+        name: RoomName::parse("Coffee").unwrap(),
+    };
     let left = Body::MemberRemoved {
         user: user(1),
         heir: Some(user(2)),
@@ -170,6 +173,7 @@ fn changes_of_a_room_say_what_changed() {
         ),
         (named, json!({"change": "renamed", "name": "Tea"})),
         (Body::RoomDeleted, json!({"change": "deleted"})),
+        (made, json!({"change": "created", "name": "Coffee"})),
     ];
     for (body, expected) in bodies {
         let (name, mut object) = json_of(&event(room(), body));

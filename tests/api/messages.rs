@@ -20,7 +20,7 @@ async fn a_message_by_rest_is_stored_announced_and_in_the_history() {
     assert_eq!(
         message,
         json!({
-            "_id": id, "conversationId": room, "seq": 1, "type": "group", "senderId": ann.id, "roomId": room,
+            "_id": id, "conversationId": room, "seq": 2, "type": "group", "senderId": ann.id, "roomId": room,
             "content": "hello <b>&amp;</b>", "timestamp": "2023-11-14T22:13:20.000Z", "clientMessageId": "m-1",
         })
     );
@@ -29,8 +29,9 @@ async fn a_message_by_rest_is_stored_announced_and_in_the_history() {
         json!([message])
     );
     let announced = server.announced.committed.lock().clone();
-    assert_eq!(announced.len(), 1);
-    let live: Value = serde_json::from_slice(&hobnob::wire::event_json(&announced[0]).1).unwrap();
+    // The room's making, and this.
+    assert_eq!(announced.len(), 2);
+    let live: Value = serde_json::from_slice(&hobnob::wire::event_json(&announced[1]).1).unwrap();
     assert_eq!(live, message, "REST and sockets show the same object");
 }
 
@@ -50,7 +51,7 @@ async fn a_retry_returns_the_original_and_a_reused_id_is_refused() {
     send("other").await.refused(409, "client_message_id_reused");
     let unnamed = ann.say(&room, "without an id").await;
     assert!(unnamed.get("clientMessageId").is_none());
-    assert_eq!(unnamed["seq"], 2);
+    assert_eq!(unnamed["seq"], 3);
 }
 
 #[tokio::test]
@@ -101,33 +102,34 @@ async fn history_is_paged_both_ways_by_its_links() {
     assert_eq!(
         (all, prev, next),
         (
-            vec![json!(1), json!(2), json!(3), json!(4), json!(5)],
+            vec![json!(2), json!(3), json!(4), json!(5), json!(6)],
             None,
             None
         )
     );
 
     let (newest, prev, next) = seqs(&ann, &format!("{path}?limit=2")).await;
-    assert_eq!((newest, next), (vec![json!(4), json!(5)], None));
+    assert_eq!((newest, next), (vec![json!(5), json!(6)], None));
     let (middle, prev, next) = seqs(&ann, &prev.unwrap()).await;
-    assert_eq!(middle, [2, 3]);
+    assert_eq!(middle, [3, 4]);
     let (oldest, none, _) = seqs(&ann, &prev.unwrap()).await;
-    assert_eq!((oldest, none), (vec![json!(1)], None));
+    assert_eq!((oldest, none), (vec![json!(2)], None));
     let (later, prev, none) = seqs(&ann, &next.unwrap()).await;
-    assert_eq!((later, none), (vec![json!(4), json!(5)], None));
-    assert!(prev.unwrap().contains("before=4"));
+    assert_eq!((later, none), (vec![json!(5), json!(6)], None));
+    assert!(prev.unwrap().contains("before=5"));
 
     let (from_start, _, next) = seqs(&ann, &format!("{path}?after=0&limit=3")).await;
-    assert_eq!(from_start, [1, 2, 3]);
-    assert!(next.unwrap().contains("after=3"));
+    // The event that made the room is no message.
+    assert_eq!(from_start, [2, 3, 4]);
+    assert!(next.unwrap().contains("after=4"));
     assert_eq!(
-        seqs(&ann, &format!("{path}?after=1&before=4")).await.0,
-        [2, 3]
+        seqs(&ann, &format!("{path}?after=2&before=5")).await.0,
+        [3, 4]
     );
     for nothing in [
-        "after=5",
-        "before=1",
-        "after=3&before=4",
+        "after=6",
+        "before=2",
+        "after=4&before=5",
         "after=18446744073709551615",
     ] {
         assert_eq!(
@@ -138,7 +140,7 @@ async fn history_is_paged_both_ways_by_its_links() {
     }
     assert_eq!(
         seqs(&ann, &format!("{path}?limit=0")).await.0,
-        [5],
+        [6],
         "at least one"
     );
     assert_eq!(
@@ -159,7 +161,7 @@ async fn a_new_member_reads_from_their_joining_on() {
         .await
         .expect(201);
     ann.say(&room, "after").await;
-    for query in ["", "?after=0", "?before=2"] {
+    for query in ["", "?after=0", "?before=3"] {
         let history = bob.get(&format!("/room/{room}{query}")).await.expect(200);
         assert!(
             !each(&history, "content").contains(&json!("before")),
@@ -168,7 +170,7 @@ async fn a_new_member_reads_from_their_joining_on() {
     }
     assert_eq!(
         seqs(&bob, &format!("/room/{room}")).await,
-        (vec![json!(3)], None, None)
+        (vec![json!(4)], None, None)
     );
 }
 
@@ -242,7 +244,7 @@ async fn edits_deletions_and_reactions_show_in_the_history() {
     ann.say(&room, "helo").await;
     ann.say(&room, "regret").await;
     let (chat, id) = (&server.chat, room.parse().unwrap());
-    let (one, two) = (Seq::new(1), Seq::new(2));
+    let (one, two) = (Seq::new(2), Seq::new(3));
     chat.edit_message(ann.user(), id, one, "hello", None)
         .await
         .unwrap()
@@ -297,7 +299,7 @@ async fn conversations_are_listed_newest_first_with_what_is_unread() {
     );
     assert_eq!(
         (&group["lastSeq"], &group["unreadCount"]),
-        (&json!(2), &json!(2))
+        (&json!(3), &json!(2))
     );
     assert_eq!(
         (&group["readSeq"], &group["deliveredSeq"]),

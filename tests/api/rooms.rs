@@ -176,6 +176,7 @@ async fn every_change_is_an_event_that_is_announced() {
     let kinds: Vec<_> = events
         .iter()
         .map(|event| match event.body {
+            Body::Created { .. } => "created",
             Body::MemberAdded { .. } => "added",
             Body::Renamed { .. } => "renamed",
             Body::MemberRemoved { .. } => "removed",
@@ -183,9 +184,10 @@ async fn every_change_is_an_event_that_is_announced() {
             _ => "other",
         })
         .collect();
-    assert_eq!(kinds, ["added", "renamed", "removed", "deleted"]);
+    let expected = ["created", "added", "renamed", "removed", "deleted"];
+    assert_eq!(kinds, expected);
     let seqs: Vec<u64> = events.iter().map(|event| event.seq.get()).collect();
-    assert_eq!(seqs, [1, 2, 3, 4]);
+    assert_eq!(seqs, [1, 2, 3, 4, 5]);
 }
 
 #[tokio::test]

@@ -132,6 +132,17 @@ async fn in_a_room(scene: &Scene, ann: &mut Client, bob: &mut Client) -> String 
     let body = json!({"name": "den", "members": [scene.bob.id]});
     let room = scene.ann.post(&scene.gateway, "/room", body).await;
     let room = room.expect(201)["_id"].as_str().unwrap().to_owned();
+    for member in [&mut *ann, &mut *bob] {
+        let made = member.event("room_updated").await;
+        assert_eq!(
+            (&made["seq"], &made["change"]),
+            (&json!(1), &json!("created"))
+        );
+        assert_eq!(
+            (&made["senderId"], &made["name"]),
+            (&json!(scene.ann.id), &json!("den"))
+        );
+    }
     bob.ask(json!({"type": "join_room", "roomId": room})).await;
     let send = json!({"type": "send_group_message", "roomId": room, "content": "Hello, all!"});
     ann.ask(send).await;

@@ -96,6 +96,14 @@ class Tab {
     }, word);
   }
 
+  /** Waits until the open conversation begins with this line about itself. */
+  begins(text) {
+    return this.until(`sees that ${text}`, (expected) => {
+      const [first, ...rest] = document.querySelectorAll("#messages > li");
+      return first?.className === "note" && first.textContent === expected && rest.every((item) => item.className !== "note");
+    }, text);
+  }
+
   badge(count) {
     return this.until(`has ${count} unread`, (expected) => {
       return (document.querySelector("#conversations .badge")?.textContent ?? "0") === expected;
@@ -127,8 +135,12 @@ async function inRoom(ada, ben) {
   await ada.page.click(`#room-found [data-user]:has-text("${ben.name}")`);
   await ada.page.click("#room button[type=submit]");
   await ada.until("is in the room", () => document.querySelector("#title").textContent === "Coffee corner");
-  await ada.say("Who wants a coffee?");
+  await ada.begins("You created the room");
+  // Before anybody has said anything, and without a message to count.
   await ben.pick("Coffee corner");
+  await ben.begins(`${ada.name} created the room`);
+  await ben.badge(0);
+  await ada.say("Who wants a coffee?");
   await ben.sees("Who wants a coffee?");
   await ben.say("Me! <b>Black</b>, please.");
   await ada.sees("Who wants a coffee?", "Me! <b>Black</b>, please.");
@@ -140,6 +152,7 @@ async function resume(ada, ben) {
   await ben.online();
   await ben.pick("Coffee corner");
   await ben.sees("Who wants a coffee?", "Me! <b>Black</b>, please.");
+  await ben.begins(`${ada.name} created the room`);
   await ada.say("Any sugar?");
   await ben.sees("Who wants a coffee?", "Me! <b>Black</b>, please.", "Any sugar?");
   await ben.page.goto("about:blank");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::support::fold::{dense, seq, seqs};
+use crate::support::fold::{FIRST, dense, seq, seqs};
 use crate::support::gateway::{Gateway, shared_cluster};
 use crate::support::node::{Node, SocketIo};
 use crate::support::rest::Person;
@@ -76,7 +76,7 @@ async fn a_room_message_reaches_every_session_of_every_member_the_sender_s_inclu
     let room = ann.room(two, &[&bob]).await;
     let answer = members[2].emit_with_ack("join_room", json!([room])).await;
     assert_eq!(answer["ok"], true, "{answer}");
-    for (number, sender) in (1..).zip(&members) {
+    for (number, sender) in (FIRST..).zip(&members) {
         let body = json!([{"roomId": room, "content": format!("message {number}")}]);
         let sent = sender.emit_with_ack("send_group_message", body).await;
         assert_eq!(seq(&sent["message"]), number, "{sent}");
@@ -86,7 +86,7 @@ async fn a_room_message_reaches_every_session_of_every_member_the_sender_s_inclu
         }
     }
     for client in &members {
-        assert_eq!(client.fold().seqs(&room), dense(1, 4));
+        assert_eq!(client.fold().seqs(&room), dense(1, FIRST + 3));
     }
     let refused = outside
         .emit_with_ack(
@@ -100,5 +100,6 @@ async fn a_room_message_reaches_every_session_of_every_member_the_sender_s_inclu
     members[0].emit_with_ack("send_message", body).await;
     outside.wait_for("receive_message").await;
     assert!(outside.fold().seqs(&room).is_empty());
-    assert_eq!(seqs(&ann.room_history(three, &room).await), dense(1, 4));
+    let history = ann.room_history(three, &room).await;
+    assert_eq!(seqs(&history), dense(FIRST, FIRST + 3));
 }

@@ -7,6 +7,7 @@ mod doubts;
 mod drain;
 mod forgery;
 mod journeys;
+mod making;
 mod offline;
 mod presence;
 mod presence_doubts;

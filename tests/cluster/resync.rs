@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::support::fold::dense;
+use crate::support::fold::{FIRST, dense};
 use crate::support::gateway::Cluster;
 use crate::support::rest::Person;
 use crate::support::ws::Ws;
@@ -28,8 +28,8 @@ async fn what_a_cut_subscriber_missed_comes_without_a_further_event() {
     let to_bob = json!({"receiverId": bob.id, "content": "direct"});
     ann.say(here, &room, "live").await;
     writer.ask("send_message", to_bob.clone()).await;
-    for conversation in [&room, &ann.direct_with(&bob)] {
-        reader.fold().wait_seq(conversation, 1).await;
+    for (conversation, last) in [(&room, FIRST), (&ann.direct_with(&bob), 1)] {
+        reader.fold().wait_seq(conversation, last).await;
     }
 
     // Frozen, so that it cannot subscribe again before everything has been published.
@@ -43,7 +43,7 @@ async fn what_a_cut_subscriber_missed_comes_without_a_further_event() {
     there.cont();
     let woken = Instant::now();
     for (conversation, last) in [
-        (&room, 2),
+        (&room, FIRST + 1),
         (&ann.direct_with(&bob), 2),
         (&cid.direct_with(&bob), 1),
     ] {

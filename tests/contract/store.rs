@@ -44,6 +44,8 @@ macro_rules! store_contract {
                     ensuring_again_does_not_reset_the_members,
                     a_conversation_with_oneself_has_one_member,
                     a_room_is_made_as_given,
+                    a_room_s_log_begins_with_its_making,
+                    racing_makings_of_a_room_make_one_event,
                     a_room_is_made_all_or_nothing,
                     repeating_the_making_of_a_room_changes_nothing,
                     members_are_paged_by_user_id,

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::fold::FIRST;
 use crate::support::gateway::{Gateway, SECRET, shared_embedded};
 use crate::support::node::Node;
 use crate::support::rest::Person;
@@ -181,12 +182,12 @@ impl Scene {
             ),
             (
                 "edit_message",
-                json!({"conversationId": room, "seq": 1, "content": "mine"}),
+                json!({"conversationId": room, "seq": FIRST, "content": "mine"}),
                 "not_a_member",
             ),
             (
                 "delete_message",
-                json!({"conversationId": room, "seq": 1}),
+                json!({"conversationId": room, "seq": FIRST}),
                 "not_a_member",
             ),
             (

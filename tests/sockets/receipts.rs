@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::fold::{seq, seqs};
+use crate::support::fold::{FIRST, seq, seqs};
 use crate::support::gateway::{Gateway, shared_embedded};
 use crate::support::node::Node;
 use crate::support::rest::Person;
@@ -35,7 +35,7 @@ async fn d29_who_changes_a_direct_message_still_proves_what_comes_after_it() {
     ann.wait_delivered(gateway, &conversation, last).await;
 }
 
-/// More than one page.
+/// Events, the room's making and messages: more than one page.
 const WAITING: u64 = 300;
 /// How long a client of the official library stays after the last: less than the pace of marks (D28).
 const STAYS: Duration = Duration::from_millis(500);
@@ -47,7 +47,7 @@ async fn backlog(gateway: &Gateway) -> (Person, Person, String) {
     let room = ann.room(gateway, &[&bob]).await;
     let writer = Ws::join(gateway, &ann).await;
     let mut sent = Vec::new();
-    for number in 1..=WAITING {
+    for number in FIRST..=WAITING {
         let content = format!("message {number}");
         let frame =
             json!({"type": "send_group_message", "roomId": room.clone(), "content": content});

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::fold::{dense, seqs};
+use crate::support::fold::{FIRST, dense, seqs};
 use crate::support::gateway::shared_embedded;
 use crate::support::node::Node;
 use crate::support::rest::Person;
@@ -17,7 +17,8 @@ async fn each_device_resumes_from_where_it_was() {
         ann.room(gateway, &[&bob]).await,
         ann.room(gateway, &[&bob]).await,
     );
-    for number in 1..=10 {
+    // Up to seq 10: the first event made the room.
+    for number in 2..=10 {
         ann.say(gateway, &room, &format!("message {number}")).await;
     }
     ann.say(gateway, &other, "elsewhere").await;
@@ -36,9 +37,9 @@ async fn each_device_resumes_from_where_it_was() {
         (json!({}), 9),
     ] {
         let device = Ws::join_with(gateway, &bob, json!({"since": since})).await;
-        device.fold().wait_seq(&other, 1).await;
+        device.fold().wait_seq(&other, FIRST).await;
         ann.say(gateway, &other, "to be told apart").await;
-        device.fold().wait_seq(&other, 2).await;
+        device.fold().wait_seq(&other, FIRST + 1).await;
         let head = ann.say(gateway, &room, "next").await["seq"]
             .as_u64()
             .unwrap();
@@ -65,9 +66,12 @@ async fn edits_deletions_reactions_and_membership_come_after_a_reconnect() {
         ann.say(gateway, &room, content).await;
     }
     let before = Ws::join(gateway, &bob).await;
-    before.fold().wait_seq(&room, 3).await;
+    before.fold().wait_seq(&room, FIRST + 2).await;
     before
-        .ask("message_ack", json!({"conversationId": room, "seq": 3}))
+        .ask(
+            "message_ack",
+            json!({"conversationId": room, "seq": FIRST + 2}),
+        )
         .await;
     before.close().await;
 
@@ -80,9 +84,9 @@ async fn edits_deletions_reactions_and_membership_come_after_a_reconnect() {
     };
     let mut told: Vec<Value> = Vec::new();
     for (kind, body) in [
-        ("edit_message", with(1, "content", "better")),
-        ("delete_message", at(2)),
-        ("react", with(3, "emoji", "👍")),
+        ("edit_message", with(FIRST, "content", "better")),
+        ("delete_message", at(FIRST + 1)),
+        ("react", with(FIRST + 2, "emoji", "👍")),
     ] {
         let mut answer = writer.ask(kind, body).await;
         assert_eq!(answer["ok"], true, "{answer}");
@@ -110,15 +114,17 @@ async fn edits_deletions_reactions_and_membership_come_after_a_reconnect() {
         .await
         .expect(204);
 
-    let live = writer.fold().wait_seq(&room, 10).await;
+    // The three messages, what was done to them, and four changes of the room.
+    let last = FIRST + 9;
+    let live = writer.fold().wait_seq(&room, last).await;
     let plain = Ws::join(gateway, &bob).await;
     let connected = node
         .connect(&gateway.url(""), &bob.token, &["websocket"])
         .await;
     let official = connected.expect("the gateway takes the token");
     official.emit_with_ack("join", json!([bob.id])).await;
-    let replayed = plain.fold().wait_seq(&room, 10).await;
-    assert_eq!(seqs(&replayed), dense(4, 10));
+    let replayed = plain.fold().wait_seq(&room, last).await;
+    assert_eq!(seqs(&replayed), dense(FIRST + 3, last));
     let kinds: Vec<&str> = replayed
         .iter()
         .map(|event| event["change"].as_str().unwrap_or_default())
@@ -147,11 +153,12 @@ async fn edits_deletions_reactions_and_membership_come_after_a_reconnect() {
     assert_eq!(replayed, live[live.len() - 7..]);
     assert_eq!(untyped(&replayed)[..3], told);
     assert_eq!(
-        official.fold().wait_seq(&room, 10).await,
+        official.fold().wait_seq(&room, last).await,
         untyped(&replayed)
     );
-    assert_eq!(official.received("message_edited")[0]["target"], 1);
-    assert_eq!(official.received("message_deleted")[0]["target"], 2);
+    assert_eq!(official.received("message_edited")[0]["target"], FIRST);
+    let deleted = &official.received("message_deleted")[0];
+    assert_eq!(deleted["target"], FIRST + 1);
     assert_eq!(official.received("reaction")[0]["emoji"], "👍");
     assert_eq!(official.received("room_updated").len(), 4);
     // And the messages show it.
@@ -163,6 +170,6 @@ async fn edits_deletions_reactions_and_membership_come_after_a_reconnect() {
     assert_eq!(history[2]["reactions"], json!({"👍": [ann.id]}));
     // Cid has what was there while cid was, and no more.
     let gone = Ws::join(gateway, &cid).await;
-    gone.fold().wait_seq(&room, 10).await;
-    assert_eq!(gone.fold().seqs(&room), dense(7, 10));
+    gone.fold().wait_seq(&room, last).await;
+    assert_eq!(gone.fold().seqs(&room), dense(last - 3, last));
 }

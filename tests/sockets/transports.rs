@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::fold::dense;
+use crate::support::fold::{FIRST, dense};
 use crate::support::gateway::{Gateway, shared_embedded};
 use crate::support::node::{Node, SocketIo};
 use crate::support::rest::Person;
@@ -107,8 +107,8 @@ async fn what_is_sent_before_the_client_has_connected_is_accepted() {
             let answer = client.wait_ack(reference).await;
             assert_eq!(answer["ok"], true, "{answer}");
         }
-        client.fold().wait_seq(&room, 3).await;
-        assert_eq!(client.fold().seqs(&room), [1, 2, 3]);
+        client.fold().wait_seq(&room, FIRST + 2).await;
+        assert_eq!(client.fold().seqs(&room), dense(1, FIRST + 2));
         client.disconnect().await;
     }
 }
@@ -126,15 +126,15 @@ async fn a_cut_client_comes_back_by_itself_and_gets_what_it_missed() {
     let client = connected.expect("the gateway takes the token");
     client.emit_with_ack("join", json!([bob.id])).await;
     ann.say(gateway, &room, "first").await;
-    client.fold().wait_seq(&room, 1).await;
-    bob.wait_delivered(gateway, &room, 1).await;
+    client.fold().wait_seq(&room, FIRST).await;
+    bob.wait_delivered(gateway, &room, FIRST).await;
     client.cut().await;
     client.wait_disconnected().await;
     ann.say(gateway, &room, "missed").await;
     client.wait_connected().await.expect("it comes back");
     client.emit_with_ack("join", json!([bob.id])).await;
-    client.fold().wait_seq(&room, 2).await;
-    assert_eq!(client.fold().seqs(&room), [1, 2]);
+    client.fold().wait_seq(&room, FIRST + 1).await;
+    assert_eq!(client.fold().seqs(&room), dense(1, FIRST + 1));
 }
 
 #[tokio::test]

@@ -100,6 +100,21 @@ pub(crate) fn seq(event: &Value) -> u64 {
         .unwrap_or_else(|| panic!("no seq in {event}"))
 }
 
+/// Where the first message of a room goes: behind the event that made the room.
+pub(crate) const FIRST: u64 = 2;
+
+/// What was received of a room from its beginning on, without the event that made it.
+#[track_caller]
+pub(crate) fn behind_making(log: &[Value]) -> &[Value] {
+    let (made, rest) = log.split_first().expect("an event");
+    assert_eq!(
+        (seq(made), &made["change"]),
+        (1, &"created".into()),
+        "{made}"
+    );
+    rest
+}
+
 /// `from..=to` as a list, to compare with what was received.
 pub(crate) fn dense(from: u64, to: u64) -> Vec<u64> {
     (from..=to).collect()

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::collector::{Collector, Exported};
-use crate::support::fold::seq;
+use crate::support::fold::{FIRST, seq};
 use crate::support::gateway::{Cluster, Gateway};
 use crate::support::rest::{Person, text};
 use crate::support::ws::Ws;
@@ -185,7 +185,7 @@ async fn a_retry_is_traced_as_one() {
     for _ in 0..2 {
         ann.post(gateway, "/group", body.clone()).await.expect(201);
     }
-    let spans = collector.spans_of(&room, 1, 6).await;
+    let spans = collector.spans_of(&room, FIRST, 6).await;
     let stores = named(&spans, "message store");
     let before = |span: &&&Exported| span.get("hobnob.stored.before") == "true";
     assert_eq!(

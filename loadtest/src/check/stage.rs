@@ -273,13 +273,16 @@ impl Stage {
         let records: Result<Vec<_>, _> = ended.into_iter().collect();
         let mut records = records.map_err(|error| Invalid(format!("a session failed: {error}")))?;
         let mut stored = Vec::new();
-        for conversation in &self.conversations {
+        for conversation in &mut self.conversations {
             let reader = &mut self.users[conversation.members[0]];
             let history = self
                 .shared
                 .accounts
                 .history(reader, &conversation.history)
                 .await?;
+            // A peer numbers nothing, and tells nobody that a room was made.
+            let is_numbered = history.first().is_some_and(|first| first.seq.is_some());
+            conversation.made = conversation.made.take().filter(|_| is_numbered);
             let numbered = (1..).zip(&history).map(|(place, message)| {
                 let number = self.shared.number_of(&message.content);
                 (message.seq.unwrap_or(place), number)
@@ -338,6 +341,7 @@ fn conversations(plan: &Plan, users: &[User], rooms: &[String]) -> Vec<Conversat
     let conversation = |(index, history)| Conversation {
         members: plan.members_of(index),
         history,
+        made: rooms.get(index).cloned(),
     };
     histories.map(conversation).collect()
 }

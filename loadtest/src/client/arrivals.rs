@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::outstanding::Unanswered;
 use super::place::place_in;
-use super::protocol::{Incoming, Message, Target};
+use super::protocol::{Incoming, Message, RoomUpdated, Target};
 use super::record::Receipt;
 use super::session::Session;
 
@@ -13,6 +13,7 @@ impl Session {
     pub(super) fn take(&mut self, text: &str) {
         match self.protocol.read(text) {
             Some(Incoming::Message(message)) => self.arrived(&message),
+            Some(Incoming::RoomUpdated(update)) => self.updated(&update),
             Some(Incoming::Answer { id, outcome }) if id % 2 == 1 => {
                 self.answered(id / 2, outcome.as_ref().map(Option::as_ref));
             }
@@ -45,6 +46,23 @@ impl Session {
         });
         if !before {
             self.have(number, seq);
+        }
+    }
+
+    /// An event that is no message keeps the rules of the order all the same.
+    fn updated(&mut self, update: &RoomUpdated<'_>) {
+        let Some(place) = place_in(&mut self.places, &update.conversation_id) else {
+            return;
+        };
+        let arrival = place.arrived(update.seq, false);
+        let user = &self.user.id;
+        self.record.note(arrival, || {
+            format!("{user} got {} of {}", update.seq, update.conversation_id)
+        });
+        if update.change == "created" {
+            self.record
+                .made
+                .insert(update.conversation_id.clone().into_owned());
         }
     }
 

@@ -42,6 +42,7 @@ pub(super) fn read(text: &str) -> Option<Incoming<'_>> {
     let frame: Frame<'_> = serde_json::from_str(text).ok()?;
     Some(match (frame.kind.as_ref(), frame.reference) {
         ("receive_message" | "receive_group_message", _) => Incoming::Message(frame.message?),
+        ("room_updated", _) => Incoming::RoomUpdated(serde_json::from_str(text).ok()?),
         ("hello" | "ok" | "error", Some(id)) => {
             let answer = Answer {
                 message: frame.message,
@@ -68,6 +69,15 @@ mod tests {
         };
         assert_eq!((message.seq, message.content.as_ref()), (Some(7), "a\"b"));
         assert_eq!(message.receiver_id.as_deref(), Some("r"));
+    }
+
+    #[test]
+    fn a_room_that_was_made_is_read() {
+        let text = r#"{"type":"room_updated","_id":"1","conversationId":"c","seq":1,"senderId":"s","change":"created","name":"n"}"#;
+        let Some(Incoming::RoomUpdated(update)) = read(text) else {
+            panic!("no event")
+        };
+        assert_eq!((update.seq, update.change.as_ref()), (1, "created"));
     }
 
     #[test]

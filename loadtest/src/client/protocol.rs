@@ -59,6 +59,8 @@ pub(crate) enum Incoming<'a> {
     },
     /// A message was delivered.
     Message(Message<'a>),
+    /// Another event of a room's log was.
+    RoomUpdated(RoomUpdated<'a>),
     /// The connection was refused with this code.
     Refused(String),
     /// Something this client has no use for.
@@ -81,6 +83,17 @@ pub(crate) struct Message<'a> {
     /// Direct messages have a receiver, room messages a room.
     #[serde(borrow)]
     pub(crate) receiver_id: Option<Cow<'a, str>>,
+}
+
+/// What happened to a room: it has a place in the log, and no content.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RoomUpdated<'a> {
+    #[serde(borrow)]
+    pub(crate) conversation_id: Cow<'a, str>,
+    pub(crate) seq: u64,
+    #[serde(borrow)]
+    pub(crate) change: Cow<'a, str>,
 }
 
 /// The body of an answer.

@@ -1,6 +1,6 @@
 //! What one session saw. Knows no wire and judges nothing beyond what [`super::place`] says of each arrival.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::hindsight::Hindsight;
@@ -33,6 +33,8 @@ pub(crate) struct Record {
     pub(crate) sent: Vec<Sent>,
     /// What it has, in the order of arrival; repeats are only counted.
     pub(crate) receipts: Vec<Receipt>,
+    /// The rooms, by id, of which it was told that they were made.
+    pub(crate) made: HashSet<String>,
     /// Its own sends that were acknowledged.
     pub(crate) acknowledged: Vec<Receipt>,
     /// Its own sends that were refused for good, with the error's code.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::protocol::{Answer, Incoming, Joining, Message};
+use super::protocol::{Answer, Incoming, Joining, Message, RoomUpdated};
 
 /// Engine.IO's pong.
 pub(super) const PONG: &str = "3";
@@ -51,6 +51,10 @@ pub(super) fn read(text: &str) -> Option<Incoming<'_>> {
 fn event(text: &str) -> Option<Incoming<'_>> {
     let is_message = text.starts_with(r#"["receive_message","#)
         || text.starts_with(r#"["receive_group_message","#);
+    if text.starts_with(r#"["room_updated","#) {
+        let (_, update): (Cow<'_, str>, RoomUpdated<'_>) = serde_json::from_str(text).ok()?;
+        return Some(Incoming::RoomUpdated(update));
+    }
     if !is_message {
         return Some(Incoming::Other);
     }
@@ -86,6 +90,9 @@ mod tests {
         assert!(
             matches!(read(text), Some(Incoming::Message(message)) if message.seq == Some(2) && message.receiver_id.is_none())
         );
+        let text =
+            r#"42["room_updated",{"conversationId":"c","seq":1,"change":"created","name":"n"}]"#;
+        assert!(matches!(read(text), Some(Incoming::RoomUpdated(update)) if update.seq == 1));
         assert!(matches!(
             read(r#"4315[{"ok":true}]"#),
             Some(Incoming::Answer {

@@ -20,7 +20,7 @@ pub struct Balance {
     pub deliveries: u64,
     /// Acknowledged, and not in history (P1, P6, P7).
     pub acknowledged_not_stored: u64,
-    /// Stored, and missing on the device of a member (P4, P5); one per member.
+    /// Stored, and missing on the device of a member (P4, P5), be it that their room was made; one per member.
     pub not_delivered: u64,
     /// Arrived on a device that had it and had not asked for it again (P4).
     pub repeated: u64,

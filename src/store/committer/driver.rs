@@ -93,6 +93,7 @@ impl Shared {
 
     /// Makes a conversation, likewise; and announces it to its members, or they would stay deaf to it until they
     /// reconnect (D46). After an unknown outcome "it is there already" is no reason not to: this call may have made it.
+    /// The event that a room begins with comes before the hint: whoever follows that finds it in the log (D53).
     async fn make_conversation(&self, mut pending: Box<Pending<NewConversation, ()>>) {
         if pending.is_given_up(Instant::now()) {
             return;
@@ -113,6 +114,9 @@ impl Shared {
             }
         };
         if result.as_ref().is_ok_and(|is_new| *is_new || is_in_doubt) {
+            if let Some(created) = pending.subject.first_event() {
+                self.committed(created, pending.claim_origin(), None);
+            }
             let users = pending.subject.users();
             self.announce.joined(pending.subject.id(), &users);
         }

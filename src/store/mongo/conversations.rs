@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::documents::{
     ConversationDocument, MemberDocument, date, kind, number, user_id, user_key,
 };
+use super::event_document::EventDocument;
 use super::schema::USER_CONVERSATION;
 use super::{MongoStore, failure, transaction};
 use crate::domain::{Conversation, ConversationId, Member, Role, RoomId, Seq, Timestamp, UserId};
@@ -83,6 +84,7 @@ impl MongoStore {
     async fn try_insert_room(&self, room: &NewRoom) -> Result<(), Error> {
         let conversation = ConversationDocument::from(&room.conversation);
         let members: Vec<_> = room.members.iter().map(MemberDocument::from).collect();
+        let created = EventDocument::from(&*room.created);
         let mut session = self.begin().await?;
         let work = async {
             self.conversations
@@ -91,6 +93,10 @@ impl MongoStore {
                 .await?;
             self.members
                 .insert_many(&members)
+                .session(&mut session)
+                .await?;
+            self.events
+                .insert_one(&created)
                 .session(&mut session)
                 .await?;
             Ok(())

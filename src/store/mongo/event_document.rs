@@ -43,11 +43,12 @@ pub(super) enum Kind {
     RoleChanged,
     Renamed,
     RoomDeleted,
+    Created,
 }
 
 impl Kind {
     /// All of them, as stored; for the validator.
-    pub(super) const NAMES: [&'static str; 9] = [
+    pub(super) const NAMES: [&'static str; 10] = [
         "message",
         "edited",
         "deleted",
@@ -57,6 +58,7 @@ impl Kind {
         "roleChanged",
         "renamed",
         "roomDeleted",
+        "created",
     ];
 
     const fn of(body: &Body) -> Self {
@@ -70,6 +72,7 @@ impl Kind {
             Body::RoleChanged { .. } => Self::RoleChanged,
             Body::Renamed { .. } => Self::Renamed,
             Body::RoomDeleted => Self::RoomDeleted,
+            Body::Created { .. } => Self::Created,
         }
     }
 }
@@ -201,7 +204,9 @@ impl From<&Body> for BodyDocument {
                 fields.user = Some(user_key(*user));
                 fields.heir = heir.map(user_key);
             }
-            Body::Renamed { name } => fields.name = Some(name.as_str().to_owned()),
+            Body::Renamed { name } | Body::Created { name } => {
+                fields.name = Some(name.as_str().to_owned());
+            }
             Body::RoomDeleted => {}
         }
         fields
@@ -278,6 +283,9 @@ impl BodyDocument {
                 name: RoomName::parse(&self.name?).ok()?,
             },
             Kind::RoomDeleted => Body::RoomDeleted,
+            Kind::Created => Body::Created {
+                name: RoomName::parse(&self.name?).ok()?,
+            },
         })
     }
 }

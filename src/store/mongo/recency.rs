@@ -65,6 +65,8 @@ impl MongoStore {
         for member in members {
             let last = match tips.get(&member.conversation) {
                 Some(tip) if tip.is_message_of(&member) => Some((tip.seq, tip.at)),
+                // Nothing was said yet behind the first event.
+                Some(tip) if tip.kind == Kind::Created => None,
                 Some(_) => {
                     unclear.push(member.conversation);
                     None

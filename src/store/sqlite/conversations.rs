@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::columns::{
     CONVERSATION, Key, MEMBER, conversation, limit, member, number, role_number, seq,
 };
+use super::event_row;
 use super::failure::Failure;
 use super::log;
 use crate::domain::{Conversation, ConversationId, Member, Role, RoomId, Seq, Timestamp, UserId};
@@ -36,12 +37,14 @@ pub(super) fn ensure_direct(
     Ok(made)
 }
 
-/// Makes a room with its members. One that is there already is this one: the call is repeated.
+/// Makes a room with its members and the first event of its log. One that is there already is this one: the call is
+/// repeated.
 pub(super) fn create_room(connection: &Connection, room: &NewRoom) -> Result<(), Failure> {
     if insert(connection, &room.conversation)? {
         for member in &room.members {
             put_member(connection, member)?;
         }
+        event_row::insert(&mut event_row::insertion(connection)?, &room.created)?;
     }
     Ok(())
 }

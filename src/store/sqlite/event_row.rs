@@ -27,6 +27,7 @@ mod kind {
     pub(super) const ROLE_CHANGED: i64 = 6;
     pub(super) const RENAMED: i64 = 7;
     pub(super) const ROOM_DELETED: i64 = 8;
+    pub(super) const CREATED: i64 = 9;
 }
 
 /// The columns that [`event`] reads, in the order in which [`insert`] writes them.
@@ -81,15 +82,12 @@ impl<'a> Columns<'a> {
                 role: Some(role_number(*role)),
                 ..Self::concerning(kind::ROLE_CHANGED, *user)
             },
-            Body::Renamed { name } => Self {
-                kind: kind::RENAMED,
-                content: Some(name.as_str()),
-                ..Self::default()
-            },
+            Body::Renamed { name } => Self::named(kind::RENAMED, name),
             Body::RoomDeleted => Self {
                 kind: kind::ROOM_DELETED,
                 ..Self::default()
             },
+            Body::Created { name } => Self::named(kind::CREATED, name),
         }
     }
 
@@ -103,6 +101,14 @@ impl<'a> Columns<'a> {
             deleted_at: message.deleted_at.map(Timestamp::millis),
             reactions: reactions_text(&message.reactions),
             original: message.original.as_ref().map(Content::as_str),
+            ..Self::default()
+        }
+    }
+
+    fn named(kind: i64, name: &'a RoomName) -> Self {
+        Self {
+            kind,
+            content: Some(name.as_str()),
             ..Self::default()
         }
     }
@@ -197,10 +203,9 @@ fn body(row: &Row<'_>) -> Read<Body> {
             user: user_id(row, 14)?,
             role: role(row, 15)?,
         },
-        kind::RENAMED => Body::Renamed {
-            name: RoomName::parse(text(row, 6)?).map_err(|_| unreadable("content"))?,
-        },
+        kind::RENAMED => Body::Renamed { name: name(row)? },
         kind::ROOM_DELETED => Body::RoomDeleted,
+        kind::CREATED => Body::Created { name: name(row)? },
         _ => return Err(unreadable("kind")),
     })
 }
@@ -221,6 +226,10 @@ fn message(row: &Row<'_>) -> Read<Message> {
 
 fn content(row: &Row<'_>) -> Read<Option<Content>> {
     Ok(row.get::<_, Option<String>>(6)?.map(Content::stored))
+}
+
+fn name(row: &Row<'_>) -> Read<RoomName> {
+    RoomName::parse(text(row, 6)?).map_err(|_| unreadable("content"))
 }
 
 fn target(row: &Row<'_>) -> Read<Seq> {

@@ -6,10 +6,11 @@ use super::failure::Failure;
 
 /// What each version adds to the one before. The last one's number is the version this program reads and writes, in
 /// `PRAGMA user_version`.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     include_str!("schema.sql"),
     include_str!("quotas.sql"),
     include_str!("families.sql"),
+    include_str!("makings.sql"),
 ];
 
 /// Brings the schema up to date, within the caller's transaction, which SQLite gives to one process at a time.

@@ -41,7 +41,7 @@ CREATE TABLE events (
     kind              INTEGER NOT NULL,
     sender            BLOB NOT NULL,
     at                INTEGER NOT NULL,
-    content           TEXT,    -- a message, what an edit put, a reaction, a room's new name
+    content           TEXT,    -- a message, what an edit put, a reaction, a room's name
     client_message_id TEXT,    -- of a message
     fingerprint       BLOB,    -- of a message
     edited_at         INTEGER, -- of a message

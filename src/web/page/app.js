@@ -5,7 +5,7 @@ import { Client } from "./client.js";
 import { Model } from "./model.js";
 import { roomDialog } from "./room.js";
 import { Session, isLoggedOut } from "./session.js";
-import { conversationItem, element, messageItem, personItem, replace } from "./view.js";
+import { conversationItem, element, messageItem, noteItem, personItem, replace } from "./view.js";
 
 const HISTORY_PAGE = 50;
 const LIST_PAGE = 200;
@@ -153,6 +153,13 @@ async function loadHistory(conversation) {
   const path = conversation.roomId ? `/room/${conversation.roomId}` : `/message/${model.me}/${conversation.userId}`;
   const page = await session.get(`${path}?limit=${HISTORY_PAGE}${before}`);
   model.history(conversation, page, HISTORY_PAGE);
+  if (conversation.roomId && !conversation.creatorId) { await loadCreator(conversation); }
+}
+
+/** History has messages only: the event that made a room came once. Who joined later has nothing before that. */
+async function loadCreator(conversation) {
+  const room = await session.get(`/rooms/${conversation.roomId}`);
+  if (room.joinedSeq === 1) { model.made(conversation, room.creator); }
 }
 
 function markRead() {
@@ -236,9 +243,16 @@ function drawConversation() {
   $("state").textContent = stateOf(current);
   const list = $("messages");
   const isAtEnd = list.dataset.shown !== current.id || list.scrollHeight - list.scrollTop - list.clientHeight < 60;
-  replace(list, model.messages(current).map(drawMessage));
+  replace(list, [...drawCreation(), ...model.messages(current).map(drawMessage)]);
   list.dataset.shown = current.id;
   if (isAtEnd) { list.scrollTop = list.scrollHeight; }
+}
+
+/** Stands before the first message, once that is here. */
+function drawCreation() {
+  const { creatorId, hasOlder } = current;
+  if (!creatorId || hasOlder) { return []; }
+  return [noteItem(`${creatorId === model.me ? "You" : nameOf(creatorId)} created the room`)];
 }
 
 function drawMessage(message) {

@@ -43,6 +43,7 @@ export class Model {
       this.received(conversation, event, isRead);
       return conversation;
     }
+    if (event.change === "created") { this.made(conversation, event.senderId); }
     const target = conversation.messages.get(event.target);
     if (type === "message_edited" && target) { Object.assign(target, { content: event.content, editedAt: event.timestamp }); }
     if (type === "message_deleted" && target) { Object.assign(target, { content: "", deletedAt: event.timestamp }); }
@@ -63,6 +64,9 @@ export class Model {
       this.#preview(conversation, message);
     }
   }
+
+  /** Who made a room, for those who belong to it from its beginning. */
+  made(conversation, userId) { conversation.creatorId = userId; }
 
   /** A page of history. */
   history(conversation, page, limit) {
@@ -114,17 +118,17 @@ export class Model {
       title: name ?? username ?? "…",
       last: "", lastAt: createdAt ?? "", lastSeq: 0, readSeq: 0, unread: 0,
       deliveredTo: 0, readBy: 0,
-      messages: new Map(), pending: new Map(), typing: new Map(),
+      creatorId: null, messages: new Map(), pending: new Map(), typing: new Map(),
       isLoaded: false, hasOlder: false,
     };
     this.conversations.set(id, conversation);
     return conversation;
   }
 
-  #fromEvent({ conversationId, roomId, senderId, receiverId }) {
+  #fromEvent({ conversationId, roomId, name, senderId, receiverId, timestamp }) {
     if (!conversationId) { return null; }
     const userId = roomId ? null : senderId === this.me ? receiverId : senderId;
-    return this.#add(conversationId, { roomId, userId, username: this.names.get(userId) });
+    return this.#add(conversationId, { roomId, name, userId, username: this.names.get(userId), createdAt: timestamp });
   }
 
   #preview(conversation, message) {

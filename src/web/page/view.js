@@ -64,6 +64,9 @@ export function messageItem(message, { isMine, author, state }) {
   return item;
 }
 
+/** A line between the messages about the conversation itself. */
+export function noteItem(text) { return element("li", "note", text); }
+
 function time(timestamp) {
   const moment = new Date(timestamp);
   const isToday = moment.toDateString() === new Date().toDateString();

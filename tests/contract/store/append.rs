@@ -6,7 +6,7 @@ use hobnob::domain::{
 };
 use hobnob::store::{NewMessage, Run, Stop};
 
-use super::scene::{Scene, all, assert_dense, stopped, text_of, texts};
+use super::scene::{FIRST, Scene, all, assert_dense, stopped, text_of, texts};
 
 /// The event that a message must become.
 fn stored_as(new: &NewMessage, conversation: ConversationId, seq: u64) -> Event {
@@ -40,26 +40,27 @@ pub(crate) async fn a_run_is_stored_as_it_was_sent(scene: &Scene) {
         .iter()
         .map(|text| scene.message(owner, text))
         .collect();
-    let outcome = scene.append(room, 1, messages.clone()).await;
+    let outcome = scene.append(room, FIRST, messages.clone()).await;
     assert_eq!(outcome, all(4));
-    let expected: Vec<Event> = (1..)
+    let expected: Vec<Event> = (FIRST..)
         .zip(&messages)
         .map(|(seq, new)| stored_as(new, room, seq))
         .collect();
-    assert_eq!(scene.log(room).await, expected);
+    assert_eq!(scene.said(room).await, expected);
 }
 
 pub(crate) async fn a_taken_seq_stops_a_run_and_stores_nothing(scene: &Scene) {
     let (room, owner) = scene.room().await;
     assert_eq!(
-        scene.append(room, 1, scene.messages(owner, 2)).await,
+        scene.append(room, FIRST, scene.messages(owner, 2)).await,
         all(2)
     );
-    for guess in [1, 2] {
+    for guess in [1, FIRST, FIRST + 1] {
         let outcome = scene.append(room, guess, scene.messages(owner, 3)).await;
         assert_eq!(outcome, stopped(0, Stop::SeqTaken), "at {guess}");
     }
-    assert_eq!(texts(&scene.log(room).await), ["message 0", "message 1"]);
+    let said = scene.said(room).await;
+    assert_eq!(texts(&said), ["message 0", "message 1"]);
 }
 
 pub(crate) async fn a_client_message_id_is_taken_once_per_sender_and_conversation(scene: &Scene) {
@@ -70,46 +71,50 @@ pub(crate) async fn a_client_message_id_is_taken_once_per_sender_and_conversatio
         client_message_id: first.client_message_id.clone(),
         ..scene.message(sender, text)
     };
-    assert_eq!(scene.append(room, 1, vec![first.clone()]).await, all(1));
+    assert_eq!(scene.append(room, FIRST, vec![first.clone()]).await, all(1));
     let again = vec![
         with_its_id(users[0], "again"),
         scene.message(users[0], "after"),
     ];
-    let outcome = scene.append(room, 2, again).await;
+    let outcome = scene.append(room, FIRST + 1, again).await;
     assert_eq!(outcome, stopped(0, Stop::ClientMessageIdTaken));
     let of_another = vec![with_its_id(users[1], "of another")];
-    assert_eq!(scene.append(room, 2, of_another).await, all(1));
+    assert_eq!(scene.append(room, FIRST + 1, of_another).await, all(1));
     let elsewhere = vec![with_its_id(users[0], "elsewhere")];
-    assert_eq!(scene.append(other, 1, elsewhere).await, all(1));
-    assert_eq!(texts(&scene.log(room).await), ["first", "of another"]);
+    assert_eq!(scene.append(other, FIRST, elsewhere).await, all(1));
+    let said = scene.said(room).await;
+    assert_eq!(texts(&said), ["first", "of another"]);
 }
 
 pub(crate) async fn the_prefix_before_a_duplicate_is_committed(scene: &Scene) {
     let (room, owner) = scene.room().await;
     let mut run = scene.messages(owner, 4);
     let taken = run[2].clone();
-    assert_eq!(scene.append(room, 1, vec![taken]).await, all(1));
-    let outcome = scene.append(room, 2, run.clone()).await;
+    assert_eq!(scene.append(room, FIRST, vec![taken]).await, all(1));
+    let outcome = scene.append(room, FIRST + 1, run.clone()).await;
     assert_eq!(outcome, stopped(2, Stop::ClientMessageIdTaken));
     // The same id twice in one run is a duplicate as well.
     let twice = vec![run.remove(3), scene.message(owner, "x")];
     let twice = [twice.clone(), twice].concat();
-    let outcome = scene.append(room, 4, twice).await;
+    let outcome = scene.append(room, FIRST + 3, twice).await;
     assert_eq!(outcome, stopped(2, Stop::ClientMessageIdTaken));
     let log = scene.log(room).await;
     assert_dense(&log);
     let expected = ["message 2", "message 0", "message 1", "message 3", "x"];
-    assert_eq!(texts(&log), expected);
+    assert_eq!(texts(&log[1..]), expected);
 }
 
 pub(crate) async fn when_both_keys_are_taken_either_is_named(scene: &Scene) {
     let (room, owner) = scene.room().await;
     let message = scene.message(owner, "once");
-    assert_eq!(scene.append(room, 1, vec![message.clone()]).await, all(1));
-    let outcome = scene.append(room, 1, vec![message]).await;
+    assert_eq!(
+        scene.append(room, FIRST, vec![message.clone()]).await,
+        all(1)
+    );
+    let outcome = scene.append(room, FIRST, vec![message]).await;
     let either = [Stop::SeqTaken, Stop::ClientMessageIdTaken].map(|stop| stopped(0, stop));
     assert!(either.contains(&outcome), "{outcome:?}");
-    assert_eq!(scene.log(room).await.len(), 1);
+    assert_eq!(scene.said(room).await.len(), 1);
 }
 
 pub(crate) async fn runs_have_their_outcomes_in_order(scene: &Scene) {
@@ -122,7 +127,7 @@ pub(crate) async fn runs_have_their_outcomes_in_order(scene: &Scene) {
     for room in &rooms[1..3] {
         let id = scene.event_id();
         let message = NewMessage { id, ..old.clone() };
-        assert_eq!(scene.append(*room, 1, vec![message]).await, all(1));
+        assert_eq!(scene.append(*room, FIRST, vec![message]).await, all(1));
     }
     let run = |room, first, messages| Run {
         conversation: room,
@@ -130,10 +135,10 @@ pub(crate) async fn runs_have_their_outcomes_in_order(scene: &Scene) {
         messages,
     };
     let runs = vec![
-        run(rooms[0], 1, scene.messages(owner, 3)),
-        run(rooms[1], 1, scene.messages(owner, 3)),
-        run(rooms[2], 2, vec![scene.message(owner, "new"), old]),
-        run(rooms[3], 1, scene.messages(owner, 1)),
+        run(rooms[0], FIRST, scene.messages(owner, 3)),
+        run(rooms[1], FIRST, scene.messages(owner, 3)),
+        run(rooms[2], FIRST + 1, vec![scene.message(owner, "new"), old]),
+        run(rooms[3], FIRST, scene.messages(owner, 1)),
     ];
     let expected = [
         all(3),
@@ -143,7 +148,7 @@ pub(crate) async fn runs_have_their_outcomes_in_order(scene: &Scene) {
     ];
     assert_eq!(scene.store.append(runs).await, expected);
     assert_eq!(scene.store.append(Vec::new()).await, []);
-    for (room, length) in rooms.into_iter().zip([3, 1, 2, 1]) {
+    for (room, length) in rooms.into_iter().zip([4, 2, 3, 2]) {
         assert_dense(&scene.log(room).await);
         assert_eq!(scene.head(room).await, Seq::new(length));
     }
@@ -155,11 +160,11 @@ pub(crate) async fn a_run_may_be_as_long_as_its_limit(scene: &Scene) {
     let messages: Vec<NewMessage> = (0..Run::LIMIT)
         .map(|_| scene.message(owner, &long))
         .collect();
-    assert_eq!(scene.append(room, 1, messages).await, all(Run::LIMIT));
-    let log = scene.log(room).await;
-    assert_dense(&log);
-    assert_eq!(log.len(), Run::LIMIT);
-    assert!(log.iter().all(|event| text_of(event) == Some(&long)));
+    assert_eq!(scene.append(room, FIRST, messages).await, all(Run::LIMIT));
+    assert_dense(&scene.log(room).await);
+    let said = scene.said(room).await;
+    assert_eq!(said.len(), Run::LIMIT);
+    assert!(said.iter().all(|event| text_of(event) == Some(&long)));
 }
 
 pub(crate) async fn of_runs_for_one_place_one_is_stored(scene: &Scene) {
@@ -167,7 +172,7 @@ pub(crate) async fn of_runs_for_one_place_one_is_stored(scene: &Scene) {
     let room = scene.room_of(&users).await;
     let attempts = users
         .iter()
-        .map(|user| scene.append(room, 1, scene.messages(*user, 5)));
+        .map(|user| scene.append(room, FIRST, scene.messages(*user, 5)));
     let outcomes = join_all(attempts).await;
     let stored = outcomes.iter().filter(|outcome| **outcome == all(5));
     assert_eq!(stored.count(), 1, "{outcomes:?}");
@@ -176,9 +181,9 @@ pub(crate) async fn of_runs_for_one_place_one_is_stored(scene: &Scene) {
         outcomes.iter().filter(|other| **other == refused).count(),
         5
     );
-    let log = scene.log(room).await;
-    assert_dense(&log);
-    assert!(log.len() == 5 && log.iter().all(|event| event.sender == log[0].sender));
+    assert_dense(&scene.log(room).await);
+    let said = scene.said(room).await;
+    assert!(said.len() == 5 && said.iter().all(|event| event.sender == said[0].sender));
 }
 
 pub(crate) async fn racing_writers_make_one_dense_log_in_each_sender_s_order(scene: &Scene) {
@@ -197,12 +202,12 @@ pub(crate) async fn racing_writers_make_one_dense_log_in_each_sender_s_order(sce
         }
     });
     join_all(writing).await;
-    let log = scene.log(room).await;
-    assert_dense(&log);
-    assert_eq!(log.len(), 120);
+    assert_dense(&scene.log(room).await);
+    let said = scene.said(room).await;
+    assert_eq!(said.len(), 120);
     let expected: Vec<String> = (0..30).map(|index| format!("message {index}")).collect();
     for user in users {
-        let theirs: Vec<&str> = log
+        let theirs: Vec<&str> = said
             .iter()
             .filter(|event| event.sender == user)
             .filter_map(text_of)
@@ -231,10 +236,10 @@ pub(crate) async fn of_racing_retries_one_is_stored(scene: &Scene) {
         }
     });
     let stored: usize = join_all(attempts).await.into_iter().sum();
-    let log = scene.log(room).await;
-    assert_eq!((stored, log.len()), (1, 1));
+    let said = scene.said(room).await;
+    assert_eq!((stored, said.len()), (1, 1));
     let found = scene.store.message_by_client_id(room, owner, &id).await;
-    assert_eq!(found.unwrap().as_ref(), log.first());
+    assert_eq!(found.unwrap().as_ref(), said.first());
 }
 
 pub(crate) async fn a_message_is_found_by_its_sender_s_id(scene: &Scene) {
@@ -245,14 +250,17 @@ pub(crate) async fn a_message_is_found_by_its_sender_s_id(scene: &Scene) {
         client_message_id: id.clone(),
         ..scene.message(users[0], "hello")
     };
-    assert_eq!(scene.append(room, 1, vec![message.clone()]).await, all(1));
+    assert_eq!(
+        scene.append(room, FIRST, vec![message.clone()]).await,
+        all(1)
+    );
     let find = async |room, user, id| {
         let found = scene.store.message_by_client_id(room, user, id).await;
         found.unwrap()
     };
     assert_eq!(
         find(room, users[0], &id).await,
-        Some(stored_as(&message, room, 1))
+        Some(stored_as(&message, room, FIRST))
     );
     let unknown = ClientMessageId::parse("unknown").unwrap();
     assert_eq!(find(room, users[0], &unknown).await, None);

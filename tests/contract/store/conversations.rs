@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use hobnob::domain::{
-    ChangeKind, Conversation, ConversationId, Member, Role, RoomName, Seq, UserId,
+    Body, ChangeKind, Conversation, ConversationId, Member, Role, RoomName, Seq, UserId,
 };
-use hobnob::store::{CursorMove, all_memberships};
+use hobnob::store::{CursorMove, End, all_memberships};
 
-use super::scene::Scene;
+use super::scene::{Scene, whole};
 
 fn first_member(conversation: ConversationId, user: UserId, role: Role) -> Member {
     Member::joining(conversation, user, role, Seq::new(1))
@@ -102,6 +102,43 @@ pub(crate) async fn a_room_is_made_as_given(scene: &Scene) {
     assert_eq!(scene.store.conversations(&[]).await.unwrap(), []);
 }
 
+pub(crate) async fn a_room_s_log_begins_with_its_making(scene: &Scene) {
+    let users = scene.users(2).await;
+    let room = scene.new_room(&users);
+    let id = room.conversation.id;
+    scene.store.create_room(room.clone()).await.unwrap();
+    assert_eq!(scene.log(id).await, [(*room.created).clone()]);
+    let made = &room.created;
+    let name = RoomName::parse("A room").unwrap();
+    assert_eq!((made.seq, made.sender), (Seq::new(1), users[0]));
+    assert_eq!(made.at, room.conversation.created_at);
+    assert_eq!(made.body, Body::Created { name });
+    // It is in the log of each of the first members, and still to be delivered to them.
+    for user in users {
+        let member = scene.member(id, user).await.unwrap();
+        assert_eq!(
+            (member.joined_seq, member.resume_after()),
+            (made.seq, Seq::ZERO)
+        );
+    }
+    // What is no message is not in the history.
+    let history = scene.store.messages(whole(id), End::Newest, 9).await;
+    assert_eq!(history.unwrap(), []);
+}
+
+pub(crate) async fn racing_makings_of_a_room_make_one_event(scene: &Scene) {
+    let users = scene.users(2).await;
+    let room = scene.new_room(&users);
+    let makings = (0..5).map(|_| scene.store.create_room(room.clone()));
+    for made in join_all(makings).await {
+        made.unwrap();
+    }
+    assert_eq!(
+        scene.log(room.conversation.id).await,
+        [(*room.created).clone()]
+    );
+}
+
 pub(crate) async fn a_room_is_made_all_or_nothing(scene: &Scene) {
     let users = scene.users(6).await;
     let room = scene.new_room(&users);
@@ -110,22 +147,24 @@ pub(crate) async fn a_room_is_made_all_or_nothing(scene: &Scene) {
         loop {
             let members = all_members(scene, id).await.len();
             let found = scene.store.conversations(&[id]).await.unwrap().len();
-            match (members, found) {
-                // It may have been made between the two reads.
-                (0, _) => tokio::task::yield_now().await,
+            let log = scene.log(id).await.len();
+            match (members, found, log) {
+                // It may have been made between the reads.
+                (0, ..) => tokio::task::yield_now().await,
                 seen => return seen,
             }
         }
     };
     let (made, seen) = tokio::join!(scene.store.create_room(room), watch);
     made.unwrap();
-    assert_eq!(seen, (6, 1));
+    assert_eq!(seen, (6, 1, 1));
 }
 
 pub(crate) async fn repeating_the_making_of_a_room_changes_nothing(scene: &Scene) {
     let users = scene.users(2).await;
     let room = scene.new_room(&users);
     let id = room.conversation.id;
+    let made = room.created.clone();
     scene.store.create_room(room.clone()).await.unwrap();
     let name = RoomName::parse("Renamed").unwrap();
     let rename = ChangeKind::Rename { name: name.clone() };
@@ -137,6 +176,9 @@ pub(crate) async fn repeating_the_making_of_a_room_changes_nothing(scene: &Scene
     assert_eq!(found[0].name.as_ref(), Some(&name));
     let member = scene.member(id, users[1]).await.unwrap();
     assert_eq!(member.left_seq, Some(left.seq));
+    // The room's making, the renaming, the leaving.
+    let log = scene.log(id).await;
+    assert_eq!((log.len(), &log[0]), (3, &*made));
 }
 
 pub(crate) async fn members_are_paged_by_user_id(scene: &Scene) {
@@ -301,8 +343,9 @@ pub(crate) async fn a_cursor_beyond_the_head_is_brought_back(scene: &Scene) {
     let users = scene.users(2).await;
     let (room, other) = (scene.room_of(&users).await, scene.room_of(&users).await);
     for conversation in [room, other] {
+        // Up to seq 3.
         scene
-            .say_all(conversation, scene.messages(users[0], 3))
+            .say_all(conversation, scene.messages(users[0], 2))
             .await;
         move_to(scene, conversation, users[0], 9, 2).await;
         move_to(scene, conversation, users[1], 2, 8).await;
@@ -319,8 +362,10 @@ pub(crate) async fn a_cursor_beyond_the_head_is_brought_back(scene: &Scene) {
 
 pub(crate) async fn clamping_brings_cursors_back_to_the_head(scene: &Scene) {
     let users = scene.users(2).await;
-    let (room, silent) = (scene.room_of(&users).await, scene.room_of(&users).await);
-    scene.say_all(room, scene.messages(users[0], 3)).await;
+    let room = scene.room_of(&users).await;
+    let silent = scene.direct_of(users[0], users[1]).await;
+    // Up to seq 3.
+    scene.say_all(room, scene.messages(users[0], 2)).await;
     // As after a restore of a log that is older than its cursors (D37).
     move_to(scene, room, users[0], 9, 2).await;
     move_to(scene, room, users[1], 7, 8).await;

@@ -9,7 +9,7 @@ use hobnob::store::Store;
 use hobnob::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
-use super::scene::{ROOM_LIMIT, Scene};
+use super::scene::{ROOM_LIMIT, Scene, begins_with_what_is_said};
 
 /// A migrated store in a directory of its own. The limit is far from what a call takes: none may end by it.
 pub(crate) async fn open() -> (Arc<dyn Store>, TempDir) {
@@ -54,6 +54,17 @@ async fn what_was_stored_is_there_after_opening_again() {
     let again = Scene::new(Arc::new(again));
     assert_eq!(again.log(room).await, log);
     assert!(again.member(room, owner).await.is_some());
+}
+
+#[tokio::test]
+async fn a_room_that_is_older_than_the_event_of_its_making_begins_with_what_is_said() {
+    let (store, directory) = open().await;
+    let scene = Scene::new(store);
+    let room = scene.room().await;
+    let database = rusqlite::Connection::open(directory.path().join("hobnob.db")).unwrap();
+    assert_eq!(database.execute("DELETE FROM events", []).unwrap(), 1);
+    drop(database);
+    begins_with_what_is_said(&scene, room).await;
 }
 
 #[tokio::test]

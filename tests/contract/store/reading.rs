@@ -3,7 +3,7 @@
 use hobnob::domain::{ChangeKind, ConversationId, Emoji, Event, Seq, UserId};
 use hobnob::store::{End, PAGE_BYTES, Span, is_cut};
 
-use super::scene::{Scene, message_of, seqs, texts, whole};
+use super::scene::{FIRST, Scene, message_of, seqs, texts, whole};
 
 fn span(conversation: ConversationId, after: u64, up_to: u64) -> Span {
     Span {
@@ -13,7 +13,7 @@ fn span(conversation: ConversationId, after: u64, up_to: u64) -> Span {
     }
 }
 
-/// A room whose log is: message 0, reaction, message 1, reaction … five of each.
+/// A room whose log is, behind its making: message 0, reaction, message 1, reaction … five of each.
 async fn with_reactions(scene: &Scene) -> (ConversationId, UserId) {
     let (room, owner) = scene.room().await;
     for message in scene.messages(owner, 5) {
@@ -31,19 +31,21 @@ async fn with_reactions(scene: &Scene) -> (ConversationId, UserId) {
 pub(crate) async fn heads_are_of_logs_that_have_events(scene: &Scene) {
     let owner = scene.user().await;
     let (long, short) = (scene.room_of(&[owner]).await, scene.room_of(&[owner]).await);
-    let (silent, unknown) = (scene.room_of(&[owner]).await, scene.room_id().into());
-    scene.say_all(long, scene.messages(owner, 12)).await;
+    let (silent, unknown) = (scene.direct_of(owner, owner).await, scene.room_id().into());
+    let made = scene.room_of(&[owner]).await;
+    let last = scene.say_all(long, scene.messages(owner, 12)).await;
     scene.say(short, owner, "hello").await;
-    let asked = [silent, long, unknown, short];
+    let asked = [silent, long, unknown, made, short];
     let heads = scene.store.heads(&asked).await.unwrap();
-    let expected = [(long, Seq::new(12)), (short, Seq::new(1))];
+    let expected = [(long, last), (short, Seq::new(FIRST)), (made, Seq::new(1))];
     assert_eq!(heads, expected.into_iter().collect());
     assert!(scene.store.heads(&[]).await.unwrap().is_empty());
 }
 
 pub(crate) async fn a_span_excludes_its_beginning_and_includes_its_end(scene: &Scene) {
     let (room, owner) = scene.room().await;
-    scene.say_all(room, scene.messages(owner, 12)).await;
+    // With the event that made the room: twelve.
+    scene.say_all(room, scene.messages(owner, 11)).await;
     let read = async |after, up_to, limit| {
         let events = scene.store.events(&[span(room, after, up_to)], limit).await;
         seqs(&events.unwrap())
@@ -60,8 +62,9 @@ pub(crate) async fn a_span_excludes_its_beginning_and_includes_its_end(scene: &S
 pub(crate) async fn spans_come_in_the_order_given_and_share_the_limit(scene: &Scene) {
     let owner = scene.user().await;
     let (one, two) = (scene.room_of(&[owner]).await, scene.room_of(&[owner]).await);
-    scene.say_all(one, scene.messages(owner, 5)).await;
-    scene.say_all(two, scene.messages(owner, 5)).await;
+    // With the events that made the rooms: five in each.
+    scene.say_all(one, scene.messages(owner, 4)).await;
+    scene.say_all(two, scene.messages(owner, 4)).await;
     let spans = [
         span(two, 3, 9),
         span(scene.room_id().into(), 0, 9),
@@ -86,14 +89,14 @@ pub(crate) async fn a_page_of_history_has_messages_only(scene: &Scene) {
         let page = scene.store.messages(span(room, after, up_to), end, limit);
         seqs(&page.await.unwrap())
     };
-    assert_eq!(read(0, 10, End::Oldest, 100).await, [1, 3, 5, 7, 9]);
-    assert_eq!(read(0, 10, End::Newest, 100).await, [1, 3, 5, 7, 9]);
-    assert_eq!(read(0, 10, End::Oldest, 2).await, [1, 3]);
-    assert_eq!(read(0, 10, End::Newest, 2).await, [7, 9]);
-    assert_eq!(read(1, 7, End::Oldest, 2).await, [3, 5]);
-    assert_eq!(read(1, 7, End::Newest, 2).await, [5, 7]);
-    assert_eq!(read(1, 2, End::Newest, 2).await, [0; 0]);
-    assert_eq!(read(0, 10, End::Newest, 0).await, [0; 0]);
+    assert_eq!(read(0, 11, End::Oldest, 100).await, [2, 4, 6, 8, 10]);
+    assert_eq!(read(0, 11, End::Newest, 100).await, [2, 4, 6, 8, 10]);
+    assert_eq!(read(0, 11, End::Oldest, 2).await, [2, 4]);
+    assert_eq!(read(0, 11, End::Newest, 2).await, [8, 10]);
+    assert_eq!(read(2, 8, End::Oldest, 2).await, [4, 6]);
+    assert_eq!(read(2, 8, End::Newest, 2).await, [6, 8]);
+    assert_eq!(read(2, 3, End::Newest, 2).await, [0; 0]);
+    assert_eq!(read(0, 11, End::Newest, 0).await, [0; 0]);
 }
 
 pub(crate) async fn history_pages_join_without_gap(scene: &Scene) {
@@ -152,7 +155,7 @@ pub(crate) async fn a_page_of_long_messages_ends_early_and_pages_join(scene: &Sc
     }
     let expected = [one, two]
         .into_iter()
-        .flat_map(|room| (1..=12).map(move |seq| (room, Seq::new(seq))));
+        .flat_map(|room| (1..=13).map(move |seq| (room, Seq::new(seq))));
     assert_eq!(seen, expected.collect::<Vec<_>>());
 
     let (mut seen, mut span) = (Vec::new(), whole(one));
@@ -165,7 +168,7 @@ pub(crate) async fn a_page_of_long_messages_ends_early_and_pages_join(scene: &Sc
         assert!(weigh(&page) < PAGE_BYTES + weigh(&page[..1]));
         span.up_to = page[0].seq.previous();
     }
-    assert_eq!(seen, (1..=12).collect::<Vec<_>>());
+    assert_eq!(seen, (FIRST..=13).collect::<Vec<_>>());
 }
 
 pub(crate) async fn a_message_in_history_is_as_it_stands_now(scene: &Scene) {

@@ -10,7 +10,7 @@ use hobnob::store::{CursorMove, NewMessage, Stop, Store, StoreError};
 use mongodb::bson::{DateTime, Document, doc};
 use mongodb::error::{ErrorKind, WriteFailure};
 
-use super::scene::{ROOM_LIMIT, Scene, all, assert_dense, texts};
+use super::scene::{ROOM_LIMIT, Scene, assert_dense, begins_with_what_is_said, texts};
 use crate::support::servers::{Mongo, shared_mongo};
 
 /// Far more than any wait here takes; what does not end by then does not end.
@@ -74,8 +74,8 @@ async fn send(scene: &Scene, room: ConversationId, message: &NewMessage) -> Seq 
         .expect("the outcome becomes known")
 }
 
-async fn assert_unknown(scene: &Scene, room: ConversationId, at: u64, message: &NewMessage) {
-    let attempt = scene.append(room, at, vec![message.clone()]);
+async fn assert_unknown(scene: &Scene, room: ConversationId, at: Seq, message: &NewMessage) {
+    let attempt = scene.append(room, at.get(), vec![message.clone()]);
     let outcome = tokio::time::timeout(PATIENCE, attempt).await.unwrap();
     assert!(
         matches!(outcome.stopped, Some(Stop::Unknown(_))),
@@ -116,15 +116,15 @@ async fn a_frozen_server_makes_outcomes_unknown_and_the_retry_finds_what_was_sto
     let mongo = Mongo::start_replica_set(1).await;
     let (scene, _) = scene_over(&mongo).await;
     let (room, owner) = scene.room().await;
-    scene.say(room, owner, "before").await;
+    let place = scene.say(room, owner, "before").await.next();
     let message = scene.message(owner, "meanwhile");
     mongo.stop(0);
-    assert_unknown(&scene, room, 2, &message).await;
+    assert_unknown(&scene, room, place, &message).await;
     assert_unavailable(&scene, room, owner).await;
     mongo.cont(0);
-    assert_eq!(send(&scene, room, &message).await, Seq::new(2));
-    assert_eq!(send(&scene, room, &message).await, Seq::new(2));
-    assert_eq!(texts(&scene.log(room).await), ["before", "meanwhile"]);
+    assert_eq!(send(&scene, room, &message).await, place);
+    assert_eq!(send(&scene, room, &message).await, place);
+    assert_eq!(texts(&scene.said(room).await), ["before", "meanwhile"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,15 +132,14 @@ async fn a_killed_server_keeps_what_was_acknowledged() {
     let mut mongo = Mongo::start_replica_set(1).await;
     let (scene, store) = scene_over(&mongo).await;
     let (room, owner) = scene.room().await;
-    let kept = scene.messages(owner, 50);
-    assert_eq!(scene.append(room, 1, kept).await, all(50));
+    let place = scene.say_all(room, scene.messages(owner, 50)).await.next();
     let before = *store.primary_changes().borrow();
     mongo.kill9(0);
     let message = scene.message(owner, "after");
-    assert_unknown(&scene, room, 51, &message).await;
+    assert_unknown(&scene, room, place, &message).await;
     assert_unavailable(&scene, room, owner).await;
     mongo.restart(0).await;
-    assert_eq!(send(&scene, room, &message).await, Seq::new(51));
+    assert_eq!(send(&scene, room, &message).await, place);
     assert_dense(&scene.log(room).await);
     let mut changes = store.primary_changes();
     let found_again = changes.wait_for(|count| *count > before);
@@ -155,21 +154,21 @@ async fn without_a_majority_nothing_is_committed_or_seen() {
     let mongo = Mongo::start_with_election_timeout(3, Duration::from_secs(30)).await;
     let (scene, _) = scene_over(&mongo).await;
     let (room, owner) = scene.room().await;
-    scene.say(room, owner, "before").await;
+    let before = scene.say(room, owner, "before").await;
     let primary = mongo.wait_for_primary().await;
     let others = (0..mongo.member_count()).filter(|member| *member != primary);
     let others: Vec<usize> = others.collect();
     others.iter().for_each(|member| mongo.stop(*member));
     let message = scene.message(owner, "meanwhile");
-    assert_unknown(&scene, room, 2, &message).await;
+    assert_unknown(&scene, room, before.next(), &message).await;
     // It is stored on the primary, but an election may take it back: no read shows it (D1).
-    assert_eq!(scene.head(room).await, Seq::new(1));
+    assert_eq!(scene.head(room).await, before);
     let own_id = &message.client_message_id;
     let found = scene.store.message_by_client_id(room, owner, own_id).await;
     assert_eq!(found.unwrap(), None);
     others.iter().for_each(|member| mongo.cont(*member));
-    assert_eq!(send(&scene, room, &message).await, Seq::new(2));
-    assert_eq!(texts(&scene.log(room).await), ["before", "meanwhile"]);
+    assert_eq!(send(&scene, room, &message).await, before.next());
+    assert_eq!(texts(&scene.said(room).await), ["before", "meanwhile"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -177,7 +176,7 @@ async fn an_election_loses_nothing_and_is_noticed() {
     let mongo = Mongo::start_replica_set(3).await;
     let (scene, store) = scene_over(&mongo).await;
     let (room, owner) = scene.room().await;
-    scene.say(room, owner, "first").await;
+    let first = scene.say(room, owner, "first").await;
     let before = *store.primary_changes().borrow();
     let messages = scene.messages(owner, 40);
     let sending = async {
@@ -188,11 +187,14 @@ async fn an_election_loses_nothing_and_is_noticed() {
         places
     };
     let (places, _deposed) = tokio::join!(sending, mongo.step_down(10));
-    let expected: Vec<Seq> = (2..).map(Seq::new).take(messages.len()).collect();
+    let expected: Vec<Seq> = (1..)
+        .map(|place| first.plus(place))
+        .take(messages.len())
+        .collect();
     assert_eq!(places, expected);
     let log = scene.log(room).await;
     assert_dense(&log);
-    assert_eq!(log.len(), messages.len() + 1);
+    assert_eq!(log.last().map(|event| event.seq), places.last().copied());
     let mut changes = store.primary_changes();
     let elected = changes.wait_for(|count| *count > before);
     tokio::time::timeout(PATIENCE, elected)
@@ -225,7 +227,8 @@ async fn after_a_restore_cursors_are_clamped_to_the_log() {
     let scene = Scene::new(store);
     let users = scene.users(2).await;
     let room = scene.room_of(&users).await;
-    scene.say_all(room, scene.messages(users[0], 5)).await;
+    // Up to seq 5.
+    scene.say_all(room, scene.messages(users[0], 4)).await;
     let cursor = |user, seq| CursorMove {
         conversation: room,
         user,
@@ -242,6 +245,18 @@ async fn after_a_restore_cursors_are_clamped_to_the_log() {
     assert_eq!(beyond.read_seq, Seq::new(5));
     assert_eq!(within.delivered_seq, Seq::new(3));
     assert_eq!(within.read_seq, Seq::new(2));
+}
+
+#[tokio::test]
+async fn a_room_that_is_older_than_the_event_of_its_making_begins_with_what_is_said() {
+    let (store, ()) = open().await;
+    let scene = Scene::new(store);
+    let (room, owner) = scene.room().await;
+    let events = raw(shared_mongo().await, "contract").await;
+    let events = events.collection::<Document>("events");
+    let all = events.delete_many(doc! { "conversation": room.to_string() });
+    assert_eq!(all.await.unwrap().deleted_count, 1);
+    begins_with_what_is_said(&scene, (room, owner)).await;
 }
 
 #[tokio::test]
@@ -320,10 +335,10 @@ async fn heads_skip_from_log_to_log() {
     store.migrate().await.unwrap();
     let scene = Scene::new(store);
     let (room, owner) = scene.room().await;
-    scene.say_all(room, scene.messages(owner, 100)).await;
+    let last = scene.say_all(room, scene.messages(owner, 100)).await;
     let database = raw(mongo, "profiled").await;
     database.run_command(doc! { "profile": 2 }).await.unwrap();
-    assert_eq!(scene.head(room).await, Seq::new(100));
+    assert_eq!(scene.head(room).await, last);
     let profile = database.collection::<Document>("system.profile");
     let this = doc! { "command.pipeline.0.$match.conversation.$in": room.to_string() };
     let read = profile.find_one(this).await.unwrap().unwrap();

@@ -19,6 +19,9 @@ pub(crate) const ROOM_LIMIT: usize = 6;
 /// More than any case writes into one log.
 pub(crate) const ENOUGH: usize = 10_000;
 
+/// Where the first message of a room goes: behind the event that made the room.
+pub(crate) const FIRST: u64 = 2;
+
 /// A store, and what makes new things for it.
 pub(crate) struct Scene {
     pub(crate) store: Arc<dyn Store>,
@@ -103,7 +106,8 @@ impl Scene {
 
     pub(crate) fn new_room(&self, users: &[UserId]) -> NewRoom {
         let name = RoomName::parse("A room").unwrap();
-        NewRoom::new(self.room_id(), name, users[0], &users[1..], self.now())
+        let ids = (self.room_id(), self.event_id());
+        NewRoom::new(ids, name, users[0], &users[1..], self.now())
     }
 
     /// Makes a room of one new user.
@@ -199,6 +203,14 @@ impl Scene {
         }
     }
 
+    /// A room's log behind the event that made it, which is there.
+    pub(crate) async fn said(&self, room: ConversationId) -> Vec<Event> {
+        let mut log = self.log(room).await;
+        let made = log.remove(0);
+        assert!(matches!(made.body, Body::Created { .. }), "{made:?}");
+        log
+    }
+
     /// The event at a place that is taken.
     pub(crate) async fn event(&self, conversation: ConversationId, seq: Seq) -> Event {
         let span = Span {
@@ -256,6 +268,32 @@ impl Scene {
             other => panic!("not applied: {other:?}"),
         }
     }
+}
+
+/// What holds of a room whose log is empty, as it was before its making was an event.
+pub(crate) async fn begins_with_what_is_said(
+    scene: &Scene,
+    (room, owner): (ConversationId, UserId),
+) {
+    let list = async || {
+        scene
+            .store
+            .overviews(owner, None, 9)
+            .await
+            .unwrap()
+            .remove(0)
+    };
+    assert_eq!(list().await.head, Seq::ZERO);
+    let first = scene.say(room, owner, "hello").await;
+    let name = RoomName::parse("Renamed").unwrap();
+    let renamed = scene.apply(room, owner, ChangeKind::Rename { name }).await;
+    assert_eq!((first, renamed.seq), (Seq::new(1), Seq::new(2)));
+    assert_dense(&scene.log(room).await);
+    let overview = list().await;
+    assert_eq!(
+        (overview.head, overview.last_message.unwrap().seq),
+        (renamed.seq, first)
+    );
 }
 
 /// All of a log.

@@ -99,6 +99,6 @@ pub(crate) async fn migrating_again_keeps_everything(scene: &Scene) {
         migrated.unwrap();
     }
     scene.store.ping().await.unwrap();
-    assert_eq!(scene.log(room).await.len(), 1);
+    assert_eq!(scene.said(room).await.len(), 1);
     assert!(scene.member(room, owner).await.is_some());
 }

@@ -141,7 +141,7 @@ pub(super) fn table(other: &Person, room: &str) -> Vec<(&'static str, Value, &'s
         ),
         (
             "edit_message",
-            json!({"conversationId": room, "seq": 1, "content": ""}),
+            json!({"conversationId": room, "seq": 2, "content": ""}),
             "content_empty",
         ),
         (
@@ -156,12 +156,12 @@ pub(super) fn table(other: &Person, room: &str) -> Vec<(&'static str, Value, &'s
         ),
         (
             "react",
-            json!({"conversationId": room, "seq": 1, "emoji": ""}),
+            json!({"conversationId": room, "seq": 2, "emoji": ""}),
             "invalid_emoji",
         ),
         (
             "react",
-            json!({"conversationId": room, "seq": 1, "emoji": 1}),
+            json!({"conversationId": room, "seq": 2, "emoji": 1}),
             "invalid_request",
         ),
         (

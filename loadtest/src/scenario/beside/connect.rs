@@ -69,15 +69,18 @@ impl Told {
         match incoming {
             Incoming::Message(message) => {
                 self.messages += 1;
-                let seq = message.seq.unwrap_or_default();
-                let conversation = message.conversation_id.clone().into_owned();
-                let latest = self.latest.entry(conversation).or_default();
-                self.out_of_order += usize::from(seq <= *latest);
-                *latest = seq.max(*latest);
+                self.arrived(&message.conversation_id, message.seq.unwrap_or_default());
             }
+            Incoming::RoomUpdated(update) => self.arrived(&update.conversation_id, update.seq),
             Incoming::Other => self.others += 1,
             _ => {}
         }
+    }
+
+    fn arrived(&mut self, conversation: &str, seq: u64) {
+        let latest = self.latest.entry(conversation.to_owned()).or_default();
+        self.out_of_order += usize::from(seq <= *latest);
+        *latest = seq.max(*latest);
     }
 }
 

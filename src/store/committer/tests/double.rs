@@ -115,6 +115,16 @@ impl State {
         Err(StoreError::Unavailable("told so".to_owned()))
     }
 
+    /// With the first event of its log, once.
+    fn make_room(&mut self, room: &NewRoom) -> StoreResult<()> {
+        let created = &room.created;
+        if !self.made.contains(&created.conversation) {
+            let log = self.logs.entry(created.conversation).or_default();
+            log.push((**created).clone());
+        }
+        self.make(created.conversation).map(|_| ())
+    }
+
     fn is_hidden(&mut self) -> bool {
         let is_hidden = self.hidden > 0;
         self.hidden = self.hidden.saturating_sub(1);
@@ -289,7 +299,7 @@ impl Store for Double {
         self.state.lock().make(id)
     }
     async fn create_room(&self, room: NewRoom) -> StoreResult<()> {
-        self.state.lock().make(room.conversation.id).map(|_| ())
+        self.state.lock().make_room(&room)
     }
     async fn conversations(&self, _: &[ConversationId]) -> StoreResult<Vec<Conversation>> {
         unreachable!()

@@ -1,0 +1,2 @@
+-- Version 4: logs of rooms begin with an event of kind 9. No table changes; the number keeps programs out that could not
+-- read such a log.
