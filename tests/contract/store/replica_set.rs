@@ -128,6 +128,33 @@ async fn a_frozen_server_makes_outcomes_unknown_and_the_retry_finds_what_was_sto
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d53_a_room_whose_making_has_an_unknown_outcome_is_made_once_with_its_event() {
+    let mongo = Mongo::start_replica_set(1).await;
+    let (scene, _) = scene_over(&mongo).await;
+    let users = scene.users(2).await;
+    let room = scene.new_room(&users);
+    mongo.stop(0);
+    let unknown = scene.store.create_room(room.clone()).await;
+    assert!(
+        matches!(unknown, Err(StoreError::Unavailable(_))),
+        "{unknown:?}"
+    );
+    mongo.cont(0);
+    // As the committer does, until it is known; and once more.
+    let known = async { while scene.store.create_room(room.clone()).await.is_err() {} };
+    tokio::time::timeout(PATIENCE, known)
+        .await
+        .expect("the outcome becomes known");
+    scene.store.create_room(room.clone()).await.unwrap();
+    assert_eq!(
+        scene.log(room.conversation.id).await,
+        [(*room.created).clone()]
+    );
+    let members = scene.store.members(room.conversation.id, None, 9).await;
+    assert_eq!(members.unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_keeps_what_was_acknowledged() {
     let mut mongo = Mongo::start_replica_set(1).await;
     let (scene, store) = scene_over(&mongo).await;
