@@ -81,9 +81,13 @@ impl Hub {
         let discovery = async move {
             let user = session.user();
             let ended = session.given(conversation);
-            let member = hub
-                .persist(&session, || hub.store.member(conversation, user))
-                .await;
+            // Whoever joins at this very moment has not brought a restored cursor back yet (D37).
+            let read = || async {
+                let member = hub.store.member(conversation, user).await?;
+                let mut within = hub.within_logs(member.into_iter().collect()).await?;
+                Ok(within.pop())
+            };
+            let member = hub.persist(&session, read).await;
             // A stale read may show a member who was removed: only another joining begins another log (D7).
             let pursuit = member
                 .flatten()

@@ -92,10 +92,14 @@ impl Hub {
         Ok(Joined::new(&members, Backlog(pursuits)))
     }
 
-    /// A user's memberships. A cursor beyond its log, as a restore leaves them, would hide what is yet to come: it is
-    /// brought back first (D37). Asked only where this gateway does not know that the log reaches so far.
     async fn memberships_within_logs(&self, user: UserId) -> StoreResult<Vec<Member>> {
-        let mut members = all_memberships(&*self.store, user).await?;
+        let members = all_memberships(&*self.store, user).await?;
+        self.within_logs(members).await
+    }
+
+    /// Memberships that a session is to follow. A cursor beyond its log, as a restore leaves them, would hide what is yet to
+    /// come: it is brought back first (D37). Asked only where this gateway does not know that the log reaches so far.
+    pub(super) async fn within_logs(&self, mut members: Vec<Member>) -> StoreResult<Vec<Member>> {
         let is_unproved = |member: &Member| {
             let head = self.frontier.head(member.conversation).unwrap_or_default();
             member.is_active() && member.resume_after() > head
