@@ -1,6 +1,8 @@
 //! A hub on the embedded store, alone: what a session is given of its user's logs, over the ends of pages and of
 //! memberships, and what it is asked to prove.
 
+mod restored;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -18,7 +20,7 @@ use crate::domain::{
 };
 use crate::presence::{LocalPresence, PresenceConfig};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
-use crate::store::{Changed, CursorMove, NewMessage, NewRoom, Run};
+use crate::store::{Changed, NewMessage, NewRoom, Run};
 
 const OWNER: UserId = UserId::from_bytes([1; 12]);
 const NOW: Timestamp = Timestamp::from_millis(0);
@@ -284,33 +286,6 @@ proptest! {
             .unwrap();
         runtime.block_on(expect_all(&pasts, outbox_bytes));
     }
-}
-
-#[tokio::test]
-async fn d37_a_cursor_beyond_the_log_hides_nothing_from_who_finds_out_about_it() {
-    let scene = Scene::new().await;
-    let user = scene.user();
-    let mut client = scene.joined(user, 1 << 20).await;
-    client.catch_up().await;
-    let room = scene.room(user, &Past::of(2)).await;
-    let beyond = CursorMove {
-        conversation: room,
-        user,
-        delivered: Seq::new(50),
-        read: Seq::ZERO,
-    };
-    scene.hub.store.move_cursors(&[beyond]).await.unwrap();
-    scene.hub.discover(room, user);
-    client.catch_up().await;
-    scene.write(room, 1).await;
-    scene.hub.hear_head(room, Seq::new(4));
-    let received = async {
-        while client.got(room) != [4] {
-            client.take();
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, received).await.unwrap();
 }
 
 #[tokio::test]
