@@ -173,19 +173,29 @@ pub enum Body {
         /// The name it was given.
         name: RoomName,
     },
+    /// Something that only a later version of hobnob knows, which runs beside this one during an upgrade. It has its place
+    /// in the log, and shows nothing. Read, and never written.
+    Unknown,
 }
 
 impl Body {
     /// Whether who belongs to the conversation, or in what role, changes with it.
     #[must_use]
     pub const fn changes_membership(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::MemberAdded { .. }
-                | Self::MemberRemoved { .. }
-                | Self::RoleChanged { .. }
-                | Self::RoomDeleted
-        )
+            | Self::MemberRemoved { .. }
+            | Self::RoleChanged { .. }
+            | Self::RoomDeleted
+            // Perhaps.
+            | Self::Unknown => true,
+            Self::Message(_)
+            | Self::Edited { .. }
+            | Self::Deleted { .. }
+            | Self::Reacted { .. }
+            | Self::Renamed { .. }
+            | Self::Created { .. } => false,
+        }
     }
 }
 

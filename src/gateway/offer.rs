@@ -67,8 +67,15 @@ impl Effect {
             Body::MemberAdded { user, .. } => Self::Added(*user),
             Body::MemberRemoved { user, .. } => Self::Removed(*user),
             Body::RoleChanged { .. } => Self::Roles,
+            // Perhaps: then it is not known who may write.
+            Body::Unknown => Self::Roles,
             Body::RoomDeleted => Self::Closed,
-            _ => Self::None,
+            Body::Message(_)
+            | Body::Edited { .. }
+            | Body::Deleted { .. }
+            | Body::Reacted { .. }
+            | Body::Renamed { .. }
+            | Body::Created { .. } => Self::None,
         }
     }
 
@@ -133,8 +140,8 @@ pub struct Offer {
     pub writer: Option<GatewayId>,
     /// Where its trace is, and since when it has been here, when it is traced.
     pub traced: Option<Traced>,
-    /// What is written.
-    pub encoded: Encoded,
+    /// What is written; none of an event that shows nothing.
+    pub encoded: Option<Encoded>,
 }
 
 impl Offer {
@@ -151,7 +158,8 @@ impl Offer {
         origin: Option<SessionId>,
         trace: Option<TraceContext>,
     ) -> Arc<Self> {
-        let (name, json) = wire::event_json(event);
+        let encoded = wire::event_json(event);
+        let encoded = encoded.map(|(name, json)| Encoded::new(name, Bytes::from(json)));
         Arc::new(Self {
             conversation: event.conversation,
             seq: event.seq,
@@ -161,13 +169,14 @@ impl Offer {
             origin,
             writer: None,
             traced: trace.map(Traced::now),
-            encoded: Encoded::new(name, Bytes::from(json)),
+            encoded,
         })
     }
 
     /// Whether it is a direct message: these are not given to the session that sent them, as in the seed.
     #[must_use]
     pub fn is_direct_message(&self) -> bool {
-        self.encoded.name == "receive_message"
+        let encoded = self.encoded.as_ref();
+        encoded.is_some_and(|encoded| encoded.name == "receive_message")
     }
 }

@@ -222,7 +222,7 @@ mod tests {
             origin: None,
             writer: None,
             traced: None,
-            encoded: Encoded::new("receive_message", Bytes::new()),
+            encoded: Some(Encoded::new("receive_message", Bytes::new())),
         })
     }
 

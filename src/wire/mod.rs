@@ -34,11 +34,11 @@ pub enum EventJson<'a> {
 }
 
 impl<'a> EventJson<'a> {
-    /// The event, freshly committed: nobody has seen it.
+    /// The event, freshly committed: nobody has seen it. `None` when clients get nothing of it.
     #[must_use]
-    pub fn live(event: &'a Event) -> Self {
+    pub fn live(event: &'a Event) -> Option<Self> {
         let header = || Header::of(event);
-        match &event.body {
+        Some(match &event.body {
             Body::Message(message) => {
                 Self::Message(MessageJson::of_message(event, message, |_| Seq::ZERO))
             }
@@ -77,14 +77,15 @@ impl<'a> EventJson<'a> {
             Body::Created { name } => {
                 Self::RoomUpdated(RoomUpdatedJson::created(header(), name.as_str()))
             }
-        }
+            Body::Unknown => return None,
+        })
     }
 }
 
-/// The name under which clients get an event.
+/// The name under which clients get an event, if they do.
 #[must_use]
-pub const fn event_name(event: &Event) -> &'static str {
-    match (&event.body, event.conversation) {
+pub const fn event_name(event: &Event) -> Option<&'static str> {
+    Some(match (&event.body, event.conversation) {
         (Body::Message(_), ConversationId::Direct(..)) => "receive_message",
         (Body::Message(_), ConversationId::Room(_)) => "receive_group_message",
         (Body::Edited { .. }, _) => "message_edited",
@@ -99,13 +100,14 @@ pub const fn event_name(event: &Event) -> &'static str {
             | Body::Created { .. },
             _,
         ) => "room_updated",
-    }
+        (Body::Unknown, _) => return None,
+    })
 }
 
-/// A live event's name and its JSON object, encoded once for all receivers.
+/// A live event's name and its JSON object, encoded once for all receivers. `None` when clients get nothing of it.
 #[must_use]
-pub fn event_json(event: &Event) -> (&'static str, Vec<u8>) {
-    (event_name(event), encode(&EventJson::live(event)))
+pub fn event_json(event: &Event) -> Option<(&'static str, Vec<u8>)> {
+    event_name(event).zip(EventJson::live(event).map(|shape| encode(&shape)))
 }
 
 /// The JSON text of one of this module's shapes.

@@ -45,7 +45,7 @@ fn message(client_message_id: &str) -> Message {
 }
 
 fn json_of(event: &Event) -> (&'static str, Value) {
-    let (name, bytes) = event_json(event);
+    let (name, bytes) = event_json(event).unwrap();
     (name, serde_json::from_slice(&bytes).unwrap())
 }
 

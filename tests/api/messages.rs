@@ -31,7 +31,8 @@ async fn a_message_by_rest_is_stored_announced_and_in_the_history() {
     let announced = server.announced.committed.lock().clone();
     // The room's making, and this.
     assert_eq!(announced.len(), 2);
-    let live: Value = serde_json::from_slice(&hobnob::wire::event_json(&announced[1]).1).unwrap();
+    let live: Value =
+        serde_json::from_slice(&hobnob::wire::event_json(&announced[1]).unwrap().1).unwrap();
     assert_eq!(live, message, "REST and sockets show the same object");
 }
 

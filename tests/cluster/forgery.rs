@@ -122,7 +122,7 @@ fn forgeries(conversation: ConversationId, victim: UserId) -> Vec<Bytes> {
             origin: None,
             writer: None,
             traced: None,
-            encoded: encoded("receive_message"),
+            encoded: Some(encoded("receive_message")),
         };
         envelope::encode_event(&offer, GatewayId::from_u64(9))
     };

@@ -1,18 +1,17 @@
 //! Presence after something was lost: watchers, `GET /presence` and the truth agree again soon (D51, D52).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hobnob::bus::{Bus, Channel, RedisBus};
-use hobnob::domain::{Entropy, GatewayId, SystemClock, Timestamp, UserId};
+use hobnob::bus::{Bus, Channel};
+use hobnob::domain::{Timestamp, UserId};
 use hobnob::gateway::envelope::{self, PresenceChange};
-use hobnob::redis::{RedisConfig, Seal};
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::another_gateway;
 use crate::support::fold::DEADLINE;
-use crate::support::gateway::{Cluster, Gateway, SECRET};
+use crate::support::gateway::{Cluster, Gateway};
 use crate::support::rest::Person;
 use crate::support::servers::Reply;
 use crate::support::ws::Ws;
@@ -133,34 +132,6 @@ async fn d51_an_announcement_that_could_not_be_published_is_made_good() {
     gone.await.expect("the grace ends");
     scene.cluster.let_back_to_redis(1);
     scene.until_all_show(false).await;
-}
-
-/// The bus of another gateway of the cluster.
-async fn another_gateway(cluster: &Cluster) -> RedisBus {
-    // hobnob:{log}:gateways
-    let Reply::Array(keys) = cluster.redis.command(&["KEYS", "hobnob:*:gateways"]) else {
-        panic!("no registry");
-    };
-    let [Reply::Text(key)] = keys.as_slice() else {
-        panic!("{keys:?}");
-    };
-    let log = key.split(':').nth(1).expect("the log's name");
-    let config = RedisConfig::parse(&cluster.redis.url()).unwrap();
-    let seal = Seal::new(&[SECRET.as_bytes()], log, Arc::new(SystemClock));
-    let bus = RedisBus::new(
-        config.of_log(log),
-        Arc::new(seal),
-        GatewayId::from_u64(77),
-        Arc::new(Entropy::from_os()),
-    );
-    bus.start();
-    let ready = timeout(DEADLINE, async {
-        while bus.health().is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    });
-    ready.await.expect("a bus in time");
-    bus
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,7 +30,8 @@ const EXTENSION_BYTES: usize = AT_BYTES + TraceContext::BYTES + size_of::<u64>()
 
 const ID_BYTES: usize = 12;
 
-/// The names a payload may carry; a payload holds the index. Only ever append.
+/// The names a payload may carry; a payload holds the index. Only ever append. An event whose name is none of them has its
+/// place, and shows nothing.
 const NAMES: [&str; 9] = [
     "receive_message",
     "receive_group_message",
@@ -111,8 +112,12 @@ impl Envelope {
 /// An event's payload, written by this gateway.
 #[must_use]
 pub fn encode_event(offer: &Offer, writer: GatewayId) -> Bytes {
-    let mut out = header(1, 96 + offer.encoded.json.len());
-    put_name(&mut out, offer.encoded.name);
+    let (name, json) = match &offer.encoded {
+        Some(encoded) => (encoded.name, &encoded.json[..]),
+        None => ("", &[][..]),
+    };
+    let mut out = header(1, 96 + json.len());
+    put_name(&mut out, name);
     put_conversation(&mut out, offer.conversation);
     out.put_u64(offer.seq.get());
     out.put_u64(offer.origin.map_or(0, SessionId::to_u64));
@@ -125,7 +130,7 @@ pub fn encode_event(offer: &Offer, writer: GatewayId) -> Bytes {
         out.put_u64(writer.to_u64());
         out.put_slice(&id.to_bytes());
     }
-    out.put_slice(&offer.encoded.json);
+    out.put_slice(json);
     out.freeze()
 }
 
@@ -197,7 +202,6 @@ fn decode_event(mut bytes: Bytes) -> Option<Offer> {
         true => take_extension(&mut bytes)?,
         false => Extension::default(),
     };
-    let encoded = Encoded::new(name, bytes);
     Some(Offer {
         conversation,
         seq,
@@ -207,7 +211,7 @@ fn decode_event(mut bytes: Bytes) -> Option<Offer> {
         origin,
         writer: extension.writer,
         traced: extension.trace.map(Traced::now),
-        encoded,
+        encoded: name.map(|name| Encoded::new(name, bytes)),
     })
 }
 
@@ -249,7 +253,7 @@ fn take_extension(bytes: &mut Bytes) -> Option<Extension> {
 }
 
 fn decode_passing(mut bytes: Bytes) -> Option<Passing> {
-    let name = take_name(&mut bytes)?;
+    let name = take_name(&mut bytes)??;
     let conversation = take_conversation(&mut bytes)?;
     let from = match bytes.try_get_u8().ok()? {
         0 => None,
@@ -283,8 +287,10 @@ fn put_name(out: &mut BytesMut, name: &'static str) {
     out.put_u8(u8::try_from(index).unwrap_or(u8::MAX));
 }
 
-fn take_name(bytes: &mut Bytes) -> Option<&'static str> {
-    NAMES.get(usize::from(bytes.try_get_u8().ok()?)).copied()
+/// The name; the inner none when there is none, or it is another release's.
+fn take_name(bytes: &mut Bytes) -> Option<Option<&'static str>> {
+    let index = usize::from(bytes.try_get_u8().ok()?);
+    Some(NAMES.get(index).copied())
 }
 
 fn put_conversation(out: &mut BytesMut, conversation: ConversationId) {

@@ -74,7 +74,7 @@ impl<'a> Changed<'a> {
     pub(super) fn new(event: Option<&'a Event>) -> Self {
         Self {
             ok: true,
-            event: event.map(EventJson::live),
+            event: event.and_then(EventJson::live),
         }
     }
 }

@@ -243,8 +243,11 @@ impl Session {
     }
 
     fn write_event(&self, state: &mut State, offer: &Offer) {
+        let Some(encoded) = &offer.encoded else {
+            return;
+        };
         self.deliveries.increment(1);
-        let frame = offer.encoded.frame(self.encoding);
+        let frame = encoded.frame(self.encoding);
         let now = Instant::now();
         if !self.is_auto() || !state.mark_is_due(now, MARK_EVERY) {
             return self.write(frame);

@@ -74,7 +74,7 @@ fn offer_with(seq: u64, effect: Effect) -> Arc<Offer> {
         origin: None,
         writer: None,
         traced: None,
-        encoded,
+        encoded: Some(encoded),
     })
 }
 

@@ -44,6 +44,9 @@ pub(super) enum Kind {
     Renamed,
     RoomDeleted,
     Created,
+    /// A later version's. No validator takes it as a name.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Kind {
@@ -73,11 +76,13 @@ impl Kind {
             Body::Renamed { .. } => Self::Renamed,
             Body::RoomDeleted => Self::RoomDeleted,
             Body::Created { .. } => Self::Created,
+            Body::Unknown => Self::Unknown,
         }
     }
 }
 
-/// `events.body`: the fields of all kinds together, of which each kind has its own few.
+/// `events.body`: the fields of all kinds together, of which each kind has its own few. A field has one type for ever, so
+/// that an older version reads the body of a kind it does not know.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct BodyDocument {
@@ -207,7 +212,7 @@ impl From<&Body> for BodyDocument {
             Body::Renamed { name } | Body::Created { name } => {
                 fields.name = Some(name.as_str().to_owned());
             }
-            Body::RoomDeleted => {}
+            Body::RoomDeleted | Body::Unknown => {}
         }
         fields
     }
@@ -283,6 +288,7 @@ impl BodyDocument {
                 name: RoomName::parse(&self.name?).ok()?,
             },
             Kind::RoomDeleted => Body::RoomDeleted,
+            Kind::Unknown => Body::Unknown,
             Kind::Created => Body::Created {
                 name: RoomName::parse(&self.name?).ok()?,
             },

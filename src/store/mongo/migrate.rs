@@ -9,7 +9,7 @@ use mongodb::error::ErrorKind;
 use mongodb::options::ReturnDocument;
 use serde::Deserialize;
 
-use super::schema::{CollectionSchema, collections};
+use super::schema::{CollectionSchema, VERSION, collections};
 use super::{MongoStore, failure};
 use crate::store::{StoreError, StoreResult};
 
@@ -47,6 +47,7 @@ impl MongoStore {
         outcome
     }
 
+    /// The lock, and beside it the schema's version.
     fn locks(&self) -> mongodb::Collection<Document> {
         self.database.collection("migrations")
     }
@@ -87,11 +88,31 @@ impl MongoStore {
     }
 
     async fn apply_schema(&self) -> StoreResult<()> {
+        let found = self.schema_version().await?;
+        if found > VERSION {
+            // Narrowed to what this version knows, it would refuse the events of gateways that are newer.
+            tracing::info!(
+                found,
+                known = VERSION,
+                "the schema is a later version's: left as it is"
+            );
+            return Ok(());
+        }
         for schema in collections() {
             self.apply_validator(&schema).await?;
             self.apply_indexes(&schema).await?;
         }
+        let raise = doc! { "$max": { "version": VERSION } };
+        let schema = doc! { "_id": "schema" };
+        self.locks().update_one(schema, raise).upsert(true).await?;
         Ok(())
+    }
+
+    /// The version of the last to apply its own; 0 before versions were counted.
+    async fn schema_version(&self) -> StoreResult<i64> {
+        let found = self.locks().find_one(doc! { "_id": "schema" }).await?;
+        let version = found.and_then(|found| found.get_i64("version").ok());
+        Ok(version.unwrap_or_default())
     }
 
     async fn apply_validator(&self, schema: &CollectionSchema) -> StoreResult<()> {

@@ -4,6 +4,10 @@ use mongodb::bson::{Document, bson, doc};
 
 use super::event_document::Kind;
 
+/// Counted up with every change below, and kept in the database: a gateway that finds a higher one than its own applies
+/// nothing, so that an older version only ever meets a wider schema, and leaves it so.
+pub(super) const VERSION: i64 = 1;
+
 /// The authority on order, and the way to read a log.
 pub(super) const CONVERSATION_SEQ: &str = "conversation_seq";
 
@@ -155,4 +159,36 @@ fn unique(name: &str, key: Document) -> Document {
 fn validator(properties: Document) -> Document {
     let required: Vec<String> = properties.keys().cloned().collect();
     doc! { "$jsonSchema": { "required": required, "properties": properties } }
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    /// The version, and what the schema was then.
+    const WAS: (i64, &str) = (1, "2aa58277c6baec6c");
+
+    #[test]
+    fn a_change_of_the_schema_counts_its_version_up() {
+        let of_one = |schema: &CollectionSchema| {
+            let indexes: Vec<String> = schema.indexes.iter().map(ToString::to_string).collect();
+            let CollectionSchema {
+                name, validator, ..
+            } = schema;
+            format!("{name} {validator} {}\n", indexes.concat())
+        };
+        let text: String = collections().iter().map(of_one).collect();
+        let digest = Sha256::digest(text.as_bytes());
+        let digest: String = digest[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            (VERSION, digest.as_str()),
+            WAS,
+            "count VERSION up, and say both here"
+        );
+    }
 }

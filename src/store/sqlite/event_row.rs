@@ -28,6 +28,8 @@ mod kind {
     pub(super) const RENAMED: i64 = 7;
     pub(super) const ROOM_DELETED: i64 = 8;
     pub(super) const CREATED: i64 = 9;
+    /// Of no event that was written.
+    pub(super) const UNKNOWN: i64 = i64::MAX;
 }
 
 /// The columns that [`event`] reads, in the order in which [`insert`] writes them.
@@ -83,10 +85,8 @@ impl<'a> Columns<'a> {
                 ..Self::concerning(kind::ROLE_CHANGED, *user)
             },
             Body::Renamed { name } => Self::named(kind::RENAMED, name),
-            Body::RoomDeleted => Self {
-                kind: kind::ROOM_DELETED,
-                ..Self::default()
-            },
+            Body::RoomDeleted => Self::plain(kind::ROOM_DELETED),
+            Body::Unknown => Self::plain(kind::UNKNOWN),
             Body::Created { name } => Self::named(kind::CREATED, name),
         }
     }
@@ -101,6 +101,13 @@ impl<'a> Columns<'a> {
             deleted_at: message.deleted_at.map(Timestamp::millis),
             reactions: reactions_text(&message.reactions),
             original: message.original.as_ref().map(Content::as_str),
+            ..Self::default()
+        }
+    }
+
+    fn plain(kind: i64) -> Self {
+        Self {
+            kind,
             ..Self::default()
         }
     }
@@ -206,7 +213,7 @@ fn body(row: &Row<'_>) -> Read<Body> {
         kind::RENAMED => Body::Renamed { name: name(row)? },
         kind::ROOM_DELETED => Body::RoomDeleted,
         kind::CREATED => Body::Created { name: name(row)? },
-        _ => return Err(unreadable("kind")),
+        _ => Body::Unknown,
     })
 }
 
