@@ -21,6 +21,8 @@ use crate::metrics::Metrics;
 const SLOTS: usize = 2;
 /// The most messages in one batch.
 const BATCH: usize = 500;
+/// The most messages on their way at once.
+pub(super) const ROOM: usize = SLOTS * BATCH;
 /// How many longer runs may share a batch before those that others write to as well are cut to one message: one
 /// conflict would hold up what stands behind it in a common insert, while single messages go side by side.
 const CROWD: usize = 4;

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 pub use options::{CheckOptions, Fault, Load, Protocols};
 pub use report::Report;
-pub(crate) use stage::{Plan, Stage};
+pub(crate) use stage::{Deep, Plan, Stage};
 
 use progress::Progress;
 

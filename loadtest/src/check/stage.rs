@@ -1,11 +1,13 @@
 //! The people of a run: users, rooms and sessions, made before and questioned after. Knows no pace and no fault.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use rand::Rng;
+use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -17,7 +19,7 @@ use crate::client::{
     Counters, Numbering, Order, Patience, Phase, Protocol, Record, Session, Shared, Supply, Target,
 };
 use crate::gateways::Gateways;
-use crate::ledger::{Balance, Books, Conversation, Series, reconcile};
+use crate::ledger::{Balance, Books, Closed, Conversation, reconcile};
 
 /// How long all sessions together may take to connect.
 const CONNECT: Duration = Duration::from_secs(60);
@@ -41,6 +43,20 @@ pub(crate) struct Plan {
     pub(crate) window: Option<usize>,
     /// In rooms only the first so many members send; all do by default.
     pub(crate) senders: Option<usize>,
+    /// Who has more under way at once than `window`, in a closed loop.
+    pub(crate) deep: Option<Deep>,
+    /// Sessions take the gateways in turn, so that neighbours are on different ones; each is at a random one by default.
+    pub(crate) spread: bool,
+}
+
+/// Senders who do not wait for answers as soon as others do.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Deep {
+    /// How many: the first of the users.
+    pub(crate) senders: usize,
+    /// How many messages each has under way.
+    pub(crate) window: usize,
 }
 
 /// A run, from before its first send to after its last.
@@ -96,6 +112,21 @@ impl Plan {
     fn senders<'a>(&self, members: &'a [usize]) -> &'a [usize] {
         let count = self.senders.unwrap_or(members.len());
         &members[..count.clamp(1, members.len())]
+    }
+
+    /// How many messages a user has under way in a closed loop.
+    fn window_of(&self, user: usize) -> Option<usize> {
+        let deep = self.deep.filter(|deep| user < deep.senders);
+        self.window
+            .map(|window| deep.map_or(window, |deep| deep.window))
+    }
+
+    /// The number of the gateway that a user's session begins at; it is taken modulo their count.
+    fn gateway_of(&self, user: usize) -> usize {
+        match self.spread {
+            true => user,
+            false => rand::rng().random_range(0..usize::MAX),
+        }
     }
 
     /// The one conversation a user writes to in a closed loop.
@@ -161,14 +192,16 @@ impl Stage {
             };
             let supply = self.supply(index);
             let (shared, user) = (Arc::clone(&self.shared), self.users[index].clone());
-            let session = Session::new(shared, user, protocol, self.phase.subscribe(), supply);
+            let gateway = self.plan.gateway_of(index);
+            let phase = self.phase.subscribe();
+            let session = Session::new(shared, user, protocol, phase, supply, gateway);
             self.tasks.push(tokio::spawn(session.run()));
         }
     }
 
     fn supply(&mut self, user: usize) -> Supply {
         if let (Some(window), Some(conversation)) =
-            (self.plan.window, self.plan.conversation_of(user))
+            (self.plan.window_of(user), self.plan.conversation_of(user))
         {
             let target = self.target(conversation, user);
             return Supply::Closed {
@@ -263,11 +296,18 @@ impl Stage {
 
     /// Ends all sessions, reads all histories and closes the books.
     pub(crate) async fn finish(self) -> Result<Balance, Invalid> {
-        self.close(Duration::ZERO).await.map(|(balance, _)| balance)
+        let always = Duration::ZERO..Duration::MAX;
+        let closed = self.close(Duration::ZERO, always).await?;
+        Ok(closed.balance)
     }
 
-    /// The same, with what happened in each second from `origin` on.
-    pub(crate) async fn close(mut self, origin: Duration) -> Result<(Balance, Series), Invalid> {
+    /// The same, with what happened in each second from `origin` on, and how evenly senders were served `within` a
+    /// time.
+    pub(crate) async fn close(
+        mut self,
+        origin: Duration,
+        within: Range<Duration>,
+    ) -> Result<Closed, Invalid> {
         self.phase.send_modify(|phase| phase.over = true);
         let ended = join_all(std::mem::take(&mut self.tasks)).await;
         let records: Result<Vec<_>, _> = ended.into_iter().collect();
@@ -298,6 +338,8 @@ impl Stage {
             records: &records,
             stored: &stored,
             origin,
+            within,
+            deep: self.plan.deep.map_or(0, |deep| deep.senders),
         })
     }
 }

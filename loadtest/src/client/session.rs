@@ -50,14 +50,16 @@ enum Ended {
 }
 
 impl Session {
+    /// Its first connection goes to the gateway of this number, in turn.
     pub(crate) fn new(
         shared: Arc<Shared>,
         user: User,
         protocol: Protocol,
         phase: watch::Receiver<Phase>,
         supply: Supply,
+        gateway: usize,
     ) -> Self {
-        let gateway = rand::rng().random_range(0..shared.gateways.all.len());
+        let gateway = gateway % shared.gateways.all.len();
         Self {
             shared,
             user,

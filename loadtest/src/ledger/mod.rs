@@ -3,7 +3,9 @@
 mod balance;
 mod reconcile;
 mod series;
+mod shares;
 
 pub use balance::Balance;
-pub(crate) use reconcile::{Books, Conversation, reconcile};
+pub(crate) use reconcile::{Books, Closed, Conversation, reconcile};
 pub(crate) use series::Series;
+pub(crate) use shares::Shares;

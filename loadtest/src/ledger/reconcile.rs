@@ -2,9 +2,10 @@
 //! member, every log dense. Knows no connection.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::time::Duration;
 
-use super::{Balance, Series};
+use super::{Balance, Series, Shares};
 use crate::Invalid;
 use crate::client::{Receipt, Record, Sent};
 
@@ -32,6 +33,21 @@ pub(crate) struct Books<'a> {
     pub(crate) stored: &'a [Vec<(u64, Option<u64>)>],
     /// When the first second of the series begins.
     pub(crate) origin: Duration,
+    /// Within which time it counts how evenly senders are served.
+    pub(crate) within: Range<Duration>,
+    /// How many of the first sessions send more at once than the others.
+    pub(crate) deep: usize,
+}
+
+/// What closed books say.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    /// Whether they agree.
+    pub(crate) balance: Balance,
+    /// What happened in each second.
+    pub(crate) series: Series,
+    /// How evenly senders were served.
+    pub(crate) shares: Shares,
 }
 
 /// What is known of one message, by its number.
@@ -43,7 +59,7 @@ struct Known {
 }
 
 /// Closes the books.
-pub(crate) fn reconcile(books: &Books<'_>) -> Result<(Balance, Series), Invalid> {
+pub(crate) fn reconcile(books: &Books<'_>) -> Result<Closed, Invalid> {
     let mut closing = Closing {
         balance: Balance::default(),
         known: known(books.records),
@@ -57,7 +73,8 @@ pub(crate) fn reconcile(books: &Books<'_>) -> Result<(Balance, Series), Invalid>
     }
     closing.delivered_and_not_stored(books);
     closing.acknowledged_and_not_stored(books.stored);
-    Ok(closing.finish())
+    let shares = Shares::of(books.records, &books.within, books.deep)?;
+    Ok(closing.finish(shares))
 }
 
 fn known(records: &[Record]) -> HashMap<u64, Known> {
@@ -266,10 +283,14 @@ impl Closing {
         }
     }
 
-    fn finish(mut self) -> (Balance, Series) {
+    fn finish(mut self, shares: Shares) -> Closed {
         self.balance.acknowledgement_latency = self.series.acknowledgement.percentiles();
         self.balance.delivery_latency = self.series.delivery.percentiles();
-        (self.balance, self.series)
+        Closed {
+            balance: self.balance,
+            series: self.series,
+            shares,
+        }
     }
 }
 

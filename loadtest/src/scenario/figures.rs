@@ -5,8 +5,8 @@ use super::file::Figures;
 use super::sampler::Sample;
 use crate::Invalid;
 use crate::check::Report;
-use crate::ledger::Series;
-use crate::measure::{Latencies, LatenessReport};
+use crate::ledger::{Series, Shares};
+use crate::measure::{Latencies, LatenessReport, Percentiles};
 
 /// Of the books and the clocks.
 #[expect(
@@ -57,6 +57,36 @@ pub(super) fn above_bare_inserts(figures: &mut Figures) {
             );
         }
     }
+}
+
+/// How evenly the senders of a closed loop were served, while there was sending. Latencies are those of ordinary senders;
+/// the deep ones', who wait longer because more of theirs is under way, are told apart.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a count of messages is far below 2^52"
+)]
+pub(super) fn fairness(figures: &mut Figures, shares: &Shares) {
+    let mean = shares.mean();
+    let messages = |count: Option<&u64>| count.map_or(0.0, |count| *count as f64);
+    let (slowest, fastest) = (
+        messages(shares.counts.first()),
+        messages(shares.counts.last()),
+    );
+    let Percentiles { p50, p99, max, .. } = shares.latency;
+    let tail = p99 / p50.max(f64::MIN_POSITIVE);
+    let told = [
+        ("senderMessagesSlowest", slowest),
+        ("senderMessagesMean", mean),
+        ("senderMessagesFastest", fastest),
+        ("senderSlowestToMean", slowest / mean.max(1.0)),
+        ("senderFastestToMean", fastest / mean.max(1.0)),
+        ("senderWaitP50Ms", p50),
+        ("senderWaitP99Ms", p99),
+        ("senderWaitMaxMs", max),
+        ("senderWaitP99ToP50", tail),
+        ("deepSenderWaitP50Ms", shares.deep.p50),
+    ];
+    figures.extend(told.map(|(name, figure)| (name.to_owned(), figure)));
 }
 
 /// How late the generator was.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::beside::{Backlog, Connect, Heartbeat, Idle, Presence, Slow, Typing};
 use crate::Invalid;
-use crate::check::{Load, Plan};
+use crate::check::{Deep, Load, Plan};
 use crate::matrix::Row;
 
 /// Figures by name; thresholds speak of them.
@@ -32,8 +32,17 @@ pub(crate) struct Scenario {
     pub(crate) load: Option<Load>,
     /// A closed loop: each sender has so many messages under way.
     pub(crate) window: Option<usize>,
+    /// What is sent in the first so many seconds does not count where it is told how evenly senders were served: the
+    /// conversations are made then.
+    #[serde(default)]
+    pub(crate) warm_up: u64,
     /// Only the first so many members of a room send.
     pub(crate) senders: Option<usize>,
+    /// The first so many users have more under way than `window`.
+    pub(crate) deep: Option<Deep>,
+    /// Sessions take the gateways in turn: the two of a pair are on different ones.
+    #[serde(default)]
+    pub(crate) spread: bool,
     /// Rooms share nobody; there are as many users as that takes.
     #[serde(default)]
     pub(crate) apart: bool,
@@ -134,6 +143,7 @@ impl Scenario {
         }
         plan.window = self.window;
         plan.senders = self.senders;
+        (plan.deep, plan.spread) = (self.deep, self.spread);
         Ok(plan)
     }
 

@@ -1,5 +1,6 @@
 //! One run of a scenario on servers of its own. Knows neither files nor how its outcome is written down.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use super::sampler::{Sample, Sampler};
 use super::server::Server;
 use crate::check::{Cutter, Load, Report, Stage, open_loop};
 use crate::gateways::Gateways;
-use crate::ledger::Series;
+use crate::ledger::{Closed, Series};
 use crate::matrix::{BEFORE, Cluster, Program, Props, clean_up, make, prepare};
 use crate::measure::{Lateness, LatenessReport};
 use crate::{Invalid, Verdict};
@@ -24,6 +25,24 @@ use crate::{Invalid, Verdict};
 /// a crowd that comes without a load beside it.
 const STALL: Duration = Duration::from_secs(1);
 const DRAIN_GRACE: Duration = Duration::from_secs(6);
+
+/// Figures that the gateways count, by the beginning of their lines in `/metrics`: how often one lost a place to another,
+/// and what became of messages that one had another write.
+const COUNTED: [(&str, &str); 4] = [
+    ("appendConflicts", "hobnob_append_conflicts_total"),
+    (
+        "delegatedStored",
+        "hobnob_appends_delegated_total{outcome=\"stored\"",
+    ),
+    (
+        "delegatedDeclined",
+        "hobnob_appends_delegated_total{outcome=\"declined\"",
+    ),
+    (
+        "delegatedUnanswered",
+        "hobnob_appends_delegated_total{outcome=\"unknown\"",
+    ),
+];
 
 /// What came of a run.
 #[derive(Debug, Default)]
@@ -67,6 +86,8 @@ struct Talked {
     acknowledged: u64,
     delivered: u64,
     time: Duration,
+    /// When it was warm, and when it ended, from the start of the run.
+    within: Range<Duration>,
     costs: Vec<Cost>,
 }
 
@@ -140,7 +161,7 @@ pub(super) async fn once(
     };
     let people = prepare_people(scenario, scene).await?;
     scene.people = &people;
-    let conflicts = scene.counter("hobnob_append_conflicts_total").await?;
+    let before = counted(scene).await?;
     let (lateness, sampler) = (Lateness::new()?, Sampler::start(processes.clone()));
     let watch = tokio::spawn(lateness.clone().watch());
     let begin = Instant::now();
@@ -163,10 +184,10 @@ pub(super) async fn once(
     (outcome.fault, outcome.samples) = (fault?, sampler.stop());
     outcome.figures.extend(aside?);
     outcome.figures.extend(inserts?);
-    let appends = scene.counter("hobnob_append_conflicts_total").await? - conflicts;
-    outcome
-        .figures
-        .insert("appendConflicts".to_owned(), appends);
+    for (name, count) in counted(scene).await? {
+        let since = count - before.get(&name).copied().unwrap_or_default();
+        outcome.figures.insert(name, since);
+    }
     outcome.generator = Some(lateness.report(STALL, 0));
     if let (Some(stage), Some(load), Some(talked)) = (stage, &load, talked?) {
         let origin = begin.duration_since(stage.shared.start);
@@ -175,6 +196,15 @@ pub(super) async fn once(
     }
     super::figures::generator(&mut outcome.figures, outcome.generator);
     Ok(outcome)
+}
+
+/// What the gateways have counted so far, as far as it is told.
+async fn counted(scene: Scene<'_>) -> Result<Figures, Invalid> {
+    let mut figures = Figures::new();
+    for (name, counter) in COUNTED {
+        figures.insert(name.to_owned(), scene.counter(counter).await?);
+    }
+    Ok(figures)
 }
 
 /// Those who talk, if the scenario has any.
@@ -215,6 +245,7 @@ async fn talk(
         return Ok(None);
     };
     let (meter, begin) = (Meter::start(processes)?, Instant::now());
+    let warm = stage.shared.start.elapsed() + Duration::from_secs(scenario.warm_up);
     let overflowed = match scenario.window {
         None => open_loop(stage, load, lateness).await,
         Some(_) => {
@@ -234,6 +265,7 @@ async fn talk(
         acknowledged,
         delivered,
         time,
+        within: warm..stage.shared.start.elapsed(),
         costs: if scenario.fault.is_some() {
             Vec::new()
         } else {
@@ -267,7 +299,11 @@ async fn close(
     (lateness, origin): (Lateness, Duration),
 ) -> Result<(), Invalid> {
     stage.settle(Duration::from_secs(load.settle)).await;
-    let (balance, series) = stage.close(origin).await?;
+    let Closed {
+        balance,
+        series,
+        shares,
+    } = stage.close(origin, talked.within).await?;
     let allowed = match scenario.window {
         None => Duration::from_millis(load.late_ms),
         Some(_) => STALL,
@@ -287,6 +323,9 @@ async fn close(
             rate(talked.delivered, talked.time),
         ),
     ]);
+    if scenario.window.is_some() {
+        super::figures::fairness(&mut outcome.figures, &shares);
+    }
     super::figures::above_bare_inserts(&mut outcome.figures);
     super::figures::around_a_crowd(&mut outcome.figures, &series)?;
     outcome.generator = Some(report.generator);

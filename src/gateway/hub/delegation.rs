@@ -12,7 +12,7 @@ use super::super::envelope::{self, Answer, Request};
 use super::{Hub, announce};
 use crate::bus::Channel;
 use crate::domain::{ConversationId, GatewayId};
-use crate::store::committer::{ANSWER_WITHIN, Committer, Delegated, Delegation, Settled, TakenOn};
+use crate::store::committer::{Committer, Delegated, Delegation, Settled, TakenOn};
 
 /// What this gateway has delegated and waits to hear of, and who commits what others delegate to it.
 #[derive(Debug, Default)]
@@ -28,17 +28,30 @@ struct Requests {
 }
 
 impl Delegations {
-    fn begin(&self) -> (u64, oneshot::Receiver<Vec<Settled>>) {
+    fn begin(&self) -> (Waiting<'_>, oneshot::Receiver<Vec<Settled>>) {
         let (answer, settled) = oneshot::channel();
         let mut requests = self.requests.lock();
         requests.last += 1;
         let number = requests.last;
         requests.waiting.insert(number, answer);
-        (number, settled)
+        let waiting = Waiting { of: self, number };
+        (waiting, settled)
     }
 
     fn end(&self, number: u64) -> Option<oneshot::Sender<Vec<Settled>>> {
         self.requests.lock().waiting.remove(&number)
+    }
+}
+
+/// A request whose answer is waited for; forgotten when it is dropped.
+struct Waiting<'a> {
+    of: &'a Delegations,
+    number: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.of.end(self.number);
     }
 }
 
@@ -59,12 +72,11 @@ impl Delegation for HubDelegation {
         messages: Vec<Delegated>,
     ) -> Option<Vec<Settled>> {
         let hub = &self.0;
-        let (number, answer) = hub.delegations.begin();
-        let payload = envelope::encode_request(number, hub.gateway, conversation, &messages);
+        let (waiting, answer) = hub.delegations.begin();
+        let payload =
+            envelope::encode_request(waiting.number, hub.gateway, conversation, &messages);
         hub.publish(Channel::Gateway(to), announce::lane(conversation), payload);
-        let answer = tokio::time::timeout(ANSWER_WITHIN, answer).await;
-        hub.delegations.end(number);
-        let settled = answer.ok()?.ok()?;
+        let settled = answer.await.ok()?;
         let stored = settled.iter().filter_map(|settled| match settled {
             Settled::Stored(seq) => Some(*seq),
             _ => None,

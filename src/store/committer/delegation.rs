@@ -1,4 +1,4 @@
-//! Delegates the writing of a contended conversation to the gateway whose turn it is; and writes for others (D38).
+//! Delegates the writing of a contended conversation to the gateway that wins there; and writes for others (D38).
 //!
 //! What is delegated may be stored at any time until the other says what became of it, and whoever delegates waits for
 //! that before it goes on with the lane: each sender's order holds. No answer is an unknown outcome like any other (D5):
@@ -6,11 +6,12 @@
 //! authorises as of its own insert (D2), announces in its own order (D9), and delegates nothing further.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::driver::{PendingMessage, Progress};
 use super::outcomes::event_at;
@@ -20,9 +21,17 @@ use crate::domain::{ConversationId, Event, EventId, GatewayId, Seq};
 use crate::store::{NewMessage, Stop, StoreResult};
 use crate::traces::{Storing, TraceContext};
 
-/// How long an answer is waited for: many times as long as a commit takes, and short enough to be borne by those who
-/// wait when the other gateway, or the bus, has died. The other gives up what it has not tried by then.
-pub const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+/// How long the gateway that writes may be silent while its answer is waited for: neither the answer nor any event that
+/// it has written in this conversation is heard. Many times as long as a commit takes, and short enough to be borne by
+/// those who wait when that gateway, or the bus, has died. A gateway that is only busy is heard to write: what was
+/// delegated stands in line behind that, and giving it up would cost it its place, again and again (D54).
+const SILENT_FOR: Duration = Duration::from_secs(1);
+/// How long an answer is waited for at most, however much is heard: half of the time that senders wait. What the gateway
+/// that writes has not tried by then it gives up.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long what waits is gathered before it is delegated. After an answer its senders send again, nearly at once: without
+/// this the first message would travel alone, and all the others stand in line for a second journey.
+pub(super) const GATHER: Duration = Duration::from_millis(2);
 /// The most bytes of content delegated at once; a longer run is written from here.
 const BYTES: usize = 256 * 1024;
 
@@ -53,8 +62,8 @@ pub trait Delegation: Send + Sync + 'static {
     fn is_up(&self) -> bool;
 
     /// Has another gateway commit a conversation's messages, and resolves with what became of the first of them; those
-    /// after are certainly not stored by this. `None` without an answer within [`ANSWER_WITHIN`]: any of them may be
-    /// stored, now or later.
+    /// after are certainly not stored by this. `None` when there can be no answer any more: any of them may be stored, now
+    /// or later. It waits as long as it is polled; dropping it gives the answer up, likewise.
     async fn delegate(
         &self,
         to: GatewayId,
@@ -99,7 +108,7 @@ impl Committer {
         messages: Vec<Delegated>,
         storing: impl Fn(TraceContext) -> Option<Storing>,
     ) -> TakenOn {
-        if self.0.turns.writer(conversation).is_some() {
+        if self.0.writers.other(conversation).is_some() {
             return TakenOn::default();
         }
         // One fate: none of them is given up while one behind it is not, or that one would be stored first.
@@ -111,7 +120,11 @@ impl Committer {
             self.enqueue(conversation, Work::Message(pending)).ok()?;
             Some((id, ticket))
         };
-        TakenOn(messages.into_iter().map_while(submit).collect())
+        let taken: Vec<_> = messages.into_iter().map_while(submit).collect();
+        if !taken.is_empty() {
+            self.0.writers.write_for_others(conversation);
+        }
+        TakenOn(taken)
     }
 }
 
@@ -123,7 +136,7 @@ impl Shared {
         conversation: ConversationId,
         pending: &VecDeque<PendingMessage>,
     ) -> Option<(GatewayId, &Arc<dyn Delegation>)> {
-        let (writer, delegation) = (self.turns.writer(conversation)?, self.delegation.get()?);
+        let (writer, delegation) = (self.writers.other(conversation)?, self.delegation.get()?);
         let is_plain =
             |waiting: &PendingMessage| waiting.attempted.is_none() && waiting.duty == Duty::Own;
         let contents = pending
@@ -151,8 +164,9 @@ impl Shared {
             })
             .collect();
         let count = messages.len();
-        let Some(settled) = delegation.delegate(writer, conversation, messages).await else {
-            self.turns.shy(conversation);
+        let answer = delegation.delegate(writer, conversation, messages);
+        let Some(settled) = self.answer_of(writer, conversation, answer).await else {
+            self.writers.cool_down(conversation);
             self.metrics.delegated_unknown.increment(count as u64);
             for waiting in pending.iter_mut() {
                 waiting.duty = Duty::Delegated;
@@ -164,7 +178,7 @@ impl Shared {
         };
         if settled.len() < count {
             let declined = count - settled.len();
-            self.turns.resume(conversation);
+            self.writers.take_back(conversation);
             self.metrics.delegated_declined.increment(declined as u64);
         }
         let taken = pending.drain(..settled.len().min(count));
@@ -174,7 +188,7 @@ impl Shared {
                 Settled::Stored(seq) => {
                     if seq != next {
                         // Others have written meanwhile.
-                        self.turns.keep(conversation);
+                        self.writers.prolong(conversation);
                     }
                     next = seq.next();
                     self.metrics.delegated_stored.increment(1);
@@ -201,12 +215,36 @@ impl Shared {
         Ok(Progress::Some)
     }
 
+    /// Waits for a writer's answer for as long as that gateway is heard to write in the conversation, [`ANSWER_WITHIN`] at
+    /// most. What is heard is only a reason to wait: it moves nothing (D50).
+    async fn answer_of(
+        &self,
+        writer: GatewayId,
+        conversation: ConversationId,
+        answer: impl Future<Output = Option<Vec<Settled>>>,
+    ) -> Option<Vec<Settled>> {
+        let mut answer = pin!(answer);
+        let end = Instant::now() + ANSWER_WITHIN;
+        loop {
+            let heard = self.frontier.heard(conversation);
+            let silent = end.min(Instant::now() + SILENT_FOR);
+            if let Ok(settled) = timeout_at(silent, &mut answer).await {
+                return settled;
+            }
+            let is_heard = self.frontier.heard(conversation) > heard
+                && self.frontier.writer(conversation) == Some(writer);
+            if !is_heard || Instant::now() >= end {
+                return None;
+            }
+        }
+    }
+
     /// Another gateway was first, and what it wrote is known, for so many times in a row.
     pub(super) fn lost_places(&self, conversation: ConversationId, in_a_row: u32) {
         if in_a_row > 1
             && let Some(winner) = self.frontier.writer(conversation)
         {
-            self.turns.leave(conversation, winner);
+            self.writers.delegate_to(conversation, winner);
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
+use super::delegation::GATHER;
 use super::pending::{Pending, Work};
 use super::{CommitError, Shared};
 use crate::domain::{Change, ConversationId, Entropy, Event, Member, UserId};
@@ -23,6 +24,10 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// The longest wait after a conflict that is explained, when it was not the first in a row (D2): two gateways that
 /// write alternately step out of each other's way.
 const STEP_ASIDE: Duration = Duration::from_millis(2);
+
+/// The most messages in a run of a gateway that writes for others. What is delegated arrives while a run is on its way and
+/// waits for its end, so that with long runs it would have every second turn only.
+pub(super) const FOR_OTHERS: usize = 64;
 
 /// How many memberships are read at once.
 const READS: usize = 16;
@@ -45,7 +50,11 @@ impl Shared {
     /// Drives a lane until it is empty. A panic is the outcome of its portion only: the lane keeps its driver, and the
     /// portion's room is free again.
     pub(super) async fn drive(&self, conversation: ConversationId) {
-        while let Some(portion) = self.lanes.next(conversation) {
+        loop {
+            let limit = self.portion(conversation).await;
+            let Some(portion) = self.lanes.next(conversation, limit) else {
+                break;
+            };
             let share = portion.share;
             let work = AssertUnwindSafe(self.work_off(conversation, portion.work));
             if work.catch_unwind().await.is_err() {
@@ -54,6 +63,20 @@ impl Shared {
                 tracing::error!(count, "a driver of the committer has panicked");
             }
             self.lanes.done(conversation, share);
+        }
+    }
+
+    /// How many messages of a lane are worked on together: its share of what can be inserted, and less where others
+    /// delegate. All there are, where another gateway writes, since in its lane they stand in line with its own; a little
+    /// later, so that there are more.
+    async fn portion(&self, conversation: ConversationId) -> usize {
+        if self.writers.other(conversation).is_some() {
+            tokio::time::sleep(GATHER).await;
+            Run::LIMIT
+        } else if self.writers.writes_for_others(conversation) {
+            self.lanes.share().min(FOR_OTHERS)
+        } else {
+            self.lanes.share()
         }
     }
 
@@ -225,7 +248,8 @@ impl Shared {
         if pending.iter().any(|waiting| waiting.attempted.is_some()) {
             self.batcher.append_alone(run).await
         } else {
-            let is_contended = self.frontier.is_contended(run.conversation);
+            let is_contended = self.frontier.is_contended(run.conversation)
+                && !self.writers.writes_for_others(run.conversation);
             self.batcher.append(run, is_contended).await
         }
     }

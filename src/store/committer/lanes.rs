@@ -3,7 +3,7 @@
 //! One conversation that is stuck must not make the gateway busy (D47): a lane holds at most as much as it leaves free
 //! for the others, and what nobody waits for any more, and was not begun, is given up.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,18 +11,20 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::CommitterConfig;
+use super::lane::Lane;
 use super::pending::Work;
 use crate::domain::ConversationId;
 use crate::store::Run;
+use crate::store::batcher::ROOM;
 
-/// How often, at most, all lanes are looked through for what nobody waits for; each push does that in its own lane.
+/// How often, at most, all lanes are looked through for what nobody waits for, when there is no room for more.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// As much waits as may wait.
 #[derive(Debug)]
 pub(super) struct Full;
 
-/// What waits, by conversation. A lane exists while a driver works on it.
+/// What waits, by conversation.
 pub(super) struct Lanes {
     config: CommitterConfig,
     state: Mutex<State>,
@@ -37,21 +39,15 @@ struct State {
     looked: Option<Instant>,
 }
 
-/// One conversation's queue, and what it holds of the bounds: what its driver works on included.
-#[derive(Default)]
-struct Lane {
-    queue: VecDeque<(Work, Share)>,
-    held: Share,
-}
-
 /// A part of the bounds.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Share {
     pub(super) count: usize,
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 /// What a driver works on next; its share of the bounds is returned with [`Lanes::done`].
+#[derive(Default)]
 pub(super) struct Portion {
     pub(super) work: Vec<Work>,
     pub(super) share: Share,
@@ -74,9 +70,8 @@ impl Lanes {
         };
         let now = Instant::now();
         let mut state = self.state.lock();
-        state.give_up(conversation, now);
         if !state.has_room(&self.config, conversation, share) {
-            state.give_up_everywhere(now);
+            state.give_up(now);
             if !state.has_room(&self.config, conversation, share) {
                 return Err(Full);
             }
@@ -88,33 +83,25 @@ impl Lanes {
             Lane::default()
         });
         lane.held.add(share);
-        lane.queue.push_back((work, share));
+        lane.push(work, share);
         Ok(is_new)
     }
 
-    /// The next portion of a lane: a run of messages, or one piece of other work. `None` ends the driver, and the lane
-    /// with it.
-    pub(super) fn next(&self, conversation: ConversationId) -> Option<Portion> {
+    /// How many messages a lane may have inserted at once, so that all that are worked on come round together: as in
+    /// deficit round robin (Shreedhar and Varghese, 1995), with messages for bytes and without a deficit, since a
+    /// message is never larger than a share. A lane has one run at a time in the batcher's line, and stands at its end
+    /// with the next. One lane alone has whole runs; from 1,000 on each has single messages.
+    pub(super) fn share(&self) -> usize {
+        let lanes = self.state.lock().lanes.len();
+        (ROOM / lanes.max(1)).clamp(1, Run::LIMIT)
+    }
+
+    /// The next portion of a lane: a run of at most so many messages, or one piece of other work. `None` ends the driver,
+    /// and the lane with it.
+    pub(super) fn next(&self, conversation: ConversationId, limit: usize) -> Option<Portion> {
         let mut state = self.state.lock();
         let lane = state.lanes.get_mut(&conversation)?;
-        let mut portion = Portion {
-            work: Vec::new(),
-            share: Share::default(),
-        };
-        while let Some((next, _)) = lane.queue.front() {
-            let alone = !matches!(next, Work::Message(_));
-            if portion.share.count == Run::LIMIT || (alone && portion.share.count > 0) {
-                break;
-            }
-            let Some((work, share)) = lane.queue.pop_front() else {
-                break;
-            };
-            portion.work.push(work);
-            portion.share.add(share);
-            if alone {
-                break;
-            }
-        }
+        let portion = lane.take(limit);
         if portion.share.count == 0 {
             state.lanes.remove(&conversation);
             return None;
@@ -156,29 +143,16 @@ impl State {
             && lane.bytes + more.bytes <= free(limit.waiting_bytes, self.held.bytes)
     }
 
-    /// Gives up what is not begun and nobody waits for, from the front of a lane on: what came first is due first.
-    fn give_up(&mut self, conversation: ConversationId, now: Instant) {
-        let Some(lane) = self.lanes.get_mut(&conversation) else {
-            return;
-        };
-        let mut given_up = Share::default();
-        while let Some((work, share)) = lane.queue.front()
-            && work.is_given_up(now)
-        {
-            given_up.add(*share);
-            lane.queue.pop_front();
-        }
-        self.free(conversation, given_up);
-    }
-
-    fn give_up_everywhere(&mut self, now: Instant) {
+    /// Gives up what is not begun and nobody waits for, in all lanes, unless that was done just now.
+    fn give_up(&mut self, now: Instant) {
         if self.looked.is_some_and(|looked| now < looked + LOOK_EVERY) {
             return;
         }
         self.looked = Some(now);
-        let lanes: Vec<ConversationId> = self.lanes.keys().copied().collect();
-        for conversation in lanes {
-            self.give_up(conversation, now);
+        for lane in self.lanes.values_mut() {
+            let given_up = lane.give_up(now);
+            lane.held.subtract(given_up);
+            self.held.subtract(given_up);
         }
     }
 
@@ -190,8 +164,15 @@ impl State {
     }
 }
 
+impl Portion {
+    pub(super) fn add(&mut self, work: Work, share: Share) {
+        self.work.push(work);
+        self.share.add(share);
+    }
+}
+
 impl Share {
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.count += other.count;
         self.bytes += other.bytes;
     }

@@ -8,12 +8,13 @@
 
 mod delegation;
 mod driver;
+mod lane;
 mod lanes;
 mod outcomes;
 mod pending;
 #[cfg(test)]
 mod tests;
-mod turns;
+mod writers;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -28,11 +29,11 @@ use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, SessionId};
 use crate::logging::served::task;
 use crate::metrics::Metrics;
 use crate::traces::Storing;
-pub use delegation::{ANSWER_WITHIN, Delegated, Delegation, Settled, TakenOn};
+pub use delegation::{Delegated, Delegation, Settled, TakenOn};
 use lanes::Lanes;
 pub use pending::Ticket;
 use pending::{Pending, Work};
-use turns::Turns;
+use writers::Writers;
 
 /// Why a message or change was not committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +99,7 @@ struct Shared {
     entropy: Arc<Entropy>,
     batcher: Arc<Batcher>,
     lanes: Lanes,
-    turns: Turns,
+    writers: Writers,
     delegation: OnceLock<Arc<dyn Delegation>>,
     tracker: TaskTracker,
     metrics: Metrics,
@@ -130,7 +131,7 @@ impl Committer {
             entropy,
             batcher,
             lanes,
-            turns: Turns::default(),
+            writers: Writers::default(),
             delegation: OnceLock::new(),
             tracker,
             metrics,

@@ -59,8 +59,10 @@ fn close_room(made: Option<&str>, records: &[Record], stored: &[(u64, Option<u64
         records,
         stored: &[stored.to_vec()],
         origin: Duration::ZERO,
+        within: Duration::ZERO..Duration::MAX,
+        deep: 0,
     };
-    reconcile(&books).unwrap().0
+    reconcile(&books).unwrap().balance
 }
 
 #[test]

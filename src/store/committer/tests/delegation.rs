@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::domain::{GatewayId, Seq};
+use crate::store::committer::delegation::GATHER;
 use crate::store::committer::{Delegated, Delegation, Settled};
 
 const OTHER: GatewayId = GatewayId::from_u64(2);
@@ -106,8 +107,8 @@ impl Pair {
 
     /// The first leaves the writing to the second, whatever happened before.
     fn leave(&self) {
-        self.ours.committer.0.turns.resume(ROOM);
-        self.ours.committer.0.turns.leave(ROOM, OTHER);
+        self.ours.committer.0.writers.take_back(ROOM);
+        self.ours.committer.0.writers.delegate_to(ROOM, OTHER);
     }
 
     fn way(&self, way: Way) {
@@ -137,6 +138,16 @@ async fn who_leaves_the_writing_to_another_has_its_messages_stored_there_and_ann
     let delegated = pair.ours.told.delegated.lock().clone();
     assert_eq!(delegated, [1, 2, 3].map(|seq| (seq, Some(SESSION))));
     assert_eq!(pair.carrier.carried.lock().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d54_what_comes_together_travels_together() {
+    let pair = Pair::new();
+    let first = pair.ours.submit(message(1, "a"));
+    tokio::time::sleep(GATHER / 2).await;
+    let second = pair.ours.submit(message(2, "b"));
+    assert!(first.outcome().await.is_ok() && second.outcome().await.is_ok());
+    assert_eq!(pair.carrier.carried.lock().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,7 +220,7 @@ async fn what_the_other_does_not_take_is_written_from_here() {
 
     // And whoever leaves the room to another itself takes nothing.
     let pair = Pair::new();
-    pair.theirs.committer.0.turns.leave(ROOM, OTHER);
+    pair.theirs.committer.0.writers.delegate_to(ROOM, OTHER);
     assert_eq!(pair.send(&["a"]).await, [Ok(1)]);
     assert_eq!(*pair.carrier.carried.lock(), [vec![]]);
     assert_eq!(pair.ours.committed().len(), 1);
@@ -218,7 +229,7 @@ async fn what_the_other_does_not_take_is_written_from_here() {
 #[tokio::test(start_paused = true)]
 async fn two_places_in_a_row_lost_to_a_gateway_that_is_heard_make_it_the_writer() {
     let pair = Pair::new();
-    pair.ours.committer.0.turns.resume(ROOM);
+    pair.ours.committer.0.writers.take_back(ROOM);
     assert_eq!(pair.send(&["a"]).await, [Ok(1)]);
     for _ in 0..2 {
         let frontier = Arc::clone(pair.ours.committer.frontier());
@@ -344,7 +355,7 @@ async fn what_is_delegated_is_not_delegated_further() {
     theirs.delegate_with(Arc::clone(&onward) as _);
     pair.ours.step(move |state, run| {
         state.intrude(run.conversation);
-        theirs.0.turns.leave(ROOM, OTHER);
+        theirs.0.writers.delegate_to(ROOM, OTHER);
         state.append(run)
     });
     assert_eq!(pair.send(&["a"]).await, [Ok(2)]);
@@ -365,7 +376,7 @@ async fn what_the_other_has_not_tried_in_time_it_gives_up() {
         pair.ours.submit(message(1, "a")),
         pair.ours.submit(message(1, "c")),
     ];
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     pair.ours.state().blocked.clear();
     pair.ours.store.moved.notify_waiters();
     assert!(theirs.outcome().await.is_ok());

@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) hanging: HashSet<ConversationId>,
     /// Where the runs began, in turn.
     pub(super) firsts: Vec<Seq>,
+    /// How long they were, likewise.
+    pub(super) runs: Vec<(ConversationId, usize)>,
     pub(super) changes: usize,
     /// Conversations that were made.
     pub(super) made: HashSet<ConversationId>,
@@ -213,6 +215,7 @@ impl Store for Double {
         let mut outcomes = Vec::new();
         for run in runs {
             state.firsts.push(run.first);
+            state.runs.push((run.conversation, run.messages.len()));
             outcomes.push(match state.steps.pop_front() {
                 Some(step) => step(&mut state, &run),
                 None if state.outage => unknown(),

@@ -2,6 +2,7 @@
 
 mod delegation;
 mod double;
+mod fairness;
 mod faults;
 mod making;
 mod order;
