@@ -2,10 +2,10 @@
 //! `contention-*` of `loadtest/scenarios` with fewer people. A binary of its own, because the generator keeps time and
 //! must not compete with other tests.
 //!
-//! The limits are ratios, and wide, for a debug build on two busy cores. Seen with them, and with everybody's messages
-//! first come first served and every writer believed dead after half a second: the slowest sender had 0.46 of the mean, and
-//! none at all; p99 was 3.2 times p50, and 4.7 times. The scenarios themselves, in a release build, ask for 0.5 and 4. With
-//! more under way a debug build cannot follow: gateways hear of each other a second late.
+//! The limits are ratios, and wide, for a debug build on two busy cores. Seen with shares and turns in seven runs: the
+//! slowest sender had 0.23 to 0.46 of the mean, and p99 was 3.2 to 5.2 times p50; without them in four: 0 to 0.14 and 4.7 to
+//! 9.5. The scenarios themselves, in a release build, ask for 0.5 and 4. With more under way a debug build cannot follow:
+//! gateways hear of each other a second late.
 
 #![cfg(test)]
 
@@ -40,7 +40,7 @@ outOfOrder = 0
 senderWaitP99ToP50 = 8
 
 [at-least]
-senderSlowestToMean = 0.2
+senderSlowestToMean = 0.1
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
