@@ -241,7 +241,7 @@ async fn a_lock_that_a_crash_left_behind_does_not_block_a_migration() {
     locks.insert_one(left_behind).await.unwrap();
     let store = connect(mongo, "locked", PATIENCE).await;
     store.migrate().await.unwrap();
-    let left: Option<Document> = locks.find_one(doc! {}).await.unwrap();
+    let left: Option<Document> = locks.find_one(doc! { "_id": "lock" }).await.unwrap();
     assert_eq!(left, None, "the lock is given back");
     assert!(SystemClock.now() >= soon, "it was waited for");
 }
