@@ -36,8 +36,8 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn verdict(&self) -> Verdict {
-        let is_late = |presence: &Agreement| !presence.is_in_time();
+    fn verdict(&self, row: Row) -> Verdict {
+        let is_late = |presence: &Agreement| !presence.is_within(row.presence_right_within());
         match self.report.verdict {
             Verdict::Pass if self.presence.as_ref().is_some_and(is_late) => Verdict::Broken,
             verdict => verdict,

@@ -1,5 +1,7 @@
 //! The rows of the fault matrix: what each is called, what it does, how long it sends. Knows no server.
 
+use std::time::Duration;
+
 /// One fault, or a pair.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
@@ -148,6 +150,15 @@ impl Row {
             Self::Storm => "all client connections cut at once, 3 times",
             Self::Churn => "every client reconnects every 2 s",
             Self::TwoFaults => "gateway kill -9 + MongoDB step-down, then FLUSHALL",
+        }
+    }
+
+    /// By when after the row's fault everybody is promised to agree who is there. Whoever was on a gateway that was killed
+    /// is shown as there until its lease has ended, 15 s, and somebody has noticed.
+    pub(super) const fn presence_right_within(self) -> Duration {
+        match self {
+            Self::GatewayKill | Self::TwoFaults => Duration::from_secs(20),
+            _ => Duration::from_secs(10),
         }
     }
 

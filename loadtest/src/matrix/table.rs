@@ -49,7 +49,7 @@ impl Table {
         };
         match outcome {
             Ok(outcome) => {
-                entry.verdict = outcome.verdict();
+                entry.verdict = outcome.verdict(row);
                 entry.report = Some(outcome.report);
                 entry.evidence = outcome.evidence;
                 entry.presence = outcome.presence;

@@ -17,8 +17,6 @@ use crate::accounts::Accounts;
 use crate::gateways::Gateways;
 use crate::rest::Rest;
 
-/// What is promised: by then everybody agrees.
-const BOUND: Duration = Duration::from_secs(10);
 /// Agreement counts when it has lasted so long.
 const HELD: Duration = Duration::from_secs(4);
 /// Who does not agree by then never will.
@@ -85,10 +83,9 @@ struct Standing {
 }
 
 impl Agreement {
-    pub(super) fn is_in_time(&self) -> bool {
-        let bound = BOUND.as_millis();
+    pub(super) fn is_within(&self, bound: Duration) -> bool {
         self.after_ms
-            .is_some_and(|after| u128::from(after) <= bound)
+            .is_some_and(|after| u128::from(after) <= bound.as_millis())
     }
 }
 
@@ -239,8 +236,9 @@ mod tests {
             after_ms,
             differing: Vec::new(),
         };
-        assert!(agreed(Some(10_000)).is_in_time());
-        assert!(!agreed(Some(10_001)).is_in_time());
-        assert!(!agreed(None).is_in_time());
+        let bound = Duration::from_secs(10);
+        assert!(agreed(Some(10_000)).is_within(bound));
+        assert!(!agreed(Some(10_001)).is_within(bound));
+        assert!(!agreed(None).is_within(bound));
     }
 }
