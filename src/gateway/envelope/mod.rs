@@ -112,12 +112,10 @@ impl Envelope {
 /// An event's payload, written by this gateway.
 #[must_use]
 pub fn encode_event(offer: &Offer, writer: GatewayId) -> Bytes {
-    let (name, json) = match &offer.encoded {
-        Some(encoded) => (encoded.name, &encoded.json[..]),
-        None => ("", &[][..]),
-    };
+    let encoded = offer.encoded.as_ref();
+    let json = encoded.map_or(&[][..], |encoded| &encoded.json);
     let mut out = header(1, 96 + json.len());
-    put_name(&mut out, name);
+    put_name(&mut out, encoded.map(|encoded| encoded.name));
     put_conversation(&mut out, offer.conversation);
     out.put_u64(offer.seq.get());
     out.put_u64(offer.origin.map_or(0, SessionId::to_u64));
@@ -146,7 +144,7 @@ pub fn encode_joined(conversation: ConversationId) -> Bytes {
 #[must_use]
 pub fn encode_passing(passing: &Passing) -> Bytes {
     let mut out = header(3, 48 + passing.encoded.json.len());
-    put_name(&mut out, passing.encoded.name);
+    put_name(&mut out, Some(passing.encoded.name));
     put_conversation(&mut out, passing.conversation);
     out.put_u8(u8::from(passing.from.is_some()));
     passing
@@ -279,12 +277,11 @@ fn decode_head(mut bytes: Bytes) -> Option<Envelope> {
     Some(Envelope::Head(conversation, seq))
 }
 
-fn put_name(out: &mut BytesMut, name: &'static str) {
-    let index = NAMES
-        .iter()
-        .position(|known| *known == name)
-        .unwrap_or(usize::from(u8::MAX));
-    out.put_u8(u8::try_from(index).unwrap_or(u8::MAX));
+/// A name, or a number that is none's.
+fn put_name(out: &mut BytesMut, name: Option<&'static str>) {
+    let index = NAMES.iter().position(|known| Some(*known) == name);
+    let index = index.and_then(|index| u8::try_from(index).ok());
+    out.put_u8(index.unwrap_or(u8::MAX));
 }
 
 /// The name; the inner none when there is none, or it is another release's.

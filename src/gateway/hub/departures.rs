@@ -2,6 +2,7 @@
 //! no presence.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -47,7 +48,7 @@ impl Departures {
 
 impl Hub {
     /// Stores, until `stop`, and then what still waits.
-    pub(super) async fn store_departures(&self, stop: CancellationToken) {
+    pub(super) async fn store_departures(self: Arc<Self>, stop: CancellationToken) {
         loop {
             let goes_on = stop
                 .run_until_cancelled(self.departures.wanted.notified())

@@ -3,6 +3,7 @@
 //! event reveals the gap. Where this does not reach back far enough, every gateway is told to look for itself.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -166,7 +167,7 @@ impl Hub {
     }
 
     /// At a pace that leaves the publishing queues room for what is live.
-    pub(super) async fn announce_again_when_wanted(&self, stop: CancellationToken) {
+    pub(super) async fn announce_again_when_wanted(self: Arc<Self>, stop: CancellationToken) {
         while stop
             .run_until_cancelled(self.heads_wanted.notified())
             .await

@@ -215,32 +215,14 @@ impl Hub {
             &stop,
             |_, stop| async move { pacer.run(stop).await },
         );
-        self.keep(
-            "sweep",
-            &stop,
-            |hub, stop| async move { hub.sweep(stop).await },
-        );
-        self.keep("resync", &stop, |hub, stop| async move {
-            hub.resync_when_wanted(stop).await
-        });
-        self.keep("announcing", &stop, |hub, stop| async move {
-            hub.announce_again_when_wanted(stop).await
-        });
-        self.keep("inquiry", &stop, |hub, stop| async move {
-            hub.inquire(stop).await
-        });
-        self.keep("watched", &stop, |hub, stop| async move {
-            hub.look_after_watched(stop).await
-        });
-        self.keep("departures", &stop, |hub, stop| async move {
-            hub.store_departures(stop).await
-        });
-        self.keep("presence", &stop, |hub, stop| async move {
-            hub.heed_presence(stop).await
-        });
-        self.keep("asking", &stop, |hub, stop| async move {
-            hub.ask_presence_when_wanted(stop).await
-        });
+        self.keep("sweep", &stop, Self::sweep);
+        self.keep("resync", &stop, Self::resync_when_wanted);
+        self.keep("announcing", &stop, Self::announce_again_when_wanted);
+        self.keep("inquiry", &stop, Self::inquire);
+        self.keep("watched", &stop, Self::look_after_watched);
+        self.keep("departures", &stop, Self::store_departures);
+        self.keep("presence", &stop, Self::heed_presence);
+        self.keep("asking", &stop, Self::ask_presence_when_wanted);
         self.listen(stop).await;
         self.stop.cancel();
         self.tracker.close();

@@ -160,7 +160,7 @@ impl Hub {
 
     /// Presence changes may have been lost: asks about everybody who is watched, and once more when the leases of that
     /// moment and the grace have ended, since nobody may have been announced before (D23).
-    pub(super) async fn ask_presence_when_wanted(&self, stop: CancellationToken) {
+    pub(super) async fn ask_presence_when_wanted(self: Arc<Self>, stop: CancellationToken) {
         let work = async {
             loop {
                 self.presence_wanted.notified().await;
@@ -189,7 +189,7 @@ impl Hub {
     }
 
     /// Asks about those of whom something was heard, or may have been missed; the only task that asks unbidden.
-    pub(super) async fn inquire(&self, stop: CancellationToken) {
+    pub(super) async fn inquire(self: Arc<Self>, stop: CancellationToken) {
         let work = async {
             loop {
                 self.inquiry.wanted().await;
@@ -229,7 +229,7 @@ impl Hub {
     }
 
     /// Looks after some of the watched in turn: a hint may be lost without any sign (D51).
-    pub(super) async fn look_after_watched(&self, stop: CancellationToken) {
+    pub(super) async fn look_after_watched(self: Arc<Self>, stop: CancellationToken) {
         let mut last = None;
         while stop
             .run_until_cancelled(tokio::time::sleep(LOOK_EVERY))

@@ -123,7 +123,7 @@ impl Hub {
         self.presence_wanted.notify_one();
     }
 
-    pub(super) async fn resync_when_wanted(self: &Arc<Self>, stop: CancellationToken) {
+    pub(super) async fn resync_when_wanted(self: Arc<Self>, stop: CancellationToken) {
         let work = async {
             let mut asked = None;
             loop {

@@ -13,7 +13,7 @@ const BATCH: usize = 500;
 
 impl Hub {
     /// Announces what presence found: users of dead gateways are offline, a lost lease is a doubt (D10, D21).
-    pub(super) async fn heed_presence(self: &Arc<Self>, stop: CancellationToken) {
+    pub(super) async fn heed_presence(self: Arc<Self>, stop: CancellationToken) {
         let Some(mut signals) = self.presence.signals() else {
             return;
         };
