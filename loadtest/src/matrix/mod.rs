@@ -157,12 +157,13 @@ async fn run_row(
         None => Some(Crowd::gather(&gateways).await?),
     };
     let scene = (&mut cluster, &mut props, &crowd);
-    let (report, presence) = break_under_load(row, &gateways, &load, scene).await?;
+    let broken = break_under_load(row, &gateways, &load, scene).await;
     if let Some(logs) = &options.logs {
         for (index, gateway) in cluster.gateways.iter().enumerate() {
             gateway.keep_log(logs, &format!("{}-gateway{index}", row.name()))?;
         }
     }
+    let (report, presence) = broken?;
     let outcome = Outcome {
         report,
         evidence: props.evidence.take(),
@@ -186,7 +187,8 @@ async fn break_under_load(
         let Some(crowd) = crowd else {
             return fault.await;
         };
-        tokio::try_join!(fault, crowd.play())?;
+        let (broken, ()) = tokio::join!(fault, crowd.play());
+        broken?;
         *agreed = Some(crowd.agreement().await);
         Ok(())
     });

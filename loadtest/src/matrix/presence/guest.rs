@@ -40,9 +40,19 @@ struct Told {
     online: Option<bool>,
 }
 
+/// What is said of one user.
 #[derive(Deserialize)]
-struct Standing {
+pub(super) struct Standing {
     online: bool,
+}
+
+impl Standing {
+    /// Who is online.
+    pub(super) fn of_all(said: HashMap<String, Self>) -> HashMap<String, bool> {
+        said.into_iter()
+            .map(|(id, said)| (id, said.online))
+            .collect()
+    }
 }
 
 impl View {
@@ -68,8 +78,7 @@ impl View {
         };
         let mut view = self.lock();
         if let Some(presence) = told.presence {
-            let all = presence.into_iter().map(|(id, said)| (id, said.online));
-            *view = Some(all.collect());
+            *view = Some(Standing::of_all(presence));
         } else if let (Some(view), Some(user), Some(online)) =
             (view.as_mut(), told.user_id, told.online)
         {

@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout};
 
-use self::guest::{Guest, View};
+use self::guest::{Guest, Standing, View};
+use super::cluster::wait_until;
 use super::faults::BEFORE;
 use crate::Invalid;
 use crate::accounts::Accounts;
@@ -25,8 +26,6 @@ const GIVE_UP: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(200);
 /// How long a gateway may take to say who is online.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long everything may take to be in order before the row begins.
-const START: Duration = Duration::from_secs(60);
 
 /// What somebody does while things break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,11 +76,6 @@ pub(super) struct Agreement {
     pub(super) differing: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Standing {
-    online: bool,
-}
-
 impl Agreement {
     pub(super) fn is_within(&self, bound: Duration) -> bool {
         self.after_ms
@@ -115,27 +109,20 @@ impl Crowd {
             gateways: Rest::of(gateways),
         };
         crowd.turn(0);
-        crowd.ready().await?;
+        wait_until(
+            "presence was wrong before anything was broken",
+            async || crowd.differing().await.is_empty(),
+        )
+        .await?;
         Ok(crowd)
     }
 
-    async fn ready(&self) -> Result<(), Invalid> {
-        let agreed = timeout(START, async {
-            while !self.differing().await.is_empty() {
-                sleep(LOOK).await;
-            }
-        });
-        let never = |_| Invalid("presence was wrong before anything was broken".to_owned());
-        agreed.await.map_err(never)
-    }
-
     /// Lets people come and go: half of them right before the fault, half of them once it has begun.
-    pub(super) async fn play(&self) -> Result<(), Invalid> {
+    pub(super) async fn play(&self) {
         sleep(BEFORE.saturating_sub(Duration::from_millis(500))).await;
         self.turn(1);
         sleep(Duration::from_millis(1500)).await;
         self.turn(2);
-        Ok(())
     }
 
     fn turn(&self, turn: u8) {
@@ -192,11 +179,7 @@ impl Crowd {
         let answer =
             gateway.ask::<HashMap<String, Standing>>(&path, Some(&asker.user().token), None);
         let said = timeout(ANSWER, answer).await.ok()?.ok()?;
-        Some(
-            said.into_iter()
-                .map(|(id, said)| (id, said.online))
-                .collect(),
-        )
+        Some(Standing::of_all(said))
     }
 
     fn wrong(&self, who: &str, said: Option<HashMap<String, bool>>) -> Vec<String> {
