@@ -128,13 +128,8 @@ async fn four_senders_on_two_gateways_make_one_dense_order() {
         .collect();
     assert_eq!(ids.len() as u64, 4 * EACH);
     // Asked of MongoDB itself: history may not be the only one to skip a repeat.
-    let client = mongodb::Client::with_uri_str(&cluster.mongodb_uri)
-        .await
-        .unwrap();
-    let events = client
-        .default_database()
-        .unwrap()
-        .collection::<mongodb::bson::Document>("events");
+    let database = cluster.database().await;
+    let events = database.collection::<mongodb::bson::Document>("events");
     let stored = events.count_documents(mongodb::bson::doc! { "conversation": room });
     assert_eq!(stored.await.unwrap(), last);
 }

@@ -124,9 +124,7 @@ async fn d53_a_former_member_has_it_as_it_was_and_a_later_one_not_at_all() {
 
 /// As rooms were before their making was an event: the log is empty until somebody says something.
 async fn forget_making(cluster: &Cluster, room: &str) {
-    let client = mongodb::Client::with_uri_str(&cluster.mongodb_uri).await;
-    let database = client.unwrap().default_database().unwrap();
-    let events = database.collection::<Document>("events");
+    let events = cluster.database().await.collection::<Document>("events");
     let forgotten = events.delete_many(doc! { "conversation": room }).await;
     assert_eq!(forgotten.unwrap().deleted_count, 1);
 }

@@ -281,10 +281,7 @@ impl Plant for Gateway {
 
 impl Plant for Cluster {
     async fn plant(&self, room: &str, person: &Person) {
-        let client = mongodb::Client::with_uri_str(&self.mongodb_uri)
-            .await
-            .unwrap();
-        let database = client.default_database().unwrap();
+        let database = self.database().await;
         let user: mongodb::bson::oid::ObjectId = person.id.parse().unwrap();
         let members = database.collection::<mongodb::bson::Document>("members");
         let beyond = doc! { "$set": { "deliveredSeq": 50_i64, "readSeq": 50_i64 } };

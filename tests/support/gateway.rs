@@ -262,6 +262,13 @@ impl Cluster {
         }
     }
 
+    /// Their database.
+    pub(crate) async fn database(&self) -> mongodb::Database {
+        let client = mongodb::Client::with_uri_str(&self.mongodb_uri).await;
+        let database = client.expect("a client").default_database();
+        database.expect("a name in the URI")
+    }
+
     /// Cuts one gateway off from Redis: its connections are closed, and it may not log in again.
     pub(crate) fn cut_from_redis(&self, number: usize) {
         let user = redis_user(number);
