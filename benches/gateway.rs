@@ -17,24 +17,24 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use hobnob::bus::LocalBus;
 use hobnob::chat::Announce;
+use hobnob::commit::frontier::Frontier;
 use hobnob::domain::{
     Body, ClientMessageId, Clock, Content, ConversationId, Entropy, Event, EventId, Fingerprint,
     GatewayId, Message, Reactions, RoomId, RoomName, Seq, SessionId, SystemClock, Timestamp,
     UserId,
 };
-use hobnob::gateway::envelope::{Envelope, encode_event};
-use hobnob::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubPorts, Opened};
-use hobnob::gateway::offer::{Encoding, Offer};
-use hobnob::gateway::outbox::{Outbox, Pings};
-use hobnob::gateway::session::NewSession;
-use hobnob::gateway::socketio::protocol;
+use hobnob::fanout::envelope::{Envelope, encode_event};
+use hobnob::fanout::hub::{Hub, HubAnnouncer, HubConfig, HubPorts, Opened};
+use hobnob::fanout::offer::{Encoding, Offer};
+use hobnob::fanout::session::NewSession;
 use hobnob::metrics::Metrics;
 use hobnob::presence::{LocalPresence, PresenceConfig};
 use hobnob::redis::Seal;
-use hobnob::store::frontier::Frontier;
 use hobnob::store::sqlite::{SqliteOptions, SqliteStore};
 use hobnob::store::{NewRoom, Store};
 use hobnob::traces::Traces;
+use hobnob::transport::outbox::{Outbox, Pings};
+use hobnob::transport::socketio;
 use tokio::runtime::Runtime;
 
 fn main() {
@@ -50,7 +50,7 @@ const WRITER: GatewayId = GatewayId::from_u64(1);
 
 static ENCODING: Encoding = Encoding {
     slot: 0,
-    encode: |name, json| protocol::encode_event(name, &[std::str::from_utf8(json).unwrap_or("{}")]),
+    encode: |name, json| socketio::encode_event(name, &[std::str::from_utf8(json).unwrap_or("{}")]),
 };
 
 fn message(conversation: ConversationId, seq: u64) -> Arc<Event> {

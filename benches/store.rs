@@ -19,7 +19,7 @@ use hobnob::domain::{
     ClientMessageId, Clock, Content, ConversationId, Entropy, EventId, Fingerprint, RoomId, Seq,
     SystemClock, UserId,
 };
-use hobnob::gateway::offer::Offer;
+use hobnob::fanout::offer::Offer;
 use hobnob::store::mongo::{MongoConfig, MongoStore};
 use hobnob::store::sqlite::{SqliteOptions, SqliteStore};
 use hobnob::store::{NewMessage, Run, Span, Store};

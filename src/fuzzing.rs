@@ -7,10 +7,11 @@ use crate::auth::bearer;
 use crate::domain::{
     ClientMessageId, Content, ConversationId, Emoji, Network, RoomName, UserId, Username,
 };
-use crate::gateway::envelope::Envelope;
-use crate::gateway::{engineio, native, requests, socketio};
+use crate::fanout::envelope::Envelope;
+use crate::gateway::{native, requests};
 use crate::redis::RedisAddress;
 use crate::traces::TraceContext;
+use crate::transport::{engineio, socketio};
 
 /// The longest content tried, in bytes.
 const CONTENT: usize = 16 * 1024;
@@ -22,7 +23,7 @@ pub fn engineio(bytes: &[u8]) {
 
 /// A Socket.IO packet.
 pub fn socketio(bytes: &[u8]) {
-    with_text(bytes, socketio::protocol::fuzzing::packet);
+    with_text(bytes, socketio::fuzzing::packet);
 }
 
 /// A frame of `/ws`, and a request's parameters on either protocol.

@@ -1,7 +1,7 @@
 //! hobnob: a real-time chat backend with proof of delivery.
 //!
 //! ARCHITECTURE.md has the bird's eye view. Dependencies point one way:
-//! `main → app → {api, gateway, adapters} → chat → {ports, auth} → domain`.
+//! `main → app → {api, gateway, adapters} → fanout → {chat, transport} → commit → {ports, auth} → domain`.
 
 pub mod admin;
 pub mod api;
@@ -10,8 +10,10 @@ pub mod auth;
 pub mod bus;
 pub mod chat;
 pub mod cli;
+pub mod commit;
 pub mod config;
 pub mod domain;
+pub mod fanout;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod gateway;
@@ -24,5 +26,6 @@ pub mod redis;
 pub mod store;
 pub mod throttle;
 pub mod traces;
+pub mod transport;
 pub mod web;
 pub mod wire;

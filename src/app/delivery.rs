@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{Parts, World};
 use crate::chat::{Announce, Cursors};
+use crate::commit::frontier::Frontier;
+use crate::commit::{Committer, CommitterConfig};
 use crate::config::Config;
-use crate::gateway::hub::{Hub, HubAnnouncer, HubConfig, HubDelegation, HubPorts};
-use crate::gateway::seats::SeatLimits;
+use crate::fanout::hub::{Hub, HubAnnouncer, HubConfig, HubDelegation, HubPorts};
+use crate::fanout::seats::SeatLimits;
 use crate::metrics::Metrics;
-use crate::store::committer::{Committer, CommitterConfig};
-use crate::store::frontier::Frontier;
 
 /// How many sessions there may be.
 pub(super) fn seat_limits(config: &Config) -> SeatLimits {

@@ -7,9 +7,9 @@ use super::delivery::seat_limits;
 use super::{App, directory, lobby_limits, parse_secrets, quotas, rates};
 use crate::admin::{Clients, ListedSession, Whom};
 use crate::config::{Config, StartError};
-use crate::gateway::hub::Hub;
-use crate::gateway::outbox::Reason;
-use crate::gateway::session::Session;
+use crate::fanout::hub::Hub;
+use crate::fanout::session::Session;
+use crate::transport::outbox::Reason;
 
 /// The sessions of a hub.
 pub(super) struct HubClients(pub(super) Arc<Hub>);

@@ -9,15 +9,15 @@ use super::World;
 use crate::api::{self, ApiConfig};
 use crate::chat::Chat;
 use crate::config::{Config, StartError};
-use crate::gateway::closing::closing;
-use crate::gateway::engineio::{Cors, EngineConfig};
-use crate::gateway::heartbeat::Wheel;
-use crate::gateway::lobby::Lobby;
 use crate::gateway::native::{self, NativeConfig};
 use crate::gateway::requests::Requests;
 use crate::gateway::socketio::ChatApplication;
-use crate::gateway::socketio::protocol::{SocketIo, SocketIoConfig};
 use crate::metrics::Metrics;
+use crate::transport::closing::closing;
+use crate::transport::engineio::{Cors, EngineConfig};
+use crate::transport::heartbeat::Wheel;
+use crate::transport::lobby::Lobby;
+use crate::transport::socketio::{SocketIo, SocketIoConfig};
 use crate::web;
 
 /// Everything clients can reach.

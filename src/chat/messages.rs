@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::commit::{CommitError, Ticket};
 use crate::domain::{
     ChangeKind, ClientMessageId, Content, ConversationId, Emoji, Event, EventId, Fingerprint,
     RoomId, Seq, SessionId, Timestamp, UserId,
 };
-use crate::store::committer::{CommitError, Ticket};
 use crate::store::{NewConversation, NewMessage};
 use crate::traces::Receiving;
 

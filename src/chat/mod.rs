@@ -28,7 +28,7 @@ pub use limits::Limits;
 pub use messages::{Draft, Sending};
 pub use people::{Directory, LastSeen, PresenceOf, Profile, UserSearch};
 pub use quotas::Quotas;
-pub use rates::{Meter, Meters, Rate, Rates};
+pub use rates::Rates;
 pub use rooms::{NewRoomRequest, RoomView};
 
 use std::sync::Arc;
@@ -37,14 +37,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::auth::Auth;
 use parking_lot::Mutex;
 
+use crate::commit::Committer;
 use crate::domain::{
     Change, ChangeKind, ClientNetwork, Clock, ConversationId, Entropy, Event, EventId, Member,
     Refusal, SessionId, UserId,
 };
 use crate::presence::Presence;
-use crate::store::committer::Committer;
 use crate::store::{Changed, Store};
-use crate::throttle::Throttle;
+use crate::throttle::{Rate, Throttle};
 use crate::traces::Traces;
 use known::KnownConversations;
 use rates::Metered;

@@ -16,9 +16,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use super::{ChatError, Rate};
+use super::ChatError;
 use crate::domain::{ClientNetwork, Username};
-use crate::throttle::{Step, Throttle};
+use crate::throttle::{Rate, Step, Throttle};
 
 /// Wrong passwords for one account from one network.
 const OF_NETWORK: [Step; 3] = [step(5, 1), step(15, 10), step(30, 60)];

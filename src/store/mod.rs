@@ -11,9 +11,6 @@
 //! - Pages are bounded by the `limit` given; lists without one are bounded by the limits on what they list. Pages of events
 //!   are bounded in bytes besides: see [`is_cut`].
 
-mod batcher;
-pub mod committer;
-pub mod frontier;
 mod measured;
 pub mod mongo;
 mod new_conversation;

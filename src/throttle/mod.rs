@@ -10,6 +10,7 @@
 //!   and says so in a metric.
 
 mod local;
+mod meter;
 mod redis;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 pub use local::LocalThrottle;
+pub use meter::{Changing, Meter, Meters, Rate, TooFast};
 pub use redis::RedisThrottle;
 
 /// So many at once, and then one an interval. Several steps, each slower and with more at once than the one before, make

@@ -1,9 +1,10 @@
 //! Finding people and asking whether they are there.
 
 use hobnob::api::ApiConfig;
-use hobnob::chat::{Directory, Limits, Rate, Rates, UserSearch};
+use hobnob::chat::{Directory, Limits, Rates, UserSearch};
 use hobnob::domain::{Clock, Timestamp};
 use hobnob::presence::Presence;
+use hobnob::throttle::Rate;
 use serde_json::json;
 
 use super::server::{Mood, Server, each};

@@ -12,13 +12,13 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use hobnob::api::{ApiConfig, router};
 use hobnob::auth::{Auth, AuthConfig, Secret};
 use hobnob::chat::{Announce, Chat, Limits, Ports};
+use hobnob::commit::frontier::Frontier;
+use hobnob::commit::{Committer, CommitterConfig};
 use hobnob::domain::{
     ConversationId, Entropy, Event, ManualClock, Seq, SessionId, Timestamp, UserId,
 };
 use hobnob::presence::{Presence, PresenceError, Transition};
 use hobnob::store::Store;
-use hobnob::store::committer::{Committer, CommitterConfig};
-use hobnob::store::frontier::Frontier;
 use hobnob::store::sqlite::{SqliteOptions, SqliteStore};
 use hobnob::throttle::LocalThrottle;
 use hobnob::traces::{Trace, Traces};

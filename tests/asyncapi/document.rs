@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use boon::{Compiler, Draft, SchemaIndex, Schemas};
-use hobnob::gateway::closing::closing;
-use hobnob::gateway::outbox::Reason;
+use hobnob::transport::closing::closing;
+use hobnob::transport::outbox::Reason;
 use serde_json::{Value, json};
 
 /// The name under which the compiler knows the document.

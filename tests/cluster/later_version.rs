@@ -4,8 +4,8 @@
 use bytes::{Bytes, BytesMut};
 use hobnob::bus::{Bus, Channel};
 use hobnob::domain::{ConversationId, GatewayId, RoomId, Seq};
-use hobnob::gateway::envelope;
-use hobnob::gateway::offer::{Effect, Offer};
+use hobnob::fanout::envelope;
+use hobnob::fanout::offer::{Effect, Offer};
 use mongodb::Database;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{DateTime, Document, doc};

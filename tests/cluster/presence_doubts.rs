@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hobnob::bus::{Bus, Channel};
 use hobnob::domain::{Timestamp, UserId};
-use hobnob::gateway::envelope::{self, PresenceChange};
+use hobnob::fanout::envelope::{self, PresenceChange};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -160,7 +160,7 @@ async fn d51_a_late_offline_of_another_gateway_is_not_believed() {
     let passing = envelope::Passing {
         conversation,
         from: None,
-        encoded: hobnob::gateway::offer::Encoded::new("typing", typing),
+        encoded: hobnob::fanout::offer::Encoded::new("typing", typing),
     };
     bus.publish(Channel::User(ann), 0, envelope::encode_passing(&passing));
     scene

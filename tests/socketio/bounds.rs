@@ -1,10 +1,10 @@
 //! What is bounded, and how sessions end: sizes, slow clients, the number of sessions, the drain.
 
-use hobnob::chat::Rate;
-use hobnob::gateway::engineio::EngineConfig;
-use hobnob::gateway::lobby::{Lobby, LobbyLimits};
-use hobnob::gateway::outbox::Reason;
 use hobnob::metrics::Metrics;
+use hobnob::throttle::Rate;
+use hobnob::transport::engineio::EngineConfig;
+use hobnob::transport::lobby::{Lobby, LobbyLimits};
+use hobnob::transport::outbox::Reason;
 
 use super::client::{Polling, Received, Socket, ok, request, text};
 use super::server::{Server, calm};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use hobnob::gateway::outbox::Reason;
+use hobnob::transport::outbox::Reason;
 
 use super::client::{Polling, Received, Socket, ok, request, text};
 use super::server::{Server, brisk, calm};

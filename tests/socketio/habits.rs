@@ -8,8 +8,8 @@ use tokio::time::timeout;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use hobnob::gateway::engineio::EngineConfig;
-use hobnob::gateway::outbox::Reason;
+use hobnob::transport::engineio::EngineConfig;
+use hobnob::transport::outbox::Reason;
 
 use super::client::{Polling, Received, Socket, Stamp, ok, text};
 use super::server::{Log, Server, calm};

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use hobnob::domain::Entropy;
-use hobnob::gateway::engineio::{
+use hobnob::transport::engineio::{
     Cors, Engine, EngineApp, EngineConfig, EngineHandler, EngineSocket, Message, text_message,
 };
-use hobnob::gateway::heartbeat::Wheel;
-use hobnob::gateway::outbox::{Frame, Mark, Reason};
-use hobnob::gateway::socketio::protocol::{
+use hobnob::transport::heartbeat::Wheel;
+use hobnob::transport::outbox::{Frame, Mark, Reason};
+use hobnob::transport::socketio::{
     Ack, Application, ConnectRefused, Connection, Event, HandshakeRequest, Socket, SocketIo,
     SocketIoConfig, encode_event,
 };

@@ -1,7 +1,7 @@
 //! Socket.IO: the cases of its public suite, and what it leaves out.
 
 use bytes::Bytes;
-use hobnob::gateway::outbox::Reason;
+use hobnob::transport::outbox::Reason;
 use serde_json::Value;
 
 use super::client::{Polling, Received, Socket, ok, text};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hobnob::gateway::engineio::EngineConfig;
-use hobnob::gateway::outbox::Reason;
+use hobnob::transport::engineio::EngineConfig;
+use hobnob::transport::outbox::Reason;
 use proptest::prelude::*;
 use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;

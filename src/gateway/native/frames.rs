@@ -5,9 +5,9 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::super::offer::Encoding;
-use super::super::outbox::Frame;
 use crate::chat::ChatError;
+use crate::fanout::offer::Encoding;
+use crate::transport::outbox::Frame;
 
 /// The longest `ref`, in bytes of JSON.
 const REF_LIMIT: usize = 128;

@@ -1,7 +1,7 @@
 //! For `fuzz/`: reads texts as frames of `/ws`. Refuses to know what they are meant to be.
 
-use super::super::outbox::Frame;
 use super::frames;
+use crate::transport::outbox::Frame;
 
 /// What a frame's `ref` was, the answer carries: the answer is JSON whatever came.
 pub fn frame(text: &str) {

@@ -12,22 +12,25 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::heartbeat::Wheel;
-use super::lobby::{Lobby, Stranger};
-use super::outbox::Flusher;
 use super::requests::{Requests, error_json};
-use super::seats::Seat;
-use super::websocket::{Bounds, Handshake};
 use crate::auth::{Caller, bearer};
 use crate::chat::ChatError;
 use crate::domain::{Entropy, Origin};
+use crate::fanout::seats::Seat;
+use crate::transport::heartbeat::Wheel;
+use crate::transport::lobby::{Lobby, Stranger, TurnedAway};
+use crate::transport::outbox::Flusher;
+use crate::transport::websocket::{Bounds, Handshake, NoWebSocket};
 use socket::Socket;
 
 /// tungstenite's default of 128 KiB per connection is the largest part of an idle one (measured).
@@ -100,7 +103,7 @@ async fn upgrade(
     let (mut parts, _) = request.into_parts();
     let handshake = match Handshake::of(&mut parts) {
         Ok(handshake) => handshake,
-        Err(refusal) => return refusal.into_response(),
+        Err(refusal) => return refuse_upgrade(refusal),
     };
     let refused = &shared.requests.hub().metrics().refused;
     if shared.requests.hub().is_draining() {
@@ -144,7 +147,10 @@ impl Shared {
                 let (caller, seat) = self.seat(token, origin)?;
                 Ok(Guest::Known(caller, seat))
             }
-            None => Ok(Guest::Stranger(self.config.lobby.enter(origin.as_ref())?)),
+            None => {
+                let stranger = self.config.lobby.enter(origin.as_ref());
+                Ok(Guest::Stranger(stranger.map_err(turned_away)?))
+            }
         }
     }
 
@@ -154,6 +160,34 @@ impl Shared {
         let caller = self.requests.chat().authenticate(token);
         let caller = caller.inspect_err(|_| hub.metrics().refused.unauthorized.increment(1))?;
         Ok((caller, hub.seats().take(caller.user, origin)?))
+    }
+}
+
+const fn turned_away(why: TurnedAway) -> ChatError {
+    match why {
+        TurnedAway::Full => ChatError::Busy,
+        TurnedAway::TooFast { retry_after } => ChatError::RateLimited { retry_after },
+    }
+}
+
+/// What is answered to a request for `/ws` that gets no WebSocket.
+fn refuse_upgrade(why: NoWebSocket) -> Response {
+    let json = [(CONTENT_TYPE, "application/json")];
+    match why {
+        NoWebSocket::InvalidKey => {
+            let problem = "Sec-WebSocket-Key must be the base64 of 16 bytes".to_owned();
+            let body = error_json(&ChatError::InvalidRequest(problem));
+            (StatusCode::BAD_REQUEST, json, body).into_response()
+        }
+        NoWebSocket::NotAsked => {
+            let headers = [
+                (UPGRADE, "websocket"),
+                (CONNECTION, "upgrade"),
+                (SEC_WEBSOCKET_VERSION, "13"),
+            ];
+            let body = error_json(&ChatError::UpgradeRequired);
+            (StatusCode::UPGRADE_REQUIRED, json, headers, body).into_response()
+        }
     }
 }
 

@@ -10,21 +10,21 @@ use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 use tungstenite::Message;
 
-use super::super::brake::Brake;
-use super::super::closing::closing;
-use super::super::hub::Opened;
-use super::super::lobby::Stranger;
-use super::super::outbox::{Outbox, Reason};
 use super::super::requests::{Answer, Reply};
-use super::super::seats::Seat;
-use super::super::session::{NewSession, Session};
-use super::super::websocket::{Ping, PingCount, WebSocket, reason_of};
 use super::frames::{self, ENCODING, Head};
 use super::{Guest, Shared};
 use crate::auth::Caller;
 use crate::chat::ChatError;
 use crate::domain::{Origin, SessionId};
+use crate::fanout::hub::Opened;
+use crate::fanout::seats::Seat;
+use crate::fanout::session::{NewSession, Session};
 use crate::logging::served::{self, Served};
+use crate::transport::brake::Brake;
+use crate::transport::closing::closing;
+use crate::transport::lobby::Stranger;
+use crate::transport::outbox::{Outbox, Reason};
+use crate::transport::websocket::{Ping, PingCount, WebSocket, reason_of};
 
 /// How many requests of one connection may wait for their answers; the next is not read until one is answered.
 const IN_FLIGHT: usize = 256;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::chat::ChatError;
 use crate::domain::{Event, UserId};
-use crate::gateway::hub::Joined;
+use crate::fanout::hub::Joined;
 use crate::wire::{self, ErrorJson, EventJson, MessageJson};
 
 /// `{"ok": true}`; others extend it.

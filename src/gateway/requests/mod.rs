@@ -15,10 +15,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::hub::{Backlog, Hub, Since};
-use super::session::{Expectation, Session};
 use crate::chat::{Chat, ChatError, Sending};
 use crate::domain::{ConversationId, Refusal, RoomId, Seq, UserId};
+use crate::fanout::hub::{Backlog, Hub, Since};
+use crate::fanout::session::{Expectation, Session};
 use crate::metrics::Metrics;
 use crate::traces::Receiving;
 
@@ -100,6 +100,7 @@ impl Requests {
     pub async fn admit(&self, session: &Session) -> Result<(), ChatError> {
         let admitted = session
             .admit(self.chat.session_rate())
+            .map_err(ChatError::from)
             .and_then(|()| self.chat.admit(session.user()));
         if admitted.is_err() {
             tokio::time::sleep(BRAKE).await;

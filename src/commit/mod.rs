@@ -1,0 +1,244 @@
+//! The committer: gives every message its place in its conversation's log. Knows the store and the announcer; knows
+//! neither sessions nor protocols.
+//!
+//! Per conversation one driver at a time works through what is waiting, in the order it came, so one gateway's
+//! announcements are in seq order (D9) and each sender's messages in theirs (D2). The next seq is guessed from the
+//! frontier and confirmed by the unique key. An unknown outcome is tried again under the same clientMessageId until it
+//! is known, also after the sender was answered (D5). In one that several gateways write to, one writes for all.
+
+mod batcher;
+mod delegation;
+mod driver;
+pub mod frontier;
+mod lane;
+mod lanes;
+mod outcomes;
+mod pending;
+#[cfg(test)]
+mod tests;
+mod writers;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
+
+use crate::chat::Announce;
+use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, SessionId};
+use crate::logging::served::task;
+use crate::metrics::Metrics;
+use crate::store::{Changed, NewConversation, NewMessage, Store, StoreError};
+use crate::traces::Storing;
+use batcher::Batcher;
+pub use delegation::{Delegated, Delegation, Settled, TakenOn};
+use frontier::Frontier;
+use lanes::Lanes;
+pub use pending::Ticket;
+use pending::{Pending, Work};
+use writers::Writers;
+
+/// Why a message or change was not committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommitError {
+    /// Final: the data refuses it.
+    Refused(Refusal),
+    /// Final: the sender used this clientMessageId in this conversation for another content (P3).
+    ClientMessageIdReused,
+    /// More is waiting than this gateway takes on; nothing was stored.
+    Busy,
+    /// The store is away or the outcome is not known yet; retry with the same clientMessageId.
+    Unavailable,
+    /// A fault; logged.
+    Internal,
+}
+
+impl From<StoreError> for CommitError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(cause) => {
+                tracing::warn!(cause, "store unavailable");
+                Self::Unavailable
+            }
+            StoreError::Broken(cause) => {
+                tracing::error!(cause, "store failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+/// Bounds of the committer.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitterConfig {
+    /// The most messages and changes waiting or unknown; beyond it new ones are refused as [`CommitError::Busy`]. One
+    /// conversation holds at most as much as it leaves free, so half of it when there is no other.
+    pub waiting: usize,
+    /// The most bytes of content waiting or unknown; likewise.
+    pub waiting_bytes: usize,
+    /// How long a sender waits for an answer before [`CommitError::Unavailable`].
+    pub answer_within: Duration,
+}
+
+impl Default for CommitterConfig {
+    fn default() -> Self {
+        Self {
+            waiting: 20_000,
+            waiting_bytes: 64 << 20,
+            answer_within: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Commits messages and changes. Cheap to clone.
+#[derive(Clone)]
+pub struct Committer(Arc<Shared>);
+
+struct Shared {
+    config: CommitterConfig,
+    store: Arc<dyn Store>,
+    announce: Arc<dyn Announce>,
+    frontier: Arc<Frontier>,
+    entropy: Arc<Entropy>,
+    batcher: Arc<Batcher>,
+    lanes: Lanes,
+    writers: Writers,
+    delegation: OnceLock<Arc<dyn Delegation>>,
+    tracker: TaskTracker,
+    metrics: Metrics,
+}
+
+impl Committer {
+    /// A committer on this store that tells `announce` of every commit, in seq order per conversation.
+    #[must_use]
+    pub fn new(
+        config: CommitterConfig,
+        store: Arc<dyn Store>,
+        announce: Arc<dyn Announce>,
+        frontier: Arc<Frontier>,
+        entropy: Arc<Entropy>,
+        metrics: Metrics,
+    ) -> Self {
+        let tracker = TaskTracker::new();
+        let batcher = Arc::new(Batcher::new(
+            Arc::clone(&store),
+            tracker.clone(),
+            metrics.clone(),
+        ));
+        let lanes = Lanes::new(config);
+        Self(Arc::new(Shared {
+            config,
+            store,
+            announce,
+            frontier,
+            entropy,
+            batcher,
+            lanes,
+            writers: Writers::default(),
+            delegation: OnceLock::new(),
+            tracker,
+            metrics,
+        }))
+    }
+
+    /// Takes a message's place in its conversation's queue, at once and in order of the calls. `storing` is its span,
+    /// when it is traced.
+    ///
+    /// # Errors
+    /// [`CommitError::Busy`] when too much is waiting.
+    pub fn submit(
+        &self,
+        conversation: ConversationId,
+        message: NewMessage,
+        origin: Option<SessionId>,
+        storing: Option<Box<Storing>>,
+    ) -> Result<Ticket<Arc<Event>>, CommitError> {
+        let (pending, ticket) = Pending::new(message, origin, storing, self.deadline());
+        self.enqueue(conversation, Work::Message(pending))?;
+        Ok(ticket)
+    }
+
+    /// Appends a message to a log; returns the stored event, for a retry the original one.
+    ///
+    /// # Errors
+    /// See [`CommitError`].
+    pub async fn send(
+        &self,
+        conversation: ConversationId,
+        message: NewMessage,
+        origin: Option<SessionId>,
+    ) -> Result<Arc<Event>, CommitError> {
+        self.submit(conversation, message, origin, None)?
+            .outcome()
+            .await
+    }
+
+    /// Makes a change in its turn among the conversation's sends.
+    ///
+    /// # Errors
+    /// See [`CommitError`]; a refusal is part of the answer ([`Changed::Refused`]).
+    pub async fn change(
+        &self,
+        change: Change,
+        origin: Option<SessionId>,
+    ) -> Result<Changed, CommitError> {
+        let conversation = change.conversation;
+        let (pending, ticket) = Pending::new(change, origin, None, self.deadline());
+        self.enqueue(conversation, Work::Change(pending))?;
+        ticket.outcome().await
+    }
+
+    /// Makes a conversation with its members, unless it is there, and tells them; before what is sent to it later.
+    ///
+    /// # Errors
+    /// See [`CommitError`]. After [`CommitError::Unavailable`] it may be made yet, and then they are told.
+    pub async fn make(&self, new: NewConversation) -> Result<(), CommitError> {
+        let conversation = new.id();
+        let (pending, ticket) = Pending::new(new, None, None, self.deadline());
+        self.enqueue(conversation, Work::Conversation(pending))?;
+        ticket.outcome().await
+    }
+
+    /// What this gateway knows to be committed.
+    #[must_use]
+    pub fn frontier(&self) -> &Arc<Frontier> {
+        &self.0.frontier
+    }
+
+    /// How many messages and changes wait for a known outcome.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.0.lanes.waiting()
+    }
+
+    /// Resolves when every outcome is known. Refuses nothing new: stop the senders first.
+    pub async fn idle(&self) {
+        self.0.lanes.idle().await;
+    }
+
+    fn deadline(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now() + self.0.config.answer_within
+    }
+
+    fn enqueue(&self, conversation: ConversationId, work: Work) -> Result<(), CommitError> {
+        let idle = self
+            .0
+            .lanes
+            .push(conversation, work)
+            .map_err(|lanes::Full| CommitError::Busy)?;
+        if idle {
+            let shared = Arc::clone(&self.0);
+            self.0.tracker.spawn(task("committer", async move {
+                shared.drive(conversation).await
+            }));
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Committer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Committer")
+            .field("waiting", &self.waiting())
+            .finish_non_exhaustive()
+    }
+}

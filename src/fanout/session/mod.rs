@@ -1,0 +1,396 @@
+//! A session: one connection of one user, the same thing behind both protocols. Knows its outbox, what it was given and
+//! where it stands in each conversation; knows neither topics nor the protocol that drains the outbox.
+//!
+//! Lock order: a topic's lock before a session's, a session's before its outbox's.
+
+mod guards;
+mod places;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use metrics::Counter;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::offer::{Encoded, Encoding, Offer};
+use super::pacer::Pacer;
+use super::receipts::Receipts;
+use super::seats::Seat;
+use crate::domain::{ConversationId, EventId, Seq, SessionId, Timestamp, UserId};
+use crate::throttle::{Meter, Rate, TooFast};
+use crate::transport::outbox::{Frame, Mark, Outbox, Reason};
+
+pub use guards::{Expectation, Unanswered};
+
+/// The shortest time between two marks of one session (D28: at most one ping a second).
+const MARK_EVERY: Duration = Duration::from_secs(1);
+/// How long a mark that is due waits for the next event, whose frame its ping can share a write with.
+const MARK_WAITS: Duration = Duration::from_millis(250);
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Session {
+    id: SessionId,
+    user: UserId,
+    encoding: &'static Encoding,
+    outbox: Outbox,
+    pacer: Arc<Pacer>,
+    deliveries: Counter,
+    /// Cursors move by proof of receipt (`ack: "auto"`) rather than by the client's word.
+    is_auto: AtomicBool,
+    /// When its token expires, in milliseconds since the epoch.
+    expires_at: AtomicI64,
+    /// Requests that are not answered yet.
+    unanswered: AtomicUsize,
+    /// None when it has ended.
+    seat: Mutex<Option<Seat>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    joined: bool,
+    /// It is being handed over to another gateway: no new conversations.
+    withdrawn: bool,
+    places: HashMap<ConversationId, Place>,
+    /// Conversations it was told of again while it was finding out about them.
+    again: HashSet<ConversationId>,
+    /// Where this device wants to resume (D30), until it does.
+    resume: HashMap<ConversationId, Seq>,
+    receipts: Receipts<Mark>,
+    last_mark: Option<Instant>,
+    /// The pacer has it on its list.
+    is_paced: bool,
+    watching: HashSet<UserId>,
+    meter: Meter,
+}
+
+/// Where a session stands in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It reads the log, and was given everything up to here. None: where it begins is not known yet.
+    CatchingUp(Option<Seq>),
+    /// It is attached to the topic, from this seq on: the topic knows how far it is.
+    Attached(Seq),
+    /// It was given everything that is its user's, up to here.
+    Ended(Seq),
+}
+
+/// What a new session is made of.
+#[derive(Debug)]
+pub struct NewSession {
+    /// Its id.
+    pub id: SessionId,
+    /// Whose it is: the token's user.
+    pub user: UserId,
+    /// When the token expires.
+    pub expires_at: Timestamp,
+    /// How its protocol writes.
+    pub encoding: &'static Encoding,
+    /// Its protocol's queue.
+    pub outbox: Outbox,
+    /// Whether cursors move by proof of receipt.
+    pub is_auto: bool,
+    /// Its place among those there may be.
+    pub seat: Seat,
+}
+
+impl State {
+    fn mark_is_due(&self, now: Instant, every: Duration) -> bool {
+        let is_due = |last| now.duration_since(last) >= every;
+        self.receipts.wants_mark() && self.last_mark.is_none_or(is_due)
+    }
+
+    fn mark(&mut self, mark: Mark, now: Instant) {
+        self.last_mark = Some(now);
+        self.receipts.mark(mark);
+    }
+
+    /// Whether an event is the session's own send, and its answer shows it.
+    fn is_own(&mut self, offer: &Arc<Offer>) -> bool {
+        if let Some(id) = offer.id {
+            self.receipts.recognise(offer.conversation, offer.seq, id);
+        }
+        self.receipts.own_passes(offer)
+    }
+}
+
+impl Session {
+    pub(super) fn new(new: NewSession, pacer: Arc<Pacer>, deliveries: Counter) -> Arc<Self> {
+        Arc::new(Self {
+            id: new.id,
+            user: new.user,
+            encoding: new.encoding,
+            outbox: new.outbox,
+            pacer,
+            deliveries,
+            is_auto: AtomicBool::new(new.is_auto),
+            expires_at: AtomicI64::new(new.expires_at.millis()),
+            unanswered: AtomicUsize::new(0),
+            seat: Mutex::new(Some(new.seat)),
+            state: Mutex::default(),
+        })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn user(&self) -> UserId {
+        self.user
+    }
+
+    /// How its protocol writes.
+    #[must_use]
+    pub fn encoding(&self) -> &'static Encoding {
+        self.encoding
+    }
+
+    /// Why it has ended, if it has.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        self.outbox.reason()
+    }
+
+    /// When its token expires.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.expires_at.load(Ordering::Relaxed))
+    }
+
+    /// A new token replaces the old one.
+    pub fn extend(&self, expires_at: Timestamp) {
+        self.expires_at
+            .store(expires_at.millis(), Ordering::Relaxed);
+    }
+
+    /// Who moves the cursors: proof of receipt, or the client's word.
+    pub fn set_auto(&self, is_auto: bool) {
+        self.is_auto.store(is_auto, Ordering::Relaxed);
+    }
+
+    /// Whether cursors move by proof of receipt.
+    #[must_use]
+    pub fn is_auto(&self) -> bool {
+        self.is_auto.load(Ordering::Relaxed)
+    }
+
+    /// Ends the session, for this reason.
+    pub fn close(&self, reason: Reason) {
+        self.outbox.close(reason);
+    }
+
+    /// It has ended: another one may have its seat, whoever still holds this one.
+    pub(super) fn leave_seat(&self) {
+        drop(self.seat.lock().take());
+    }
+
+    /// Whether it has ended, or is about to.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.outbox.is_closed()
+    }
+
+    /// Whether the outbox can take backlog or repair.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.outbox.has_room()
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.outbox.queued_bytes()
+    }
+
+    /// Waits until it can, or has closed.
+    pub async fn room(&self) {
+        // Closed: there is nothing to wait for.
+        let _ = self.outbox.room().await;
+    }
+
+    /// Writes a frame of the session's own protocol. A full outbox closes the session; then there is nobody to tell.
+    pub fn write(&self, frame: Frame) {
+        let _ = self.outbox.push(frame);
+    }
+
+    /// Writes something that is in no log.
+    pub fn write_encoded(&self, encoded: &Encoded) {
+        self.write(encoded.frame(self.encoding));
+    }
+
+    /// Gives an event: writes it, unless the answer to the session's own request shows it (D19, D29).
+    pub(super) fn give(self: &Arc<Self>, offer: &Arc<Offer>) {
+        let mut state = self.state.lock();
+        let is_shown = offer.is_direct_message() && state.is_own(offer);
+        state.receipts.give(offer.conversation, offer.seq);
+        if !is_shown {
+            self.write_event(&mut state, offer);
+        }
+        if self.is_auto()
+            && state.receipts.has_unmarked()
+            && !std::mem::replace(&mut state.is_paced, true)
+        {
+            self.pacer.wants_mark(self);
+        }
+    }
+
+    fn write_event(&self, state: &mut State, offer: &Offer) {
+        let Some(encoded) = &offer.encoded else {
+            return;
+        };
+        self.deliveries.increment(1);
+        let frame = encoded.frame(self.encoding);
+        let now = Instant::now();
+        if !self.is_auto() || !state.mark_is_due(now, MARK_EVERY) {
+            return self.write(frame);
+        }
+        // The ping leaves with the event: a write of its own would cost as much as a delivery.
+        if let Ok(mark) = self.outbox.push_and_mark(frame) {
+            state.mark(mark, now);
+        }
+    }
+
+    /// A direct message of the session's has its answer, or gets none that shows it: then it is written like those of
+    /// others, and has come late as its answer would have.
+    fn expect_no_more(&self, id: EventId) {
+        let mut state = self.state.lock();
+        if let Some(offer) = state.receipts.expect_no_more(id) {
+            self.write_event(&mut state, &offer);
+        }
+    }
+
+    /// The session is about to send a direct message with this event id.
+    #[must_use]
+    pub fn expect(self: &Arc<Self>, id: EventId) -> Expectation {
+        self.state.lock().receipts.expect(id);
+        Expectation {
+            session: Arc::clone(self),
+            id,
+        }
+    }
+
+    /// The client says that it has everything up to here.
+    pub(super) fn acknowledged(&self, conversation: ConversationId, seq: Seq) {
+        self.state.lock().receipts.acknowledge(conversation, seq);
+    }
+
+    /// A send of this session was committed, and will be answered.
+    pub(super) fn own_committed(&self, conversation: ConversationId, seq: Seq, id: EventId) {
+        let mut state = self.state.lock();
+        state.receipts.own_committed(conversation, seq, Some(id));
+    }
+
+    /// Whether it may ask now, at this rate.
+    ///
+    /// # Errors
+    /// [`TooFast`].
+    pub fn admit(&self, rate: Rate) -> Result<(), TooFast> {
+        self.state.lock().meter.take(rate, Instant::now())
+    }
+
+    /// Counts a request until the value is dropped: when its answer has been written.
+    #[must_use]
+    pub fn take_request(self: &Arc<Self>) -> Unanswered {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        Unanswered(Arc::clone(self))
+    }
+
+    /// Whether every request is answered.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) == 0
+    }
+
+    /// No new conversations from now on.
+    pub(super) fn withdraw(&self) {
+        self.state.lock().withdrawn = true;
+    }
+
+    /// Whether it is being handed over.
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.state.lock().withdrawn
+    }
+
+    /// Marks what was given at once, whatever the pace (D48).
+    pub fn mark_now(&self) {
+        let mut state = self.state.lock();
+        if self.is_auto() && state.receipts.has_unmarked() {
+            let mark = self.outbox.mark();
+            state.mark(mark, Instant::now());
+        }
+    }
+
+    /// What of everything given was proved by now, at the session's end: nobody is asked any more.
+    pub(super) fn last_proof(&self) -> Option<Mark> {
+        self.mark_now();
+        self.outbox.take_report()
+    }
+
+    /// Marks what was given, unless it did so about a second ago. True when there is something left to mark, and the
+    /// pacer must come again.
+    pub(super) fn mark_if_due(&self, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        let is_closed = self.is_closed();
+        if !is_closed && state.mark_is_due(now, MARK_EVERY + MARK_WAITS) {
+            let mark = self.outbox.mark();
+            state.mark(mark, now);
+        }
+        state.is_paced = !is_closed && state.receipts.has_unmarked();
+        state.is_paced
+    }
+
+    /// Everything before this mark was received: hands on the cursors that move.
+    pub(super) fn prove(&self, mark: Mark, mut proved: impl FnMut(ConversationId, Seq)) {
+        // Under the lock: whoever finds the session settled finds the proof handed on (D33).
+        let mut state = self.state.lock();
+        for (conversation, seq) in state.receipts.prove(&mark) {
+            proved(conversation, seq);
+        }
+    }
+
+    /// Whether everything given is proved received, or acknowledged by the client.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.state.lock().receipts.is_settled()
+    }
+
+    /// Notes users whose presence it shows, at most `limit` in all; those that are new. `None` when they are too many.
+    pub(super) fn watch(&self, users: &[UserId], limit: usize) -> Option<Vec<UserId>> {
+        let mut state = self.state.lock();
+        let mut new: Vec<UserId> = users
+            .iter()
+            .copied()
+            .filter(|user| !state.watching.contains(user))
+            .collect();
+        new.sort_unstable();
+        new.dedup();
+        if state.watching.len() + new.len() > limit {
+            return None;
+        }
+        state.watching.extend(&new);
+        Some(new)
+    }
+
+    /// Forgets users whose presence it showed; those it did show.
+    pub(super) fn unwatch(&self, users: &[UserId]) -> Vec<UserId> {
+        let mut state = self.state.lock();
+        users
+            .iter()
+            .copied()
+            .filter(|user| state.watching.remove(user))
+            .collect()
+    }
+
+    /// Forgets all of them.
+    pub(super) fn unwatch_all(&self) -> Vec<UserId> {
+        self.state.lock().watching.drain().collect()
+    }
+}

@@ -1,0 +1,316 @@
+//! One session: what its requests and its task share, and the task itself while the session polls. Knows nothing of
+//! HTTP.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, timeout};
+
+use super::packet::{InvalidPacket, Packet};
+use super::payload::{Part, PartError, decode};
+use super::poller::Poller;
+use super::upgrade::ClaimId;
+use super::{EngineConfig, EngineHandler, Message, websocket};
+use crate::transport::brake::Brake;
+use crate::transport::lobby::Stranger;
+use crate::transport::outbox::{Flusher, Outbox, Reason};
+use crate::transport::websocket::WebSocket;
+
+/// The shared state of one session.
+pub(super) struct Session {
+    id: Box<str>,
+    outbox: Outbox,
+    pub(super) config: Arc<EngineConfig>,
+    pub(super) flusher: Flusher,
+    pub(super) link: Mutex<Link>,
+    /// Slows down what asks for nothing, on all transports of the session together.
+    pub(super) brake: Brake,
+    woken: AtomicBool,
+    /// A poll has taken frames that the handler has not been told of.
+    taken: AtomicBool,
+    /// Its place in the lobby, until it has settled or ended.
+    stranger: Mutex<Option<Stranger>>,
+}
+
+/// Where a session stands on its way from polling to WebSocket, and which claim took it there: only its holder moves it
+/// on, or back (D39).
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    #[default]
+    Polling,
+    /// A WebSocket is open beside the polling and has not probed yet.
+    Claimed { by: ClaimId },
+    /// The probe was answered: from this moment on every poll is ended, so that the client can stop polling.
+    Probed { by: ClaimId, release_from: Instant },
+    /// Polls and posts are refused from here on.
+    WebSocket,
+}
+
+/// What the requests of a session leave for each other and for its task.
+#[derive(Default)]
+pub(super) struct Link {
+    pub(super) stage: Stage,
+    /// How many claims were won.
+    pub(super) claims: u64,
+    /// It is among those counted as open, under the transport of its stage.
+    pub(super) is_counted: bool,
+    /// A poll is being answered.
+    pub(super) polling: bool,
+    /// A post is being read or handled.
+    pub(super) posting: bool,
+    /// Who polls.
+    pub(super) poller: Poller,
+    /// A body for the task.
+    pub(super) post: Option<Post>,
+    /// The WebSocket the session continues on.
+    pub(super) upgraded: Option<WebSocket>,
+    /// The client said goodbye: its poll, pending or still on its way, is released.
+    pub(super) goodbye: bool,
+    /// The client was told of the end.
+    pub(super) told: bool,
+}
+
+/// The body of one request, and where its outcome goes.
+pub(super) struct Post {
+    pub(super) body: Bytes,
+    /// `true` when everything in it was handled.
+    pub(super) done: oneshot::Sender<bool>,
+}
+
+impl Session {
+    pub(super) fn new(
+        id: String,
+        config: Arc<EngineConfig>,
+        flusher: Flusher,
+        stage: Stage,
+        stranger: Stranger,
+    ) -> Self {
+        Self {
+            id: id.into_boxed_str(),
+            outbox: Outbox::new(config.outbox_bytes),
+            config,
+            flusher,
+            link: Mutex::new(Link {
+                stage,
+                ..Link::default()
+            }),
+            brake: Brake::default(),
+            woken: AtomicBool::new(false),
+            taken: AtomicBool::new(false),
+            stranger: Mutex::new(Some(stranger)),
+        }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) const fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Its client has said what it wants.
+    pub(super) fn settle(&self) {
+        if let Some(stranger) = self.stranger.lock().take() {
+            stranger.is_known();
+        }
+    }
+
+    /// It has ended: another one may have its place in the lobby, whoever still holds this one.
+    pub(super) fn leave_lobby(&self) {
+        drop(self.stranger.lock().take());
+    }
+
+    pub(super) fn wake(&self) {
+        self.woken.store(true, Ordering::Release);
+        self.outbox.wake_session();
+    }
+
+    pub(super) fn note_taken(&self) {
+        self.taken.store(true, Ordering::Release);
+        self.outbox.wake_session();
+    }
+
+    /// Waits until there is something for the session's task besides frames. Cancelling loses nothing.
+    pub(super) async fn news(&self) {
+        loop {
+            // Whatever is wrong with a session, others get their turn (D39).
+            consume_budget().await;
+            let signal = self.outbox.session_signal();
+            tokio::pin!(signal);
+            signal.as_mut().enable();
+            if self.has_news() {
+                return;
+            }
+            signal.await;
+        }
+    }
+
+    fn has_news(&self) -> bool {
+        let is_told = |flag: &AtomicBool| flag.load(Ordering::Acquire);
+        if is_told(&self.woken) || is_told(&self.taken) || self.outbox.has_news() {
+            return true;
+        }
+        let link = self.link.lock();
+        link.post.is_some() || link.upgraded.is_some()
+    }
+
+    /// Tells the handler what was taken, what was proved and that it was woken.
+    pub(super) async fn tell(&self, handler: &mut dyn EngineHandler) {
+        // First, so that a proof that has come already proves it.
+        if self.taken.swap(false, Ordering::AcqRel) {
+            handler.taken();
+        }
+        if let Some(mark) = self.outbox.take_report() {
+            handler.proved(mark);
+        }
+        if self.woken.swap(false, Ordering::AcqRel) {
+            handler.woken().await;
+        }
+    }
+
+    /// Hands a message to the application, and ends the session if it refuses.
+    pub(super) async fn deliver(&self, handler: &mut dyn EngineHandler, message: Message<'_>) {
+        self.outbox.set_busy(true);
+        let outcome = handler.message(message).await;
+        self.outbox.set_busy(false);
+        if let Err(reason) = outcome {
+            self.outbox.close(reason);
+        }
+    }
+
+    /// Does what a text packet asks for.
+    pub(super) async fn packet(
+        &self,
+        handler: &mut dyn EngineHandler,
+        packet: Result<Packet<'_>, InvalidPacket>,
+    ) {
+        match packet {
+            Ok(Packet::Message(text)) => self.deliver(handler, Message::Text(text)).await,
+            Ok(Packet::Pong) => {
+                self.outbox.pong();
+                self.brake.slow_down().await;
+            }
+            Ok(Packet::Close) => {
+                self.link.lock().goodbye = true;
+                self.outbox.close(Reason::TransportClosed);
+            }
+            Ok(Packet::Upgrade | Packet::Noop) => self.brake.slow_down().await,
+            // Since version 4 only the server pings.
+            Ok(Packet::Ping(_)) | Err(InvalidPacket) => self.outbox.close(Reason::ProtocolError),
+        }
+    }
+}
+
+/// The session's task: calls the handler until the session ends.
+pub(super) async fn run(
+    session: Arc<Session>,
+    mut handler: Box<dyn EngineHandler>,
+    socket: Option<WebSocket>,
+) {
+    let socket = match socket {
+        Some(socket) => Some(socket),
+        None => poll_until_upgrade(&session, handler.as_mut()).await,
+    };
+    match socket {
+        Some(socket) => websocket::run(&session, handler.as_mut(), socket).await,
+        None => say_farewell(&session, handler.as_mut()).await,
+    }
+}
+
+/// Serves the session while it polls; `None` when it ended that way.
+async fn poll_until_upgrade(
+    session: &Session,
+    handler: &mut dyn EngineHandler,
+) -> Option<WebSocket> {
+    loop {
+        session.news().await;
+        session.tell(handler).await;
+        if session.outbox.is_closed() {
+            return None;
+        }
+        let (post, upgraded) = session.link.lock().take_news();
+        if let Some(post) = post {
+            handle_post(session, handler, post).await;
+        } else if upgraded.is_some() {
+            return upgraded;
+        }
+    }
+}
+
+impl Link {
+    /// A post first: it was sent before the upgrade.
+    fn take_news(&mut self) -> (Option<Post>, Option<WebSocket>) {
+        match self.post.take() {
+            Some(post) => (Some(post), None),
+            None => (None, self.upgraded.take()),
+        }
+    }
+
+    /// Nobody looks any more: the post is answered, the socket closed.
+    pub(super) fn drop_news(&mut self) {
+        self.post = None;
+        self.upgraded = None;
+    }
+}
+
+async fn handle_post(session: &Session, handler: &mut dyn EngineHandler, post: Post) {
+    let metrics = &session.config.metrics;
+    metrics.bytes_in.socketio.increment(post.body.len() as u64);
+    match std::str::from_utf8(&post.body) {
+        Ok(body) => handle_parts(session, handler, body).await,
+        Err(_) => session.outbox.close(Reason::InvalidUtf8),
+    }
+    let accepted = matches!(
+        session.outbox.reason(),
+        None | Some(Reason::TransportClosed | Reason::ServerClosed | Reason::Draining)
+    );
+    // The request may have been given up; then nobody waits for the outcome.
+    let _ = post.done.send(accepted);
+}
+
+async fn handle_parts(session: &Session, handler: &mut dyn EngineHandler, body: &str) {
+    for part in decode(body, session.config.max_payload) {
+        consume_budget().await;
+        match part {
+            Err(PartError::TooLarge) => session.outbox.close(Reason::TooLarge),
+            Ok(Part::Binary(bytes)) => session.deliver(handler, Message::Binary(&bytes)).await,
+            Ok(Part::Text(packet)) => session.packet(handler, Ok(packet)).await,
+            Err(PartError::Invalid(invalid)) => session.packet(handler, Err(invalid)).await,
+        }
+        if session.outbox.is_closed() {
+            return;
+        }
+    }
+}
+
+/// The end of a polling session: a graceful one waits a little for the poll that carries the rest away, or is released.
+async fn say_farewell(session: &Session, handler: &mut dyn EngineHandler) {
+    let reason = session.outbox.closed().await;
+    handler.closed(reason).await;
+    let goodbye = {
+        let mut link = session.link.lock();
+        link.drop_news();
+        link.goodbye
+    };
+    if goodbye || reason.is_graceful() {
+        let _ = timeout(session.config.farewell, told(session)).await;
+    }
+}
+
+async fn told(session: &Session) {
+    loop {
+        consume_budget().await;
+        let signal = session.outbox.session_signal();
+        tokio::pin!(signal);
+        signal.as_mut().enable();
+        if session.link.lock().told {
+            return;
+        }
+        signal.await;
+    }
+}

@@ -1,0 +1,252 @@
+//! What an application holds of a client: to send to it, to answer it, to end it. Knows nothing of how packets arrive.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::ConnectRefused;
+use super::packet::{Kind, Packet, array, event_payload};
+use crate::transport::engineio::EngineSocket;
+use crate::transport::outbox::{Closed, Frame, Mark, Outbox, Reason};
+
+/// One client in one namespace. Clones are handles to the same one; holding one keeps nothing open.
+#[derive(Clone)]
+pub struct Socket(Arc<Inner>);
+
+struct Inner {
+    engine: EngineSocket,
+    namespace: Box<str>,
+    id: Box<str>,
+    stage: AtomicU8,
+    next_ack: AtomicU64,
+}
+
+const CONNECTING: u8 = 0;
+const CONNECTED: u8 = 1;
+const GONE: u8 = 2;
+
+/// Why nothing was emitted.
+#[derive(Debug, thiserror::Error)]
+pub enum EmitError {
+    /// The client has left, or is not connected yet.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+    /// The value has no JSON form.
+    #[error("the value has no JSON form")]
+    Unserializable(#[from] serde_json::Error),
+}
+
+impl Socket {
+    pub(super) fn new(engine: EngineSocket, namespace: &str, id: String) -> Self {
+        Self(Arc::new(Inner {
+            engine,
+            namespace: namespace.into(),
+            id: id.into_boxed_str(),
+            stage: AtomicU8::new(CONNECTING),
+            next_ack: AtomicU64::new(0),
+        }))
+    }
+
+    /// The Socket.IO id the client was told; another one than the session's.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The id of the Engine.IO session, which names the gateway.
+    #[must_use]
+    pub fn session_id(&self) -> &str {
+        self.0.engine.id()
+    }
+
+    /// The namespace, `/` by default.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.0.namespace
+    }
+
+    /// Sends an event that is encoded already ([`super::encode_event`]) for this socket's namespace.
+    ///
+    /// # Errors
+    /// [`Closed`] when the client has left, is not connected yet, or does not read: then its session has just ended.
+    pub fn emit_encoded(&self, frame: Frame) -> Result<(), Closed> {
+        self.check_connected()?;
+        self.outbox().push(frame)
+    }
+
+    /// Sends an event with one argument.
+    ///
+    /// # Errors
+    /// See [`EmitError`].
+    pub fn emit(&self, name: &str, arg: &impl Serialize) -> Result<(), EmitError> {
+        let arg = serde_json::to_string(arg)?;
+        Ok(self.emit_raw(name, &[&arg], Vec::new())?)
+    }
+
+    /// Sends an event whose arguments are JSON values already, with the attachments their placeholders stand for.
+    ///
+    /// # Errors
+    /// As [`Socket::emit_encoded`].
+    pub fn emit_raw(
+        &self,
+        name: &str,
+        args: &[&str],
+        attachments: Vec<Bytes>,
+    ) -> Result<(), Closed> {
+        self.send(Kind::Event, None, &event_payload(name, args), attachments)
+    }
+
+    /// Sends an event and asks for an answer, which comes to [`super::Connection::acknowledged`] with the id returned.
+    ///
+    /// # Errors
+    /// As [`Socket::emit_encoded`].
+    pub fn emit_with_ack(&self, name: &str, args: &[&str]) -> Result<u64, Closed> {
+        let id = self.0.next_ack.fetch_add(1, Ordering::Relaxed);
+        self.send(
+            Kind::Event,
+            Some(id),
+            &event_payload(name, args),
+            Vec::new(),
+        )?;
+        Ok(id)
+    }
+
+    /// Asks for proof that everything sent so far was received; see [`Outbox::mark`]. The answer comes to
+    /// [`super::Connection::proved`].
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.outbox().mark()
+    }
+
+    /// The session's outbox, shared by its namespaces.
+    #[must_use]
+    pub fn outbox(&self) -> &Outbox {
+        self.0.engine.outbox()
+    }
+
+    /// Closes the transport, for all namespaces. The official client reconnects by itself.
+    pub fn close(&self, reason: Reason) {
+        self.0.engine.close(reason);
+    }
+
+    /// Leaves the namespace with a DISCONNECT packet. The official client does not reconnect by itself.
+    pub fn disconnect(&self) {
+        if self.0.stage.swap(GONE, Ordering::AcqRel) == CONNECTED {
+            // An ended session needs no packet.
+            let _ = self.push(Kind::Disconnect, None, "", Vec::new());
+            self.0.engine.wake();
+        }
+    }
+
+    /// Tells the client that it is connected; emissions follow.
+    pub(super) fn accept(&self) {
+        let payload = serde_json::json!({ "sid": self.id() }).to_string();
+        // An ended session is noticed by its task.
+        let _ = self.push(Kind::Connect, None, &payload, Vec::new());
+        self.0.stage.store(CONNECTED, Ordering::Release);
+    }
+
+    /// Tells the client why it may not connect.
+    pub(super) fn refuse(&self, refused: &ConnectRefused) {
+        self.forget();
+        let payload = serde_json::to_string(refused).unwrap_or_default();
+        // As above.
+        let _ = self.push(Kind::ConnectError, None, &payload, Vec::new());
+    }
+
+    /// The client left, or was refused.
+    pub(super) fn forget(&self) {
+        self.0.stage.store(GONE, Ordering::Release);
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.0.stage.load(Ordering::Acquire) == GONE
+    }
+
+    fn check_connected(&self) -> Result<(), Closed> {
+        match self.0.stage.load(Ordering::Acquire) {
+            CONNECTED => Ok(()),
+            _ => Err(Closed),
+        }
+    }
+
+    fn send(
+        &self,
+        kind: Kind,
+        id: Option<u64>,
+        payload: &str,
+        attachments: Vec<Bytes>,
+    ) -> Result<(), Closed> {
+        self.check_connected()?;
+        self.push(kind, id, payload, attachments)
+    }
+
+    /// A packet and its attachments follow each other with nothing in between.
+    fn push(
+        &self,
+        kind: Kind,
+        id: Option<u64>,
+        payload: &str,
+        attachments: Vec<Bytes>,
+    ) -> Result<(), Closed> {
+        let packet = Packet {
+            kind: if attachments.is_empty() {
+                kind
+            } else {
+                kind.with_attachments()
+            },
+            attachments: attachments.len(),
+            namespace: self.namespace(),
+            id,
+            payload,
+        };
+        let frames = std::iter::once(packet.encode());
+        self.outbox()
+            .push_all(frames.chain(attachments.into_iter().map(Frame::Binary)))
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("id", &self.id())
+            .field("session", &self.session_id())
+            .field("namespace", &self.namespace())
+            .finish()
+    }
+}
+
+/// The right to answer one event, once; now or later, from any task. Dropping it leaves the client without an answer.
+#[derive(Debug)]
+pub struct Ack {
+    socket: Socket,
+    id: u64,
+}
+
+impl Ack {
+    pub(super) const fn new(socket: Socket, id: u64) -> Self {
+        Self { socket, id }
+    }
+
+    /// Answers with one value.
+    ///
+    /// # Errors
+    /// See [`EmitError`].
+    pub fn send(self, value: &impl Serialize) -> Result<(), EmitError> {
+        let value = serde_json::to_string(value)?;
+        Ok(self.send_raw(&[&value], Vec::new())?)
+    }
+
+    /// Answers with JSON values, and the attachments their placeholders stand for.
+    ///
+    /// # Errors
+    /// [`Closed`] when the client has left.
+    pub fn send_raw(self, values: &[&str], attachments: Vec<Bytes>) -> Result<(), Closed> {
+        let payload = array(values.iter().copied());
+        self.socket
+            .send(Kind::Ack, Some(self.id), &payload, attachments)
+    }
+}
