@@ -192,7 +192,6 @@ async fn live(
     let entropy = Arc::new(Entropy::seeded(1));
     let options = SqliteOptions {
         directory: directory.to_owned(),
-        room_limit: 10,
         time_limit: SqliteOptions::TIME_LIMIT,
     };
     let store = SqliteStore::open(&options, Arc::clone(&clock)).expect("a store");

@@ -118,7 +118,6 @@ impl Bench {
         let directory = tempfile::tempdir().expect("a directory");
         let options = SqliteOptions {
             directory: directory.path().to_owned(),
-            room_limit: 10,
             time_limit: SqliteOptions::TIME_LIMIT,
         };
         let store = SqliteStore::open(&options, clock).expect("a store");
@@ -127,7 +126,7 @@ impl Bench {
 
     fn mongodb() -> Self {
         let runtime = runtime();
-        let config = MongoConfig::new(uri().expect("a database"), 10);
+        let config = MongoConfig::new(uri().expect("a database"));
         let entropy = Arc::new(Entropy::from_os());
         let store = runtime.block_on(MongoStore::connect(config, entropy));
         let directory = tempfile::tempdir().expect("a directory");
@@ -163,10 +162,13 @@ impl Bench {
                 content,
             }
         };
+        let conversation = ConversationId::Room(RoomId::from_bytes(id));
+        let places = (first..).take(length).map(Seq::new);
+        let events = places.map(|seq| Arc::new(message().event(conversation, seq)));
         Run {
-            conversation: ConversationId::Room(RoomId::from_bytes(id)),
+            conversation,
             first: Seq::new(first),
-            messages: (0..length).map(|_| message()).collect(),
+            events: events.collect(),
         }
     }
 }

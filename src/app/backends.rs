@@ -67,7 +67,7 @@ impl Stores {
             } => {
                 let mongo = MongoConfig {
                     max_pool_size: *mongodb_pool_size,
-                    ..MongoConfig::new(mongodb_uri.expose(), config.limits.room_members)
+                    ..MongoConfig::new(mongodb_uri.expose())
                 };
                 let redis = RedisConfig::parse(redis_url.expose())
                     .map_err(|error| StartError::of("redis_url", error.to_string()))?
@@ -88,7 +88,6 @@ impl Stores {
     ) -> Result<Self, StartError> {
         let options = SqliteOptions {
             directory: data_dir.to_owned(),
-            room_limit: config.limits.room_members,
             time_limit: SqliteOptions::TIME_LIMIT,
         };
         let store = SqliteStore::open(&options, Arc::clone(&world.clock))

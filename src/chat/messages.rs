@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::commit::{CommitError, Ticket};
+use crate::commit::{Changed, CommitError, Ticket};
 use crate::domain::{
     ChangeKind, ClientMessageId, Content, ConversationId, Emoji, Event, EventId, Fingerprint,
     RoomId, Seq, SessionId, Timestamp, UserId,
@@ -28,7 +28,7 @@ pub struct Draft {
 /// A message on its way into its log.
 #[must_use]
 pub struct Sending {
-    ticket: Ticket<Arc<Event>>,
+    ticket: Ticket<Changed>,
     receiving: Option<Box<Receiving>>,
 }
 
@@ -38,7 +38,7 @@ impl Sending {
     /// # Errors
     /// See [`Chat::send_direct`].
     pub async fn stored(self) -> Result<Arc<Event>, ChatError> {
-        let outcome = self.ticket.outcome().await.map_err(ChatError::from);
+        let outcome = self.ticket.event().await.map_err(ChatError::from);
         if let Some(receiving) = self.receiving {
             match &outcome {
                 Ok(event) => receiving.stored(event.conversation, event.seq),

@@ -37,13 +37,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::auth::Auth;
 use parking_lot::Mutex;
 
-use crate::commit::Committer;
+use crate::commit::{Changed, Committer};
 use crate::domain::{
     Change, ChangeKind, ClientNetwork, Clock, ConversationId, Entropy, Event, EventId, Member,
     Refusal, SessionId, UserId,
 };
 use crate::presence::Presence;
-use crate::store::{Changed, Store};
+use crate::store::Store;
 use crate::throttle::{Rate, Throttle};
 use crate::traces::Traces;
 use known::KnownConversations;
@@ -137,7 +137,7 @@ impl Chat {
     /// Another limit of rooms' members from now on; larger rooms stay as they are.
     pub fn set_room_limit(&self, members: usize) {
         self.room_members.store(members, Ordering::Relaxed);
-        self.store.set_room_limit(members);
+        self.committer.set_room_limit(members);
     }
 
     /// Other rates from now on.
@@ -234,7 +234,7 @@ impl Chat {
             kind,
         };
         match self.committer.change(change, origin).await? {
-            Changed::Applied(event) => Ok(Some(Arc::new(*event))),
+            Changed::Applied(event) => Ok(Some(event)),
             Changed::Nothing => Ok(None),
             Changed::Refused(refusal) => Err(refusal.into()),
         }

@@ -125,7 +125,7 @@ impl Batcher {
         let mut size = 0;
         let mut batch = Vec::new();
         while let Some(next) = queue.waiting.front() {
-            size += next.run.messages.len();
+            size += next.run.events.len();
             if size > BATCH && !batch.is_empty() {
                 break;
             }
@@ -141,7 +141,7 @@ impl Batcher {
             .into_iter()
             .map(|waiting| (waiting.run, waiting.answer))
             .unzip();
-        let events: usize = runs.iter().map(|run| run.messages.len()).sum();
+        let events: usize = runs.iter().map(|run| run.events.len()).sum();
         let begun = Instant::now();
         let outcomes = self.store.append(runs).await;
         self.metrics.commit_batch.record(events as f64);
@@ -158,12 +158,10 @@ impl Batcher {
 
 /// See [`CROWD`].
 fn thin_out(batch: &mut [Waiting]) {
-    let longer = batch
-        .iter()
-        .filter(|waiting| waiting.run.messages.len() > 1);
+    let longer = batch.iter().filter(|waiting| waiting.run.events.len() > 1);
     if longer.count() > CROWD {
         for waiting in batch.iter_mut().filter(|waiting| waiting.is_contended) {
-            waiting.run.messages.truncate(1);
+            waiting.run.events.truncate(1);
         }
     }
 }

@@ -13,12 +13,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, timeout_at};
 
-use super::driver::{PendingMessage, Progress};
-use super::outcomes::event_at;
-use super::pending::{Duty, Fate, Pending, Work};
-use super::{CommitError, Committer, Shared, Ticket};
-use crate::domain::{ConversationId, Event, EventId, GatewayId, Seq};
-use crate::store::{NewMessage, Stop, StoreResult};
+use super::driver::Progress;
+use super::pending::{Duty, Entry, Fate, Pending, PendingEntry, Work};
+use super::{Changed, CommitError, Committer, Shared, Ticket};
+use crate::domain::{ConversationId, EventId, GatewayId, Seq};
+use crate::store::{Stop, StoreResult};
 use crate::traces::{Storing, TraceContext};
 
 /// How long the gateway that writes may be silent while its answer is waited for: neither the answer nor any event that
@@ -35,11 +34,11 @@ pub(super) const GATHER: Duration = Duration::from_millis(2);
 /// The most bytes of content delegated at once; a longer run is written from here.
 const BYTES: usize = 256 * 1024;
 
-/// A message for another gateway to commit.
+/// A message or change for another gateway to commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delegated {
-    /// The message.
-    pub message: NewMessage,
+    /// What it is.
+    pub entry: Entry,
     /// What its further spans hang on, when it is traced.
     pub trace: Option<TraceContext>,
 }
@@ -51,6 +50,8 @@ pub enum Settled {
     Stored(Seq),
     /// It is a retry of what was stored before.
     Before,
+    /// A change that was so already.
+    Nothing,
     /// It was not committed, for good.
     Failed(CommitError),
 }
@@ -68,14 +69,14 @@ pub trait Delegation: Send + Sync + 'static {
         &self,
         to: GatewayId,
         conversation: ConversationId,
-        messages: Vec<Delegated>,
+        entries: Vec<Delegated>,
     ) -> Option<Vec<Settled>>;
 }
 
 /// Messages of another gateway's that wait for their outcomes here; none by default.
 #[must_use]
 #[derive(Default)]
-pub struct TakenOn(Vec<(EventId, Ticket<Arc<Event>>)>);
+pub struct TakenOn(Vec<(EventId, Ticket<Changed>)>);
 
 impl TakenOn {
     /// What became of those that were taken on, which are the first ones. `None` when that is not known in time: then
@@ -84,8 +85,10 @@ impl TakenOn {
         let mut settled = Vec::with_capacity(self.0.len());
         for (id, ticket) in self.0 {
             settled.push(match ticket.outcome().await {
-                Ok(event) if event.id == id => Settled::Stored(event.seq),
-                Ok(_) => Settled::Before,
+                Ok(Changed::Applied(event)) if event.id == id => Settled::Stored(event.seq),
+                Ok(Changed::Applied(_)) => Settled::Before,
+                Ok(Changed::Nothing) => Settled::Nothing,
+                Ok(Changed::Refused(refusal)) => Settled::Failed(CommitError::Refused(refusal)),
                 Err(CommitError::Unavailable) => return None,
                 Err(error) => Settled::Failed(error),
             });
@@ -105,7 +108,7 @@ impl Committer {
     pub fn take_on(
         &self,
         conversation: ConversationId,
-        messages: Vec<Delegated>,
+        entries: Vec<Delegated>,
         storing: impl Fn(TraceContext) -> Option<Storing>,
     ) -> TakenOn {
         if self.0.writers.other(conversation).is_some() {
@@ -113,14 +116,14 @@ impl Committer {
         }
         // One fate: none of them is given up while one behind it is not, or that one would be stored first.
         let (deadline, fate) = (Instant::now() + ANSWER_WITHIN, Fate::open());
-        let submit = |Delegated { message, trace }| {
-            let id = message.id;
+        let submit = |Delegated { entry, trace }| {
+            let id = entry.id();
             let storing = trace.and_then(&storing).map(Box::new);
-            let (pending, ticket) = Pending::taken_on(message, storing, deadline, &fate);
-            self.enqueue(conversation, Work::Message(pending)).ok()?;
+            let (pending, ticket) = Pending::taken_on(entry, storing, deadline, &fate);
+            self.enqueue(conversation, Work::Entry(pending)).ok()?;
             Some((id, ticket))
         };
-        let taken: Vec<_> = messages.into_iter().map_while(submit).collect();
+        let taken: Vec<_> = entries.into_iter().map_while(submit).collect();
         if !taken.is_empty() {
             self.0.writers.write_for_others(conversation);
         }
@@ -130,18 +133,19 @@ impl Committer {
 
 impl Shared {
     /// Who is to write what waits; none when this gateway is. Nothing with an unknown outcome, which is resolved where it
-    /// arose, nor what others have delegated.
+    /// arose, nor what others have delegated, nor what becomes an event that only its writer can tell.
     pub(super) fn writer_of(
         &self,
         conversation: ConversationId,
-        pending: &VecDeque<PendingMessage>,
+        pending: &VecDeque<PendingEntry>,
     ) -> Option<(GatewayId, &Arc<dyn Delegation>)> {
         let (writer, delegation) = (self.writers.other(conversation)?, self.delegation.get()?);
-        let is_plain =
-            |waiting: &PendingMessage| waiting.attempted.is_none() && waiting.duty == Duty::Own;
-        let contents = pending
-            .iter()
-            .map(|waiting| waiting.subject.content.as_str().len());
+        let is_plain = |waiting: &PendingEntry| {
+            waiting.attempted.is_none()
+                && waiting.duty == Duty::Own
+                && waiting.subject.event(conversation, Seq::ZERO).is_some()
+        };
+        let contents = pending.iter().map(|waiting| waiting.subject.bytes());
         let may_be =
             contents.sum::<usize>() <= BYTES && pending.iter().all(is_plain) && delegation.is_up();
         may_be.then_some((writer, delegation))
@@ -152,19 +156,19 @@ impl Shared {
         &self,
         (writer, delegation): (GatewayId, &Arc<dyn Delegation>),
         conversation: ConversationId,
-        pending: &mut VecDeque<PendingMessage>,
+        pending: &mut VecDeque<PendingEntry>,
     ) -> StoreResult<Progress> {
         let first = self.frontier.head(conversation).unwrap_or_default().next();
         let heard = self.frontier.heard(conversation).unwrap_or_default();
-        let messages: Vec<Delegated> = pending
+        let entries: Vec<Delegated> = pending
             .iter()
             .map(|waiting| Delegated {
-                message: waiting.subject.clone(),
+                entry: waiting.subject.clone(),
                 trace: waiting.storing.as_ref().map(|storing| storing.context()),
             })
             .collect();
-        let count = messages.len();
-        let answer = delegation.delegate(writer, conversation, messages);
+        let count = entries.len();
+        let answer = delegation.delegate(writer, conversation, entries);
         let Some(settled) = self.answer_of(writer, conversation, answer).await else {
             self.writers.cool_down(conversation);
             self.metrics.delegated_unknown.increment(count as u64);
@@ -194,9 +198,16 @@ impl Shared {
                     self.metrics.delegated_stored.increment(1);
                     // Mostly heard before: the event precedes the answer.
                     self.frontier.hear(conversation, seq, Some(writer));
-                    let event = Arc::new(event_at(conversation, seq, &waiting.subject));
+                    let Some(event) = waiting.subject.event(conversation, seq).map(Arc::new) else {
+                        waiting.settle(Err(CommitError::Internal));
+                        continue;
+                    };
                     self.announce.delegated(&event, waiting.claim_origin());
-                    waiting.settle(Ok(event));
+                    waiting.settle(Ok(Changed::Applied(event)));
+                }
+                Settled::Nothing => {
+                    self.metrics.delegated_stored.increment(1);
+                    waiting.settle(Ok(Changed::Nothing));
                 }
                 // Its original is looked up as any retry's is.
                 Settled::Before => {
@@ -206,7 +217,12 @@ impl Shared {
                 }
                 Settled::Failed(error) => {
                     self.metrics.delegated_refused.increment(1);
-                    waiting.settle(Err(error));
+                    waiting.settle(match (error, &waiting.subject) {
+                        (CommitError::Refused(refusal), Entry::Change(_)) => {
+                            Ok(Changed::Refused(refusal))
+                        }
+                        (error, _) => Err(error),
+                    });
                 }
             }
         }

@@ -9,13 +9,14 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
+use super::decisions::Draft;
 use super::delegation::GATHER;
-use super::pending::{Pending, Work};
+use super::pending::{Pending, PendingEntry, Work};
 use super::{CommitError, Shared};
 use crate::commit::batcher::Appended;
 use crate::commit::frontier::Standing;
-use crate::domain::{Change, ConversationId, Entropy, Event, Member, UserId};
-use crate::store::{Changed, NewConversation, NewMessage, Run, StoreError, StoreResult};
+use crate::domain::{ConversationId, Entropy, Member, Seq, UserId};
+use crate::store::{NewConversation, Projected, Run, RunOutcome, StoreError, StoreResult};
 
 /// The first wait after a conflict that a majority read cannot explain yet, or after an unknown outcome.
 const BACKOFF: Duration = Duration::from_millis(2);
@@ -33,8 +34,6 @@ pub(super) const FOR_OTHERS: usize = 96;
 
 /// How many memberships are read at once.
 const READS: usize = 16;
-
-pub(super) type PendingMessage = Box<Pending<NewMessage, Arc<Event>>>;
 
 /// What an attempt has brought.
 pub(super) enum Progress {
@@ -83,41 +82,19 @@ impl Shared {
     }
 
     async fn work_off(&self, conversation: ConversationId, portion: Vec<Work>) {
-        let mut messages = VecDeque::with_capacity(portion.len());
+        let mut entries = VecDeque::with_capacity(portion.len());
         for work in portion {
             match work {
-                Work::Message(pending) => messages.push_back(pending),
-                Work::Change(pending) => self.make_change(pending).await,
+                Work::Entry(pending) => entries.push_back(pending),
                 Work::Conversation(pending) => self.make_conversation(pending).await,
             }
         }
-        self.commit_messages(conversation, messages).await;
+        self.commit(conversation, entries).await;
     }
 
-    /// Makes a change; one whose outcome is unknown is made again under the same event id until it is known (D5). One
-    /// whose sender was told "unavailable" before its turn came is not begun: nobody expects it any more.
-    async fn make_change(&self, mut pending: Box<Pending<Change, Changed>>) {
-        if pending.is_given_up(Instant::now()) {
-            return;
-        }
-        let mut backoff = Backoff::new();
-        let result = loop {
-            match self.change_log(&pending.subject).await {
-                Err(StoreError::Unavailable(cause)) => {
-                    tracing::warn!(cause, "unknown outcome of a change, trying again");
-                    backoff.wait(&self.entropy).await;
-                }
-                result => break result,
-            }
-        };
-        if let Ok(Changed::Applied(event)) = &result {
-            self.committed(&Arc::new((**event).clone()), pending.claim_origin(), None);
-        }
-        pending.settle(result.map_err(CommitError::from));
-    }
-
-    /// Makes a conversation, likewise; and announces it to its members, or they would stay deaf to it until they
-    /// reconnect (D46). After an unknown outcome "it is there already" is no reason not to: this call may have made it.
+    /// Makes a conversation; if the outcome is unknown, again, until it is known (D5). Nothing is begun whose sender was told
+    /// "unavailable" before its turn came. Announces it to its members, or they would stay deaf to it until they reconnect
+    /// (D46). After an unknown outcome "it is there already" is no reason not to: this call may have made it.
     /// The event that a room begins with comes before the hint: whoever follows that finds it in the log (D53).
     async fn make_conversation(&self, mut pending: Box<Pending<NewConversation, ()>>) {
         if pending.is_given_up(Instant::now()) {
@@ -160,18 +137,8 @@ impl Shared {
         }
     }
 
-    async fn change_log(&self, change: &Change) -> StoreResult<Changed> {
-        if self.frontier.head(change.conversation).is_none() {
-            self.store.clamp_cursors(change.conversation).await?;
-        }
-        self.store.change(change).await
-    }
-
-    async fn commit_messages(
-        &self,
-        conversation: ConversationId,
-        mut pending: VecDeque<PendingMessage>,
-    ) {
+    /// Makes events of entries until all are settled.
+    async fn commit(&self, conversation: ConversationId, mut pending: VecDeque<PendingEntry>) {
         let mut backoff = Backoff::new();
         let mut conflicts = 0_u32;
         loop {
@@ -207,11 +174,11 @@ impl Shared {
         }
     }
 
-    /// Authorises what is pending, inserts it at the guess, and settles what can be settled.
+    /// Authorises what is pending, decides it, inserts it at the guess, and settles what can be settled.
     async fn attempt(
         &self,
         conversation: ConversationId,
-        pending: &mut VecDeque<PendingMessage>,
+        pending: &mut VecDeque<PendingEntry>,
     ) -> StoreResult<Progress> {
         if let Some(writer) = self.writer_of(conversation, pending) {
             return self.delegate(writer, conversation, pending).await;
@@ -221,32 +188,80 @@ impl Shared {
             return Ok(Progress::Some);
         }
         let standing = self.complete_standing(conversation, pending).await?;
-        if !standing.refused.is_empty() {
+        if self.find_attempted(conversation, pending).await? {
+            return Ok(Progress::Some);
+        }
+        if !standing.refused.is_empty() && pending.iter().all(|it| it.subject.message().is_some()) {
             return self.refuse(conversation, &standing, pending).await;
         }
+        let Some(drafts) = self.drafts(conversation, &standing, pending).await? else {
+            return Ok(Progress::Some);
+        };
+        self.insert_drafts(conversation, standing.head, drafts, pending)
+            .await
+    }
+
+    /// Inserts the events among what those who wait become, writes what follows from those that are stored, and tells.
+    async fn insert_drafts(
+        &self,
+        conversation: ConversationId,
+        head: Seq,
+        drafts: Vec<Draft>,
+        pending: &mut VecDeque<PendingEntry>,
+    ) -> StoreResult<Progress> {
+        let first = head.next();
+        let events = drafts.iter().filter_map(|draft| match draft {
+            Draft::Event(projected) => Some(Arc::clone(&projected.event)),
+            _ => None,
+        });
         let run = Run {
             conversation,
-            first: standing.head.next(),
-            messages: pending
-                .iter()
-                .map(|waiting| waiting.subject.clone())
-                .collect(),
+            first,
+            events: events.collect(),
         };
-        let first = run.first;
+        if run.events.is_empty() {
+            return Ok(self.settle_drafts(drafts, (0, None), head, pending));
+        }
         let Appended { outcome, batch } = self.insert(run, pending).await;
-        self.settle_stored(conversation, first, (outcome.committed, batch), pending);
-        match outcome.stopped {
-            None => Ok(Progress::Some),
+        let RunOutcome { committed, stopped } = outcome;
+        self.project(stored_changes(&drafts, committed)).await;
+        let progress = self.settle_drafts(drafts, (committed, Some(batch)), head, pending);
+        match stopped {
+            None => Ok(progress),
             Some(stop) => {
-                let place = (first, first.plus(outcome.committed as u64));
+                let place = (first, first.plus(committed as u64));
                 self.stopped(conversation, place, stop, pending).await
+            }
+        }
+    }
+
+    /// Writes what follows from events that are stored: until it is written, nobody is told of them (D56).
+    async fn project(&self, events: Vec<Projected>) {
+        if events.is_empty() {
+            return;
+        }
+        let mut backoff = Backoff::new();
+        loop {
+            match self.store.project(&events).await {
+                Ok(()) => return,
+                Err(StoreError::Unavailable(cause)) => {
+                    tracing::warn!(
+                        cause,
+                        "what follows from a change is not written, trying again"
+                    );
+                    backoff.wait(&self.entropy).await;
+                }
+                Err(StoreError::Broken(cause)) => {
+                    tracing::error!(cause, "what follows from a change cannot be written");
+                    return;
+                }
             }
         }
     }
 
     /// Inserts a run: shared with others, unless its last outcome was unknown. Then whatever holds this conversation
     /// up may hold up the next insert as well, and should hold up nobody else's.
-    async fn insert(&self, run: Run, pending: &VecDeque<PendingMessage>) -> Appended {
+    async fn insert(&self, run: Run, pending: &VecDeque<PendingEntry>) -> Appended {
         if pending.iter().any(|waiting| waiting.attempted.is_some()) {
             self.batcher.append_alone(run).await
         } else {
@@ -262,14 +277,13 @@ impl Shared {
     async fn complete_standing(
         &self,
         conversation: ConversationId,
-        pending: &VecDeque<PendingMessage>,
+        pending: &VecDeque<PendingEntry>,
     ) -> StoreResult<Standing> {
         loop {
-            let senders = pending.iter().map(|waiting| waiting.subject.sender);
+            let senders = pending.iter().map(|waiting| waiting.subject.sender());
             let Some(standing) = self.frontier.standing(conversation, senders) else {
                 self.store.clamp_cursors(conversation).await?;
-                let heads = self.store.heads(&[conversation]).await?;
-                let head = heads.get(&conversation).copied().unwrap_or_default();
+                let head = self.read_head(conversation).await?;
                 self.frontier.learn_head(conversation, head);
                 continue;
             };
@@ -278,26 +292,47 @@ impl Shared {
             }
             let reads = stream::iter(standing.unknown).map(|sender| async move {
                 let member = self.store.member(conversation, sender).await?;
-                StoreResult::Ok((sender, member.as_ref().is_some_and(Member::is_active)))
+                StoreResult::Ok((sender, member))
             });
-            let read: Vec<(UserId, bool)> = reads.buffered(READS).try_collect().await?;
-            for (sender, may_write) in read {
+            let read: Vec<(UserId, Option<Member>)> = reads.buffered(READS).try_collect().await?;
+            for (sender, member) in read {
+                let generation = standing.generation;
                 self.frontier
-                    .learn_sender(conversation, standing.generation, sender, may_write);
+                    .learn_sender(conversation, generation, sender, member.as_ref());
             }
         }
     }
+
+    /// The head of a log as of which everything is projected that follows from its events (D56): what is decided as of it,
+    /// and who is a member, is read behind it.
+    pub(super) async fn read_head(&self, conversation: ConversationId) -> StoreResult<Seq> {
+        let heads = self.store.heads(&[conversation]).await?;
+        self.store.project_leftovers(Some(conversation)).await?;
+        Ok(heads.get(&conversation).copied().unwrap_or_default())
+    }
+}
+
+/// Of the first so many events that are stored, those that are changes.
+fn stored_changes(drafts: &[Draft], committed: usize) -> Vec<Projected> {
+    let events = drafts.iter().filter_map(|draft| match draft {
+        Draft::Event(projected) => Some(projected),
+        _ => None,
+    });
+    let changes = events
+        .take(committed)
+        .filter(|projected| projected.event.body.is_projected());
+    changes.cloned().collect()
 }
 
 /// Those whose sender was told "unavailable" and of which no insert was ever tried are certainly not stored.
-fn drop_abandoned(pending: &mut VecDeque<PendingMessage>) {
+fn drop_abandoned(pending: &mut VecDeque<PendingEntry>) {
     let now = Instant::now();
     pending.retain(|waiting| waiting.attempted.is_some() || !waiting.is_given_up(now));
 }
 
 /// A read has failed. A condition passes; a fault may not, and is the answer to all of which no insert has an unknown
 /// outcome. The others are kept (D5).
-fn postpone(error: &StoreError, pending: &mut VecDeque<PendingMessage>) -> Progress {
+fn postpone(error: &StoreError, pending: &mut VecDeque<PendingEntry>) -> Progress {
     match error {
         StoreError::Unavailable(cause) => tracing::debug!(cause, "commit postponed"),
         StoreError::Broken(cause) => {

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use crate::domain::{ConversationId, GatewayId, Seq, UserId};
+use crate::domain::{ConversationId, GatewayId, Member, Role, Seq, UserId};
 
 /// How many conversations are remembered; beyond it, those not touched lately are forgotten and read again.
 const CONVERSATIONS: usize = 50_000;
@@ -38,7 +38,7 @@ struct Known {
     /// When standings were last forgotten, as `Inner::now` counts: a standing read before is not stored after, nor
     /// when the whole conversation was forgotten in between.
     generation: u64,
-    may_write: HashMap<UserId, bool>,
+    members: HashMap<UserId, Option<Membership>>,
     touched: u64,
     /// How many own events must follow until another gateway's last one is forgotten.
     contention: u8,
@@ -46,6 +46,13 @@ struct Known {
     is_heard: bool,
     /// Which gateway it was, if it was heard and said so.
     writer: Option<GatewayId>,
+}
+
+/// What is to be known of an active member to decide what they may do.
+#[derive(Debug, Clone, Copy)]
+struct Membership {
+    role: Role,
+    joined_seq: Seq,
 }
 
 /// Who has written an event.
@@ -219,13 +226,13 @@ impl Frontier {
             refused: Vec::new(),
         };
         for sender in senders {
-            let list = match (conversation, known.may_write.get(&sender)) {
+            let list = match (conversation, known.members.get(&sender)) {
                 // The id itself names the members of a direct conversation, for ever.
                 (ConversationId::Direct(low, high), _) if sender == low || sender == high => {
                     continue;
                 }
-                (ConversationId::Direct(..), _) | (_, Some(false)) => &mut standing.refused,
-                (_, Some(true)) => continue,
+                (ConversationId::Direct(..), _) | (_, Some(None)) => &mut standing.refused,
+                (_, Some(Some(_))) => continue,
                 (_, None) => &mut standing.unknown,
             };
             if !list.contains(&sender) {
@@ -235,22 +242,47 @@ impl Frontier {
         Some(standing)
     }
 
+    /// A sender's active membership, but for the cursors, which are not known; none when they are not known any more.
+    pub(super) fn member(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Option<Option<Member>> {
+        let member = |role, joined_seq| Member::joining(conversation, user, role, joined_seq);
+        match conversation {
+            ConversationId::Direct(low, high) => {
+                let belongs = user == low || user == high;
+                Some(belongs.then(|| member(Role::Member, Seq::new(1))))
+            }
+            ConversationId::Room(_) => {
+                let inner = self.0.lock();
+                let membership = *inner.known.get(&conversation)?.members.get(&user)?;
+                Some(membership.map(|known| member(known.role, known.joined_seq)))
+            }
+        }
+    }
+
     /// Notes a sender's membership as read after `generation` was current; ignored when it no longer is.
     pub(super) fn learn_sender(
         &self,
         conversation: ConversationId,
         generation: u64,
         sender: UserId,
-        may_write: bool,
+        member: Option<&Member>,
     ) {
         let mut inner = self.0.lock();
         if let Some(known) = inner.touch(conversation)
             && known.generation == generation
         {
-            if known.may_write.len() >= SENDERS {
-                known.may_write.clear();
+            if known.members.len() >= SENDERS {
+                known.members.clear();
             }
-            known.may_write.insert(sender, may_write);
+            let active = member.filter(|member| member.is_active());
+            let membership = active.map(|member| Membership {
+                role: member.role,
+                joined_seq: member.joined_seq,
+            });
+            known.members.insert(sender, membership);
         }
     }
 
@@ -258,7 +290,7 @@ impl Frontier {
     pub(super) fn forget_sender(&self, conversation: ConversationId, sender: UserId) {
         let mut inner = self.0.lock();
         if let Some(known) = inner.touch(conversation) {
-            known.may_write.remove(&sender);
+            known.members.remove(&sender);
         }
     }
 }
@@ -272,7 +304,7 @@ impl Known {
 
     fn forget_senders(&mut self) {
         self.generation = self.touched;
-        self.may_write.clear();
+        self.members.clear();
     }
 }
 

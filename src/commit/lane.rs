@@ -6,19 +6,21 @@
 //! delegates (D38), waits behind his own, not the others behind him (D54): round robin, as in Nagle's "On Packet Switches
 //! With Infinite Storage" (RFC 970), by messages.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque, hash_map};
 
 use tokio::time::Instant;
 
 use super::lanes::{Portion, Share};
-use super::pending::{Duty, Work};
+use super::pending::{Duty, Entry, Work};
 use crate::domain::UserId;
 
 /// How many messages a sender of another gateway's has at each turn, to one of a sender here. Whoever delegates (D38)
 /// waits for the answer before it delegates more, and its senders stand idle meanwhile while those here go on: with one
 /// they would get through half as much.
 const DELEGATED_PER_TURN: usize = 2;
+
+/// The most changes of messages that are decided and inserted together: for each of them its target is read.
+const CHANGES: usize = 32;
 
 /// What waits in one conversation. A lane exists while a driver works on it.
 #[derive(Default)]
@@ -31,7 +33,9 @@ pub(super) struct Lane {
 enum Part {
     /// Messages with nothing else between them; never none.
     Messages(Senders),
-    /// A change, or the making of the conversation: what came before it is worked off first.
+    /// Changes of messages with nothing else between them, in the order they came; never none.
+    Changes(VecDeque<(Work, Share)>),
+    /// A change of the room or of its members, or the making of the conversation: what came before it is worked off first.
     Alone(Work, Share),
 }
 
@@ -45,25 +49,42 @@ struct Senders {
 
 impl Lane {
     pub(super) fn push(&mut self, work: Work, share: Share) {
-        let Work::Message(message) = &work else {
+        let Work::Entry(pending) = &work else {
             return self.parts.push_back(Part::Alone(work, share));
         };
-        let sender = message.subject.sender;
-        match self.parts.back_mut() {
-            Some(Part::Messages(senders)) => senders.push(sender, work, share),
-            _ => {
+        let sender = pending.subject.sender();
+        let part = match (&pending.subject, self.parts.back_mut()) {
+            (Entry::Message(_), Some(Part::Messages(senders))) => {
+                return senders.push(sender, work, share);
+            }
+            (Entry::Message(_), _) => {
                 let mut senders = Senders::default();
                 senders.push(sender, work, share);
-                self.parts.push_back(Part::Messages(senders));
+                Part::Messages(senders)
             }
-        }
+            (Entry::Change(change), last) if change.kind.target().is_some() => match last {
+                Some(Part::Changes(changes)) => return changes.push_back((work, share)),
+                _ => Part::Changes(VecDeque::from([(work, share)])),
+            },
+            (Entry::Change(_), _) => Part::Alone(work, share),
+        };
+        self.parts.push_back(part);
     }
 
-    /// Takes at most so many messages, or one piece of other work; nothing when nothing waits.
+    /// Takes at most so many messages or changes of messages, or one piece of other work; nothing when nothing waits.
     pub(super) fn take(&mut self, limit: usize) -> Portion {
         let mut portion = Portion::default();
         match self.parts.pop_front() {
             Some(Part::Alone(work, share)) => portion.add(work, share),
+            Some(Part::Changes(mut changes)) => {
+                let count = limit.min(CHANGES).min(changes.len());
+                for (work, share) in changes.drain(..count) {
+                    portion.add(work, share);
+                }
+                if !changes.is_empty() {
+                    self.parts.push_front(Part::Changes(changes));
+                }
+            }
             Some(Part::Messages(mut senders)) => {
                 while portion.share.count < limit && !senders.turns.is_empty() {
                     senders.take_turn(limit, &mut portion);
@@ -85,6 +106,16 @@ impl Lane {
             Part::Messages(senders) => {
                 given_up.add(senders.give_up(now));
                 !senders.turns.is_empty()
+            }
+            Part::Changes(changes) => {
+                changes.retain(|(work, share)| {
+                    let is_given_up = work.is_given_up(now);
+                    if is_given_up {
+                        given_up.add(*share);
+                    }
+                    !is_given_up
+                });
+                !changes.is_empty()
             }
             Part::Alone(work, share) => {
                 let is_given_up = work.is_given_up(now);
@@ -112,12 +143,12 @@ impl Senders {
         let Some(sender) = self.turns.pop_front() else {
             return;
         };
-        let Entry::Occupied(mut waiting) = self.waiting.entry(sender) else {
+        let hash_map::Entry::Occupied(mut waiting) = self.waiting.entry(sender) else {
             return;
         };
         let messages = waiting.get_mut();
         let per_turn = match messages.front() {
-            Some((Work::Message(first), _)) if first.duty == Duty::TakenOn => DELEGATED_PER_TURN,
+            Some((Work::Entry(first), _)) if first.duty == Duty::TakenOn => DELEGATED_PER_TURN,
             _ => 1,
         };
         let count = per_turn

@@ -1,12 +1,16 @@
-//! The committer: gives every message its place in its conversation's log. Knows the store and the announcer; knows
-//! neither sessions nor protocols.
+//! The committer: gives every message and every change its place in its conversation's log. Knows the store and the
+//! announcer; knows neither sessions nor protocols.
 //!
 //! Per conversation one driver at a time works through what is waiting, in the order it came, so one gateway's
 //! announcements are in seq order (D9) and each sender's messages in theirs (D2). The next seq is guessed from the
-//! frontier and confirmed by the unique key. An unknown outcome is tried again under the same clientMessageId until it
-//! is known, also after the sender was answered (D5). In one that several gateways write to, one writes for all.
+//! frontier and confirmed by the unique key. An unknown outcome is tried again under the same id until it is known, also
+//! after the sender was answered (D5). In one that several gateways write to, one writes for all.
+//!
+//! A change is decided by facts as of the end of the log, and becomes an event there, like a message; what follows from it
+//! is written behind it, before anybody is told (D56).
 
 mod batcher;
+mod decisions;
 mod delegation;
 mod driver;
 pub mod frontier;
@@ -18,6 +22,7 @@ mod pending;
 mod tests;
 mod writers;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -27,13 +32,13 @@ use crate::chat::Announce;
 use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, SessionId};
 use crate::logging::served::task;
 use crate::metrics::Metrics;
-use crate::store::{Changed, NewConversation, NewMessage, Store, StoreError};
+use crate::store::{NewConversation, NewMessage, Store, StoreError};
 use crate::traces::Storing;
 use batcher::Batcher;
 pub use delegation::{Delegated, Delegation, Settled, TakenOn};
 use frontier::Frontier;
 use lanes::Lanes;
-pub use pending::Ticket;
+pub use pending::{Entry, Ticket};
 use pending::{Pending, Work};
 use writers::Writers;
 
@@ -50,6 +55,17 @@ pub enum CommitError {
     Unavailable,
     /// A fault; logged.
     Internal,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// Done; this is its event.
+    Applied(Arc<Event>),
+    /// It was so already.
+    Nothing,
+    /// Not allowed or not possible.
+    Refused(Refusal),
 }
 
 impl From<StoreError> for CommitError {
@@ -77,6 +93,8 @@ pub struct CommitterConfig {
     pub waiting_bytes: usize,
     /// How long a sender waits for an answer before [`CommitError::Unavailable`].
     pub answer_within: Duration,
+    /// The most members of a room.
+    pub room_members: usize,
 }
 
 impl Default for CommitterConfig {
@@ -85,6 +103,7 @@ impl Default for CommitterConfig {
             waiting: 20_000,
             waiting_bytes: 64 << 20,
             answer_within: Duration::from_secs(10),
+            room_members: 1000,
         }
     }
 }
@@ -102,6 +121,7 @@ struct Shared {
     batcher: Arc<Batcher>,
     lanes: Lanes,
     writers: Writers,
+    room_members: AtomicUsize,
     delegation: OnceLock<Arc<dyn Delegation>>,
     tracker: TaskTracker,
     metrics: Metrics,
@@ -134,6 +154,7 @@ impl Committer {
             batcher,
             lanes,
             writers: Writers::default(),
+            room_members: AtomicUsize::new(config.room_members),
             delegation: OnceLock::new(),
             tracker,
             metrics,
@@ -151,9 +172,10 @@ impl Committer {
         message: NewMessage,
         origin: Option<SessionId>,
         storing: Option<Box<Storing>>,
-    ) -> Result<Ticket<Arc<Event>>, CommitError> {
-        let (pending, ticket) = Pending::new(message, origin, storing, self.deadline());
-        self.enqueue(conversation, Work::Message(pending))?;
+    ) -> Result<Ticket<Changed>, CommitError> {
+        let entry = Entry::Message(message);
+        let (pending, ticket) = Pending::new(entry, origin, storing, self.deadline());
+        self.enqueue(conversation, Work::Entry(pending))?;
         Ok(ticket)
     }
 
@@ -168,7 +190,7 @@ impl Committer {
         origin: Option<SessionId>,
     ) -> Result<Arc<Event>, CommitError> {
         self.submit(conversation, message, origin, None)?
-            .outcome()
+            .event()
             .await
     }
 
@@ -182,8 +204,9 @@ impl Committer {
         origin: Option<SessionId>,
     ) -> Result<Changed, CommitError> {
         let conversation = change.conversation;
-        let (pending, ticket) = Pending::new(change, origin, None, self.deadline());
-        self.enqueue(conversation, Work::Change(pending))?;
+        let entry = Entry::Change(change);
+        let (pending, ticket) = Pending::new(entry, origin, None, self.deadline());
+        self.enqueue(conversation, Work::Entry(pending))?;
         ticket.outcome().await
     }
 
@@ -196,6 +219,11 @@ impl Committer {
         let (pending, ticket) = Pending::new(new, None, None, self.deadline());
         self.enqueue(conversation, Work::Conversation(pending))?;
         ticket.outcome().await
+    }
+
+    /// Another limit of rooms' members from now on; larger rooms stay as they are.
+    pub fn set_room_limit(&self, members: usize) {
+        self.0.room_members.store(members, Ordering::Relaxed);
     }
 
     /// What this gateway knows to be committed.

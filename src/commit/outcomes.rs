@@ -5,12 +5,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::driver::{PendingMessage, Progress};
-use super::pending::Duty;
-use super::{CommitError, Shared};
+use tokio::time::Instant;
+
+use super::decisions::Draft;
+use super::driver::Progress;
+use super::pending::{Duty, Entry, PendingEntry};
+use super::{Changed, CommitError, Shared};
 use crate::commit::frontier::Standing;
-use crate::domain::{Body, ConversationId, Event, Message, Reactions, Refusal, Seq, SessionId};
-use crate::store::{NewMessage, Span, Stop, StoreResult, is_cut};
+use crate::domain::{ConversationId, Event, EventId, Refusal, Seq, SessionId};
+use crate::store::{Projected, Span, Stop, StoreResult, is_cut};
 use crate::traces::Trace;
 
 /// How often, and every how many milliseconds, it is looked whether the event that took a place is heard from the bus
@@ -22,21 +25,64 @@ const CONFIRMED: u64 = 16;
 const CATCH_UP: usize = 200;
 
 impl Shared {
-    /// The first `committed` of those pending are stored, from `first` on, in one write with others, `batch` in all.
-    pub(super) fn settle_stored(
+    /// Settles those whose drafts came true, in their order, up to the first event that is not stored: `committed` are, in
+    /// one write with others, `batch` in all. `head` is what they were decided as of.
+    pub(super) fn settle_drafts(
+        &self,
+        drafts: Vec<Draft>,
+        (mut committed, batch): (usize, Option<usize>),
+        head: Seq,
+        pending: &mut VecDeque<PendingEntry>,
+    ) -> Progress {
+        for draft in drafts {
+            let is_event = matches!(draft, Draft::Event(_));
+            if is_event && committed == 0 {
+                break;
+            }
+            let Some(mut waiting) = pending.pop_front() else {
+                break;
+            };
+            let in_doubt = !is_event && waiting.may_arrive(head);
+            if in_doubt && !waiting.is_given_up(Instant::now()) {
+                pending.push_front(waiting);
+                return Progress::None;
+            }
+            let changed = match draft {
+                Draft::Event(Projected { event, .. }) => {
+                    committed -= 1;
+                    let trace = waiting.end_storing(&event, batch);
+                    self.committed(&event, waiting.claim_origin(), trace.as_ref());
+                    Ok(Changed::Applied(event))
+                }
+                _ if in_doubt => Err(CommitError::Unavailable),
+                Draft::Nothing => Ok(Changed::Nothing),
+                Draft::Refused(refusal) => Ok(Changed::Refused(refusal)),
+            };
+            waiting.settle(changed);
+        }
+        Progress::Some
+    }
+
+    /// Looks for changes whose insert had an unknown outcome: what they would be decided by now may be what they have done.
+    /// Whether any is stored; then it is settled.
+    pub(super) async fn find_attempted(
         &self,
         conversation: ConversationId,
-        first: Seq,
-        (committed, batch): (usize, usize),
-        pending: &mut VecDeque<PendingMessage>,
-    ) {
-        let committed = committed.min(pending.len());
-        for (place, mut waiting) in (0..).zip(pending.drain(..committed)) {
-            let event = Arc::new(event_at(conversation, first.plus(place), &waiting.subject));
-            let trace = waiting.end_storing(&event, Some(batch));
-            self.committed(&event, waiting.claim_origin(), trace.as_ref());
-            waiting.settle(Ok(event));
+        pending: &mut VecDeque<PendingEntry>,
+    ) -> StoreResult<bool> {
+        let is_attempted = |waiting: &&PendingEntry| waiting.attempted.is_some();
+        let changes = pending.iter().filter(is_attempted);
+        let changes = changes.filter_map(|waiting| waiting.subject.change());
+        let ids: Vec<EventId> = changes.map(|change| change.id).collect();
+        let mut is_found = false;
+        for id in ids {
+            if let Some(event) = self.stored_change(conversation, id).await? {
+                self.frontier
+                    .note_read(conversation, event.seq, event.body.changes_membership());
+                is_found |= self.settle_own(&Arc::new(event), pending);
+            }
         }
+        Ok(is_found)
     }
 
     /// The first of those still pending is not stored, or nobody knows. `place` is where their run began, and where it
@@ -46,7 +92,7 @@ impl Shared {
         conversation: ConversationId,
         (first, taken): (Seq, Seq),
         stop: Stop,
-        pending: &mut VecDeque<PendingMessage>,
+        pending: &mut VecDeque<PendingEntry>,
     ) -> StoreResult<Progress> {
         match stop {
             Stop::SeqTaken => {
@@ -60,9 +106,9 @@ impl Shared {
                 }
                 self.catch_up(conversation, pending).await
             }
-            Stop::ClientMessageIdTaken => self.resolve_retry(conversation, pending).await,
+            Stop::IdTaken => self.resolve_retry(conversation, pending).await,
             Stop::Broken(cause) => {
-                tracing::error!(cause, "the store refused a message");
+                tracing::error!(cause, "the store refused an event");
                 if let Some(mut waiting) = pending.pop_front() {
                     waiting.settle(Err(CommitError::Internal));
                 }
@@ -105,11 +151,11 @@ impl Shared {
         &self,
         conversation: ConversationId,
         standing: &Standing,
-        pending: &mut VecDeque<PendingMessage>,
+        pending: &mut VecDeque<PendingEntry>,
     ) -> StoreResult<Progress> {
         let mut found = Vec::with_capacity(pending.len());
         for waiting in pending.iter() {
-            let is_refused = standing.refused.contains(&waiting.subject.sender);
+            let is_refused = standing.refused.contains(&waiting.subject.sender());
             let stored = match is_refused {
                 true => self.stored(conversation, &waiting.subject).await?,
                 false => None,
@@ -133,7 +179,7 @@ impl Shared {
                 None => {
                     // Without the bus nobody may tell of it when they are a member again.
                     self.frontier
-                        .forget_sender(conversation, waiting.subject.sender);
+                        .forget_sender(conversation, waiting.subject.sender());
                     waiting.settle(Err(CommitError::Refused(Refusal::NotAMember)));
                 }
             }
@@ -150,7 +196,7 @@ impl Shared {
     pub(super) async fn confirm(
         &self,
         conversation: ConversationId,
-        pending: &mut VecDeque<PendingMessage>,
+        pending: &mut VecDeque<PendingEntry>,
     ) -> StoreResult<()> {
         let is_plain = pending.iter().all(|waiting| waiting.attempted.is_none());
         let Some((head, heard)) = self.frontier.unread(conversation) else {
@@ -159,8 +205,7 @@ impl Shared {
         let count = heard.get() - head.get();
         // What has an unknown outcome may be among them, however many they are.
         if count > CONFIRMED && is_plain {
-            let heads = self.store.heads(&[conversation]).await?;
-            let head = heads.get(&conversation).copied().unwrap_or_default();
+            let head = self.read_head(conversation).await?;
             self.frontier.confirm_head(conversation, head);
             return Ok(());
         }
@@ -174,7 +219,7 @@ impl Shared {
     async fn catch_up(
         &self,
         conversation: ConversationId,
-        pending: &mut VecDeque<PendingMessage>,
+        pending: &mut VecDeque<PendingEntry>,
     ) -> StoreResult<Progress> {
         let after = self.frontier.head(conversation).unwrap_or_default();
         let events = self.newer(conversation, after, Seq::MAX).await?;
@@ -184,11 +229,8 @@ impl Shared {
         let is_full = is_cut(&events, CATCH_UP);
         self.apply(conversation, events, pending);
         if is_full {
-            let heads = self.store.heads(&[conversation]).await?;
-            heads
-                .get(&conversation)
-                .into_iter()
-                .for_each(|head| self.frontier.learn_head(conversation, *head));
+            let head = self.read_head(conversation).await?;
+            self.frontier.learn_head(conversation, head);
         }
         Ok(Progress::Conflict)
     }
@@ -198,7 +240,7 @@ impl Shared {
         &self,
         conversation: ConversationId,
         events: Vec<Event>,
-        pending: &mut VecDeque<PendingMessage>,
+        pending: &mut VecDeque<PendingEntry>,
     ) {
         // As they came, whoever has left since (D41).
         for event in events.into_iter().map(Event::into_sent).map(Arc::new) {
@@ -226,17 +268,17 @@ impl Shared {
     }
 
     /// An event found in the log: whether it is one of ours whose outcome was unknown; then it is settled and announced.
-    fn settle_own(&self, event: &Arc<Event>, pending: &mut VecDeque<PendingMessage>) -> bool {
+    fn settle_own(&self, event: &Arc<Event>, pending: &mut VecDeque<PendingEntry>) -> bool {
         let place = pending
             .iter()
-            .position(|waiting| waiting.subject.id == event.id);
+            .position(|waiting| waiting.subject.id() == event.id);
         let Some(mut waiting) = place.and_then(|place| pending.remove(place)) else {
             return false;
         };
         let trace = waiting.end_storing(event, None);
         let origin = waiting.claim_origin();
         self.announce.committed(event, origin, trace.as_ref());
-        waiting.settle(Ok(Arc::clone(event)));
+        waiting.settle(Ok(Changed::Applied(Arc::clone(event))));
         true
     }
 
@@ -244,7 +286,7 @@ impl Shared {
     async fn resolve_retry(
         &self,
         conversation: ConversationId,
-        pending: &mut VecDeque<PendingMessage>,
+        pending: &mut VecDeque<PendingEntry>,
     ) -> StoreResult<Progress> {
         let Some(front) = pending.front() else {
             return Ok(Progress::Some);
@@ -252,7 +294,7 @@ impl Shared {
         let Some(event) = self.stored(conversation, &front.subject).await? else {
             return Ok(Progress::None);
         };
-        let (seq, is_copy) = (event.seq, event.id == front.subject.id);
+        let (seq, is_copy) = (event.seq, event.id == front.subject.id());
         if let Some(mut waiting) = pending.pop_front() {
             self.settle_retry(&mut waiting, event);
         }
@@ -265,12 +307,16 @@ impl Shared {
         Ok(Progress::Some)
     }
 
-    /// The message that a retry repeats, as it was sent: who retries may have been removed since (D4, D41).
+    /// The event that an entry repeats; a message as it was sent: who retries may have been removed since (D4, D41).
     async fn stored(
         &self,
         conversation: ConversationId,
-        message: &NewMessage,
+        entry: &Entry,
     ) -> StoreResult<Option<Event>> {
+        let message = match entry {
+            Entry::Message(message) => message,
+            Entry::Change(change) => return self.stored_change(conversation, change.id).await,
+        };
         let own_id = &message.client_message_id;
         let stored = self
             .store
@@ -278,9 +324,23 @@ impl Shared {
         Ok(stored.await?.map(Event::into_sent))
     }
 
-    fn settle_retry(&self, waiting: &mut PendingMessage, event: Event) {
-        let same = matches!(&event.body, Body::Message(message) if message.fingerprint == waiting.subject.fingerprint);
-        if !same {
+    /// The event that a change has become, with all that follows from it.
+    async fn stored_change(
+        &self,
+        conversation: ConversationId,
+        id: EventId,
+    ) -> StoreResult<Option<Event>> {
+        let stored = self.store.change_by_id(conversation, id).await?;
+        if stored.is_some() {
+            self.store.project_leftovers(Some(conversation)).await?;
+        }
+        Ok(stored)
+    }
+
+    fn settle_retry(&self, waiting: &mut PendingEntry, event: Event) {
+        let sent = waiting.subject.message().map(|message| message.fingerprint);
+        let stored = event.body.message().map(|message| message.fingerprint);
+        if sent != stored {
             waiting.settle(Err(CommitError::ClientMessageIdReused));
             return;
         }
@@ -290,7 +350,7 @@ impl Shared {
         let trace = waiting.end_storing(&event, None);
         let origin = waiting.claim_origin();
         self.announce.committed(&event, origin, trace.as_ref());
-        waiting.settle(Ok(event));
+        waiting.settle(Ok(Changed::Applied(event)));
     }
 
     pub(super) fn committed(
@@ -305,26 +365,5 @@ impl Shared {
             event.body.changes_membership(),
         );
         self.announce.committed(event, origin, trace);
-    }
-}
-
-/// The event that a message becomes at a place.
-pub(super) fn event_at(conversation: ConversationId, seq: Seq, message: &NewMessage) -> Event {
-    let body = Body::Message(Message {
-        content: Some(message.content.clone()),
-        client_message_id: message.client_message_id.clone(),
-        fingerprint: message.fingerprint,
-        original: None,
-        edited_at: None,
-        deleted_at: None,
-        reactions: Reactions::default(),
-    });
-    Event {
-        id: message.id,
-        conversation,
-        seq,
-        sender: message.sender,
-        at: message.at,
-        body,
     }
 }

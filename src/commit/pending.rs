@@ -5,27 +5,87 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::CommitError;
-use crate::domain::{Change, ChangeKind, Event, Seq, SessionId};
-use crate::store::{Changed, NewConversation, NewMessage};
+use super::{Changed, CommitError};
+use crate::domain::{Change, ChangeKind, ConversationId, Event, EventId, Seq, SessionId, UserId};
+use crate::store::{NewConversation, NewMessage};
 use crate::traces::{Storing, Trace};
 
-/// Something that waits for its place in a log.
+/// Something that waits for its turn in a conversation.
 pub(super) enum Work {
-    Message(Box<Pending<NewMessage, Arc<Event>>>),
-    Change(Box<Pending<Change, Changed>>),
+    /// What is to become an event.
+    Entry(PendingEntry),
+    /// The making of the conversation.
     Conversation(Box<Pending<NewConversation, ()>>),
+}
+
+/// What is to become an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A message.
+    Message(NewMessage),
+    /// A change.
+    Change(Change),
+}
+
+pub(super) type PendingEntry = Box<Pending<Entry, Changed>>;
+
+impl Entry {
+    /// The id of the event.
+    pub(super) const fn id(&self) -> EventId {
+        match self {
+            Self::Message(message) => message.id,
+            Self::Change(change) => change.id,
+        }
+    }
+
+    /// Who has sent it.
+    pub(super) const fn sender(&self) -> UserId {
+        match self {
+            Self::Message(message) => message.sender,
+            Self::Change(change) => change.actor,
+        }
+    }
+
+    /// The event that it becomes at a place, if anything; none when that is to be decided first.
+    pub(super) fn event(&self, conversation: ConversationId, seq: Seq) -> Option<Event> {
+        match self {
+            Self::Message(message) => Some(message.event(conversation, seq)),
+            Self::Change(change) => Some(change.event(seq, change.kind.body()?)),
+        }
+    }
+
+    pub(super) const fn message(&self) -> Option<&NewMessage> {
+        match self {
+            Self::Message(message) => Some(message),
+            Self::Change(_) => None,
+        }
+    }
+
+    pub(super) const fn change(&self) -> Option<&Change> {
+        match self {
+            Self::Message(_) => None,
+            Self::Change(change) => Some(change),
+        }
+    }
+
+    /// The bytes of content it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Message(message) => message.content.as_str().len(),
+            Self::Change(change) => match &change.kind {
+                ChangeKind::Edit { content, .. } => content.as_str().len(),
+                _ => 0,
+            },
+        }
+    }
 }
 
 impl Work {
     /// The bytes of content it holds.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Message(pending) => pending.subject.content.as_str().len(),
-            Self::Change(pending) => match &pending.subject.kind {
-                ChangeKind::Edit { content, .. } => content.as_str().len(),
-                _ => 0,
-            },
+            Self::Entry(pending) => pending.subject.bytes(),
             Self::Conversation(_) => 0,
         }
     }
@@ -33,8 +93,7 @@ impl Work {
     /// See [`Pending::is_given_up`].
     pub(super) fn is_given_up(&self, now: Instant) -> bool {
         match self {
-            Self::Message(pending) => pending.is_given_up(now),
-            Self::Change(pending) => pending.is_given_up(now),
+            Self::Entry(pending) => pending.is_given_up(now),
             Self::Conversation(pending) => pending.is_given_up(now),
         }
     }
@@ -71,7 +130,7 @@ pub(super) enum Duty {
 pub(super) struct Pending<Subject, Answer> {
     pub(super) subject: Subject,
     origin: Option<SessionId>,
-    /// Its span, when it is traced.
+    /// Its span, when it is a message and traced.
     pub(super) storing: Option<Box<Storing>>,
     answer: Option<oneshot::Sender<Result<Answer, CommitError>>>,
     fate: Arc<OnceLock<Fate>>,
@@ -134,6 +193,12 @@ impl<Subject, Answer> Pending<Subject, Answer> {
         matches!(self.fate.get(), Some(Fate::GivenUp))
     }
 
+    /// Whether an insert of it may still be on its way, or has just arrived: behind this head, or from the gateway that it
+    /// was delegated to.
+    pub(super) fn may_arrive(&self, head: Seq) -> bool {
+        self.attempted.is_some_and(|first| first > head) || self.duty == Duty::Delegated
+    }
+
     /// Whose session takes the answer for the offer of the event (D29): from here on the sender waits for the answer.
     /// `None` when nobody does any more: then the sender's session is offered the event like all others.
     pub(super) fn claim_origin(&self) -> Option<SessionId> {
@@ -181,5 +246,20 @@ impl<Answer> Ticket<Answer> {
             Err(_) => self.outcome.await,
         };
         answer.unwrap_or(Err(CommitError::Unavailable))
+    }
+}
+
+impl Ticket<Changed> {
+    /// The event that a message has become.
+    ///
+    /// # Errors
+    /// See [`Ticket::outcome`].
+    pub async fn event(self) -> Result<Arc<Event>, CommitError> {
+        match self.outcome().await? {
+            Changed::Applied(event) => Ok(event),
+            Changed::Refused(refusal) => Err(CommitError::Refused(refusal)),
+            // A message is never so already.
+            Changed::Nothing => Err(CommitError::Internal),
+        }
     }
 }

@@ -5,9 +5,6 @@ use super::secret::ServerUrl;
 use crate::redis::{RedisAddress, RedisConfig};
 use crate::store::mongo::MongoConfig;
 
-/// The limit on members says nothing about an address.
-const LEAST_ROOM: usize = 2;
-
 /// The pieces of `scheme://credentials@hosts/path?query`.
 struct Parts<'a> {
     scheme: &'a str,
@@ -46,7 +43,7 @@ pub(super) fn mongodb(text: &str) -> Result<ServerUrl, String> {
     }
     check_database(parts.path)?;
     // The driver's own reading, and what hobnob's promises need (D1).
-    MongoConfig::new(text, LEAST_ROOM)
+    MongoConfig::new(text)
         .check()
         .map_err(|error| error.to_string())?;
     Ok(ServerUrl::checked(text.to_owned()))

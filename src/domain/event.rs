@@ -179,6 +179,50 @@ pub enum Body {
 }
 
 impl Body {
+    /// The message, if it is one.
+    #[must_use]
+    pub const fn message(&self) -> Option<&Message> {
+        match self {
+            Self::Message(message) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// The message that it is about.
+    #[must_use]
+    pub const fn target(&self) -> Option<Seq> {
+        match self {
+            Self::Edited { target, .. }
+            | Self::Deleted { target }
+            | Self::Reacted { target, .. } => Some(*target),
+            Self::Message(_)
+            | Self::MemberAdded { .. }
+            | Self::MemberRemoved { .. }
+            | Self::RoleChanged { .. }
+            | Self::Renamed { .. }
+            | Self::RoomDeleted
+            | Self::Created { .. }
+            | Self::Unknown => None,
+        }
+    }
+
+    /// Whether something follows from it beside the log: the target, a membership or the room changes (D56).
+    #[must_use]
+    pub const fn is_projected(&self) -> bool {
+        match self {
+            Self::Message(_) | Self::Unknown => false,
+            Self::Edited { .. }
+            | Self::Deleted { .. }
+            | Self::Reacted { .. }
+            | Self::MemberAdded { .. }
+            | Self::MemberRemoved { .. }
+            | Self::RoleChanged { .. }
+            | Self::Renamed { .. }
+            | Self::RoomDeleted
+            | Self::Created { .. } => true,
+        }
+    }
+
     /// Whether who belongs to the conversation, or in what role, changes with it.
     #[must_use]
     pub const fn changes_membership(&self) -> bool {

@@ -12,7 +12,7 @@ mod tally;
 mod text;
 mod user;
 
-pub use change::{Change, ChangeKind, Decision, Facts, Projection, Refusal, decide};
+pub use change::{Change, ChangeKind, Facts, Projection, Refusal, decide, projections};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use conversation::{Conversation, Member, Role};
 pub use event::{Body, Event, Fingerprint, Message, Reactions, Seq};

@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{
-    Changed, Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Rotation,
-    Run, RunOutcome, Span, Stop, Store, StoreError, StoreResult,
+    Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, Projected, RefreshToken,
+    Rotation, Run, RunOutcome, Span, Stop, Store, StoreError, StoreResult,
 };
 use crate::domain::{
-    Change, ClientMessageId, Conversation, ConversationId, Event, Member, RoomId, Seq, Timestamp,
-    User, UserId,
+    Change, ClientMessageId, Conversation, ConversationId, Event, EventId, Facts, Member, RoomId,
+    Seq, Timestamp, User, UserId,
 };
 use crate::metrics::Dependency;
 
@@ -178,8 +178,24 @@ impl Store for MeasuredStore {
         self.timed(self.inner.overviews(user, after, limit)).await
     }
 
-    async fn change(&self, change: &Change) -> StoreResult<Changed> {
-        self.timed(self.inner.change(change)).await
+    async fn facts(&self, change: &Change) -> StoreResult<Facts> {
+        self.timed(self.inner.facts(change)).await
+    }
+
+    async fn project(&self, events: &[Projected]) -> StoreResult<()> {
+        self.timed(self.inner.project(events)).await
+    }
+
+    async fn project_leftovers(&self, of: Option<ConversationId>) -> StoreResult<()> {
+        self.timed(self.inner.project_leftovers(of)).await
+    }
+
+    async fn change_by_id(
+        &self,
+        conversation: ConversationId,
+        id: EventId,
+    ) -> StoreResult<Option<Event>> {
+        self.timed(self.inner.change_by_id(conversation, id)).await
     }
 
     async fn heads(
@@ -212,10 +228,6 @@ impl Store for MeasuredStore {
 
     async fn move_cursors(&self, moves: &[CursorMove]) -> StoreResult<()> {
         self.timed(self.inner.move_cursors(moves)).await
-    }
-
-    fn set_room_limit(&self, members: usize) {
-        self.inner.set_room_limit(members);
     }
 
     async fn append(&self, runs: Vec<Run>) -> Vec<RunOutcome> {

@@ -19,6 +19,7 @@ mod quota;
 pub mod sqlite;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use measured::MeasuredStore;
@@ -29,8 +30,8 @@ pub use quota::Charge;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Change, ClientMessageId, Content, Conversation, ConversationId, Event, EventId, Fingerprint,
-    Member, Refusal, RoomId, Seq, Timestamp, User, UserId,
+    Body, Change, ClientMessageId, Content, Conversation, ConversationId, Event, EventId, Facts,
+    Fingerprint, Member, Message, Projection, Reactions, RoomId, Seq, Timestamp, User, UserId,
 };
 
 /// How many of a user's rooms are compared with those of others.
@@ -115,21 +116,53 @@ pub struct NewMessage {
     pub fingerprint: Fingerprint,
 }
 
-/// Messages to be stored in one log at consecutive places, in this order. Never empty, at most
-/// [`Run::LIMIT`].
+impl NewMessage {
+    /// The event that it becomes at a place.
+    #[must_use]
+    pub fn event(&self, conversation: ConversationId, seq: Seq) -> Event {
+        let body = Body::Message(Message {
+            content: Some(self.content.clone()),
+            client_message_id: self.client_message_id.clone(),
+            fingerprint: self.fingerprint,
+            original: None,
+            edited_at: None,
+            deleted_at: None,
+            reactions: Reactions::default(),
+        });
+        Event {
+            id: self.id,
+            conversation,
+            seq,
+            sender: self.sender,
+            at: self.at,
+            body,
+        }
+    }
+}
+
+/// Events to be stored in one log at consecutive places, in this order. Never empty, at most [`Run::LIMIT`].
 #[derive(Debug, Clone)]
 pub struct Run {
     /// The log.
     pub conversation: ConversationId,
     /// Where the first of them goes: a guess, which the unique key confirms or refuses.
     pub first: Seq,
-    /// The messages.
-    pub messages: Vec<NewMessage>,
+    /// The events, at places from `first` on.
+    pub events: Vec<Arc<Event>>,
 }
 
 impl Run {
-    /// The most messages in one run.
+    /// The most events in one run.
     pub const LIMIT: usize = 200;
+}
+
+/// An event that is stored, and what follows from it.
+#[derive(Debug, Clone)]
+pub struct Projected {
+    /// The event.
+    pub event: Arc<Event>,
+    /// What [`crate::domain::projections`] says of it.
+    pub projections: Vec<Projection>,
 }
 
 /// What became of a run: a prefix of it is stored.
@@ -147,25 +180,14 @@ pub struct RunOutcome {
 pub enum Stop {
     /// Its place in the log is taken (or about to be: the other may not be committed yet).
     SeqTaken,
-    /// The sender's clientMessageId is in the log (or about to be).
-    ClientMessageIdTaken,
+    /// Its id, or its sender's clientMessageId, is in the log (or about to be): it is a repetition.
+    IdTaken,
     /// It was refused for its own sake (a validator, a size, a fault): certainly not stored by this call, and trying
     /// again would change nothing. The cause is fit for a log.
     Broken(String),
     /// Nobody knows: `committed` is 0, and any prefix of the run may be stored, now or later (D5). Retry with the same
     /// clientMessageIds.
     Unknown(String),
-}
-
-/// The outcome of a [`Change`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Changed {
-    /// Done; this is its event.
-    Applied(Box<Event>),
-    /// It was so already.
-    Nothing,
-    /// Not allowed or not possible.
-    Refused(Refusal),
 }
 
 /// A piece of a log: `after < seq <= up_to`.
@@ -314,13 +336,18 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> StoreResult<Vec<Overview>>;
 
-    /// Stores runs of messages; at most one run per conversation. Never fails as a whole: the outcomes are in the
-    /// order of the runs. Does not authorise: see the committer.
+    /// Stores runs of events; at most one run per conversation. Never fails as a whole: the outcomes are in the order of
+    /// the runs. Neither authorises nor decides: see the committer.
     async fn append(&self, runs: Vec<Run>) -> Vec<RunOutcome>;
-    /// Makes a change with its event in one transaction at the head of the log (D7, D8), decided by
-    /// [`crate::domain::decide`]; concurrent appends make it retry within the time limit. Repeating a call whose
-    /// outcome is unknown with the same event id returns the stored event.
-    async fn change(&self, change: &Change) -> StoreResult<Changed>;
+    /// What a change is decided by. Of the end of the log, when everything in it is projected: see
+    /// [`Store::project_leftovers`].
+    async fn facts(&self, change: &Change) -> StoreResult<Facts>;
+    /// Writes what follows from events that [`Store::append`] has stored, in their order; of one log, when what follows
+    /// from those before them is written. Idempotent; what others have written meanwhile, also of later events, stays (D56).
+    async fn project(&self, events: &[Projected]) -> StoreResult<()>;
+    /// Writes what follows from events whose writers have not (yet): of one log, or of all. When it is done, whatever
+    /// follows from the events that were stored before the call is written.
+    async fn project_leftovers(&self, of: Option<ConversationId>) -> StoreResult<()>;
 
     /// The newest seqs of these logs; a log without events is absent.
     async fn heads(
@@ -328,11 +355,17 @@ pub trait Store: Send + Sync + 'static {
         conversations: &[ConversationId],
     ) -> StoreResult<HashMap<ConversationId, Seq>>;
     /// The first `limit` events of these spans: the spans in the order given, the events of each by seq, ascending. Ends
-    /// early with the event that fills [`PAGE_BYTES`].
+    /// early with the event that fills [`PAGE_BYTES`]. What follows from the events that it shows is written (D56).
     async fn events(&self, spans: &[Span], limit: usize) -> StoreResult<Vec<Event>>;
     /// The first or last `limit` messages (no other kinds of event) of a span, ascending by seq. Ends early, like
     /// [`Store::events`].
     async fn messages(&self, span: Span, end: End, limit: usize) -> StoreResult<Vec<Event>>;
+    /// The event with this id, when it is no message; what follows from it may not be written yet.
+    async fn change_by_id(
+        &self,
+        conversation: ConversationId,
+        id: EventId,
+    ) -> StoreResult<Option<Event>>;
     /// The message with this sender's clientMessageId.
     async fn message_by_client_id(
         &self,
@@ -344,7 +377,4 @@ pub trait Store: Send + Sync + 'static {
     /// Moves cursors forward. Moves for memberships that do not exist are ignored. The caller has clamped them to
     /// seqs that exist.
     async fn move_cursors(&self, moves: &[CursorMove]) -> StoreResult<()>;
-
-    /// Another limit of a room's members from now on, for [`Store::change`]; larger rooms stay as they are.
-    fn set_room_limit(&self, members: usize);
 }

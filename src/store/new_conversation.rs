@@ -42,20 +42,26 @@ impl NewRoom {
         others: &[UserId],
         at: Timestamp,
     ) -> Self {
-        let id = ConversationId::Room(id);
         let created = Event {
             id: created,
-            conversation: id,
+            conversation: ConversationId::Room(id),
             seq: FIRST,
             sender: creator,
             at,
             body: Body::Created { name: name.clone() },
         };
+        Self::of(created, name, others)
+    }
+
+    /// The room that this event makes, with these members besides its creator.
+    #[must_use]
+    pub fn of(created: Event, name: RoomName, others: &[UserId]) -> Self {
+        let (id, creator) = (created.conversation, created.sender);
         let conversation = Conversation {
             id,
             name: Some(name),
             creator: Some(creator),
-            created_at: at,
+            created_at: created.at,
             deleted_seq: None,
         };
         Self {

@@ -52,7 +52,6 @@ impl Server {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
         let options = SqliteOptions {
             directory: directory.path().to_owned(),
-            room_limit: limits.room_members,
             time_limit: SqliteOptions::TIME_LIMIT,
         };
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&options, clock.clone()).unwrap());

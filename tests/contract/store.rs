@@ -9,6 +9,7 @@
 mod append;
 mod conversations;
 mod embedded;
+mod leftovers;
 mod message_changes;
 mod overviews;
 mod quotas;
@@ -16,6 +17,7 @@ mod reading;
 mod replica_set;
 mod room_changes;
 mod scene;
+mod steps;
 mod tokens;
 mod users;
 
@@ -109,6 +111,13 @@ macro_rules! store_contract {
                     what_is_no_message_of_theirs_cannot_be_changed,
                     messages_of_a_direct_conversation_change_likewise,
                     an_edit_that_is_repeated_after_the_deletion_shows_nothing;
+                leftovers:
+                    what_follows_from_an_event_is_written_before_it_is_shown,
+                    whoever_decides_next_knows_what_a_dead_writer_has_stored,
+                    a_writer_that_wakes_undoes_nothing_that_came_later,
+                    what_is_left_in_any_log_is_written,
+                    a_writer_may_die_at_any_moment,
+                    the_making_of_a_room_may_end_at_any_moment;
                 overviews:
                     an_overview_shows_the_newest_message_and_the_head,
                     the_newest_message_comes_first_and_silence_counts_by_creation,

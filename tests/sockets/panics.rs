@@ -69,7 +69,6 @@ async fn assemble(
     let well: Arc<dyn Clock> = Arc::new(SystemClock);
     let options = SqliteOptions {
         directory: directory.to_owned(),
-        room_limit: 10,
         time_limit: SqliteOptions::TIME_LIMIT,
     };
     let store = SqliteStore::open(&options, Arc::clone(&well)).unwrap();

@@ -158,7 +158,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let options = SqliteOptions {
             directory: directory.path().to_owned(),
-            room_limit: 10,
             time_limit: SqliteOptions::TIME_LIMIT,
         };
         let store = SqliteStore::open(&options, Arc::new(SystemClock)).unwrap();

@@ -9,11 +9,15 @@ fn user(byte: u8) -> UserId {
     UserId::from_bytes([byte; 12])
 }
 
+fn member(byte: u8) -> Member {
+    Member::joining(ROOM, user(byte), Role::Member, Seq::new(1))
+}
+
 fn with_member() -> Frontier {
     let frontier = Frontier::default();
     frontier.learn_head(ROOM, Seq::new(5));
     let generation = standing(&frontier).generation;
-    frontier.learn_sender(ROOM, generation, user(1), true);
+    frontier.learn_sender(ROOM, generation, user(1), Some(&member(1)));
     frontier
 }
 
@@ -80,7 +84,7 @@ fn d2_a_membership_read_before_a_change_was_noted_is_not_believed_after_it() {
     frontier.learn_head(ROOM, Seq::new(5));
     let before = standing(&frontier);
     frontier.note_read(ROOM, Seq::new(6), true);
-    frontier.learn_sender(ROOM, before.generation, user(1), true);
+    frontier.learn_sender(ROOM, before.generation, user(1), Some(&member(1)));
     assert_eq!(unknown(&frontier), [user(1)]);
 }
 
@@ -93,7 +97,7 @@ fn d2_a_membership_read_before_the_conversation_was_forgotten_is_not_believed_af
     assert_eq!(frontier.head(ROOM), None);
     // The removal at 6 was noted and forgotten meanwhile.
     frontier.learn_head(ROOM, Seq::new(6));
-    frontier.learn_sender(ROOM, before.generation, user(1), true);
+    frontier.learn_sender(ROOM, before.generation, user(1), Some(&member(1)));
     assert_eq!(unknown(&frontier), [user(1)]);
 }
 

@@ -44,7 +44,7 @@ impl Delegation for Carrier {
         &self,
         to: GatewayId,
         conversation: ConversationId,
-        messages: Vec<Delegated>,
+        entries: Vec<Delegated>,
     ) -> Option<Vec<Settled>> {
         assert_eq!(to, OTHER);
         let way = self.ways.lock().pop_front().unwrap_or(Way::Good);
@@ -52,20 +52,20 @@ impl Delegation for Carrier {
         match way {
             Way::NotThere => None,
             Way::NotBack => {
-                let taken = committer.take_on(conversation, messages, |_| None);
+                let taken = committer.take_on(conversation, entries, |_| None);
                 tokio::spawn(taken.settled());
                 None
             }
             Way::Late(by) => {
                 tokio::spawn(async move {
                     tokio::time::sleep(by).await;
-                    let taken = committer.take_on(conversation, messages, |_| None);
+                    let taken = committer.take_on(conversation, entries, |_| None);
                     taken.settled().await
                 });
                 None
             }
             Way::Good => {
-                let taken = committer.take_on(conversation, messages, |_| None);
+                let taken = committer.take_on(conversation, entries, |_| None);
                 let settled = taken.settled().await?;
                 self.carried.lock().push(settled.clone());
                 Some(settled)
@@ -120,7 +120,7 @@ impl Pair {
             .iter()
             .map(|text| self.ours.submit(message(1, text)))
             .collect();
-        let answers = join_all(tickets.into_iter().map(Ticket::outcome)).await;
+        let answers = join_all(tickets.into_iter().map(Ticket::event)).await;
         let place = |answer: Result<Arc<Event>, CommitError>| Ok(answer?.seq.get());
         answers.into_iter().map(place).collect()
     }
@@ -146,7 +146,7 @@ async fn d54_what_comes_together_travels_together() {
     let first = pair.ours.submit(message(1, "a"));
     tokio::time::sleep(GATHER / 2).await;
     let second = pair.ours.submit(message(2, "b"));
-    assert!(first.outcome().await.is_ok() && second.outcome().await.is_ok());
+    assert!(first.event().await.is_ok() && second.event().await.is_ok());
     assert_eq!(pair.carrier.carried.lock().len(), 1);
 }
 
@@ -264,10 +264,10 @@ async fn d2_d5_order_and_number_survive_every_loss_on_the_way() {
             }
             if there {
                 let ticket = pair.theirs.submit(message(2, &format!("b{number}")));
-                answers.push(ticket.outcome());
+                answers.push(ticket.event());
             }
             let ticket = pair.ours.submit(message(1, &format!("a{number}")));
-            answers.push(ticket.outcome());
+            answers.push(ticket.event());
             if dice(3) == 0 {
                 tokio::time::sleep(Duration::from_millis(dice(6))).await;
             }
@@ -379,9 +379,9 @@ async fn what_the_other_has_not_tried_in_time_it_gives_up() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     pair.ours.state().blocked.clear();
     pair.ours.store.moved.notify_waiters();
-    assert!(theirs.outcome().await.is_ok());
+    assert!(theirs.event().await.is_ok());
     for ticket in ours {
-        assert!(ticket.outcome().await.is_ok());
+        assert!(ticket.event().await.is_ok());
     }
     assert_eq!(pair.theirs.committed().len(), 1);
     assert_eq!(pair.ours.committed().len(), 2);

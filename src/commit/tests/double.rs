@@ -10,12 +10,12 @@ use tokio::sync::Notify;
 
 use crate::chat::Announce;
 use crate::domain::{
-    Body, Change, ClientMessageId, Conversation, ConversationId, Event, EventId, Fingerprint,
-    Member, Message, Reactions, Role, Seq, SessionId, Timestamp, User, UserId,
+    Body, Change, ClientMessageId, Conversation, ConversationId, Event, EventId, Facts, Member,
+    Role, Seq, SessionId, Timestamp, User, UserId,
 };
 use crate::store::{
-    Changed, CursorMove, End, Inserted, NewMessage, NewRoom, NewUser, Overview, RefreshToken,
-    Rotation, Run, RunOutcome, Span, Stop, Store, StoreError, StoreResult,
+    CursorMove, End, Inserted, NewRoom, NewUser, Overview, Projected, RefreshToken, Rotation, Run,
+    RunOutcome, Span, Stop, Store, StoreError, StoreResult,
 };
 use crate::traces::Trace;
 
@@ -43,7 +43,14 @@ pub(super) struct State {
     pub(super) firsts: Vec<Seq>,
     /// How long they were, likewise.
     pub(super) runs: Vec<(ConversationId, usize)>,
+    /// How often it was asked what a change is decided by.
     pub(super) changes: usize,
+    /// Of which events what follows is written, in turn.
+    pub(super) projected: Vec<u64>,
+    /// How many times what follows from an event cannot be written.
+    pub(super) unwritten: usize,
+    /// Of which logs all was written that others have left, in turn.
+    pub(super) leftovers: Vec<ConversationId>,
     /// Conversations that were made.
     pub(super) made: HashSet<ConversationId>,
     /// How many of the next conversations are made, while their outcome stays unknown.
@@ -54,22 +61,23 @@ impl State {
     /// What a store should do.
     pub(super) fn append(&mut self, run: &Run) -> RunOutcome {
         let log = self.logs.entry(run.conversation).or_default();
-        for (place, message) in run.messages.iter().enumerate() {
-            let seq = run.first.plus(place as u64);
-            let is_stored = |event: &Event| {
-                event.sender == message.sender
-                    && client_message_id(event) == Some(&message.client_message_id)
+        for (place, event) in run.events.iter().enumerate() {
+            let is_stored = |stored: &Event| {
+                let is_retry = stored.sender == event.sender
+                    && client_message_id(stored).is_some()
+                    && client_message_id(stored) == client_message_id(event);
+                stored.id == event.id || is_retry
             };
             if log.iter().any(is_stored) {
-                return stopped(place, Stop::ClientMessageIdTaken);
+                return stopped(place, Stop::IdTaken);
             }
-            if log.len() as u64 + 1 != seq.get() {
+            if log.len() as u64 + 1 != event.seq.get() {
                 return stopped(place, Stop::SeqTaken);
             }
-            log.push(event_of(run.conversation, seq, message));
+            log.push((**event).clone());
         }
         RunOutcome {
-            committed: run.messages.len(),
+            committed: run.events.len(),
             stopped: None,
         }
     }
@@ -97,7 +105,7 @@ impl State {
     /// Another gateway stores a message.
     pub(super) fn intrude(&mut self, conversation: ConversationId) {
         let message = super::message(99, &format!("other {}", self.firsts.len()));
-        let body = event_of(conversation, Seq::ZERO, &message).body;
+        let body = message.event(conversation, Seq::ZERO).body;
         self.insert(conversation, message.sender, body);
     }
 
@@ -152,25 +160,6 @@ fn client_message_id(event: &Event) -> Option<&ClientMessageId> {
     }
 }
 
-fn event_of(conversation: ConversationId, seq: Seq, message: &NewMessage) -> Event {
-    Event {
-        id: message.id,
-        conversation,
-        seq,
-        sender: message.sender,
-        at: message.at,
-        body: Body::Message(Message {
-            content: Some(message.content.clone()),
-            client_message_id: message.client_message_id.clone(),
-            fingerprint: Fingerprint::of(&message.content),
-            original: None,
-            edited_at: None,
-            deleted_at: None,
-            reactions: Reactions::default(),
-        }),
-    }
-}
-
 #[derive(Default)]
 pub(super) struct Double {
     pub(super) state: Mutex<State>,
@@ -206,16 +195,13 @@ impl Double {
 
 #[async_trait]
 impl Store for Double {
-    fn set_room_limit(&self, _: usize) {
-        unreachable!()
-    }
     async fn append(&self, runs: Vec<Run>) -> Vec<RunOutcome> {
         self.wait_while_blocked(&runs).await;
         let mut state = self.state.lock();
         let mut outcomes = Vec::new();
         for run in runs {
             state.firsts.push(run.first);
-            state.runs.push((run.conversation, run.messages.len()));
+            state.runs.push((run.conversation, run.events.len()));
             outcomes.push(match state.steps.pop_front() {
                 Some(step) => step(&mut state, &run),
                 None if state.outage => unknown(),
@@ -224,9 +210,41 @@ impl Store for Double {
         }
         outcomes
     }
-    async fn change(&self, _: &Change) -> StoreResult<Changed> {
-        self.state.lock().changes += 1;
-        Ok(Changed::Nothing)
+    async fn facts(&self, change: &Change) -> StoreResult<Facts> {
+        let mut state = self.state.lock();
+        state.changes += 1;
+        let log = state.logs.get(&change.conversation);
+        let at = |seq| log?.iter().find(|event| event.seq == seq).cloned();
+        Ok(Facts {
+            target: change.kind.target().and_then(at),
+            ..Facts::default()
+        })
+    }
+    async fn project(&self, events: &[Projected]) -> StoreResult<()> {
+        let mut state = self.state.lock();
+        if state.unwritten > 0 {
+            state.unwritten -= 1;
+            return Err(StoreError::Unavailable("told so".to_owned()));
+        }
+        let seqs = events.iter().map(|projected| projected.event.seq.get());
+        state.projected.extend(seqs);
+        Ok(())
+    }
+    async fn project_leftovers(&self, of: Option<ConversationId>) -> StoreResult<()> {
+        self.state.lock().leftovers.extend(of);
+        Ok(())
+    }
+    async fn change_by_id(
+        &self,
+        conversation: ConversationId,
+        id: EventId,
+    ) -> StoreResult<Option<Event>> {
+        let mut state = self.state.lock();
+        if state.is_hidden() {
+            return Ok(None);
+        }
+        let mut log = state.logs.get(&conversation).into_iter().flatten();
+        Ok(log.find(|event| event.id == id).cloned())
     }
     async fn heads(&self, ids: &[ConversationId]) -> StoreResult<HashMap<ConversationId, Seq>> {
         let state = self.state.lock();

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use super::*;
 use crate::commit::batcher::ROOM as TOGETHER;
 use crate::commit::driver::FOR_OTHERS;
-use crate::commit::{Delegated, Delegation, Settled};
+use crate::commit::{Delegated, Delegation, Entry, Settled};
 use crate::domain::{Change, ChangeKind, GatewayId, Seq};
 use crate::store::Run;
 
@@ -33,7 +33,7 @@ fn release(scene: &Scene) {
     scene.store.moved.notify_waiters();
 }
 
-fn submit_many(scene: &Scene, to: ConversationId, count: usize) -> Vec<Ticket<Arc<Event>>> {
+fn submit_many(scene: &Scene, to: ConversationId, count: usize) -> Vec<Ticket<Changed>> {
     let submit = |number| {
         let message = message(1, &format!("m{number}"));
         scene.committer.submit(to, message, None, None).unwrap()
@@ -43,11 +43,12 @@ fn submit_many(scene: &Scene, to: ConversationId, count: usize) -> Vec<Ticket<Ar
 
 fn delegated(message: NewMessage) -> Delegated {
     let trace = None;
-    Delegated { message, trace }
+    let entry = Entry::Message(message);
+    Delegated { entry, trace }
 }
 
-async fn all_stored(tickets: Vec<Ticket<Arc<Event>>>) {
-    let outcomes = join_all(tickets.into_iter().map(Ticket::outcome)).await;
+async fn all_stored(tickets: Vec<Ticket<Changed>>) {
+    let outcomes = join_all(tickets.into_iter().map(Ticket::event)).await;
     assert!(outcomes.iter().all(Result::is_ok));
 }
 
@@ -120,11 +121,11 @@ async fn d54_nobodys_turn_passes_a_change() {
     let mut changing = std::pin::pin!(changing);
     assert!(changing.as_mut().now_or_never().is_none());
     scene.step(|state, run| {
-        assert_eq!((run.messages.len(), state.changes), (2, 0));
+        assert_eq!((run.events.len(), state.changes), (2, 0));
         state.append(run)
     });
     scene.step(|state, run| {
-        assert_eq!((run.messages.len(), state.changes), (1, 1));
+        assert_eq!((run.events.len(), state.changes), (1, 1));
         state.append(run)
     });
     tickets.push(scene.submit(message(2, "b0")));
@@ -195,7 +196,7 @@ impl Delegation for Busy {
         &self,
         to: GatewayId,
         conversation: ConversationId,
-        messages: Vec<Delegated>,
+        entries: Vec<Delegated>,
     ) -> Option<Vec<Settled>> {
         for _ in 0..self.before {
             tokio::time::sleep(self.every).await;
@@ -207,7 +208,7 @@ impl Delegation for Busy {
             let frontier = self.scene.committer.frontier();
             frontier.hear(conversation, Seq::new(head), Some(to));
         }
-        let places = (1..).zip(&messages);
+        let places = (1..).zip(&entries);
         Some(
             places
                 .map(|(place, _)| Settled::Stored(Seq::new(self.before + place)))
@@ -227,7 +228,7 @@ async fn is_waited_for(before: u64, every: Duration) -> bool {
     };
     scene.committer.delegate_with(Arc::new(writer));
     scene.committer.0.writers.delegate_to(ROOM, WRITER);
-    assert!(scene.submit(message(1, "a")).outcome().await.is_ok());
+    assert!(scene.submit(message(1, "a")).event().await.is_ok());
     scene.state().runs.is_empty()
 }
 

@@ -14,11 +14,11 @@ async fn a_message_the_store_refuses_for_its_own_sake_is_a_fault_and_the_others_
     let scene = Scene::new();
     scene.step(|state, run| {
         let mut prefix = run.clone();
-        prefix.messages.truncate(1);
+        prefix.events.truncate(1);
         state.append(&prefix);
         stopped(1, Stop::Broken("told so".to_owned()))
     });
-    let tickets = ["a", "b", "c"].map(|text| scene.submit(message(1, text)).outcome());
+    let tickets = ["a", "b", "c"].map(|text| scene.submit(message(1, text)).event());
     let answers = join_all(tickets).await;
     let seqs: Vec<_> = answers
         .into_iter()
@@ -58,7 +58,7 @@ async fn d5_a_fault_of_the_store_does_not_end_an_unknown_outcome() {
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert!(std::mem::take(&mut scene.state().broken));
     };
-    let (answer, ()) = tokio::join!(ticket.outcome(), mend);
+    let (answer, ()) = tokio::join!(ticket.event(), mend);
     assert_eq!(answer.unwrap().seq.get(), 1);
 }
 

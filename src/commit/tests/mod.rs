@@ -11,7 +11,7 @@ mod stuck;
 
 use std::sync::Arc;
 
-use super::{CommitError, Committer, CommitterConfig, Ticket};
+use super::{Changed, CommitError, Committer, CommitterConfig, Ticket};
 use crate::commit::frontier::Frontier;
 use crate::domain::{
     ClientMessageId, Content, ConversationId, Entropy, Event, EventId, Fingerprint, RoomId,
@@ -87,13 +87,13 @@ impl Scene {
         }
     }
 
-    fn submit(&self, message: NewMessage) -> Ticket<Arc<Event>> {
+    fn submit(&self, message: NewMessage) -> Ticket<Changed> {
         let submitted = self.committer.submit(ROOM, message, Some(SESSION), None);
         submitted.unwrap()
     }
 
     async fn send(&self, message: NewMessage) -> Result<u64, CommitError> {
-        Ok(self.submit(message).outcome().await?.seq.get())
+        Ok(self.submit(message).event().await?.seq.get())
     }
 
     /// For the next insert.

@@ -16,7 +16,7 @@ async fn d2_after_a_conflict_a_removed_members_message_is_refused_and_the_others
     });
     let (alice, bob) = (message(1, "a"), message(2, "b"));
     let (alice, bob) = (scene.submit(alice), scene.submit(bob));
-    let (alice, bob) = tokio::join!(alice.outcome(), bob.outcome());
+    let (alice, bob) = tokio::join!(alice.event(), bob.event());
     assert_eq!(alice.unwrap().seq, Seq::new(2));
     assert_eq!(bob.unwrap_err(), refused());
     assert_eq!(scene.stored(), ["a"]);
@@ -39,7 +39,7 @@ async fn d2_each_senders_order_is_kept_under_conflicts() {
         .iter()
         .map(|text| scene.submit(message(1, text)))
         .collect();
-    let answers = join_all(tickets.into_iter().map(Ticket::outcome)).await;
+    let answers = join_all(tickets.into_iter().map(Ticket::event)).await;
     assert!(answers.iter().all(Result::is_ok));
     let mut stored = scene.stored();
     stored.retain(|text| !text.starts_with("other"));
@@ -116,7 +116,7 @@ async fn at_the_bounds_a_message_is_refused_as_busy_and_nothing_of_it_is_stored(
     let second = scene.submit(message(1, "b"));
     let third = scene.committer.submit(ROOM, message(1, "c"), None, None);
     assert!(matches!(third, Err(CommitError::Busy)));
-    let (first, second) = tokio::join!(first.outcome(), second.outcome());
+    let (first, second) = tokio::join!(first.event(), second.event());
     assert!(first.is_ok() && second.is_ok());
     scene.committer.idle().await;
     assert_eq!(scene.send(message(1, "d")).await, Ok(3));
@@ -161,7 +161,7 @@ async fn a_change_given_up_before_its_turn_is_not_made_later() {
     scene.state().outage = true;
     let message = scene.submit(message(1, "a"));
     let (message, change) = tokio::join!(
-        message.outcome(),
+        message.event(),
         scene.committer.change(edit("b"), Some(SESSION))
     );
     assert_eq!(message.unwrap_err(), CommitError::Unavailable);
@@ -196,6 +196,6 @@ async fn conversations_whose_inserts_hang_hold_up_nobody_else() {
     assert_eq!(scene.send(message(1, "b")).await, Ok(1));
     scene.state().blocked.clear();
     scene.store.moved.notify_waiters();
-    let answers = join_all(tickets.into_iter().map(Ticket::outcome)).await;
+    let answers = join_all(tickets.into_iter().map(Ticket::event)).await;
     assert!(answers.iter().all(Result::is_ok));
 }

@@ -13,11 +13,11 @@ async fn d3_a_retry_is_answered_once_a_read_shows_the_original_and_that_is_annou
     scene.state().append(&crate::store::Run {
         conversation: ROOM,
         first: Seq::new(1),
-        messages: vec![original.clone()],
+        events: vec![Arc::new(original.event(ROOM, Seq::new(1)))],
     });
     // The first attempt's insert is not committed yet: three reads do not see it.
     scene.state().hidden = 3;
-    let event = scene.submit(message(1, "a")).outcome().await.unwrap();
+    let event = scene.submit(message(1, "a")).event().await.unwrap();
     assert_eq!((event.seq.get(), event.id), (1, original.id));
     assert!(scene.state().firsts.len() >= 4, "inserted again meanwhile");
     assert_eq!(scene.committed(), [(1, Some(SESSION))]);
@@ -89,7 +89,7 @@ async fn d5_a_message_whose_run_stopped_at_its_senders_removal_is_refused() {
         unknown()
     });
     let run = [message(2, "a"), message(2, "b"), message(2, "c")];
-    let tickets = run.map(|message| scene.submit(message).outcome());
+    let tickets = run.map(|message| scene.submit(message).event());
     let answers = join_all(tickets).await;
     assert!(answers.into_iter().all(|answer| answer == Err(refused())));
     assert_eq!(scene.stored(), [] as [String; 0]);
@@ -107,7 +107,7 @@ async fn d5_a_message_stored_before_its_senders_removal_is_not_refused() {
         unknown()
     });
     let tickets = [scene.submit(message(1, "a")), scene.submit(message(2, "b"))];
-    let answers = join_all(tickets.map(Ticket::outcome)).await;
+    let answers = join_all(tickets.map(Ticket::event)).await;
     let seqs: Vec<u64> = answers
         .into_iter()
         .map(|answer| answer.unwrap().seq.get())
@@ -148,7 +148,7 @@ async fn d29_who_has_gone_without_an_answer_is_offered_the_event_as_well() {
 async fn p3_fifty_at_once_with_the_same_id_are_stored_once() {
     let scene = Scene::new();
     let tickets: Vec<_> = (0..50).map(|_| scene.submit(message(1, "a"))).collect();
-    let answers = join_all(tickets.into_iter().map(Ticket::outcome)).await;
+    let answers = join_all(tickets.into_iter().map(Ticket::event)).await;
     assert!(
         answers
             .into_iter()

@@ -1,83 +1,61 @@
-//! The decision: what a change does to a conversation, or why it is refused. Knows neither store, and does no I/O.
+//! The decision: what event a change becomes, or why it is refused. Knows neither store, and does no I/O.
 
 use super::permissions::Act;
-use super::{Change, ChangeKind, Decision, Facts, Projection, Refusal};
+use super::{Change, ChangeKind, Facts, Refusal};
 use crate::domain::{
     Body, Content, ConversationId, Emoji, Event, Member, Message, Reactions, Role, RoomName, Seq,
-    Timestamp, UserId,
+    UserId,
 };
 
-/// Decides a change. `room_limit` is the most members a room may have.
+/// What happens when the change is made, so that it becomes an event; none when it is as wanted already. `actor` is the
+/// membership of whoever wants it, and `room_limit` the most members a room may have.
 ///
 /// # Errors
 /// With the reason why it is refused.
-pub fn decide(change: &Change, facts: &Facts, room_limit: usize) -> Result<Decision, Refusal> {
-    let conversation = facts
-        .conversation
-        .as_ref()
-        .filter(|found| found.deleted_seq.is_none());
-    let actor = facts
-        .actor
-        .filter(Member::is_active)
+pub fn decide(
+    change: &Change,
+    actor: Option<&Member>,
+    facts: &Facts,
+    room_limit: usize,
+) -> Result<Option<Body>, Refusal> {
+    // Of a deleted room everybody is a former member.
+    let actor = actor
+        .filter(|member| member.is_active())
         .ok_or(Refusal::NotAMember)?;
-    conversation.ok_or(Refusal::NotAMember)?;
-    let seq = facts.head.next();
-    let decided = match &change.kind {
-        ChangeKind::Edit { target, content } => edit(&actor, facts, *target, content, change.at)?,
-        ChangeKind::Delete { target } => delete(&actor, facts, *target, change.at)?,
+    match &change.kind {
+        ChangeKind::Edit { target, content } => edit(actor, facts, *target, content),
+        ChangeKind::Delete { target } => delete(actor, facts, *target),
         ChangeKind::React {
             target,
             emoji,
             added,
-        } => react(&actor, facts, *target, emoji, *added)?,
-        kind => {
-            if matches!(change.conversation, ConversationId::Direct(..)) {
-                return Err(Refusal::DirectConversation);
-            }
-            change_room(kind, &actor, facts, seq, room_limit)?
-        }
-    };
-    let Some((body, projections)) = decided else {
-        return Ok(Decision::Nothing);
-    };
-    let Change {
-        id,
-        conversation,
-        actor: sender,
-        at,
-        ..
-    } = *change;
-    let event = Box::new(Event {
-        id,
-        conversation,
-        seq,
-        sender,
-        at,
-        body,
-    });
-    Ok(Decision::Apply { event, projections })
+        } => react(actor, facts, *target, emoji, *added),
+        kind => match change.conversation {
+            ConversationId::Direct(..) => Err(Refusal::DirectConversation),
+            ConversationId::Room(_) => change_room(kind, actor, facts, room_limit),
+        },
+    }
 }
 
-type Outcome = Option<(Body, Vec<Projection>)>;
+/// What happens; none when it is so already.
+type Outcome = Option<Body>;
 
 fn change_room(
     kind: &ChangeKind,
     actor: &Member,
     facts: &Facts,
-    seq: Seq,
     room_limit: usize,
 ) -> Result<Outcome, Refusal> {
     match kind {
         ChangeKind::AddMember { user, role } => {
-            let member = Member::joining(actor.conversation, *user, *role, seq);
-            add_member(actor, facts, member, room_limit)
+            add_member(actor, facts, (*user, *role), room_limit)
         }
-        ChangeKind::RemoveMember { user } => remove_member(actor, facts, *user, seq),
+        ChangeKind::RemoveMember { user } => remove_member(actor, facts, *user),
         ChangeKind::ChangeRole { user, role } => change_role(actor, facts, *user, *role),
         ChangeKind::Rename { name } => rename(actor, facts, name),
         ChangeKind::DeleteRoom => {
             require(actor.role.may(Act::DeleteRoom))?;
-            Ok(Some((Body::RoomDeleted, vec![Projection::Tombstone(seq)])))
+            Ok(Some(Body::RoomDeleted))
         }
         ChangeKind::Edit { .. } | ChangeKind::Delete { .. } | ChangeKind::React { .. } => Ok(None),
     }
@@ -91,10 +69,9 @@ fn subject(facts: &Facts) -> Option<Member> {
 fn add_member(
     actor: &Member,
     facts: &Facts,
-    member: Member,
+    (user, role): (UserId, Role),
     room_limit: usize,
 ) -> Result<Outcome, Refusal> {
-    let Member { user, role, .. } = member;
     require(actor.role.may(Act::Add(role)))?;
     if subject(facts).is_some() {
         return Err(Refusal::AlreadyAMember);
@@ -102,34 +79,18 @@ fn add_member(
     if facts.active_members >= room_limit {
         return Err(Refusal::RoomFull);
     }
-    let body = Body::MemberAdded { user, role };
-    Ok(Some((body, vec![Projection::Member(member)])))
+    Ok(Some(Body::MemberAdded { user, role }))
 }
 
-fn remove_member(
-    actor: &Member,
-    facts: &Facts,
-    user: UserId,
-    seq: Seq,
-) -> Result<Outcome, Refusal> {
+fn remove_member(actor: &Member, facts: &Facts, user: UserId) -> Result<Outcome, Refusal> {
     let subject = subject(facts).ok_or(Refusal::NoSuchMember)?;
     let leaves = user == actor.user;
     require(leaves || actor.role.may(Act::Remove(subject.role)))?;
     let heir = facts.heir.filter(|_| leaves && actor.role == Role::Owner);
-    let gone = Member {
-        left_seq: Some(seq),
-        ..subject
-    };
-    let owner = heir.map(|member| Member {
-        role: Role::Owner,
-        ..member
-    });
-    let body = Body::MemberRemoved {
+    Ok(Some(Body::MemberRemoved {
         user,
         heir: heir.map(|member| member.user),
-    };
-    let members = std::iter::once(gone).chain(owner);
-    Ok(Some((body, members.map(Projection::Member).collect())))
+    }))
 }
 
 fn change_role(
@@ -144,63 +105,35 @@ fn change_role(
     if subject.role == role {
         return Ok(None);
     }
-    let body = Body::RoleChanged { user, role };
-    let member = Projection::Member(Member { role, ..subject });
-    Ok(Some((body, vec![member])))
+    Ok(Some(Body::RoleChanged { user, role }))
 }
 
 fn rename(actor: &Member, facts: &Facts, name: &RoomName) -> Result<Outcome, Refusal> {
     require(actor.role.may(Act::Rename))?;
-    let room = facts.conversation.as_ref();
-    if room.and_then(|room| room.name.as_ref()) == Some(name) {
+    if facts.name.as_ref() == Some(name) {
         return Ok(None);
     }
-    let body = Body::Renamed { name: name.clone() };
-    Ok(Some((body, vec![Projection::Name(name.clone())])))
+    Ok(Some(Body::Renamed { name: name.clone() }))
 }
 
-fn edit(
-    actor: &Member,
-    facts: &Facts,
-    target: Seq,
-    content: &Content,
-    at: Timestamp,
-) -> Result<Outcome, Refusal> {
+fn edit(actor: &Member, facts: &Facts, target: Seq, content: &Content) -> Result<Outcome, Refusal> {
     let (event, message) = message_at(actor, facts)?;
     require(event.sender == actor.user)?;
     match &message.content {
         None => Err(Refusal::MessageDeleted),
         Some(current) if current == content => Ok(None),
-        Some(current) => {
-            let is_first = message.edited_at.is_none();
-            let body = Body::Edited {
-                target,
-                content: Some(content.clone()),
-            };
-            Ok(Some((
-                body,
-                vec![Projection::Content {
-                    target,
-                    content: content.clone(),
-                    original: is_first.then(|| current.clone()),
-                    at,
-                }],
-            )))
-        }
+        Some(_) => Ok(Some(Body::Edited {
+            target,
+            content: Some(content.clone()),
+        })),
     }
 }
 
-fn delete(actor: &Member, facts: &Facts, target: Seq, at: Timestamp) -> Result<Outcome, Refusal> {
+fn delete(actor: &Member, facts: &Facts, target: Seq) -> Result<Outcome, Refusal> {
     let (event, message) = message_at(actor, facts)?;
     let sender = subject(facts).map(|sender| sender.role);
     require(event.sender == actor.user || actor.role.may(Act::DeleteMessage(sender)))?;
-    if message.content.is_none() {
-        return Ok(None);
-    }
-    Ok(Some((
-        Body::Deleted { target },
-        vec![Projection::Clear { target, at }],
-    )))
+    Ok(message.content.as_ref().map(|_| Body::Deleted { target }))
 }
 
 fn react(
@@ -220,16 +153,11 @@ fn react(
     if added && message.reactions.count() >= Reactions::LIMIT {
         return Err(Refusal::TooManyReactions);
     }
-    let reactions = message.reactions.clone().with(emoji, actor.user, added);
-    let body = Body::Reacted {
+    Ok(Some(Body::Reacted {
         target,
         emoji: emoji.clone(),
         added,
-    };
-    Ok(Some((
-        body,
-        vec![Projection::Reactions { target, reactions }],
-    )))
+    }))
 }
 
 /// The message a change is about, if it is one and within the actor's log.

@@ -1,17 +1,18 @@
-//! Changes to a conversation that need more than an insert: membership, room and message changes. Decides what a
-//! change does, given the facts; both stores load the facts, ask here, and write the outcome in one transaction
-//! (D7, D8), so that they cannot differ in it.
+//! Changes to a conversation: of its members, of the room, of a message. Says what event a change becomes, given the
+//! facts, and what follows from that event for the documents beside the log, whichever store keeps them (D7, D8, D56).
 
 mod decide;
 mod permissions;
+mod projection;
 #[cfg(test)]
 mod tests;
 
 use super::{
-    Content, Conversation, ConversationId, Emoji, Event, EventId, Member, Reactions, Role,
-    RoomName, Seq, Timestamp, UserId,
+    Body, Content, ConversationId, Emoji, Event, EventId, Member, Message, Role, RoomName, Seq,
+    Timestamp, UserId,
 };
 pub use decide::decide;
+pub use projection::{Projection, projections};
 
 /// A change somebody wants to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +81,21 @@ pub enum ChangeKind {
     },
 }
 
+impl Change {
+    /// The event that it becomes at a place, with this body.
+    #[must_use]
+    pub const fn event(&self, seq: Seq, body: Body) -> Event {
+        Event {
+            id: self.id,
+            conversation: self.conversation,
+            seq,
+            sender: self.actor,
+            at: self.at,
+            body,
+        }
+    }
+}
+
 impl ChangeKind {
     /// The user whose membership it is about, whose facts [`decide`] needs.
     #[must_use]
@@ -101,6 +117,33 @@ impl ChangeKind {
         }
     }
 
+    /// What happens when it is made; none when that is more than what is asked for.
+    #[must_use]
+    pub fn body(&self) -> Option<Body> {
+        Some(match self.clone() {
+            Self::AddMember { user, role } => Body::MemberAdded { user, role },
+            // Who inherits the room is decided.
+            Self::RemoveMember { .. } => return None,
+            Self::ChangeRole { user, role } => Body::RoleChanged { user, role },
+            Self::Rename { name } => Body::Renamed { name },
+            Self::DeleteRoom => Body::RoomDeleted,
+            Self::Edit { target, content } => Body::Edited {
+                target,
+                content: Some(content),
+            },
+            Self::Delete { target } => Body::Deleted { target },
+            Self::React {
+                target,
+                emoji,
+                added,
+            } => Body::Reacted {
+                target,
+                emoji,
+                added,
+            },
+        })
+    }
+
     /// The message it is about, which [`decide`] needs.
     #[must_use]
     pub const fn target(&self) -> Option<Seq> {
@@ -113,74 +156,28 @@ impl ChangeKind {
     }
 }
 
-/// What a store has read, in the transaction that will write the outcome.
-#[derive(Debug, Clone)]
+/// What a change is decided by beside its actor's membership, as far as its kind needs it.
+#[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// The conversation; none when there is no such.
-    pub conversation: Option<Conversation>,
-    /// The newest seq of its log.
-    pub head: Seq,
-    /// The actor's membership, former ones included.
-    pub actor: Option<Member>,
+    /// The room's name (to rename it).
+    pub name: Option<RoomName>,
     /// The membership of [`ChangeKind::subject`] or [`ChangeKind::bereaved`], former ones included.
     pub subject: Option<Member>,
     /// The event at [`ChangeKind::target`].
     pub target: Option<Event>,
-    /// How many active members the room has (read for membership changes only).
+    /// How many active members the room has (to add one).
     pub active_members: usize,
     /// The active member who would inherit the room if its only owner left: an admin before a member, the longest
     /// there first. None when the actor is not its only owner, or is alone in it.
     pub heir: Option<Member>,
 }
 
-/// What a change does: the event to insert at `head + 1`, and what to write with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    /// Insert this event and write these projections, in one transaction.
-    Apply {
-        /// The event.
-        event: Box<Event>,
-        /// Written with it.
-        projections: Vec<Projection>,
-    },
-    /// It is as wanted already: nothing to write, no event.
-    Nothing,
-}
-
-/// What is written beside the event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Projection {
-    /// Replace or insert this membership document.
-    Member(Member),
-    /// Set the room's name.
-    Name(RoomName),
-    /// Set the room's tombstone, and every active member's `leftSeq`, to this seq.
-    Tombstone(Seq),
-    /// Set the target's content and `editedAt`.
-    Content {
-        /// The message.
-        target: Seq,
-        /// What it says now.
-        content: Content,
-        /// What it said until now, to be kept, when this is its first edit.
-        original: Option<Content>,
-        /// When it was edited.
-        at: Timestamp,
-    },
-    /// Clear the target's content, its original and that of every edit of it, and set `deletedAt`.
-    Clear {
-        /// The message.
-        target: Seq,
-        /// When it was deleted.
-        at: Timestamp,
-    },
-    /// Set the target's reactions.
-    Reactions {
-        /// The message.
-        target: Seq,
-        /// All of them.
-        reactions: Reactions,
-    },
+impl Facts {
+    /// The message at [`ChangeKind::target`], if it is one.
+    #[must_use]
+    pub fn message(&self) -> Option<&Message> {
+        self.target.as_ref()?.body.message()
+    }
 }
 
 /// Why a change is not made. Final: a retry would be refused again.

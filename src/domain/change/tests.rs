@@ -1,7 +1,7 @@
 //! What each change does, and who is refused.
 
 use super::*;
-use crate::domain::{Body, ClientMessageId, Fingerprint, Message, RoomId};
+use crate::domain::{ClientMessageId, Fingerprint, Reactions, RoomId};
 
 const ROOM: ConversationId = ConversationId::Room(RoomId::from_bytes([9; 12]));
 const NOW: Timestamp = Timestamp::from_millis(1);
@@ -14,22 +14,18 @@ fn member(byte: u8, role: Role) -> Member {
     Member::joining(ROOM, user(byte), role, Seq::new(1))
 }
 
-fn facts(actor: Role) -> Facts {
-    let room = Conversation {
-        id: ROOM,
-        name: None,
-        creator: Some(user(1)),
-        created_at: NOW,
-        deleted_seq: None,
-    };
+/// Of a room of one.
+fn facts() -> Facts {
     Facts {
-        conversation: Some(room),
-        head: Seq::new(7),
-        actor: Some(member(1, actor)),
-        subject: None,
-        target: None,
         active_members: 1,
-        heir: None,
+        ..Facts::default()
+    }
+}
+
+fn about(event: Event) -> Facts {
+    Facts {
+        target: Some(event),
+        ..facts()
     }
 }
 
@@ -54,39 +50,40 @@ fn message(sender: u8, text: Option<&str>) -> Event {
     }
 }
 
-fn ask(kind: ChangeKind, facts: &Facts) -> Result<Decision, Refusal> {
-    let id = EventId::from_bytes([7; 12]);
-    decide(
-        &Change {
-            id,
-            conversation: ROOM,
-            actor: user(1),
-            at: NOW,
-            kind,
-        },
-        facts,
-        3,
-    )
+/// What the first user is told who wants this in this role.
+fn ask(role: Role, kind: ChangeKind, facts: &Facts) -> Result<Option<Body>, Refusal> {
+    ask_as(Some(member(1, role)), kind, facts)
+}
+
+fn ask_as(actor: Option<Member>, kind: ChangeKind, facts: &Facts) -> Result<Option<Body>, Refusal> {
+    decide(&change(kind), actor.as_ref(), facts, 3)
+}
+
+fn change(kind: ChangeKind) -> Change {
+    Change {
+        id: EventId::from_bytes([7; 12]),
+        conversation: ROOM,
+        actor: user(1),
+        at: NOW,
+        kind,
+    }
+}
+
+/// What follows from the event that this becomes.
+fn projected(kind: ChangeKind, facts: &Facts) -> Vec<Projection> {
+    let body = kind.body().unwrap();
+    projections(&change(kind).event(Seq::new(8), body), facts.message())
 }
 
 #[test]
 fn a_new_member_s_log_begins_with_the_event_that_added_them() {
-    let add = ChangeKind::AddMember {
-        user: user(2),
-        role: Role::Member,
-    };
-    let Ok(Decision::Apply { event, projections }) = ask(add, &facts(Role::Admin)) else {
-        panic!("refused")
-    };
-    assert_eq!(event.seq, Seq::new(8));
+    let (user, role) = (user(2), Role::Member);
+    let add = || ChangeKind::AddMember { user, role };
+    let added = Body::MemberAdded { user, role };
+    assert_eq!(ask(Role::Admin, add(), &facts()), Ok(Some(added)));
     assert_eq!(
-        projections,
-        [Projection::Member(Member::joining(
-            ROOM,
-            user(2),
-            Role::Member,
-            Seq::new(8)
-        ))]
+        projected(add(), &facts()),
+        [Projection::Joined { user, role }]
     );
 }
 
@@ -96,19 +93,17 @@ fn nobody_hands_out_more_than_they_have() {
         user: user(2),
         role,
     };
-    assert_eq!(
-        ask(add(Role::Member), &facts(Role::Member)),
-        Err(Refusal::NotAllowed)
-    );
-    assert_eq!(
-        ask(add(Role::Owner), &facts(Role::Admin)),
-        Err(Refusal::NotAllowed)
-    );
+    let refused = Err(Refusal::NotAllowed);
+    assert_eq!(ask(Role::Member, add(Role::Member), &facts()), refused);
+    assert_eq!(ask(Role::Admin, add(Role::Owner), &facts()), refused);
     let full = Facts {
         active_members: 3,
-        ..facts(Role::Owner)
+        ..facts()
     };
-    assert_eq!(ask(add(Role::Member), &full), Err(Refusal::RoomFull));
+    assert_eq!(
+        ask(Role::Owner, add(Role::Member), &full),
+        Err(Refusal::RoomFull)
+    );
 }
 
 #[test]
@@ -118,36 +113,35 @@ fn adding_with_a_role_is_promoting_and_owners_do_not_act_on_each_other() {
         role: Role::Admin,
     };
     assert_eq!(
-        ask(add.clone(), &facts(Role::Admin)),
+        ask(Role::Admin, add.clone(), &facts()),
         Err(Refusal::NotAllowed)
     );
-    assert!(ask(add, &facts(Role::Owner)).is_ok());
+    assert!(ask(Role::Owner, add, &facts()).is_ok());
     let equals = Facts {
         subject: Some(member(2, Role::Owner)),
-        ..facts(Role::Owner)
+        ..facts()
     };
     let demote = ChangeKind::ChangeRole {
         user: user(2),
         role: Role::Member,
     };
-    assert_eq!(ask(demote, &equals), Err(Refusal::NotAllowed));
+    assert_eq!(ask(Role::Owner, demote, &equals), Err(Refusal::NotAllowed));
 }
 
 #[test]
 fn an_admin_does_not_delete_what_their_equal_said() {
     let theirs = |role| Facts {
-        target: Some(message(2, Some("hi"))),
         subject: Some(member(2, role)),
-        ..facts(Role::Admin)
+        ..about(message(2, Some("hi")))
     };
     let delete = || ChangeKind::Delete {
         target: Seq::new(3),
     };
     assert_eq!(
-        ask(delete(), &theirs(Role::Admin)),
+        ask(Role::Admin, delete(), &theirs(Role::Admin)),
         Err(Refusal::NotAllowed)
     );
-    assert!(ask(delete(), &theirs(Role::Member)).is_ok());
+    assert!(ask(Role::Admin, delete(), &theirs(Role::Member)).is_ok());
 }
 
 #[test]
@@ -156,18 +150,9 @@ fn the_first_edit_alone_keeps_what_was_said_first() {
         target: Seq::new(3),
         content: Content::stored("ho".to_owned()),
     };
-    let kept = |event: Event| {
-        let facts = Facts {
-            target: Some(event),
-            ..facts(Role::Member)
-        };
-        match ask(edit(), &facts) {
-            Ok(Decision::Apply { projections, .. }) => match &projections[..] {
-                [Projection::Content { original, .. }] => original.clone(),
-                other => panic!("{other:?}"),
-            },
-            other => panic!("{other:?}"),
-        }
+    let kept = |event: Event| match &projected(edit(), &about(event))[..] {
+        [Projection::Content { original, .. }] => original.clone(),
+        other => panic!("{other:?}"),
     };
     let mut own = message(1, Some("hi"));
     assert_eq!(kept(own.clone()), Some(Content::stored("hi".to_owned())));
@@ -178,56 +163,107 @@ fn the_first_edit_alone_keeps_what_was_said_first() {
 }
 
 #[test]
+fn an_edit_of_what_was_deleted_since_projects_nothing() {
+    let body = Body::Edited {
+        target: Seq::new(3),
+        content: None,
+    };
+    let kind = ChangeKind::Delete {
+        target: Seq::new(3),
+    };
+    let cleared = change(kind).event(Seq::new(8), body);
+    let facts = about(message(1, None));
+    assert_eq!(projections(&cleared, facts.message()), []);
+}
+
+#[test]
+fn a_message_is_what_its_projections_make_of_it() {
+    let said = |event: &Event| match &event.body {
+        Body::Message(message) => message.clone(),
+        other => panic!("{other:?}"),
+    };
+    let mut now = message(1, Some("hi"));
+    let target = Seq::new(3);
+    let content = Content::stored("ho".to_owned());
+    let emoji = Emoji::parse("👍").unwrap();
+    let steps = [
+        ChangeKind::Edit { target, content },
+        ChangeKind::React {
+            target,
+            emoji: emoji.clone(),
+            added: true,
+        },
+    ];
+    for kind in steps {
+        for projection in projected(kind, &about(now.clone())) {
+            now.body = Body::Message(said(&now).with(&projection));
+        }
+    }
+    let edited = said(&now);
+    assert_eq!(edited.content.as_ref().map(Content::as_str), Some("ho"));
+    assert_eq!(edited.original.as_ref().map(Content::as_str), Some("hi"));
+    assert!(edited.reactions.has(&emoji, user(1)));
+    for projection in projected(ChangeKind::Delete { target }, &about(now.clone())) {
+        now.body = Body::Message(said(&now).with(&projection));
+    }
+    let deleted = said(&now);
+    assert_eq!((deleted.content, deleted.original), (None, None));
+    assert_eq!(deleted.deleted_at, Some(NOW));
+}
+
+#[test]
 fn an_owner_who_leaves_hands_the_room_on() {
-    let owner = facts(Role::Owner);
     let leaving = Facts {
-        subject: owner.actor,
+        subject: Some(member(1, Role::Owner)),
         heir: Some(member(2, Role::Member)),
-        ..owner
+        ..facts()
     };
     let leave = ChangeKind::RemoveMember { user: user(1) };
-    let Ok(Decision::Apply { event, projections }) = ask(leave, &leaving) else {
-        panic!("refused")
+    let (left, heir) = (user(1), user(2));
+    let body = Body::MemberRemoved {
+        user: left,
+        heir: Some(heir),
     };
     assert_eq!(
-        event.body,
-        Body::MemberRemoved {
-            user: user(1),
-            heir: Some(user(2))
-        }
+        ask(Role::Owner, leave.clone(), &leaving),
+        Ok(Some(body.clone()))
     );
-    assert_eq!(projections.len(), 2);
+    let event = change(leave).event(Seq::new(8), body);
+    let role = Role::Owner;
+    assert_eq!(
+        projections(&event, None),
+        [
+            Projection::Left { user: left },
+            Projection::Role { user: heir, role }
+        ]
+    );
 }
 
 #[test]
 fn an_admin_does_not_remove_their_equal() {
     let admin = Facts {
         subject: Some(member(2, Role::Admin)),
-        ..facts(Role::Admin)
+        ..facts()
     };
     assert_eq!(
-        ask(ChangeKind::RemoveMember { user: user(2) }, &admin),
+        ask(
+            Role::Admin,
+            ChangeKind::RemoveMember { user: user(2) },
+            &admin
+        ),
         Err(Refusal::NotAllowed)
     );
 }
 
 #[test]
 fn outsiders_and_former_members_are_refused_alike() {
-    let never = Facts {
-        actor: None,
-        ..facts(Role::Owner)
-    };
     let former = Member {
         left_seq: Some(Seq::new(5)),
         ..member(1, Role::Owner)
     };
-    let left = Facts {
-        actor: Some(former),
-        ..facts(Role::Owner)
-    };
-    for outsider in [never, left] {
+    for outsider in [None, Some(former)] {
         assert_eq!(
-            ask(ChangeKind::DeleteRoom, &outsider),
+            ask_as(outsider, ChangeKind::DeleteRoom, &facts()),
             Err(Refusal::NotAMember)
         );
     }
@@ -235,67 +271,48 @@ fn outsiders_and_former_members_are_refused_alike() {
 
 #[test]
 fn only_the_sender_edits_and_an_admin_may_delete() {
-    let theirs = Facts {
-        target: Some(message(2, Some("hi"))),
-        ..facts(Role::Admin)
-    };
+    let theirs = about(message(2, Some("hi")));
     let target = Seq::new(3);
     let edit = ChangeKind::Edit {
         target,
         content: Content::stored("ho".to_owned()),
     };
-    assert_eq!(ask(edit, &theirs), Err(Refusal::NotAllowed));
-    assert!(matches!(
-        ask(ChangeKind::Delete { target }, &theirs),
-        Ok(Decision::Apply { .. })
-    ));
+    assert_eq!(ask(Role::Admin, edit, &theirs), Err(Refusal::NotAllowed));
+    let deleted = Ok(Some(Body::Deleted { target }));
+    let delete = ChangeKind::Delete { target };
+    assert_eq!(ask(Role::Admin, delete, &theirs), deleted);
 }
 
 #[test]
 fn what_is_as_wanted_already_makes_no_event() {
-    let deleted = Facts {
-        target: Some(message(1, None)),
-        ..facts(Role::Member)
-    };
     let target = Seq::new(3);
+    let deleted = about(message(1, None));
     assert_eq!(
-        ask(ChangeKind::Delete { target }, &deleted),
-        Ok(Decision::Nothing)
+        ask(Role::Member, ChangeKind::Delete { target }, &deleted),
+        Ok(None)
     );
-    let emoji = Emoji::parse("👍").unwrap();
-    let fine = Facts {
-        target: Some(message(2, Some("hi"))),
-        ..facts(Role::Member)
+    let take_off = ChangeKind::React {
+        target,
+        emoji: Emoji::parse("👍").unwrap(),
+        added: false,
     };
-    assert_eq!(
-        ask(
-            ChangeKind::React {
-                target,
-                emoji,
-                added: false
-            },
-            &fine
-        ),
-        Ok(Decision::Nothing)
-    );
+    let fine = about(message(2, Some("hi")));
+    assert_eq!(ask(Role::Member, take_off, &fine), Ok(None));
 }
 
 #[test]
 fn a_message_before_one_s_joining_is_not_there() {
-    let late = Member {
+    let joined_later = Member {
         joined_seq: Seq::new(4),
         ..member(1, Role::Member)
     };
-    let late = Facts {
-        actor: Some(late),
-        target: Some(message(2, Some("hi"))),
-        ..facts(Role::Member)
-    };
-    let emoji = Emoji::parse("👍").unwrap();
     let react = ChangeKind::React {
         target: Seq::new(3),
-        emoji,
+        emoji: Emoji::parse("👍").unwrap(),
         added: true,
     };
-    assert_eq!(ask(react, &late), Err(Refusal::NoSuchMessage));
+    assert_eq!(
+        ask_as(Some(joined_later), react, &about(message(2, Some("hi")))),
+        Err(Refusal::NoSuchMessage)
+    );
 }

@@ -1,27 +1,40 @@
-//! Messages that one gateway delegates to another, and what became of them.
+//! Messages and changes that one gateway delegates to another, and what became of them.
 //!
-//! A request: its number (8 bytes), the gateway that asks (8), the conversation, then one message after the other: event
-//! id (12), sender (12), when it was accepted (8), the length of its clientMessageId (2) and that, the length of its
-//! content (4) and that, and where its trace is (25, zero when it is not traced). An answer: the request's number, then
-//! 9 bytes for each message that was taken: a tag, and the place it is stored at.
+//! A request: its number (8 bytes), the gateway that asks (8), the conversation, then one entry after the other: event id
+//! (12), sender (12), when it was accepted (8), what it is (1) and its fields, and where its trace is (25, zero when it is
+//! not traced). A text is its length (4) and that. An answer: the request's number, then 9 bytes for each entry that was
+//! taken: a tag, and the place it is stored at.
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::{
     header, put_conversation, put_trace, take_conversation, take_id, take_trace, take_user,
 };
-use crate::commit::{CommitError, Delegated, Settled};
+use crate::commit::{CommitError, Delegated, Entry, Settled};
 use crate::domain::{
-    ClientMessageId, Content, ConversationId, EventId, Fingerprint, GatewayId, Refusal, Seq,
-    Timestamp,
+    Change, ChangeKind, ClientMessageId, Content, ConversationId, Emoji, EventId, Fingerprint,
+    GatewayId, Refusal, Role, RoomName, Seq, Timestamp, UserId,
 };
 use crate::store::{NewMessage, Run};
 use crate::traces::TraceContext;
 
-/// What a message takes besides its texts, in bytes.
-const FIXED: usize = 46 + TraceContext::BYTES;
+/// What an entry takes besides its texts, in bytes, at most.
+const FIXED: usize = 58 + TraceContext::BYTES;
 
-/// Messages for another gateway to commit.
+/// What is refused for good, by its number in an answer. New ones are added at the end.
+const REFUSALS: [Refusal; 9] = [
+    Refusal::NotAMember,
+    Refusal::NotAllowed,
+    Refusal::NoSuchMember,
+    Refusal::AlreadyAMember,
+    Refusal::RoomFull,
+    Refusal::NoSuchMessage,
+    Refusal::MessageDeleted,
+    Refusal::TooManyReactions,
+    Refusal::DirectConversation,
+];
+
+/// What another gateway is to commit.
 #[derive(Debug)]
 pub struct Request {
     /// Which of its sender's it is.
@@ -30,8 +43,8 @@ pub struct Request {
     pub from: GatewayId,
     /// The log.
     pub conversation: ConversationId,
-    /// The messages, at most [`Run::LIMIT`].
-    pub messages: Vec<Delegated>,
+    /// The entries, at most [`Run::LIMIT`].
+    pub entries: Vec<Delegated>,
 }
 
 /// What became of them.
@@ -49,28 +62,87 @@ pub fn encode_request(
     number: u64,
     from: GatewayId,
     conversation: ConversationId,
-    messages: &[Delegated],
+    entries: &[Delegated],
 ) -> Bytes {
-    let texts = messages.iter().map(|Delegated { message, .. }| {
-        FIXED + message.client_message_id.as_str().len() + message.content.as_str().len()
+    let sizes = entries.iter().map(|Delegated { entry, .. }| match entry {
+        Entry::Message(message) => message.client_message_id.as_str().len() + entry.bytes(),
+        Entry::Change(_) => RoomName::LIMIT + entry.bytes(),
     });
-    let mut out = header(7, 48 + texts.sum::<usize>());
+    let mut out = header(9, 48 + FIXED * entries.len() + sizes.sum::<usize>());
     out.put_u64(number);
     out.put_u64(from.to_u64());
     put_conversation(&mut out, conversation);
-    for Delegated { message, trace } in messages {
-        let (own_id, content) = (message.client_message_id.as_str(), message.content.as_str());
-        out.put_slice(&message.id.to_bytes());
-        out.put_slice(&message.sender.to_bytes());
-        out.put_i64(message.at.millis());
-        // Both are far shorter: 128 bytes, and what the setting content_bytes allows.
-        out.put_u16(u16::try_from(own_id.len()).unwrap_or(u16::MAX));
-        out.put_slice(own_id.as_bytes());
-        out.put_u32(u32::try_from(content.len()).unwrap_or(u32::MAX));
-        out.put_slice(content.as_bytes());
+    for Delegated { entry, trace } in entries {
+        match entry {
+            Entry::Message(message) => put_message(&mut out, message),
+            Entry::Change(change) => put_change(&mut out, change),
+        }
         put_trace(&mut out, *trace);
     }
     out.freeze()
+}
+
+fn put_head(out: &mut BytesMut, (id, sender, at): (EventId, UserId, Timestamp), tag: u8) {
+    out.put_slice(&id.to_bytes());
+    out.put_slice(&sender.to_bytes());
+    out.put_i64(at.millis());
+    out.put_u8(tag);
+}
+
+fn put_text(out: &mut BytesMut, text: &str) {
+    // All are far shorter: the longest is what the setting content_bytes allows.
+    out.put_u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
+    out.put_slice(text.as_bytes());
+}
+
+fn put_message(out: &mut BytesMut, message: &NewMessage) {
+    put_head(out, (message.id, message.sender, message.at), 0);
+    put_text(out, message.client_message_id.as_str());
+    put_text(out, message.content.as_str());
+}
+
+fn put_change(out: &mut BytesMut, change: &Change) {
+    let head = (change.id, change.actor, change.at);
+    match &change.kind {
+        ChangeKind::AddMember { user, role } => {
+            put_head(out, head, 1);
+            out.put_slice(&user.to_bytes());
+            put_text(out, role.as_str());
+        }
+        ChangeKind::RemoveMember { user } => {
+            put_head(out, head, 2);
+            out.put_slice(&user.to_bytes());
+        }
+        ChangeKind::ChangeRole { user, role } => {
+            put_head(out, head, 3);
+            out.put_slice(&user.to_bytes());
+            put_text(out, role.as_str());
+        }
+        ChangeKind::Rename { name } => {
+            put_head(out, head, 4);
+            put_text(out, name.as_str());
+        }
+        ChangeKind::DeleteRoom => put_head(out, head, 5),
+        ChangeKind::Edit { target, content } => {
+            put_head(out, head, 6);
+            out.put_u64(target.get());
+            put_text(out, content.as_str());
+        }
+        ChangeKind::Delete { target } => {
+            put_head(out, head, 7);
+            out.put_u64(target.get());
+        }
+        ChangeKind::React {
+            target,
+            emoji,
+            added,
+        } => {
+            put_head(out, head, 8);
+            out.put_u64(target.get());
+            put_text(out, emoji.as_str());
+            out.put_u8(u8::from(*added));
+        }
+    }
 }
 
 /// An answer's payload.
@@ -82,11 +154,12 @@ pub fn encode_answer(answer: &Answer) -> Bytes {
         let (tag, seq) = match settled {
             Settled::Stored(seq) => (0, *seq),
             Settled::Before => (1, Seq::ZERO),
-            Settled::Failed(CommitError::Refused(Refusal::NotAMember)) => (2, Seq::ZERO),
+            Settled::Failed(CommitError::Refused(refusal)) => (2, number_of(*refusal)),
             Settled::Failed(CommitError::ClientMessageIdReused) => (3, Seq::ZERO),
             Settled::Failed(CommitError::Internal) => (4, Seq::ZERO),
-            // Nothing else is refused to a message for good.
-            Settled::Failed(_) => (u8::MAX, Seq::ZERO),
+            Settled::Nothing => (5, Seq::ZERO),
+            // Nothing else is for good.
+            Settled::Failed(CommitError::Busy | CommitError::Unavailable) => (u8::MAX, Seq::ZERO),
         };
         out.put_u8(tag);
         out.put_u64(seq.get());
@@ -94,14 +167,22 @@ pub fn encode_answer(answer: &Answer) -> Bytes {
     out.freeze()
 }
 
+/// Where a refusal is in the list, in the field of a place.
+fn number_of(refusal: Refusal) -> Seq {
+    let number = REFUSALS.iter().position(|known| *known == refusal);
+    Seq::new(number.map_or(u64::MAX, |number| number as u64))
+}
+
 pub(super) fn decode_request(mut bytes: Bytes) -> Option<Request> {
     let number = bytes.try_get_u64().ok()?;
     let from = GatewayId::from_u64(bytes.try_get_u64().ok()?);
     let conversation = take_conversation(&mut bytes)?;
-    let mut messages = Vec::new();
+    let mut entries = Vec::new();
     while bytes.has_remaining() {
-        messages.push(take_message(&mut bytes)?);
-        if messages.len() > Run::LIMIT {
+        let entry = take_entry(&mut bytes, conversation)?;
+        let trace = take_trace(&mut bytes)?;
+        entries.push(Delegated { entry, trace });
+        if entries.len() > Run::LIMIT {
             return None;
         }
     }
@@ -109,32 +190,83 @@ pub(super) fn decode_request(mut bytes: Bytes) -> Option<Request> {
         number,
         from,
         conversation,
-        messages,
+        entries,
     })
 }
 
-fn take_message(bytes: &mut Bytes) -> Option<Delegated> {
+fn take_entry(bytes: &mut Bytes, conversation: ConversationId) -> Option<Entry> {
     let id = EventId::from_bytes(take_id(bytes)?);
     let sender = take_user(bytes)?;
     let at = Timestamp::from_millis(bytes.try_get_i64().ok()?);
-    let length = usize::from(bytes.try_get_u16().ok()?);
-    let client_message_id = ClientMessageId::parse(&take_text(bytes, length)?).ok()?;
-    let length = usize::try_from(bytes.try_get_u32().ok()?).ok()?;
-    // How long it may be is decided where it was received.
-    let content = Content::parse(&take_text(bytes, length)?, usize::MAX).ok()?;
-    let trace = take_trace(bytes)?;
-    let message = NewMessage {
-        id,
-        sender,
-        at,
-        client_message_id,
-        fingerprint: Fingerprint::of(&content),
-        content,
+    let kind = match bytes.try_get_u8().ok()? {
+        0 => {
+            let client_message_id = ClientMessageId::parse(&take_text(bytes)?).ok()?;
+            let content = take_content(bytes)?;
+            return Some(Entry::Message(NewMessage {
+                id,
+                sender,
+                at,
+                client_message_id,
+                fingerprint: Fingerprint::of(&content),
+                content,
+            }));
+        }
+        tag => take_kind(bytes, tag)?,
     };
-    Some(Delegated { message, trace })
+    Some(Entry::Change(Change {
+        id,
+        conversation,
+        actor: sender,
+        at,
+        kind,
+    }))
 }
 
-fn take_text(bytes: &mut Bytes, length: usize) -> Option<String> {
+fn take_kind(bytes: &mut Bytes, tag: u8) -> Option<ChangeKind> {
+    Some(match tag {
+        1 => ChangeKind::AddMember {
+            user: take_user(bytes)?,
+            role: Role::parse(&take_text(bytes)?)?,
+        },
+        2 => ChangeKind::RemoveMember {
+            user: take_user(bytes)?,
+        },
+        3 => ChangeKind::ChangeRole {
+            user: take_user(bytes)?,
+            role: Role::parse(&take_text(bytes)?)?,
+        },
+        4 => ChangeKind::Rename {
+            name: RoomName::parse(&take_text(bytes)?).ok()?,
+        },
+        5 => ChangeKind::DeleteRoom,
+        6 => ChangeKind::Edit {
+            target: take_seq(bytes)?,
+            content: take_content(bytes)?,
+        },
+        7 => ChangeKind::Delete {
+            target: take_seq(bytes)?,
+        },
+        8 => ChangeKind::React {
+            target: take_seq(bytes)?,
+            emoji: Emoji::parse(&take_text(bytes)?).ok()?,
+            added: bytes.try_get_u8().ok()? == 1,
+        },
+        // A later version's.
+        _ => return None,
+    })
+}
+
+fn take_seq(bytes: &mut Bytes) -> Option<Seq> {
+    bytes.try_get_u64().ok().map(Seq::new)
+}
+
+/// How long it may be is decided where it was received.
+fn take_content(bytes: &mut Bytes) -> Option<Content> {
+    Content::parse(&take_text(bytes)?, usize::MAX).ok()
+}
+
+fn take_text(bytes: &mut Bytes) -> Option<String> {
+    let length = usize::try_from(bytes.try_get_u32().ok()?).ok()?;
     let text = (length <= bytes.len()).then(|| bytes.split_to(length))?;
     String::from_utf8(text.into()).ok()
 }
@@ -148,9 +280,13 @@ pub(super) fn decode_answer(mut bytes: Bytes) -> Option<Answer> {
         settled.push(match tag {
             0 => Settled::Stored(seq),
             1 => Settled::Before,
-            2 => Settled::Failed(CommitError::Refused(Refusal::NotAMember)),
+            2 => {
+                let number = usize::try_from(seq.get()).ok()?;
+                Settled::Failed(CommitError::Refused(*REFUSALS.get(number)?))
+            }
             3 => Settled::Failed(CommitError::ClientMessageIdReused),
             4 => Settled::Failed(CommitError::Internal),
+            5 => Settled::Nothing,
             // Whatever it is, it is no answer.
             _ => return None,
         });

@@ -102,7 +102,7 @@ impl Envelope {
             4 => decode_presence(bytes).map(Self::Presence),
             5 => decode_head(bytes),
             6 => Some(Self::Gap),
-            7 => delegation::decode_request(bytes).map(Self::Delegated),
+            9 => delegation::decode_request(bytes).map(Self::Delegated),
             8 => delegation::decode_answer(bytes).map(Self::Settled),
             _ => None,
         }

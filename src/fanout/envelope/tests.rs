@@ -1,8 +1,11 @@
 //! What is encoded is decoded, of whatever release; what is not ours breaks nothing.
 
 use super::*;
-use crate::commit::{CommitError, Delegated, Settled};
-use crate::domain::{ClientMessageId, Content, EventId, Fingerprint, Refusal};
+use crate::commit::{CommitError, Delegated, Entry, Settled};
+use crate::domain::{
+    Change, ChangeKind, ClientMessageId, Content, Emoji, EventId, Fingerprint, Refusal, Role,
+    RoomName,
+};
 use crate::store::{NewMessage, Run};
 use proptest::prelude::*;
 
@@ -102,6 +105,29 @@ fn the_writer_and_the_place_in_a_trace_survive_the_bus() {
     }
 }
 
+fn every_kind_of_change() -> [ChangeKind; 8] {
+    let (user, role, target) = (user(2), Role::Admin, Seq::new(4));
+    [
+        ChangeKind::AddMember { user, role },
+        ChangeKind::RemoveMember { user },
+        ChangeKind::ChangeRole { user, role },
+        ChangeKind::Rename {
+            name: RoomName::parse("a room").unwrap(),
+        },
+        ChangeKind::DeleteRoom,
+        ChangeKind::Edit {
+            target,
+            content: Content::stored("höre".to_owned()),
+        },
+        ChangeKind::Delete { target },
+        ChangeKind::React {
+            target,
+            emoji: Emoji::parse("👍").unwrap(),
+            added: true,
+        },
+    ]
+}
+
 #[test]
 fn what_is_delegated_and_what_became_of_it_survive_the_bus() {
     let room = ConversationId::Room(RoomId::from_bytes([3; 12]));
@@ -118,19 +144,30 @@ fn what_is_delegated_and_what_became_of_it_survive_the_bus() {
     };
     let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let delegated = |text: &str, trace| Delegated {
-        message: message(text),
+        entry: Entry::Message(message(text)),
         trace,
     };
-    let messages = vec![
+    let change = |kind| Delegated {
+        entry: Entry::Change(Change {
+            id: EventId::from_bytes([8; 12]),
+            conversation: room,
+            actor: user(6),
+            at: Timestamp::from_millis(7),
+            kind,
+        }),
+        trace: None,
+    };
+    let mut entries = vec![
         delegated("héllo", None),
         delegated("two", TraceContext::parse(header)),
     ];
-    let request = encode_request(8, WRITER, room, &messages);
+    entries.extend(every_kind_of_change().map(change));
+    let request = encode_request(8, WRITER, room, &entries);
     let Some(Envelope::Delegated(got)) = Envelope::decode(request.clone()) else {
         panic!("no request")
     };
     assert_eq!((got.number, got.from, got.conversation), (8, WRITER, room));
-    assert_eq!(got.messages, messages);
+    assert_eq!(got.entries, entries);
     assert!(Envelope::decode(request.slice(..request.len() - 1)).is_none());
     let many = vec![delegated("one", None); Run::LIMIT + 1];
     assert!(Envelope::decode(encode_request(8, WRITER, room, &many)).is_none());
@@ -138,7 +175,10 @@ fn what_is_delegated_and_what_became_of_it_survive_the_bus() {
     let settled = vec![
         Settled::Stored(Seq::new(9)),
         Settled::Before,
+        Settled::Nothing,
         Settled::Failed(CommitError::Refused(Refusal::NotAMember)),
+        Settled::Failed(CommitError::Refused(Refusal::TooManyReactions)),
+        Settled::Failed(CommitError::Refused(Refusal::DirectConversation)),
         Settled::Failed(CommitError::ClientMessageIdReused),
         Settled::Failed(CommitError::Internal),
     ];
@@ -215,7 +255,7 @@ fn another_version_is_skipped() {
 
 proptest! {
     #[test]
-    fn no_payload_breaks_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0_u8..10) {
+    fn no_payload_breaks_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0_u8..11) {
         let mut framed = vec![VERSION, kind];
         framed.extend(bytes);
         let _ = Envelope::decode(Bytes::from(framed));

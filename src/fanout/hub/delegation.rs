@@ -69,12 +69,11 @@ impl Delegation for HubDelegation {
         &self,
         to: GatewayId,
         conversation: ConversationId,
-        messages: Vec<Delegated>,
+        entries: Vec<Delegated>,
     ) -> Option<Vec<Settled>> {
         let hub = &self.0;
         let (waiting, answer) = hub.delegations.begin();
-        let payload =
-            envelope::encode_request(waiting.number, hub.gateway, conversation, &messages);
+        let payload = envelope::encode_request(waiting.number, hub.gateway, conversation, &entries);
         hub.publish(Channel::Gateway(to), announce::lane(conversation), payload);
         let settled = answer.await.ok()?;
         let stored = settled.iter().filter_map(|settled| match settled {
@@ -103,12 +102,12 @@ impl Hub {
             number,
             from,
             conversation,
-            messages,
+            entries,
         } = request;
         let taken = match self.delegations.committer.get() {
             Some(committer) if !self.is_draining() => {
                 let storing = |context| self.traces.store(context);
-                committer.take_on(conversation, messages, storing)
+                committer.take_on(conversation, entries, storing)
             }
             _ => TakenOn::default(),
         };

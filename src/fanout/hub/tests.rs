@@ -14,12 +14,12 @@ use super::*;
 use crate::bus::LocalBus;
 use crate::chat::Announce;
 use crate::domain::{
-    Body, Change, ChangeKind, ClientMessageId, Content, Event, EventId, Fingerprint, Member,
-    Message, Reactions, Role, RoomId, RoomName, Seq, SystemClock, Timestamp, UserId,
+    Body, ClientMessageId, Content, Event, EventId, Fingerprint, Member, Message, Reactions, Role,
+    RoomId, RoomName, Seq, SystemClock, Timestamp, UserId,
 };
 use crate::presence::{LocalPresence, PresenceConfig};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
-use crate::store::{Changed, NewMessage, NewRoom, Run};
+use crate::store::{NewMessage, NewRoom, Run};
 use crate::transport::outbox::{Frame, Outbox, Pings};
 
 const OWNER: UserId = UserId::from_bytes([1; 12]);
@@ -60,7 +60,6 @@ impl Scene {
         let directory = tempfile::tempdir().unwrap();
         let options = SqliteOptions {
             directory: directory.path().to_owned(),
-            room_limit: 100,
             time_limit: SqliteOptions::TIME_LIMIT,
         };
         let store = SqliteStore::open(&options, Arc::new(SystemClock)).unwrap();
@@ -103,12 +102,12 @@ impl Scene {
         let (room, store) = (ConversationId::Room(id), &self.hub.store);
         self.write(room, past.messages).await;
         if let Some((behind, is_added_again)) = past.removed {
-            self.change(room, ChangeKind::RemoveMember { user }).await;
+            self.happen(room, Body::MemberRemoved { user, heir: None })
+                .await;
             self.write(room, behind).await;
             if is_added_again {
                 let role = Role::Member;
-                self.change(room, ChangeKind::AddMember { user, role })
-                    .await;
+                self.happen(room, Body::MemberAdded { user, role }).await;
                 self.write(room, 1).await;
             }
         }
@@ -119,27 +118,34 @@ impl Scene {
     async fn write(&self, conversation: ConversationId, count: usize) {
         let messages: Vec<_> = (0..count).map(|_| self.message(OWNER)).collect();
         for messages in messages.chunks(Run::LIMIT) {
-            let head = self.head(conversation).await;
-            let run = Run {
-                conversation,
-                first: head.next(),
-                messages: messages.to_vec(),
-            };
-            let outcomes = self.hub.store.append(vec![run]).await;
-            assert_eq!(outcomes[0].stopped, None);
+            let first = self.head(conversation).await.next();
+            let places = std::iter::successors(Some(first), |seq| Some(seq.next()));
+            let events = messages.iter().zip(places);
+            let events = events.map(|(message, seq)| message.event(conversation, seq));
+            self.append(events.collect()).await;
         }
     }
 
-    async fn change(&self, conversation: ConversationId, kind: ChangeKind) {
-        let change = Change {
+    async fn append(&self, events: Vec<Event>) {
+        let run = Run {
+            conversation: events[0].conversation,
+            first: events[0].seq,
+            events: events.into_iter().map(Arc::new).collect(),
+        };
+        let outcomes = self.hub.store.append(vec![run]).await;
+        assert_eq!(outcomes[0].stopped, None);
+    }
+
+    async fn happen(&self, conversation: ConversationId, body: Body) {
+        let event = Event {
             id: EventId::generate(NOW, &self.entropy),
             conversation,
-            actor: OWNER,
+            seq: self.head(conversation).await.next(),
+            sender: OWNER,
             at: NOW,
-            kind,
+            body,
         };
-        let changed = self.hub.store.change(&change).await.unwrap();
-        assert!(matches!(changed, Changed::Applied(_)), "{changed:?}");
+        self.append(vec![event]).await;
     }
 
     async fn head(&self, conversation: ConversationId) -> Seq {

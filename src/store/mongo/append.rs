@@ -1,5 +1,5 @@
-//! Appending messages: optimistic inserts, decided by the unique keys. Does not authorise and
-//! does not retry; the committer does.
+//! Appending events: optimistic inserts, decided by the unique keys. Does not authorise and does not retry; the committer
+//! does. What follows from the events is written in `projections.rs`.
 
 use futures_util::future::{join, join_all};
 use mongodb::error::{Error, ErrorKind, IndexedWriteError, InsertManyError, RETRYABLE_WRITE_ERROR};
@@ -16,11 +16,11 @@ use crate::store::{Run, RunOutcome, Stop};
 const APART: usize = 4;
 
 impl MongoStore {
-    /// Runs of one message share an unordered insert; longer ones are ordered inserts, which store a prefix: a few of
+    /// Runs of one event share an unordered insert; longer ones are ordered inserts, which store a prefix: a few of
     /// them each one of its own, many of them one behind the other. All at once, each insert within the limit of time.
     pub(super) async fn append_runs(&self, runs: &[Run]) -> Vec<RunOutcome> {
         let (single, longer): (Vec<_>, Vec<_>) =
-            (0..runs.len()).partition(|index| runs[*index].messages.len() == 1);
+            (0..runs.len()).partition(|index| runs[*index].events.len() == 1);
         let together = async {
             let runs: Vec<&Run> = single.iter().map(|index| &runs[*index]).collect();
             self.append_singles(&runs).await
@@ -64,8 +64,8 @@ impl MongoStore {
     }
 
     async fn append_run(&self, run: &Run) -> RunOutcome {
-        match self.insert(documents(run), true).await {
-            Ok(()) => stored(run.messages.len()),
+        match self.insert(documents(run).collect(), true).await {
+            Ok(()) => stored(run.events.len()),
             Err(Refused::Documents(errors)) => match errors.first() {
                 Some(error) => stopped(error.index, reason(error)),
                 None => stopped(0, Stop::Unknown("no error named".to_owned())),
@@ -150,26 +150,21 @@ fn settle_line(runs: &[&Run], outcomes: &mut [RunOutcome], inserted: Result<(), 
         return runs.len();
     }
     for (place, (run, outcome)) in runs.iter().zip(outcomes).enumerate() {
-        if left < run.messages.len() {
+        if left < run.events.len() {
             *outcome = RunOutcome {
                 committed: left,
                 stopped: stop,
             };
             return place + 1;
         }
-        *outcome = stored(run.messages.len());
-        left -= run.messages.len();
+        *outcome = stored(run.events.len());
+        left -= run.events.len();
     }
     runs.len()
 }
 
-fn documents(run: &Run) -> Vec<EventDocument> {
-    let conversation = run.conversation.to_string();
-    let places = std::iter::successors(Some(run.first), |seq| Some(seq.next()));
-    places
-        .zip(&run.messages)
-        .map(|(seq, message)| EventDocument::of_message(&conversation, seq, message))
-        .collect()
+fn documents(run: &Run) -> impl Iterator<Item = EventDocument> {
+    run.events.iter().map(|event| EventDocument::from(&**event))
 }
 
 /// Which key refused it, or that it was something else: one document's fault is not the others'. The error has no
@@ -184,7 +179,7 @@ fn reason(error: &IndexedWriteError) -> Stop {
     if index == Some(CONVERSATION_SEQ) {
         Stop::SeqTaken
     } else {
-        Stop::ClientMessageIdTaken
+        Stop::IdTaken
     }
 }
 
@@ -235,21 +230,25 @@ mod tests {
     }
 
     fn run(length: usize) -> Run {
-        use crate::domain::{ClientMessageId, Timestamp};
-        use crate::domain::{Content, ConversationId, EventId, Fingerprint, RoomId, Seq, UserId};
-        let content = Content::parse("x", 10).unwrap();
-        let message = crate::store::NewMessage {
+        use std::sync::Arc;
+
+        use crate::domain::{Body, ConversationId, Event, EventId, RoomId, Seq, Timestamp, UserId};
+        let (conversation, first) = (
+            ConversationId::Room(RoomId::from_bytes([3; 12])),
+            Seq::new(1),
+        );
+        let event = Event {
             id: EventId::from_bytes([1; 12]),
+            conversation,
+            seq: first,
             sender: UserId::from_bytes([2; 12]),
             at: Timestamp::from_millis(0),
-            client_message_id: ClientMessageId::parse("x").unwrap(),
-            fingerprint: Fingerprint::of(&content),
-            content,
+            body: Body::RoomDeleted,
         };
         Run {
-            conversation: ConversationId::Room(RoomId::from_bytes([3; 12])),
-            first: Seq::new(1),
-            messages: vec![message; length],
+            conversation,
+            first,
+            events: vec![Arc::new(event); length],
         }
     }
 

@@ -19,20 +19,17 @@ pub struct MongoConfig {
     pub operation_timeout: Duration,
     /// The longest that a migration may take (default 10 min): indexes over a long log take their time.
     pub migration_timeout: Duration,
-    /// The most active members of a room.
-    pub room_limit: usize,
 }
 
 impl MongoConfig {
-    /// The defaults, with this connection string and this limit on the members of a room.
+    /// The defaults, with this connection string.
     #[must_use]
-    pub fn new(uri: impl Into<String>, room_limit: usize) -> Self {
+    pub fn new(uri: impl Into<String>) -> Self {
         Self {
             uri: uri.into(),
             max_pool_size: 20,
             operation_timeout: Duration::from_secs(5),
             migration_timeout: Duration::from_secs(600),
-            room_limit,
         }
     }
 
@@ -104,7 +101,6 @@ impl fmt::Debug for MongoConfig {
             .field("max_pool_size", &self.max_pool_size)
             .field("operation_timeout", &self.operation_timeout)
             .field("migration_timeout", &self.migration_timeout)
-            .field("room_limit", &self.room_limit)
             .finish()
     }
 }
@@ -192,7 +188,7 @@ mod tests {
     use super::*;
 
     fn check(uri: &str) -> Result<(), ConfigError> {
-        MongoConfig::new(uri, 10).check()
+        MongoConfig::new(uri).check()
     }
 
     fn contradicted(uri: &str) -> &'static str {
@@ -234,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_password_is_never_shown() {
-        let config = MongoConfig::new("mongodb://ann:se%cret@localhost/hobnob", 10);
+        let config = MongoConfig::new("mongodb://ann:se%cret@localhost/hobnob");
         let error = config.check().unwrap_err();
         assert!(!error.to_string().contains("cret"), "{error}");
         assert!(!format!("{config:?}").contains("cret"));
@@ -242,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_guarantees_are_forced_on_the_driver() {
-        let config = MongoConfig::new("mongodb://localhost/hobnob?maxPoolSize=3", 10);
+        let config = MongoConfig::new("mongodb://localhost/hobnob?maxPoolSize=3");
         let options = config.client_options().await.unwrap();
         let write = options.write_concern.unwrap();
         assert_eq!(write.w, Some(Acknowledgment::Majority));

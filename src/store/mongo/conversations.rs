@@ -1,21 +1,22 @@
-//! Conversations and members: making and reading them. Their changes are in `change.rs`.
+//! Conversations and members: making and reading them. Their changes follow from events: `projections.rs`.
 
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use mongodb::Collection;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
-use mongodb::error::Error;
 use mongodb::options::Hint;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::documents::{
     ConversationDocument, MemberDocument, date, kind, number, user_id, user_key,
 };
 use super::event_document::EventDocument;
 use super::schema::USER_CONVERSATION;
-use super::{MongoStore, failure, transaction};
-use crate::domain::{Conversation, ConversationId, Member, Role, RoomId, Seq, Timestamp, UserId};
+use super::{MongoStore, failure};
+use crate::domain::{
+    Conversation, ConversationId, Event, Member, Role, RoomId, RoomName, Seq, Timestamp, UserId,
+};
 use crate::store::{NewRoom, ROOMS_COMPARED, StoreResult};
 
 impl MongoStore {
@@ -66,43 +67,44 @@ impl MongoStore {
         Ok(false)
     }
 
-    /// All in one transaction. A repetition finds the room there, and leaves it.
+    /// The event that its log begins with makes it, in one insert: if that is there, the room is, and what is missing of
+    /// it is written by whoever meets the event (D53, D56).
     pub(super) async fn insert_room(&self, room: &NewRoom) -> StoreResult<()> {
-        for attempt in 0.. {
-            let id = room.conversation.id;
-            if !self.find_conversations(&[id]).await?.is_empty() {
-                return Ok(());
-            }
-            match self.try_insert_room(room).await {
-                Err(error) if transaction::met_others(&error) => self.back_off(attempt).await,
-                outcome => return Ok(outcome?),
-            }
+        let creator = room.created.sender;
+        let others = room.members.iter().map(|member| member.user);
+        let others = others.filter(|user| *user != creator);
+        let created = EventDocument::of_making(&room.created, others);
+        match self.events.insert_one(&created).await {
+            Err(error) if !failure::is_duplicate(&error) => return Err(error.into()),
+            _ => {}
         }
-        Ok(())
+        self.project_left(Some(room.conversation.id)).await
     }
 
-    async fn try_insert_room(&self, room: &NewRoom) -> Result<(), Error> {
+    /// Who is a member finds the room, so that is made first. What is there already stays, as later events have left it.
+    pub(super) async fn project_making(
+        &self,
+        created: &Event,
+        name: &RoomName,
+        others: &[UserId],
+    ) -> StoreResult<()> {
+        let room = NewRoom::of(created.clone(), name.clone(), others);
         let conversation = ConversationDocument::from(&room.conversation);
         let members: Vec<_> = room.members.iter().map(MemberDocument::from).collect();
-        let created = EventDocument::from(&*room.created);
-        let mut session = self.begin().await?;
-        let work = async {
-            self.conversations
-                .insert_one(&conversation)
-                .session(&mut session)
-                .await?;
-            self.members
-                .insert_many(&members)
-                .session(&mut session)
-                .await?;
-            self.events
-                .insert_one(&created)
-                .session(&mut session)
-                .await?;
-            Ok(())
-        };
-        let work = work.await;
-        self.finish(&mut session, work).await
+        self.insert_what_is_missing(&self.conversations, &[conversation])
+            .await?;
+        self.insert_what_is_missing(&self.members, &members).await
+    }
+
+    async fn insert_what_is_missing<T: Serialize + Send + Sync>(
+        &self,
+        collection: &Collection<T>,
+        documents: &[T],
+    ) -> StoreResult<()> {
+        match collection.insert_many(documents).ordered(false).await {
+            Err(error) if !failure::is_duplicate(&error) => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     pub(super) async fn find_conversations(

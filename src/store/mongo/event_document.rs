@@ -9,9 +9,9 @@ use super::documents::{
 };
 use crate::domain::{
     Body, ClientMessageId, Content, Emoji, Event, EventId, Fingerprint, Message, Reactions,
-    RoomName, Seq,
+    RoomName, UserId,
 };
-use crate::store::{NewMessage, StoreError, StoreResult};
+use crate::store::{StoreError, StoreResult};
 
 /// `events`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub(super) struct EventDocument {
     /// Of messages only: the index of retries is partial.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<String>,
+    /// Of what is no message, from its insert until what follows from it is written (D56).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unprojected: Option<bool>,
     body: BodyDocument,
 }
 
@@ -112,6 +115,9 @@ struct BodyDocument {
     heir: Option<ObjectId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// Of the event that a room begins with, as long as they are not members yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    members: Vec<ObjectId>,
 }
 
 /// One emoji and who put it on; in a list, so that no emoji becomes a field's name.
@@ -122,22 +128,26 @@ struct ReactionDocument {
 }
 
 impl EventDocument {
-    /// A message that is to be stored at this place.
-    pub(super) fn of_message(conversation: &str, place: Seq, new: &NewMessage) -> Self {
-        Self {
-            id: event_key(new.id),
-            conversation: conversation.to_owned(),
-            seq: number(place),
-            kind: Kind::Message,
-            sender: user_key(new.sender),
-            at: date(new.at),
-            client_message_id: Some(new.client_message_id.as_str().to_owned()),
-            body: BodyDocument {
-                content: Some(new.content.as_str().to_owned()),
-                fingerprint: Some(binary(&new.fingerprint.to_bytes())),
-                ..BodyDocument::default()
-            },
-        }
+    /// The event that a room begins with, and the other users it begins with.
+    pub(super) fn of_making(created: &Event, others: impl Iterator<Item = UserId>) -> Self {
+        let mut document = Self::from(created);
+        document.body.members = others.map(user_key).collect();
+        document
+    }
+
+    /// Whether what follows from it may still have to be written.
+    pub(super) const fn is_leftover(&self) -> bool {
+        self.unprojected.is_some()
+    }
+
+    /// Of the event that a room begins with: the other users it begins with, until they are written.
+    pub(super) fn other_members(&self) -> impl Iterator<Item = UserId> {
+        self.body.members.iter().copied().map(user_id)
+    }
+
+    /// Its seq.
+    pub(super) const fn place(&self) -> i64 {
+        self.seq
     }
 }
 
@@ -155,6 +165,7 @@ impl From<&Event> for EventDocument {
             sender: user_key(event.sender),
             at: date(event.at),
             client_message_id,
+            unprojected: event.body.is_projected().then_some(true),
             body: BodyDocument::from(&event.body),
         }
     }

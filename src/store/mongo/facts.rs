@@ -1,103 +1,54 @@
-//! What a change is decided by, read without a transaction: the head of the log first, then everything else at once.
-//!
-//! Facts change by events only (cursors excepted, which decide nothing). So if the log still ends where it did, or goes
-//! on with nothing but messages, the facts are those of its end; who inserts the next event proves it by the unique
-//! key.
+//! What a change is decided by: only what its kind asks for, at once. The committer reads it behind the end of the log as it
+//! knows it, and inserts the event there: so nothing has changed meanwhile (D7, D8).
 
-use futures_util::{TryStreamExt, try_join};
-use mongodb::ClientSession;
-use mongodb::bson::{Document, doc};
-use mongodb::error::Error;
-use serde::Deserialize;
+use futures_util::try_join;
+use mongodb::bson::doc;
 
 use super::MongoStore;
 use super::conversations::active;
-use super::documents::{MemberDocument, number, seq, user_key};
-use super::event_document::{Kind, event_key};
+use super::documents::{MemberDocument, user_key};
+use super::event_document::event_key;
 use crate::domain::{
-    Change, ChangeKind, Conversation, ConversationId, Event, Facts, Member, Role, Seq, UserId,
+    Change, ChangeKind, ConversationId, Event, EventId, Facts, Member, Role, RoomName, UserId,
 };
 use crate::store::StoreResult;
 
-/// The most messages that may have come since the facts were read; more, and they are read again.
-const NEWER: i64 = 100;
-
-/// An event's place and kind.
-#[derive(Deserialize)]
-struct PlaceDocument {
-    seq: i64,
-    kind: Kind,
-}
-
 impl MongoStore {
-    /// The stored event of this change, if an earlier attempt succeeded, and the facts.
-    pub(super) async fn read_facts(&self, change: &Change) -> StoreResult<(Option<Event>, Facts)> {
+    pub(super) async fn read_facts(&self, change: &Change) -> StoreResult<Facts> {
         let id = change.conversation;
-        let heads = self.find_heads(&[id]).await?;
-        let head = heads.get(&id).copied().unwrap_or(Seq::ZERO);
-        let (stored, conversation, actor, subject, target, active_members, heir) = try_join!(
-            self.find_event(doc! { "_id": event_key(change.id), "conversation": id.to_string() }),
-            self.find_conversation(id),
-            self.find_member(id, change.actor),
+        let (name, subject, target, active_members, heir) = try_join!(
+            self.find_name(change),
             self.find_subject(id, change.kind.subject()),
             self.find_target(change),
             self.count_members(change),
             self.find_heir(change),
         )?;
         let bereaved = change.kind.bereaved(target.as_ref());
-        let facts = Facts {
-            conversation,
-            head,
-            actor,
+        Ok(Facts {
+            name,
             subject: subject.or(self.find_subject(id, bereaved).await?),
             target,
             active_members,
             heir,
-        };
-        Ok((stored, facts))
+        })
     }
 
-    /// The head of the log, if nothing but messages was stored after this seq; none when there was, and the facts may
-    /// be others. Within a transaction, of its snapshot.
-    pub(super) async fn head_if_quiet(
+    pub(super) async fn find_change(
         &self,
         conversation: ConversationId,
-        since: Seq,
-        session: Option<&mut ClientSession>,
-    ) -> Result<Option<Seq>, Error> {
-        let newer = doc! {
-            "conversation": conversation.to_string(),
-            "seq": { "$gt": number(since) },
-        };
-        let places = self.events.clone_with_type::<PlaceDocument>();
-        let find = places
-            .find(newer)
-            .sort(doc! { "conversation": -1, "seq": -1 })
-            .projection(doc! { "_id": 0, "seq": 1, "kind": 1 })
-            .limit(NEWER)
-            .max_time(self.server_limit);
-        let places: Vec<PlaceDocument> = match session {
-            None => find.await?.try_collect().await?,
-            Some(session) => {
-                let mut cursor = find.session(&mut *session).await?;
-                cursor.stream(session).try_collect().await?
-            }
-        };
-        let quiet = places.iter().all(|place| place.kind == Kind::Message);
-        if !quiet || places.len() as i64 == NEWER {
+        id: EventId,
+    ) -> StoreResult<Option<Event>> {
+        let conversation = conversation.to_string();
+        self.find_event(doc! { "_id": event_key(id), "conversation": conversation })
+            .await
+    }
+
+    async fn find_name(&self, change: &Change) -> StoreResult<Option<RoomName>> {
+        if !matches!(change.kind, ChangeKind::Rename { .. }) {
             return Ok(None);
         }
-        let head = places.first().and_then(|newest| seq(newest.seq).ok());
-        Ok(Some(head.unwrap_or(since)))
-    }
-
-    async fn find_event(&self, filter: Document) -> StoreResult<Option<Event>> {
-        let found = self.events.find_one(filter).max_time(self.server_limit);
-        found.await?.map(Event::try_from).transpose()
-    }
-
-    async fn find_conversation(&self, id: ConversationId) -> StoreResult<Option<Conversation>> {
-        Ok(self.find_conversations(&[id]).await?.pop())
+        let found = self.find_conversations(&[change.conversation]).await?.pop();
+        Ok(found.and_then(|room| room.name))
     }
 
     async fn find_subject(
@@ -115,13 +66,11 @@ impl MongoStore {
         let Some(target) = change.kind.target() else {
             return Ok(None);
         };
-        let conversation = change.conversation.to_string();
-        self.find_event(doc! { "conversation": conversation, "seq": number(target) })
-            .await
+        self.find_at(change.conversation, target).await
     }
 
     async fn count_members(&self, change: &Change) -> StoreResult<usize> {
-        if change.kind.subject().is_none() {
+        if !matches!(change.kind, ChangeKind::AddMember { .. }) {
             return Ok(0);
         }
         let count = self

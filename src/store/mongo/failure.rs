@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use mongodb::bson::Document;
 use mongodb::error::{
     Error, ErrorKind, RETRYABLE_WRITE_ERROR, TRANSIENT_TRANSACTION_ERROR, WriteFailure,
 };
@@ -64,6 +65,35 @@ pub(super) fn describe(error: &Error) -> String {
             format!("write refused: code {}", error.code)
         }
         kind => kind.to_string(),
+    }
+}
+
+/// A statement of a command that was refused for its own sake.
+pub(super) struct RefusedStatement {
+    /// Its place in the command.
+    pub(super) index: usize,
+    pub(super) code: i32,
+}
+
+impl From<&Document> for RefusedStatement {
+    fn from(error: &Document) -> Self {
+        let index = error.get_i32("index").unwrap_or_default();
+        Self {
+            index: usize::try_from(index).unwrap_or_default(),
+            code: error.get_i32("code").unwrap_or_default(),
+        }
+    }
+}
+
+impl From<RefusedStatement> for StoreError {
+    /// Only the code: see [`describe`].
+    fn from(RefusedStatement { index, code }: RefusedStatement) -> Self {
+        let text = format!("statement {index} refused: code {code}");
+        if is_not_now_code(code) {
+            Self::Unavailable(text)
+        } else {
+            Self::Broken(text)
+        }
     }
 }
 

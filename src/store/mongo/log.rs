@@ -1,6 +1,6 @@
 //! Reading the log: heads, ranges, pages of history, retries. All reads are majority reads from the primary (D1).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::MongoStore;
 use super::documents::{conversation_id, number, seq, user_key};
+use super::event_document::{EventDocument, event_key};
 use super::schema::CONVERSATION_SEQ;
 use crate::domain::{ClientMessageId, ConversationId, Event, Seq, UserId};
 use crate::store::page::{Filling, is_cut};
@@ -194,15 +195,63 @@ impl MongoStore {
         }
         let mut found = find.await?;
         let (mut events, mut filling) = (Vec::new(), Filling::default());
+        let mut left = BTreeSet::new();
         while let Some(document) = found.try_next().await? {
+            let is_leftover = document.is_leftover();
             let event = Event::try_from(document)?;
+            if is_leftover {
+                left.insert(event.conversation);
+            }
             let is_full = filling.is_full_with(&event);
             events.push(event);
             if is_full {
                 break;
             }
         }
-        Ok(events)
+        if left.is_empty() {
+            return Ok(events);
+        }
+        self.with_what_follows(events, left).await
+    }
+
+    /// Writes what follows from events of these logs, and reads the events again: what they say may have changed by that.
+    async fn with_what_follows(
+        &self,
+        events: Vec<Event>,
+        logs: BTreeSet<ConversationId>,
+    ) -> StoreResult<Vec<Event>> {
+        for log in &logs {
+            self.project_left(Some(*log)).await?;
+        }
+        let logs: Vec<String> = logs.iter().map(ToString::to_string).collect();
+        let ids: Vec<_> = events.iter().map(|event| event_key(event.id)).collect();
+        let these = doc! { "_id": { "$in": ids }, "conversation": { "$in": logs } };
+        let found = self.events.find(these).max_time(self.server_limit);
+        let found: Vec<EventDocument> = found.await?.try_collect().await?;
+        let mut again = HashMap::with_capacity(found.len());
+        for document in found {
+            let event = Event::try_from(document)?;
+            again.insert(event.id, event);
+        }
+        let again = events
+            .into_iter()
+            .map(|event| again.remove(&event.id).unwrap_or(event));
+        Ok(again.collect())
+    }
+
+    /// The event at a place, whatever follows from it.
+    pub(super) async fn find_at(
+        &self,
+        conversation: ConversationId,
+        seq: Seq,
+    ) -> StoreResult<Option<Event>> {
+        self.find_event(doc! { "conversation": conversation.to_string(), "seq": number(seq) })
+            .await
+    }
+
+    pub(super) async fn find_event(&self, filter: Document) -> StoreResult<Option<Event>> {
+        let found = self.events.find_one(filter).max_time(self.server_limit);
+        found.await?.map(Event::try_from).transpose()
     }
 
     pub(super) async fn find_message(
@@ -216,8 +265,7 @@ impl MongoStore {
             "sender": user_key(sender),
             "clientMessageId": client_message_id.as_str(),
         };
-        let found = self.events.find_one(filter).max_time(self.server_limit);
-        found.await?.map(Event::try_from).transpose()
+        self.find_event(filter).await
     }
 }
 

@@ -10,7 +10,6 @@
 //! connection, so a late answer cannot be taken for another's.
 
 mod append;
-mod change;
 mod config;
 mod conversations;
 mod cursors;
@@ -19,6 +18,7 @@ mod event_document;
 mod facts;
 mod failure;
 mod hearings;
+mod leftovers;
 mod log;
 mod migrate;
 mod overviews;
@@ -28,14 +28,12 @@ mod quotas;
 mod recency;
 mod schema;
 mod tokens;
-mod transaction;
 mod users;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -47,19 +45,19 @@ use tokio::time::timeout;
 pub use config::{ConfigError, MongoConfig};
 use documents::{ConversationDocument, MemberDocument, TokenDocument, UserDocument};
 use event_document::EventDocument;
+use failure::RefusedStatement;
 
 use super::{
-    Changed, Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Rotation,
-    Run, RunOutcome, Span, Store, StoreError, StoreResult,
+    Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, Projected, RefreshToken,
+    Rotation, Run, RunOutcome, Span, Store, StoreError, StoreResult,
 };
 use crate::domain::{
-    Change, ClientMessageId, Conversation, ConversationId, Entropy, Event, Member, RoomId, Seq,
-    Timestamp, User, UserId,
+    Change, ClientMessageId, Conversation, ConversationId, Entropy, Event, EventId, Facts, Member,
+    RoomId, Seq, Timestamp, User, UserId,
 };
 
 /// The store over MongoDB.
 pub struct MongoStore {
-    client: Client,
     database: Database,
     users: Collection<UserDocument>,
     refresh_tokens: Collection<TokenDocument>,
@@ -70,7 +68,6 @@ pub struct MongoStore {
     limit: Duration,
     server_limit: Duration,
     migration_limit: Duration,
-    room_limit: AtomicUsize,
     entropy: Arc<Entropy>,
     primary_changes: watch::Receiver<u64>,
 }
@@ -86,10 +83,6 @@ fn identity(reply: &Document) -> Option<Uuid> {
 }
 
 impl MongoStore {
-    fn room_limit(&self) -> usize {
-        self.room_limit.load(Ordering::Relaxed)
-    }
-
     /// A store that connects when it is first used; must be called within a tokio runtime. Looks up DNS only for
     /// `mongodb+srv://`. `entropy` spreads retries.
     ///
@@ -110,12 +103,10 @@ impl MongoStore {
             conversations: database.collection("conversations"),
             members: database.collection("members"),
             events: database.collection("events"),
-            client,
             database,
             limit: config.operation_timeout,
             server_limit: config.server_limit(),
             migration_limit: config.migration_timeout,
-            room_limit: AtomicUsize::new(config.room_limit),
             entropy,
             primary_changes,
         })
@@ -160,9 +151,17 @@ impl MongoStore {
         tokio::time::sleep(most / 4 + self.entropy.jitter(most)).await;
     }
 
-    /// Runs a command that writes, with the guarantees that commands do not inherit (D1), and looks for what they
-    /// report beside success.
-    async fn write_command(&self, mut command: Document) -> StoreResult<()> {
+    /// Runs a command that writes, all of it or an error.
+    async fn write_command(&self, command: Document) -> StoreResult<()> {
+        match self.try_write(command).await? {
+            None => Ok(()),
+            Some(refused) => Err(refused.into()),
+        }
+    }
+
+    /// Runs a command that writes, with the guarantees that commands do not inherit (D1), and looks for what they report
+    /// beside success. Returns the first statement that was refused for its own sake.
+    async fn try_write(&self, mut command: Document) -> StoreResult<Option<RefusedStatement>> {
         let limit = i64::try_from(self.server_limit.as_millis()).unwrap_or(i64::MAX);
         let concern = doc! { "w": "majority", "j": true, "wtimeout": limit };
         command.insert("writeConcern", concern);
@@ -171,17 +170,11 @@ impl MongoStore {
         if let Ok(concern) = reply.get_document("writeConcernError") {
             return Err(StoreError::Unavailable(format!("write concern: {concern}")));
         }
-        let Some(error) = reply
-            .get_array("writeErrors")
-            .ok()
-            .and_then(|errors| errors.first()?.as_document().cloned())
-        else {
-            return Ok(());
-        };
-        if failure::is_not_now_code(error.get_i32("code").unwrap_or_default()) {
-            Err(StoreError::Unavailable(error.to_string()))
-        } else {
-            Err(StoreError::Broken(error.to_string()))
+        let errors = reply.get_array("writeErrors").ok();
+        let first = errors.and_then(|errors| errors.first()?.as_document());
+        match first.map(RefusedStatement::from) {
+            Some(refused) if failure::is_not_now_code(refused.code) => Err(refused.into()),
+            refused => Ok(refused),
         }
     }
 
@@ -204,10 +197,6 @@ impl fmt::Debug for MongoStore {
 
 #[async_trait]
 impl Store for MongoStore {
-    fn set_room_limit(&self, members: usize) {
-        self.room_limit.store(members, Ordering::Relaxed);
-    }
-
     async fn migrate(&self) -> StoreResult<()> {
         timeout(self.migration_limit, self.migrate_under_lock())
             .await
@@ -348,8 +337,24 @@ impl Store for MongoStore {
         self.append_runs(&runs).await
     }
 
-    async fn change(&self, change: &Change) -> StoreResult<Changed> {
-        self.within(self.make_change(change)).await
+    async fn facts(&self, change: &Change) -> StoreResult<Facts> {
+        self.within(self.read_facts(change)).await
+    }
+
+    async fn project(&self, events: &[Projected]) -> StoreResult<()> {
+        self.within(self.project_events(events)).await
+    }
+
+    async fn project_leftovers(&self, of: Option<ConversationId>) -> StoreResult<()> {
+        self.within(self.project_left(of)).await
+    }
+
+    async fn change_by_id(
+        &self,
+        conversation: ConversationId,
+        id: EventId,
+    ) -> StoreResult<Option<Event>> {
+        self.within(self.find_change(conversation, id)).await
     }
 
     async fn heads(

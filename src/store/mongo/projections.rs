@@ -1,139 +1,191 @@
-//! What a change writes beside its event, in the same transaction (D7, D8).
+//! What follows from the events of the log, as statements: each is guarded by the seq of its event, so that it may be
+//! repeated, and comes to nothing when that of a later event is written already (D56). Who is to write them when is the
+//! committer's affair, or that of `leftovers.rs`.
 
-use mongodb::ClientSession;
-use mongodb::bson::{Document, doc};
-use mongodb::error::Error;
+use mongodb::bson::{Bson, Document, doc};
 
 use super::MongoStore;
-use super::conversations::active;
 use super::documents::{date, number, user_key};
-use super::event_document::reactions_bson;
-use crate::domain::{ConversationId, Member, Projection, Seq};
+use super::event_document::{event_key, reactions_bson};
+use super::failure::DUPLICATE_KEY;
+use super::schema::CONVERSATION_SEQ;
+use crate::domain::{Event, Projection, Role, Seq};
+use crate::store::{Projected, StoreResult};
+
+/// The most statements of one command: of 100 large reactions or contents together, some megabytes.
+const STATEMENTS: usize = 100;
+
+/// The field of a document that holds the seq of the last event that was projected on it.
+const GUARD: &str = "projectedSeq";
 
 impl MongoStore {
-    pub(super) async fn project(
-        &self,
-        conversation: ConversationId,
-        projection: &Projection,
-        session: &mut ClientSession,
-    ) -> Result<(), Error> {
-        match projection {
-            Projection::Member(member) => self.project_member(member, session).await,
-            Projection::Name(name) => {
-                let renamed = doc! { "$set": { "name": name.as_str() } };
-                self.project_room(conversation, renamed, session).await
-            }
-            Projection::Tombstone(seq) => {
-                let deleted = doc! { "$set": { "deletedSeq": number(*seq) } };
-                self.project_room(conversation, deleted, session).await?;
-                let left = doc! { "$set": { "leftSeq": number(*seq) } };
-                let all = self.members.update_many(active(conversation), left);
-                all.session(session).await.map(|_| ())
-            }
-            Projection::Content {
-                target,
-                content,
-                original,
-                at,
-            } => {
-                let mut edited = doc! {
-                    "body.content": content.as_str(),
-                    "body.editedAt": date(*at),
-                };
-                if let Some(original) = original {
-                    edited.insert("body.original", original.as_str());
+    /// What follows from these events, and then that it is written. In three commands at most, whatever the events are.
+    pub(super) async fn project_events(&self, events: &[Projected]) -> StoreResult<()> {
+        let mut members = Vec::new();
+        let mut rooms = Vec::new();
+        let mut targets = Vec::new();
+        for Projected { event, projections } in events {
+            for projection in projections {
+                match projection {
+                    Projection::Name(_) => rooms.push(statement(event, projection)),
+                    Projection::Tombstone => {
+                        rooms.push(statement(event, projection));
+                        members.push(all_leave(event));
+                    }
+                    Projection::Joined { .. }
+                    | Projection::Left { .. }
+                    | Projection::Role { .. } => {
+                        members.push(statement(event, projection));
+                    }
+                    Projection::Content { .. } | Projection::Reactions { .. } => {
+                        targets.push(statement(event, projection));
+                    }
+                    Projection::Clear { target, .. } => {
+                        targets.push(statement(event, projection));
+                        targets.push(clear_edits(event, *target));
+                    }
                 }
-                let edited = doc! { "$set": edited };
-                self.project_event(conversation, *target, edited, session)
-                    .await
-            }
-            Projection::Clear { target, at } => {
-                let cleared = doc! {
-                    "$set": { "body.deletedAt": date(*at) },
-                    "$unset": { "body.content": "", "body.original": "" },
-                };
-                self.project_event(conversation, *target, cleared, session)
-                    .await?;
-                self.clear_edits(conversation, *target, session).await
-            }
-            Projection::Reactions { target, reactions } => {
-                let set = doc! { "$set": { "body.reactions": reactions_bson(reactions) } };
-                self.project_event(conversation, *target, set, session)
-                    .await
             }
         }
+        self.write_in_order("members", members).await?;
+        self.write_in_order("conversations", rooms).await?;
+        targets.push(done(events.iter().map(|projected| &*projected.event)));
+        self.write_in_order("events", targets).await
     }
 
-    /// The cursors are moved, not set: they may have gone on since the member was read.
-    async fn project_member(
+    /// Runs `update` statements one behind the other. An upsert that meets a document whose guard is ahead is refused as a
+    /// duplicate, and is done: the others go on behind it.
+    pub(super) async fn write_in_order(
         &self,
-        member: &Member,
-        session: &mut ClientSession,
-    ) -> Result<(), Error> {
-        let mut set = doc! {
-            "role": member.role.as_str(),
-            "joinedSeq": number(member.joined_seq),
-        };
-        let mut write = Document::new();
-        match member.left_seq {
-            Some(seq) => {
-                set.insert("leftSeq", number(seq));
-            }
-            None => {
-                write.insert("$unset", doc! { "leftSeq": "" });
-            }
+        collection: &str,
+        statements: Vec<Document>,
+    ) -> StoreResult<()> {
+        let mut rest = &statements[..];
+        while !rest.is_empty() {
+            let some = &rest[..rest.len().min(STATEMENTS)];
+            let command = doc! { "update": collection, "updates": some, "ordered": true };
+            let done = match self.try_write(command).await? {
+                None => some.len(),
+                Some(refused) if refused.code == DUPLICATE_KEY => refused.index + 1,
+                Some(refused) => return Err(refused.into()),
+            };
+            rest = &rest[done.min(rest.len())..];
         }
-        write.insert("$set", set);
-        let cursors = doc! {
-            "deliveredSeq": number(member.delivered_seq),
-            "readSeq": number(member.read_seq),
-        };
-        write.insert("$max", cursors);
-        let this = doc! {
-            "conversation": member.conversation.to_string(),
-            "user": user_key(member.user),
-        };
-        let upsert = self.members.update_one(this, write).upsert(true);
-        upsert.session(session).await.map(|_| ())
+        Ok(())
     }
+}
 
-    async fn project_room(
-        &self,
-        conversation: ConversationId,
-        write: Document,
-        session: &mut ClientSession,
-    ) -> Result<(), Error> {
-        let this = doc! { "_id": conversation.to_string() };
-        let update = self.conversations.update_one(this, write);
-        update.session(session).await.map(|_| ())
+/// That what follows from these events is written.
+fn done<'a>(events: impl Iterator<Item = &'a Event>) -> Document {
+    let (ids, mut conversations): (Vec<Bson>, Vec<String>) = events
+        .map(|event| {
+            (
+                Bson::from(event_key(event.id)),
+                event.conversation.to_string(),
+            )
+        })
+        .unzip();
+    conversations.dedup();
+    doc! {
+        "q": { "_id": { "$in": ids }, "conversation": { "$in": conversations } },
+        "u": { "$unset": { "unprojected": "", "body.members": "" } },
+        "multi": true,
+        "hint": "_id_",
     }
+}
 
-    async fn project_event(
-        &self,
-        conversation: ConversationId,
-        target: Seq,
-        write: Document,
-        session: &mut ClientSession,
-    ) -> Result<(), Error> {
-        let this = doc! { "conversation": conversation.to_string(), "seq": number(target) };
-        let update = self.events.update_one(this, write);
-        update.session(session).await.map(|_| ())
+/// The statement that writes one projection. The guard is part of the filter and of what is set.
+fn statement(event: &Event, projection: &Projection) -> Document {
+    let conversation = event.conversation.to_string();
+    let member = |user| doc! { "conversation": &conversation, "user": user_key(user) };
+    match projection {
+        Projection::Joined { user, role } => joined(event, member(*user), *role),
+        Projection::Left { user } => {
+            let set = doc! { "leftSeq": number(event.seq) };
+            guarded(event, member(*user), set)
+        }
+        Projection::Role { user, role } => {
+            guarded(event, member(*user), doc! { "role": role.as_str() })
+        }
+        Projection::Name(name) => {
+            let set = doc! { "name": name.as_str() };
+            guarded(event, doc! { "_id": conversation }, set)
+        }
+        Projection::Tombstone => {
+            let set = doc! { "deletedSeq": number(event.seq) };
+            guarded(event, doc! { "_id": conversation }, set)
+        }
+        Projection::Content {
+            target,
+            content,
+            original,
+            at,
+        } => {
+            let mut set = doc! { "body.content": content.as_str(), "body.editedAt": date(*at) };
+            if let Some(original) = original {
+                set.insert("body.original", original.as_str());
+            }
+            on_target(event, *target, set)
+        }
+        Projection::Clear { target, at } => {
+            let mut clear = on_target(event, *target, doc! { "body.deletedAt": date(*at) });
+            let unset = doc! { "body.content": "", "body.original": "" };
+            if let Ok(write) = clear.get_document_mut("u") {
+                write.insert("$unset", unset);
+            }
+            clear
+        }
+        Projection::Reactions { target, reactions } => {
+            let set = doc! { "body.reactions": reactions_bson(reactions) };
+            on_target(event, *target, set)
+        }
     }
+}
 
-    /// D8: a replay shows a deleted message's edits cleared, too.
-    async fn clear_edits(
-        &self,
-        conversation: ConversationId,
-        target: Seq,
-        session: &mut ClientSession,
-    ) -> Result<(), Error> {
-        let edits = doc! {
-            "conversation": conversation.to_string(),
+fn on_target(event: &Event, target: Seq, set: Document) -> Document {
+    let this = doc! { "conversation": event.conversation.to_string(), "seq": number(target) };
+    let mut statement = guarded(event, this, set);
+    statement.insert("hint", CONVERSATION_SEQ);
+    statement
+}
+
+/// The cursors are moved, not set: of one who comes back they may be there, and may have gone on since.
+fn joined(event: &Event, member: Document, role: Role) -> Document {
+    let before = number(event.seq.previous());
+    let set = doc! { "role": role.as_str(), "joinedSeq": number(event.seq) };
+    let mut statement = guarded(event, member, set);
+    if let Ok(write) = statement.get_document_mut("u") {
+        write.insert("$unset", doc! { "leftSeq": "" });
+        write.insert("$max", doc! { "deliveredSeq": before, "readSeq": before });
+    }
+    statement.insert("upsert", true);
+    statement
+}
+
+/// Sets fields of one document, unless a later event, or this one, has done so. Missing guards are of older documents.
+fn guarded(event: &Event, mut this: Document, mut set: Document) -> Document {
+    let seq = number(event.seq);
+    this.insert(GUARD, doc! { "$not": { "$gte": seq } });
+    set.insert(GUARD, seq);
+    doc! { "q": this, "u": { "$set": set } }
+}
+
+fn all_leave(event: &Event) -> Document {
+    let all = doc! { "conversation": event.conversation.to_string(), "leftSeq": null };
+    let mut statement = guarded(event, all, doc! { "leftSeq": number(event.seq) });
+    statement.insert("multi", true);
+    statement
+}
+
+/// D8: a replay shows a deleted message's edits cleared, too.
+fn clear_edits(event: &Event, target: Seq) -> Document {
+    doc! {
+        "q": {
+            "conversation": event.conversation.to_string(),
             "kind": "edited",
             "body.target": number(target),
-        };
-        let cleared = doc! { "$unset": { "body.content": "" } };
-        let update = self.events.update_many(edits, cleared);
-        update.session(session).await.map(|_| ())
+        },
+        "u": { "$unset": { "body.content": "" } },
+        "multi": true,
     }
 }

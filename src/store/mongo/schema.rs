@@ -6,10 +6,13 @@ use super::event_document::Kind;
 
 /// Counted up with every change below, and kept in the database: a gateway that finds a higher one than its own applies
 /// nothing, so that an older version only ever meets a wider schema, and leaves it so.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// The authority on order, and the way to read a log.
 pub(super) const CONVERSATION_SEQ: &str = "conversation_seq";
+
+/// The way to the events of which nobody has written what follows.
+pub(super) const UNPROJECTED: &str = "unprojected";
 
 /// The way to read a user's memberships.
 pub(super) const USER_CONVERSATION: &str = "user_conversation";
@@ -109,9 +112,15 @@ fn events() -> CollectionSchema {
         "name": "conversation_edited",
         "partialFilterExpression": { "kind": "edited" },
     };
+    // Holds what is being written, and what was left by those who died meanwhile.
+    let unprojected = doc! {
+        "key": { "unprojected": 1, "conversation": 1, "seq": 1 },
+        "name": UNPROJECTED,
+        "partialFilterExpression": { "unprojected": { "$exists": true } },
+    };
     CollectionSchema {
         name: "events",
-        indexes: vec![retries, places, edits],
+        indexes: vec![retries, places, edits, unprojected],
         validator: validator(doc! {
             "_id": { "bsonType": "objectId" },
             "conversation": { "bsonType": "string" },
@@ -168,7 +177,7 @@ mod tests {
     use super::*;
 
     /// The version, and what the schema was then.
-    const WAS: (i64, &str) = (1, "2aa58277c6baec6c");
+    const WAS: (i64, &str) = (2, "7f85ae536297bd83");
 
     #[test]
     fn a_change_of_the_schema_counts_its_version_up() {

@@ -1,81 +1,57 @@
-//! Changes: loads the facts, lets the domain decide, and writes the event with its projections, in the caller's
-//! transaction (D7, D8). Decides nothing itself.
+//! Changes: reads what they are decided by, and writes what follows from their events, in the caller's transaction.
+//! Decides nothing itself.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::columns::{Key, MEMBER, member, number};
+use super::columns::{Key, MEMBER, member, number, role_number};
 use super::conversations;
-use super::event_row::{self, EVENT, event, reactions_text};
+use super::event_row::{EVENT, event, reactions_text};
 use super::failure::Failure;
 use super::log;
 use crate::domain::{
-    Change, ChangeKind, Content, ConversationId, Decision, Event, Facts, Member, Projection, Role,
-    Seq, decide,
+    Change, ChangeKind, Content, ConversationId, Event, EventId, Facts, Member, Projection, Role,
+    Seq, projections,
 };
-use crate::store::{Changed, Span};
+use crate::store::Span;
 
-/// Makes a change, once: when its event is there, the call is a repetition.
-pub(super) fn change(
+/// The event with this id, when it is no message.
+pub(super) fn by_id(
     connection: &Connection,
-    change: &Change,
-    room_limit: usize,
-) -> Result<Changed, Failure> {
-    if let Some(event) = made_before(connection, change)? {
-        return Ok(Changed::Applied(Box::new(event)));
-    }
-    let facts = facts(connection, change)?;
-    match decide(change, &facts, room_limit) {
-        Err(refusal) => Ok(Changed::Refused(refusal)),
-        Ok(Decision::Nothing) => Ok(Changed::Nothing),
-        Ok(Decision::Apply { event, projections }) => {
-            event_row::insert(&mut event_row::insertion(connection)?, &event)?;
-            for projection in &projections {
-                project(connection, event.conversation, projection)?;
-            }
-            Ok(Changed::Applied(event))
-        }
-    }
-}
-
-fn made_before(connection: &Connection, change: &Change) -> Result<Option<Event>, Failure> {
+    conversation: ConversationId,
+    id: EventId,
+) -> Result<Option<Event>, Failure> {
     let mut find = connection.prepare_cached(&format!(
         "SELECT {EVENT} FROM events WHERE conversation = ?1 AND id = ?2 AND kind > 0"
     ))?;
-    let key = params![Key::of(change.conversation), change.id.to_bytes()];
+    let key = params![Key::of(conversation), id.to_bytes()];
     Ok(find.query_row(key, event).optional()?)
 }
 
-fn facts(connection: &Connection, change: &Change) -> Result<Facts, Failure> {
+/// What a change is decided by.
+pub(super) fn facts(connection: &Connection, change: &Change) -> Result<Facts, Failure> {
     let id = change.conversation;
-    let actor = conversations::member_of(connection, id, change.actor)?;
-    let target = match change.kind.target() {
-        Some(seq) => event_at(connection, id, seq)?,
-        None => None,
-    };
-    let bereaved = change.kind.bereaved(target.as_ref());
-    let subject = match change.kind.subject().or(bereaved) {
-        Some(user) => conversations::member_of(connection, id, user)?,
-        None => None,
-    };
-    let active_members = match change.kind.subject() {
-        Some(_) => count_active(connection, id)?,
-        None => 0,
-    };
-    let heir = match (&change.kind, actor) {
-        (ChangeKind::RemoveMember { user }, Some(owner)) if *user == owner.user => {
-            heir_of(connection, &owner)?
+    let mut facts = Facts::default();
+    if let Some(seq) = change.kind.target() {
+        facts.target = event_at(connection, id, seq)?;
+    }
+    let bereaved = change.kind.bereaved(facts.target.as_ref());
+    if let Some(user) = change.kind.subject().or(bereaved) {
+        facts.subject = conversations::member_of(connection, id, user)?;
+    }
+    match change.kind {
+        ChangeKind::Rename { .. } => {
+            facts.name = conversations::by_id(connection, id)?.and_then(|room| room.name);
         }
-        _ => None,
-    };
-    Ok(Facts {
-        conversation: conversations::by_id(connection, id)?,
-        head: log::head(connection, id)?,
-        actor,
-        subject,
-        target,
-        active_members,
-        heir,
-    })
+        ChangeKind::AddMember { .. } => facts.active_members = count_active(connection, id)?,
+        ChangeKind::RemoveMember { user } if user == change.actor => {
+            facts.heir = match conversations::member_of(connection, id, user)? {
+                Some(owner) => heir_of(connection, &owner)?,
+                None => None,
+            };
+        }
+        _ => {}
+    }
+    Ok(facts)
 }
 
 fn event_at(
@@ -114,27 +90,47 @@ fn heir_of(connection: &Connection, owner: &Member) -> Result<Option<Member>, Fa
     Ok(first.filter(|heir| heir.role != Role::Owner))
 }
 
-fn project(
-    connection: &Connection,
-    id: ConversationId,
-    projection: &Projection,
-) -> Result<(), Failure> {
-    let key = Key::of(id);
+/// Writes what follows from an event.
+pub(super) fn project(connection: &Connection, event: &Event) -> Result<(), Failure> {
+    let target = match event.body.target() {
+        Some(seq) => event_at(connection, event.conversation, seq)?,
+        None => None,
+    };
+    let message = target.as_ref().and_then(|target| target.body.message());
+    for projection in projections(event, message) {
+        write(connection, event, &projection)?;
+    }
+    Ok(())
+}
+
+fn write(connection: &Connection, event: &Event, projection: &Projection) -> Result<(), Failure> {
+    let key = Key::of(event.conversation);
     let run = |statement: &str, parameters: &[&dyn rusqlite::ToSql]| {
         connection.prepare_cached(statement)?.execute(parameters)
     };
     match projection {
-        Projection::Member(member) => conversations::put_member(connection, member)?,
+        Projection::Joined { user, role } => {
+            let member = Member::joining(event.conversation, *user, *role, event.seq);
+            conversations::put_member(connection, &member)?;
+        }
+        Projection::Left { user } => {
+            let leave = "UPDATE members SET left_seq = ?3 WHERE conversation = ?1 AND user = ?2";
+            run(leave, params![key, user.to_bytes(), number(event.seq)])?;
+        }
+        Projection::Role { user, role } => {
+            let set = "UPDATE members SET role = ?3 WHERE conversation = ?1 AND user = ?2";
+            run(set, params![key, user.to_bytes(), role_number(*role)])?;
+        }
         Projection::Name(name) => {
             let set = "UPDATE conversations SET name = ?2 WHERE id = ?1";
             run(set, params![key, name.as_str()])?;
         }
-        Projection::Tombstone(seq) => {
+        Projection::Tombstone => {
             let mark = "UPDATE conversations SET deleted_seq = ?2 WHERE id = ?1";
-            run(mark, params![key, number(*seq)])?;
+            run(mark, params![key, number(event.seq)])?;
             let leave =
                 "UPDATE members SET left_seq = ?2 WHERE conversation = ?1 AND left_seq IS NULL";
-            run(leave, params![key, number(*seq)])?;
+            run(leave, params![key, number(event.seq)])?;
         }
         Projection::Content {
             target,

@@ -4,22 +4,25 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, ffi, params};
 
+use super::changes;
 use super::columns::{Key, limit, number, seq};
 use super::event_row::{self, EVENT, event};
 use super::failure::{Failure, fault};
-use crate::domain::{
-    Body, ClientMessageId, ConversationId, Event, Message, Reactions, Seq, UserId,
-};
+use crate::domain::{ClientMessageId, ConversationId, Event, Seq, UserId};
 use crate::store::page::Filling;
-use crate::store::{End, NewMessage, Run, RunOutcome, Span, Stop};
+use crate::store::{End, Run, RunOutcome, Span, Stop};
 
-/// Appends a run: the prefix up to what stops it. Fails only for what may pass; a fault is the run's own outcome, and
-/// does not harm the others of its call.
+/// Appends a run, with what follows from its events: the prefix up to what stops it. Fails only for what may pass; a
+/// fault is the run's own outcome, of which nothing is left then, and does not harm the others of its call.
 pub(super) fn append(connection: &Connection, run: &Run) -> Result<RunOutcome, Failure> {
-    insert_run(connection, run).or_else(|failure| match fault(failure) {
-        Ok(cause) => Ok(stopped(0, Stop::Broken(cause))),
-        Err(condition) => Err(condition),
-    })
+    connection.prepare_cached("SAVEPOINT run")?.execute([])?;
+    let outcome = insert_run(connection, run).or_else(|failure| {
+        let cause = fault(failure)?;
+        connection.prepare_cached("ROLLBACK TO run")?.execute([])?;
+        Ok(stopped(0, Stop::Broken(cause)))
+    });
+    connection.prepare_cached("RELEASE run")?.execute([])?;
+    outcome
 }
 
 fn insert_run(connection: &Connection, run: &Run) -> Result<RunOutcome, Failure> {
@@ -28,21 +31,23 @@ fn insert_run(connection: &Connection, run: &Run) -> Result<RunOutcome, Failure>
         return Ok(stopped(0, Stop::SeqTaken));
     }
     let mut insertion = event_row::insertion(connection)?;
-    for (place, message) in run.messages.iter().enumerate() {
-        let event = event_of(run.conversation, run.first.plus(place as u64), message);
-        match event_row::insert(&mut insertion, &event) {
+    for (place, event) in run.events.iter().enumerate() {
+        match event_row::insert(&mut insertion, event) {
             Ok(()) => {}
             Err(error) if is_duplicate_id(&error) => {
-                return Ok(stopped(place, Stop::ClientMessageIdTaken));
+                return Ok(stopped(place, Stop::IdTaken));
             }
             Err(error) => {
                 let cause = fault(error.into())?;
                 return Ok(stopped(place, Stop::Broken(cause)));
             }
         }
+        if event.body.is_projected() {
+            changes::project(connection, event)?;
+        }
     }
     Ok(RunOutcome {
-        committed: run.messages.len(),
+        committed: run.events.len(),
         stopped: None,
     })
 }
@@ -59,25 +64,6 @@ fn is_duplicate_id(error: &rusqlite::Error) -> bool {
     error
         .sqlite_error()
         .is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
-}
-
-fn event_of(conversation: ConversationId, seq: Seq, new: &NewMessage) -> Event {
-    Event {
-        id: new.id,
-        conversation,
-        seq,
-        sender: new.sender,
-        at: new.at,
-        body: Body::Message(Message {
-            content: Some(new.content.clone()),
-            client_message_id: new.client_message_id.clone(),
-            fingerprint: new.fingerprint,
-            original: None,
-            edited_at: None,
-            deleted_at: None,
-            reactions: Reactions::default(),
-        }),
-    }
 }
 
 /// The newest seq of a log; zero for none.

@@ -19,7 +19,6 @@ mod writer;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,12 +29,12 @@ use self::directory::DataDirectory;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    Changed, Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, RefreshToken, Rotation,
-    Run, RunOutcome, Span, Stop, Store, StoreResult,
+    Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, Projected, RefreshToken,
+    Rotation, Run, RunOutcome, Span, Stop, Store, StoreResult,
 };
 use crate::domain::{
-    Change, ClientMessageId, Clock, Conversation, ConversationId, Event, Member, RoomId, Seq,
-    Timestamp, User, UserId,
+    Change, ClientMessageId, Clock, Conversation, ConversationId, Event, EventId, Facts, Member,
+    RoomId, Seq, Timestamp, User, UserId,
 };
 
 /// Connections that read. Reading is mostly CPU time once the pages are in memory.
@@ -46,8 +45,6 @@ const READERS: usize = 4;
 pub struct SqliteOptions {
     /// The data directory; made when missing. The database is `hobnob.db` in it.
     pub directory: PathBuf,
-    /// The most members a room may have.
-    pub room_limit: usize,
     /// Every call ends within this time.
     pub time_limit: Duration,
 }
@@ -64,7 +61,6 @@ pub struct SqliteStore {
     readers: Readers,
     writer: Writer,
     clock: Arc<dyn Clock>,
-    room_limit: AtomicUsize,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -95,7 +91,6 @@ impl SqliteStore {
             readers: Readers::new(reading, options.time_limit),
             writer,
             clock,
-            room_limit: AtomicUsize::new(options.room_limit),
         })
     }
 
@@ -306,17 +301,19 @@ impl Store for SqliteStore {
         }
     }
 
-    async fn change(&self, change: &Change) -> StoreResult<Changed> {
+    async fn facts(&self, change: &Change) -> StoreResult<Facts> {
         let change = change.clone();
-        let room_limit = self.room_limit.load(Ordering::Relaxed);
-        let write = self
-            .writer
-            .run(move |db| changes::change(db, &change, room_limit));
-        write.await
+        let read = self.readers.run(move |db| changes::facts(db, &change));
+        read.await
     }
 
-    fn set_room_limit(&self, members: usize) {
-        self.room_limit.store(members, Ordering::Relaxed);
+    async fn project(&self, _: &[Projected]) -> StoreResult<()> {
+        // Written with the events.
+        Ok(())
+    }
+
+    async fn project_leftovers(&self, _: Option<ConversationId>) -> StoreResult<()> {
+        Ok(())
     }
 
     async fn heads(&self, ids: &[ConversationId]) -> StoreResult<HashMap<ConversationId, Seq>> {
@@ -334,6 +331,17 @@ impl Store for SqliteStore {
         let read = self
             .readers
             .run(move |db| log::messages(db, &span, end, limit));
+        read.await
+    }
+
+    async fn change_by_id(
+        &self,
+        conversation: ConversationId,
+        id: EventId,
+    ) -> StoreResult<Option<Event>> {
+        let read = self
+            .readers
+            .run(move |db| changes::by_id(db, conversation, id));
         read.await
     }
 

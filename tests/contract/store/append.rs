@@ -6,7 +6,7 @@ use hobnob::domain::{
 };
 use hobnob::store::{NewMessage, Run, Stop};
 
-use super::scene::{FIRST, Scene, all, assert_dense, stopped, text_of, texts};
+use super::scene::{FIRST, Scene, all, assert_dense, run, stopped, text_of, texts};
 
 /// The event that a message must become.
 fn stored_as(new: &NewMessage, conversation: ConversationId, seq: u64) -> Event {
@@ -77,7 +77,7 @@ pub(crate) async fn a_client_message_id_is_taken_once_per_sender_and_conversatio
         scene.message(users[0], "after"),
     ];
     let outcome = scene.append(room, FIRST + 1, again).await;
-    assert_eq!(outcome, stopped(0, Stop::ClientMessageIdTaken));
+    assert_eq!(outcome, stopped(0, Stop::IdTaken));
     let of_another = vec![with_its_id(users[1], "of another")];
     assert_eq!(scene.append(room, FIRST + 1, of_another).await, all(1));
     let elsewhere = vec![with_its_id(users[0], "elsewhere")];
@@ -92,12 +92,12 @@ pub(crate) async fn the_prefix_before_a_duplicate_is_committed(scene: &Scene) {
     let taken = run[2].clone();
     assert_eq!(scene.append(room, FIRST, vec![taken]).await, all(1));
     let outcome = scene.append(room, FIRST + 1, run.clone()).await;
-    assert_eq!(outcome, stopped(2, Stop::ClientMessageIdTaken));
+    assert_eq!(outcome, stopped(2, Stop::IdTaken));
     // The same id twice in one run is a duplicate as well.
     let twice = vec![run.remove(3), scene.message(owner, "x")];
     let twice = [twice.clone(), twice].concat();
     let outcome = scene.append(room, FIRST + 3, twice).await;
-    assert_eq!(outcome, stopped(2, Stop::ClientMessageIdTaken));
+    assert_eq!(outcome, stopped(2, Stop::IdTaken));
     let log = scene.log(room).await;
     assert_dense(&log);
     let expected = ["message 2", "message 0", "message 1", "message 3", "x"];
@@ -112,7 +112,7 @@ pub(crate) async fn when_both_keys_are_taken_either_is_named(scene: &Scene) {
         all(1)
     );
     let outcome = scene.append(room, FIRST, vec![message]).await;
-    let either = [Stop::SeqTaken, Stop::ClientMessageIdTaken].map(|stop| stopped(0, stop));
+    let either = [Stop::SeqTaken, Stop::IdTaken].map(|stop| stopped(0, stop));
     assert!(either.contains(&outcome), "{outcome:?}");
     assert_eq!(scene.said(room).await.len(), 1);
 }
@@ -129,21 +129,16 @@ pub(crate) async fn runs_have_their_outcomes_in_order(scene: &Scene) {
         let message = NewMessage { id, ..old.clone() };
         assert_eq!(scene.append(*room, FIRST, vec![message]).await, all(1));
     }
-    let run = |room, first, messages| Run {
-        conversation: room,
-        first: Seq::new(first),
-        messages,
-    };
     let runs = vec![
-        run(rooms[0], FIRST, scene.messages(owner, 3)),
-        run(rooms[1], FIRST, scene.messages(owner, 3)),
-        run(rooms[2], FIRST + 1, vec![scene.message(owner, "new"), old]),
-        run(rooms[3], FIRST, scene.messages(owner, 1)),
+        run(rooms[0], FIRST, &scene.messages(owner, 3)),
+        run(rooms[1], FIRST, &scene.messages(owner, 3)),
+        run(rooms[2], FIRST + 1, &[scene.message(owner, "new"), old]),
+        run(rooms[3], FIRST, &scene.messages(owner, 1)),
     ];
     let expected = [
         all(3),
         stopped(0, Stop::SeqTaken),
-        stopped(1, Stop::ClientMessageIdTaken),
+        stopped(1, Stop::IdTaken),
         all(1),
     ];
     assert_eq!(scene.store.append(runs).await, expected);
@@ -229,7 +224,7 @@ pub(crate) async fn of_racing_retries_one_is_stored(scene: &Scene) {
             let outcome = scene.append(room, place, vec![message.clone()]).await;
             match outcome.stopped {
                 Some(Stop::SeqTaken) => {}
-                Some(Stop::ClientMessageIdTaken) => return 0,
+                Some(Stop::IdTaken) => return 0,
                 None => return 1,
                 other => panic!("{other:?}"),
             }

@@ -9,7 +9,7 @@ use hobnob::store::Store;
 use hobnob::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
-use super::scene::{ROOM_LIMIT, Scene, begins_with_what_is_said};
+use super::scene::{Scene, begins_with_what_is_said};
 
 /// A migrated store in a directory of its own. The limit is far from what a call takes: none may end by it.
 pub(crate) async fn open() -> (Arc<dyn Store>, TempDir) {
@@ -22,7 +22,6 @@ pub(crate) async fn open() -> (Arc<dyn Store>, TempDir) {
 fn open_in(directory: &Path) -> Result<SqliteStore, OpenError> {
     let options = SqliteOptions {
         directory: directory.to_owned(),
-        room_limit: ROOM_LIMIT,
         time_limit: Duration::from_secs(60),
     };
     SqliteStore::open(&options, Arc::new(SystemClock))

@@ -1,11 +1,11 @@
 //! Edits, deletions and reactions: the event and its projection on the message, in one transaction (D8).
 
 use futures_util::future::join_all;
+use hobnob::commit::Changed;
 use hobnob::domain::{
     Body, ChangeKind, Content, ConversationId, Emoji, Event, Fingerprint, Refusal, Role, Seq,
     UserId,
 };
-use hobnob::store::Changed;
 
 use super::scene::{Scene, assert_dense, message_of, text_of};
 
@@ -240,12 +240,12 @@ pub(crate) async fn an_edit_that_is_repeated_after_the_deletion_shows_nothing(sc
     let (room, owner) = scene.room().await;
     let target = scene.say(room, owner, "secret").await;
     let change = scene.a_change(room, owner, edit(target, "secret 2"));
-    let first = scene.store.change(&change).await.unwrap();
+    let first = scene.make(&change).await;
     assert!(matches!(first, Changed::Applied(_)));
     scene
         .apply(room, owner, ChangeKind::Delete { target })
         .await;
-    let Changed::Applied(stored) = scene.store.change(&change).await.unwrap() else {
+    let Changed::Applied(stored) = scene.make(&change).await else {
         panic!("not recognised")
     };
     assert_eq!((stored.id, edited_to(&stored)), (change.id, None));

@@ -10,7 +10,7 @@ use hobnob::store::{CursorMove, NewMessage, Stop, Store, StoreError};
 use mongodb::bson::{DateTime, Document, doc};
 use mongodb::error::{ErrorKind, WriteFailure};
 
-use super::scene::{ROOM_LIMIT, Scene, assert_dense, begins_with_what_is_said, texts};
+use super::scene::{Scene, assert_dense, begins_with_what_is_said, texts};
 use crate::support::servers::{Mongo, shared_mongo};
 
 /// Far more than any wait here takes; what does not end by then does not end.
@@ -24,7 +24,7 @@ pub(crate) async fn open() -> (Arc<dyn Store>, ()) {
 }
 
 async fn connect(mongo: &Mongo, database: &str, limit: Duration) -> Arc<MongoStore> {
-    let mut config = MongoConfig::new(mongo.uri(database), ROOM_LIMIT);
+    let mut config = MongoConfig::new(mongo.uri(database));
     config.operation_timeout = limit;
     let entropy = Arc::new(Entropy::from_os());
     Arc::new(MongoStore::connect(config, entropy).await.unwrap())
@@ -55,7 +55,7 @@ async fn send(scene: &Scene, room: ConversationId, message: &NewMessage) -> Seq 
             let own_id = &message.client_message_id;
             match outcome.stopped {
                 None => return next,
-                Some(Stop::ClientMessageIdTaken) => {
+                Some(Stop::IdTaken) => {
                     let stored = scene
                         .store
                         .message_by_client_id(room, message.sender, own_id)

@@ -1,10 +1,13 @@
-//! Changes of a room and its members: the event and what is written with it, in one transaction (D7).
+//! Changes of a room and its members: the event, and what follows from it (D7).
+
+use std::sync::atomic::Ordering;
 
 use futures_util::future::join_all;
+use hobnob::commit::Changed;
 use hobnob::domain::{
     Body, ChangeKind, ConversationId, Member, Refusal, Role, RoomName, Seq, UserId,
 };
-use hobnob::store::{Changed, CursorMove, all_memberships};
+use hobnob::store::{CursorMove, all_memberships};
 
 use super::scene::{ROOM_LIMIT, Scene, assert_dense};
 
@@ -39,7 +42,7 @@ pub(crate) async fn a_member_who_is_added_begins_there(scene: &Scene) {
     let last = scene.say_all(room, scene.messages(owner, 3)).await;
     let user = scene.user().await;
     let change = scene.a_change(room, owner, add(user, Role::Admin));
-    let Changed::Applied(event) = scene.store.change(&change).await.unwrap() else {
+    let Changed::Applied(event) = scene.make(&change).await else {
         panic!("not applied")
     };
     let role = Role::Admin;
@@ -102,14 +105,13 @@ pub(crate) async fn a_room_is_full_at_its_limit_whoever_races(scene: &Scene) {
 pub(crate) async fn a_room_s_limit_may_change(scene: &Scene) {
     let (room, owner) = scene.room().await;
     let users = scene.users(2).await;
-    scene.store.set_room_limit(2);
+    scene.room_limit.store(2, Ordering::Relaxed);
     scene.apply(room, owner, add(users[0], Role::Member)).await;
     let full = Changed::Refused(Refusal::RoomFull);
     let one_more = || scene.change(room, owner, add(users[1], Role::Member));
     assert_eq!(one_more().await, full);
-    scene.store.set_room_limit(3);
+    scene.room_limit.store(3, Ordering::Relaxed);
     assert_ne!(one_more().await, full);
-    scene.store.set_room_limit(ROOM_LIMIT);
 }
 
 pub(crate) async fn a_member_who_leaves_keeps_their_past(scene: &Scene) {
@@ -262,9 +264,9 @@ pub(crate) async fn a_former_member_does_not_inherit(scene: &Scene) {
 pub(crate) async fn a_change_that_is_repeated_is_made_once(scene: &Scene) {
     let (room, owner) = scene.room().await;
     let change = scene.a_change(room, owner, rename("Once"));
-    let first = scene.store.change(&change).await.unwrap();
+    let first = scene.make(&change).await;
     scene.apply(room, owner, rename("Later")).await;
-    let again = scene.store.change(&change).await.unwrap();
+    let again = scene.make(&change).await;
     assert!(matches!(first, Changed::Applied(_)));
     assert_eq!(again, first);
     assert_eq!(scene.said(room).await.len(), 2);
@@ -276,20 +278,20 @@ pub(crate) async fn a_leaving_that_is_repeated_is_not_refused(scene: &Scene) {
     let users = scene.users(2).await;
     let room = scene.room_of(&users).await;
     let change = scene.a_change(room, users[1], remove(users[1]));
-    let first = scene.store.change(&change).await.unwrap();
+    let first = scene.make(&change).await;
     assert!(matches!(first, Changed::Applied(_)));
-    assert_eq!(scene.store.change(&change).await.unwrap(), first);
+    assert_eq!(scene.make(&change).await, first);
 }
 
 pub(crate) async fn racing_repetitions_make_one_event(scene: &Scene) {
     let (room, owner) = scene.room().await;
     let change = scene.a_change(room, owner, rename("Once"));
-    let answers = join_all((0..5).map(|_| scene.store.change(&change))).await;
+    let answers = join_all((0..5).map(|_| scene.make(&change))).await;
     let said = scene.said(room).await;
     assert_eq!(said.len(), 1);
-    let expected = Changed::Applied(Box::new(said[0].clone()));
+    let expected = Changed::Applied(said[0].clone().into());
     for answer in answers {
-        assert_eq!(answer.unwrap(), expected);
+        assert_eq!(answer, expected);
     }
 }
 

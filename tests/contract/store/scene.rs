@@ -2,15 +2,16 @@
 //! nothing but that a step worked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
+use hobnob::commit::Changed;
 use hobnob::domain::{
     Body, Change, ChangeKind, ClientMessageId, Clock, Content, ConversationId, Entropy, Event,
     EventId, Fingerprint, Member, Message, RoomId, RoomName, Seq, SystemClock, Timestamp, User,
     UserId, Username,
 };
 use hobnob::store::{
-    Changed, Inserted, NewMessage, NewRoom, NewUser, Run, RunOutcome, Span, Stop, Store, is_cut,
+    Inserted, NewMessage, NewRoom, NewUser, Run, RunOutcome, Span, Stop, Store, is_cut,
 };
 
 /// The most members of a room in the stores under test.
@@ -25,6 +26,8 @@ pub(crate) const FIRST: u64 = 2;
 /// A store, and what makes new things for it.
 pub(crate) struct Scene {
     pub(crate) store: Arc<dyn Store>,
+    /// The most members of a room.
+    pub(crate) room_limit: AtomicUsize,
     entropy: Entropy,
     now: AtomicI64,
 }
@@ -33,6 +36,7 @@ impl Scene {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
+            room_limit: AtomicUsize::new(ROOM_LIMIT),
             entropy: Entropy::from_os(),
             now: AtomicI64::new(SystemClock.now().millis()),
         }
@@ -142,11 +146,7 @@ impl Scene {
         first: u64,
         messages: Vec<NewMessage>,
     ) -> RunOutcome {
-        let run = Run {
-            conversation,
-            first: Seq::new(first),
-            messages,
-        };
+        let run = run(conversation, first, &messages);
         let mut outcomes = self.store.append(vec![run]).await;
         assert_eq!(outcomes.len(), 1, "one outcome per run");
         outcomes.remove(0)
@@ -253,7 +253,7 @@ impl Scene {
         kind: ChangeKind,
     ) -> Changed {
         let change = self.a_change(conversation, actor, kind);
-        self.store.change(&change).await.unwrap()
+        self.make(&change).await
     }
 
     /// Makes a change that must be made, and returns its event.
@@ -264,7 +264,7 @@ impl Scene {
         kind: ChangeKind,
     ) -> Event {
         match self.change(conversation, actor, kind).await {
-            Changed::Applied(event) => *event,
+            Changed::Applied(event) => (*event).clone(),
             other => panic!("not applied: {other:?}"),
         }
     }
@@ -294,6 +294,17 @@ pub(crate) async fn begins_with_what_is_said(
         (overview.head, overview.last_message.unwrap().seq),
         (renamed.seq, first)
     );
+}
+
+/// These messages at places from `first` on.
+pub(crate) fn run(conversation: ConversationId, first: u64, messages: &[NewMessage]) -> Run {
+    let events = (first..).zip(messages);
+    let events = events.map(|(seq, message)| message.event(conversation, Seq::new(seq)));
+    Run {
+        conversation,
+        first: Seq::new(first),
+        events: events.map(Arc::new).collect(),
+    }
 }
 
 /// All of a log.
