@@ -6,6 +6,7 @@
 //! frontier and confirmed by the unique key. An unknown outcome is tried again under the same clientMessageId until it
 //! is known, also after the sender was answered (D5). In one that several gateways write to, one writes for all.
 
+mod announce;
 mod batcher;
 mod delegation;
 mod driver;
@@ -18,17 +19,17 @@ mod pending;
 mod tests;
 mod writers;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
-use crate::chat::Announce;
 use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, SessionId};
 use crate::logging::served::task;
 use crate::metrics::Metrics;
 use crate::store::{Changed, NewConversation, NewMessage, Store, StoreError};
 use crate::traces::Storing;
+pub use announce::Announce;
 use batcher::Batcher;
 pub use delegation::{Delegated, Delegation, Settled, TakenOn};
 use frontier::Frontier;
@@ -102,18 +103,20 @@ struct Shared {
     batcher: Arc<Batcher>,
     lanes: Lanes,
     writers: Writers,
-    delegation: OnceLock<Arc<dyn Delegation>>,
+    delegation: Option<Arc<dyn Delegation>>,
     tracker: TaskTracker,
     metrics: Metrics,
 }
 
 impl Committer {
-    /// A committer on this store that tells `announce` of every commit, in seq order per conversation.
+    /// A committer on this store that tells `announce` of every commit, in seq order per conversation. With `delegation` it
+    /// leaves the writing of contended conversations to the gateway that wins there (D38).
     #[must_use]
     pub fn new(
         config: CommitterConfig,
         store: Arc<dyn Store>,
         announce: Arc<dyn Announce>,
+        delegation: Option<Arc<dyn Delegation>>,
         frontier: Arc<Frontier>,
         entropy: Arc<Entropy>,
         metrics: Metrics,
@@ -134,7 +137,7 @@ impl Committer {
             batcher,
             lanes,
             writers: Writers::default(),
-            delegation: OnceLock::new(),
+            delegation,
             tracker,
             metrics,
         }))

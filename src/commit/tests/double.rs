@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::chat::Announce;
+use crate::commit::Announce;
 use crate::domain::{
     Body, Change, ClientMessageId, Conversation, ConversationId, Event, EventId, Fingerprint,
     Member, Message, Reactions, Role, Seq, SessionId, Timestamp, User, UserId,
@@ -386,8 +386,5 @@ impl Announce for Told {
     }
     fn joined(&self, conversation: ConversationId, users: &[UserId]) {
         self.joined.lock().push((conversation, users.to_vec()));
-    }
-    fn cursors_moved(&self, _: ConversationId, _: &[(UserId, Seq)], _: bool) {
-        unreachable!()
     }
 }
