@@ -16,15 +16,16 @@ use bytes::Bytes;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use hobnob::bus::LocalBus;
-use hobnob::chat::Announce;
+use hobnob::chat::Cursors;
 use hobnob::commit::frontier::Frontier;
+use hobnob::commit::{Announce, Committer, CommitterConfig};
 use hobnob::domain::{
     Body, ClientMessageId, Clock, Content, ConversationId, Entropy, Event, EventId, Fingerprint,
     GatewayId, Message, Reactions, RoomId, RoomName, Seq, SessionId, SystemClock, Timestamp,
     UserId,
 };
 use hobnob::fanout::envelope::{Envelope, encode_event};
-use hobnob::fanout::hub::{Hub, HubAnnouncer, HubConfig, HubPorts, Opened};
+use hobnob::fanout::hub::{Announcer, Hub, HubConfig, HubPorts, Opened, Parts};
 use hobnob::fanout::offer::{Encoding, Offer};
 use hobnob::fanout::session::NewSession;
 use hobnob::metrics::Metrics;
@@ -155,7 +156,7 @@ fn hub_offer(bencher: Bencher<'_, '_>, sessions: usize) {
 /// A hub with sessions of one user in one room, all of them live.
 struct Scene {
     runtime: Runtime,
-    announcer: HubAnnouncer,
+    announcer: Arc<Announcer>,
     room: ConversationId,
     outboxes: Vec<Outbox>,
     _opened: Vec<Opened>,
@@ -166,10 +167,11 @@ impl Scene {
     fn with(sessions: usize) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let directory = tempfile::tempdir().expect("a directory");
-        let (hub, room, outboxes, opened) = runtime.block_on(live(directory.path(), sessions));
+        let (announcer, room, outboxes, opened) =
+            runtime.block_on(live(directory.path(), sessions));
         Self {
             runtime,
-            announcer: HubAnnouncer(hub),
+            announcer,
             room,
             outboxes,
             _opened: opened,
@@ -187,7 +189,7 @@ impl Scene {
 async fn live(
     directory: &std::path::Path,
     sessions: usize,
-) -> (Arc<Hub>, ConversationId, Vec<Outbox>, Vec<Opened>) {
+) -> (Arc<Announcer>, ConversationId, Vec<Outbox>, Vec<Opened>) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy = Arc::new(Entropy::seeded(1));
     let options = SqliteOptions {
@@ -203,20 +205,18 @@ async fn live(
     store.create_room(made).await.expect("a room");
     let gateway = GatewayId::generate(&entropy);
     let presence = LocalPresence::hub(PresenceConfig::default());
-    let hub = Hub::new(
-        HubConfig::default(),
-        HubPorts {
-            gateway,
-            store: Arc::new(store),
-            bus: Arc::new(LocalBus::hub().connect(gateway)),
-            presence: Arc::new(presence.connect(gateway)),
-            frontier: Arc::new(Frontier::default()),
-            clock,
-            entropy: Arc::clone(&entropy),
-            metrics: Metrics::none(),
-            traces: Traces::off(),
-        },
-    );
+    let ports = HubPorts {
+        gateway,
+        store: Arc::new(store),
+        bus: Arc::new(LocalBus::hub().connect(gateway)),
+        presence: Arc::new(presence.connect(gateway)),
+        frontier: Arc::new(Frontier::default()),
+        clock,
+        entropy: Arc::clone(&entropy),
+        metrics: Metrics::none(),
+        traces: Traces::off(),
+    };
+    let (announcer, hub) = assemble(ports);
     let (mut outboxes, mut opened) = (Vec::new(), Vec::new());
     for _ in 0..sessions {
         let outbox = Outbox::new(1 << 20);
@@ -236,8 +236,26 @@ async fn live(
     }
     // The hub says to nobody that a session is attached; an event that reaches all of them does.
     tokio::time::sleep(SETTLE).await;
-    HubAnnouncer(Arc::clone(&hub)).committed(&message(id.into(), 1), None, None);
+    announcer.committed(&message(id.into(), 1), None, None);
     let is_live = |outbox: &Outbox| outbox.queued_bytes() > 0;
     assert!(outboxes.iter().all(is_live), "not all sessions are live");
-    (hub, id.into(), outboxes, opened)
+    (announcer, id.into(), outboxes, opened)
+}
+
+fn assemble(ports: HubPorts) -> (Arc<Announcer>, Arc<Hub>) {
+    let parts = Parts::new(HubConfig::default(), ports.clone());
+    let announcer = parts.announcer();
+    let store = || Arc::clone(&ports.store);
+    let cursors = Cursors::new(store(), parts.announcer(), Metrics::none());
+    let committer = Committer::new(
+        CommitterConfig::default(),
+        store(),
+        parts.announcer(),
+        None,
+        ports.frontier,
+        ports.entropy,
+        Metrics::none(),
+    );
+    let hub = Hub::new(parts, Arc::new(cursors), Arc::new(committer));
+    (announcer, hub)
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{Parts, World};
-use crate::chat::{Announce, Cursors};
+use crate::chat::Cursors;
 use crate::commit::frontier::Frontier;
 use crate::commit::{Committer, CommitterConfig};
 use crate::config::Config;
-use crate::fanout::hub::{Hub, HubAnnouncer, HubConfig, HubDelegation, HubPorts};
+use crate::fanout::hub::{Hub, HubConfig, HubPorts, Parts as FanoutParts};
 use crate::fanout::seats::SeatLimits;
 use crate::metrics::Metrics;
 
@@ -28,17 +28,11 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// Made, and introduced to each other.
+    /// Made leaf first: what announces, then who announces through it, then who needs all of them.
     pub(super) fn new(config: &Config, world: &World, parts: &Parts, metrics: &Metrics) -> Self {
         let frontier = Arc::new(Frontier::default());
-        let hub = Hub::new(
-            HubConfig {
-                grace: config.presence.offline_grace,
-                lease: config.presence.lease_ttl,
-                watched: config.limits.watched_users,
-                last_seen: config.limits.last_seen,
-                seats: seat_limits(config),
-            },
+        let fanout = FanoutParts::new(
+            hub_config(config),
             HubPorts {
                 gateway: world.gateway,
                 store: Arc::clone(&parts.store),
@@ -51,27 +45,38 @@ impl Delivery {
                 traces: world.traces.clone(),
             },
         );
-        let announce: Arc<dyn Announce> = Arc::new(HubAnnouncer(Arc::clone(&hub)));
         let cursors = Arc::new(Cursors::new(
             Arc::clone(&parts.store),
-            Arc::clone(&announce),
+            fanout.announcer(),
             metrics.clone(),
         ));
-        hub.keep_cursors(Arc::clone(&cursors));
         let committer = Arc::new(Committer::new(
-            CommitterConfig::default(),
+            CommitterConfig {
+                room_members: config.limits.room_members,
+                ..CommitterConfig::default()
+            },
             Arc::clone(&parts.store),
-            announce,
+            fanout.announcer(),
+            Some(fanout.delegation()),
             frontier,
             Arc::clone(&world.entropy),
             metrics.clone(),
         ));
-        committer.delegate_with(Arc::new(HubDelegation(Arc::clone(&hub))));
-        hub.write_with(Arc::clone(&committer));
+        let hub = Hub::new(fanout, Arc::clone(&cursors), Arc::clone(&committer));
         Self {
             hub,
             committer,
             cursors,
         }
+    }
+}
+
+fn hub_config(config: &Config) -> HubConfig {
+    HubConfig {
+        grace: config.presence.offline_grace,
+        lease: config.presence.lease_ttl,
+        watched: config.limits.watched_users,
+        last_seen: config.limits.last_seen,
+        seats: seat_limits(config),
     }
 }

@@ -1,28 +1,10 @@
-//! The announcer port: how a use case tells the gateway's sessions, and through the bus everybody else's, what has
-//! been committed. Knows neither sessions nor encodings.
+//! The announcer port of the cursors: how the others in a conversation are told how far somebody has received or read.
+//! Knows neither sessions nor encodings.
 
-use std::sync::Arc;
+use crate::domain::{ConversationId, Seq, UserId};
 
-use crate::domain::{ConversationId, Event, Seq, SessionId, UserId};
-use crate::traces::Trace;
-
-/// Tells others. Nothing here waits or fails: who misses an announcement finds it in the log.
-pub trait Announce: Send + Sync + 'static {
-    /// An event was committed (or found committed by a retry, D3). Called in seq order per conversation for one
-    /// gateway's own commits. `origin` is the session whose request it was (D19); `trace` where its
-    /// trace is, when it is traced.
-    fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>, trace: Option<&Trace>);
-
-    /// An event was committed by another gateway for this one, which that one announces (D38). `origin` as above.
-    fn delegated(&self, event: &Arc<Event>, origin: Option<SessionId>);
-
-    /// Another gateway's event was found in the log, perhaps before the bus brought it.
-    fn found(&self, event: &Arc<Event>);
-
-    /// These users are members of a conversation that was made: their sessions are to follow its log from the beginning.
-    /// Called after [`Announce::committed`] for the event that a room begins with.
-    fn joined(&self, conversation: ConversationId, users: &[UserId]);
-
+/// Tells others. Nothing here waits or fails: nothing depends on it.
+pub trait AnnounceCursors: Send + Sync + 'static {
     /// Members' cursors moved to these places, told together (D34); `read` tells read receipts from deliveries.
     fn cursors_moved(&self, conversation: ConversationId, moved: &[(UserId, Seq)], read: bool);
 }

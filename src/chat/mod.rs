@@ -19,7 +19,7 @@ mod rooms;
 mod sign_in;
 
 pub use accounts::{Credentials, Session};
-pub use announce::Announce;
+pub use announce::AnnounceCursors;
 pub use conversations::Listed;
 pub use cursors::Cursors;
 pub use error::ChatError;

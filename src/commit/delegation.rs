@@ -98,11 +98,6 @@ impl TakenOn {
 }
 
 impl Committer {
-    /// From now on writing may be delegated. Set once: what carries it needs the committer in turn.
-    pub fn delegate_with(&self, delegation: Arc<dyn Delegation>) {
-        let _ = self.0.delegation.set(delegation);
-    }
-
     /// Commits what another gateway delegates, in this order, as far as there is room for it. Nothing while this one
     /// delegates the conversation's writing itself. `storing` makes a message's span.
     pub fn take_on(
@@ -139,7 +134,7 @@ impl Shared {
         conversation: ConversationId,
         pending: &VecDeque<PendingEntry>,
     ) -> Option<(GatewayId, &Arc<dyn Delegation>)> {
-        let (writer, delegation) = (self.writers.other(conversation)?, self.delegation.get()?);
+        let (writer, delegation) = (self.writers.other(conversation)?, self.delegation.as_ref()?);
         let is_plain = |waiting: &PendingEntry| {
             waiting.attempted.is_none()
                 && waiting.duty == Duty::Own

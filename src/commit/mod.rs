@@ -9,6 +9,7 @@
 //! A change is decided by facts as of the end of the log, and becomes an event there, like a message; what follows from it
 //! is written behind it, before anybody is told (D56).
 
+mod announce;
 mod batcher;
 mod decisions;
 mod delegation;
@@ -22,18 +23,18 @@ mod pending;
 mod tests;
 mod writers;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
-use crate::chat::Announce;
 use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, SessionId};
 use crate::logging::served::task;
 use crate::metrics::Metrics;
 use crate::store::{NewConversation, NewMessage, Store, StoreError};
 use crate::traces::Storing;
+pub use announce::Announce;
 use batcher::Batcher;
 pub use delegation::{Delegated, Delegation, Settled, TakenOn};
 use frontier::Frontier;
@@ -122,18 +123,20 @@ struct Shared {
     lanes: Lanes,
     writers: Writers,
     room_members: AtomicUsize,
-    delegation: OnceLock<Arc<dyn Delegation>>,
+    delegation: Option<Arc<dyn Delegation>>,
     tracker: TaskTracker,
     metrics: Metrics,
 }
 
 impl Committer {
-    /// A committer on this store that tells `announce` of every commit, in seq order per conversation.
+    /// A committer on this store that tells `announce` of every commit, in seq order per conversation. With `delegation` it
+    /// leaves the writing of contended conversations to the gateway that wins there (D38).
     #[must_use]
     pub fn new(
         config: CommitterConfig,
         store: Arc<dyn Store>,
         announce: Arc<dyn Announce>,
+        delegation: Option<Arc<dyn Delegation>>,
         frontier: Arc<Frontier>,
         entropy: Arc<Entropy>,
         metrics: Metrics,
@@ -155,7 +158,7 @@ impl Committer {
             lanes,
             writers: Writers::default(),
             room_members: AtomicUsize::new(config.room_members),
-            delegation: OnceLock::new(),
+            delegation,
             tracker,
             metrics,
         }))

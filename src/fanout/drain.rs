@@ -1,18 +1,20 @@
 //! Draining (P10, D33): hands the sessions over to other gateways, spread over the time there is, so that nothing is
-//! lost, and nothing is repeated that was proved received. Knows the hub and the cursors; what follows is the process's
-//! own end.
+//! lost, and nothing is repeated that was proved received. What follows is the process's own end, of which it knows
+//! nothing.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
-use super::hub::Hub;
 use super::offer::Encoded;
+use super::proofs::Proofs;
 use super::session::Session;
-use crate::domain::ConversationId;
+use super::sessions::Sessions;
+use super::topics::Topics;
+use crate::domain::{ConversationId, Entropy};
 use crate::logging::served::{Served, serving};
 use crate::transport::outbox::Reason;
 
@@ -25,41 +27,66 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How often they are looked at. Nothing wakes on "everything is proved", and a drain is rare.
 const LOOK: Duration = Duration::from_millis(20);
 
-impl Hub {
+/// See the module's documentation.
+pub(super) struct Drain {
+    sessions: Arc<Sessions>,
+    topics: Arc<Topics>,
+    proofs: Arc<Proofs>,
+    entropy: Arc<Entropy>,
+}
+
+impl Drain {
+    pub(super) fn new(
+        sessions: Arc<Sessions>,
+        topics: Arc<Topics>,
+        proofs: Arc<Proofs>,
+        entropy: Arc<Entropy>,
+    ) -> Self {
+        Self {
+            sessions,
+            topics,
+            proofs,
+            entropy,
+        }
+    }
+
     /// Ends every session, each at a random moment in about half of the time to the deadline; those that come late at
     /// once. Resolves when all have ended, some seconds before the deadline at the latest: what they proved is stored
     /// after that.
-    pub async fn drain(self: &Arc<Self>, deadline: Instant) {
-        self.refuse_new();
+    pub(super) async fn run(self: &Arc<Self>, deadline: Instant) {
+        self.sessions.refuse_new();
         let end = deadline.checked_sub(RESERVE).unwrap_or(deadline);
         let mut window = end
             .saturating_duration_since(Instant::now())
             .mul_f64(SPREAD);
         let mut scheduled = HashSet::new();
         while Instant::now() < end {
-            let sessions = self.sessions();
+            let sessions = self.sessions.all();
             if sessions.is_empty() {
                 return;
             }
             for session in sessions {
                 if scheduled.insert(session.id()) {
-                    let after = self.jitter(window);
-                    tell(&session, after);
-                    let hub = Arc::clone(self);
-                    let whom = Served::Session(session.id());
-                    let handing_over = async move { hub.hand_over(&session, after).await };
-                    tokio::spawn(serving(whom, handing_over));
+                    self.schedule(session, self.entropy.jitter(window));
                 }
             }
             window = Duration::ZERO;
             sleep(LOOK).await;
         }
-        for session in self.sessions() {
+        for session in self.sessions.all() {
             session.close(Reason::Draining);
         }
     }
 
-    async fn hand_over(self: Arc<Self>, session: &Arc<Session>, after: Duration) {
+    fn schedule(self: &Arc<Self>, session: Arc<Session>, after: Duration) {
+        tell(&session, after);
+        let this = Arc::clone(self);
+        let whom = Served::Session(session.id());
+        let handing_over = async move { this.hand_over(&session, after).await };
+        tokio::spawn(serving(whom, handing_over));
+    }
+
+    async fn hand_over(&self, session: &Arc<Session>, after: Duration) {
         sleep(after).await;
         session.withdraw();
         // A direct conversation goes on while the session's sends there are finished: only a position that passes them
@@ -72,17 +99,15 @@ impl Hub {
         // Before everything is proved, or what comes in between is not.
         self.release(session, |_| true);
         finish(session, begun + PATIENCE).await;
-        self.settle_cursors(begun + PATIENCE).await;
+        self.proofs.settle(begun + PATIENCE).await;
         session.close(Reason::Draining);
     }
 
-    /// Stores what is proved, but does not wait for a store that is away.
-    pub(super) async fn settle_cursors(&self, patience: Instant) {
-        if let Some(cursors) = self.cursors() {
-            tokio::select! {
-                () = cursors.settle() => {}
-                () = sleep_until(patience) => {}
-            }
+    /// Offers a session nothing more in these conversations; what it was given before is still written, and its requests
+    /// are still answered.
+    pub(super) fn release(&self, session: &Session, which: impl Fn(ConversationId) -> bool) {
+        for conversation in session.conversations().into_iter().filter(|id| which(*id)) {
+            self.topics.release(session, conversation);
         }
     }
 }

@@ -11,9 +11,9 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use hobnob::api::{ApiConfig, router};
 use hobnob::auth::{Auth, AuthConfig, Secret};
-use hobnob::chat::{Announce, Chat, Limits, Ports};
+use hobnob::chat::{Chat, Limits, Ports};
 use hobnob::commit::frontier::Frontier;
-use hobnob::commit::{Committer, CommitterConfig};
+use hobnob::commit::{Announce, Committer, CommitterConfig};
 use hobnob::domain::{
     ConversationId, Entropy, Event, ManualClock, Seq, SessionId, Timestamp, UserId,
 };
@@ -135,6 +135,7 @@ fn ports(
         CommitterConfig::default(),
         Arc::clone(store),
         announced.clone(),
+        None,
         Arc::new(Frontier::default()),
         Arc::clone(&entropy),
         hobnob::metrics::Metrics::none(),
@@ -293,8 +294,6 @@ impl Announce for Announced {
     fn joined(&self, conversation: ConversationId, users: &[UserId]) {
         self.joined.lock().push((conversation, users.to_vec()));
     }
-
-    fn cursors_moved(&self, _: ConversationId, _: &[(UserId, Seq)], _read: bool) {}
 }
 
 /// How presence is.

@@ -8,11 +8,11 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use hobnob::auth::{Auth, AuthConfig, Secret};
 use hobnob::bus::LocalBus;
-use hobnob::chat::{Announce, Chat, Credentials, Cursors, Limits, Ports};
+use hobnob::chat::{Chat, Credentials, Cursors, Limits, Ports};
 use hobnob::commit::frontier::Frontier;
 use hobnob::commit::{Committer, CommitterConfig};
 use hobnob::domain::{Clock, Entropy, GatewayId, SystemClock, Timestamp};
-use hobnob::fanout::hub::{Hub, HubAnnouncer, HubConfig, HubPorts};
+use hobnob::fanout::hub::{Hub, HubConfig, HubPorts, Parts};
 use hobnob::gateway::native::{self, NativeConfig};
 use hobnob::gateway::requests::Requests;
 use hobnob::gateway::socketio::ChatApplication;
@@ -88,18 +88,18 @@ async fn assemble(
         metrics: metrics.clone(),
         traces: Traces::off(),
     };
-    let hub = Hub::new(HubConfig::default(), ports);
-    let announce: Arc<dyn Announce> = Arc::new(HubAnnouncer(Arc::clone(&hub)));
-    let (of_store, teller) = (Arc::clone(&store), Arc::clone(&announce));
-    hub.keep_cursors(Arc::new(Cursors::new(of_store, teller, metrics.clone())));
-    let committer = Committer::new(
+    let parts = Parts::new(HubConfig::default(), ports);
+    let cursors = Cursors::new(Arc::clone(&store), parts.announcer(), metrics.clone());
+    let committer = Arc::new(Committer::new(
         CommitterConfig::default(),
         Arc::clone(&store),
-        announce,
+        parts.announcer(),
+        None,
         frontier,
         Arc::clone(&entropy),
         metrics.clone(),
-    );
+    ));
+    let hub = Hub::new(parts, Arc::new(cursors), Arc::clone(&committer));
     let secret = Secret::parse("a secret that is long enough to sign tokens with").unwrap();
     let config = AuthConfig {
         secrets: vec![secret],
@@ -108,7 +108,7 @@ async fn assemble(
     let auth = Auth::start(&config, clock, Arc::clone(&entropy)).unwrap();
     let ports = Ports {
         store,
-        committer: Arc::new(committer),
+        committer,
         presence,
         auth: Arc::new(auth),
         clock: well,

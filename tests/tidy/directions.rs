@@ -15,17 +15,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("presence", &["domain", "metrics", "redis"]),
     ("throttle", &["domain", "metrics", "redis"]),
     ("store", &["domain", "metrics", "traces", "logging::served"]),
-    // The committer tells about what it has committed through the use cases' own port.
     (
         "commit",
-        &[
-            "domain",
-            "metrics",
-            "traces",
-            "logging::served",
-            "store",
-            "chat::Announce",
-        ],
+        &["domain", "metrics", "traces", "logging::served", "store"],
     ),
     ("auth", &["domain", "metrics"]),
     (
@@ -146,7 +138,7 @@ impl Source {
         lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 
-    /// The paths after `crate::` in a line, as far as they are plain: `store::mongo`, `chat::Announce`.
+    /// The paths after `crate::` in a line, as far as they are plain: `store::mongo`, `commit::Announce`.
     fn imports(line: &str) -> impl Iterator<Item = &str> {
         line.split("crate::").skip(1).map(|rest| {
             let end = rest.find(|sign: char| !sign.is_alphanumeric() && !"_:".contains(sign));

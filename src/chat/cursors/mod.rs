@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Announce, ChatError};
+use super::{AnnounceCursors, ChatError};
 use crate::domain::{ConversationId, Seq, UserId};
 use crate::metrics::Metrics;
 use crate::store::{CursorMove, Store};
@@ -57,7 +57,11 @@ struct Places {
 impl Cursors {
     /// Cursors kept in this store; moves are announced once stored.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, announce: Arc<dyn Announce>, metrics: Metrics) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        announce: Arc<dyn AnnounceCursors>,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             notices: Notices::new(Arc::clone(&store), announce),
             store,

@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::Places;
-use crate::chat::Announce;
+use crate::chat::AnnounceCursors;
 use crate::domain::{ConversationId, Seq, UserId};
 use crate::store::{CursorMove, Store};
 
@@ -28,13 +28,13 @@ const WAITING: usize = 50_000;
 
 pub(super) struct Notices {
     store: Arc<dyn Store>,
-    announce: Arc<dyn Announce>,
+    announce: Arc<dyn AnnounceCursors>,
     waiting: Mutex<HashMap<(ConversationId, UserId), Places>>,
     small: Mutex<HashMap<ConversationId, (bool, Instant)>>,
 }
 
 impl Notices {
-    pub(super) fn new(store: Arc<dyn Store>, announce: Arc<dyn Announce>) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, announce: Arc<dyn AnnounceCursors>) -> Self {
         Self {
             store,
             announce,
@@ -126,9 +126,8 @@ fn by_conversation(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Event, SessionId, SystemClock};
+    use crate::domain::SystemClock;
     use crate::store::sqlite::{SqliteOptions, SqliteStore};
-    use crate::traces::Trace;
 
     /// What was told: the conversation, who moved where, and whether they read.
     type Told = (ConversationId, Vec<(UserId, Seq)>, bool);
@@ -136,12 +135,7 @@ mod tests {
     #[derive(Default)]
     struct Listener(Mutex<Vec<Told>>);
 
-    impl Announce for Listener {
-        fn committed(&self, _: &Arc<Event>, _: Option<SessionId>, _: Option<&Trace>) {}
-        fn delegated(&self, _: &Arc<Event>, _: Option<SessionId>) {}
-        fn found(&self, _: &Arc<Event>) {}
-        fn joined(&self, _: ConversationId, _: &[UserId]) {}
-
+    impl AnnounceCursors for Listener {
         fn cursors_moved(&self, conversation: ConversationId, moved: &[(UserId, Seq)], read: bool) {
             let mut moved = moved.to_vec();
             moved.sort_unstable();
@@ -162,7 +156,10 @@ mod tests {
         };
         let store = SqliteStore::open(&options, Arc::new(SystemClock)).unwrap();
         let listener = Arc::<Listener>::default();
-        let notices = Notices::new(Arc::new(store), Arc::clone(&listener) as Arc<dyn Announce>);
+        let notices = Notices::new(
+            Arc::new(store),
+            Arc::clone(&listener) as Arc<dyn AnnounceCursors>,
+        );
         let conversation = ConversationId::direct(user(1), user(2));
         let moved = |who, delivered, read| CursorMove {
             conversation,

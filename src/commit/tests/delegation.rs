@@ -1,6 +1,7 @@
 //! Two gateways that write to one room, one of them through the other.
 
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::commit::delegation::GATHER;
-use crate::commit::{Delegated, Delegation, Settled};
+use crate::commit::{Delegated, Settled};
 use crate::domain::{GatewayId, Seq};
 
 const OTHER: GatewayId = GatewayId::from_u64(2);
@@ -26,9 +27,10 @@ enum Way {
     Late(Duration),
 }
 
-/// Carries messages to one other committer.
+/// Carries messages to one other committer, which is named once it is there.
+#[derive(Default)]
 struct Carrier {
-    to: Committer,
+    to: OnceLock<Committer>,
     /// For the next requests, in turn; the others are carried well.
     ways: Mutex<VecDeque<Way>>,
     carried: Mutex<Vec<Vec<Settled>>>,
@@ -48,7 +50,7 @@ impl Delegation for Carrier {
     ) -> Option<Vec<Settled>> {
         assert_eq!(to, OTHER);
         let way = self.ways.lock().pop_front().unwrap_or(Way::Good);
-        let committer = self.to.clone();
+        let committer = self.to.get().unwrap().clone();
         match way {
             Way::NotThere => None,
             Way::NotBack => {
@@ -88,14 +90,15 @@ impl Pair {
 
     /// With these bounds on the second.
     fn bounded(config: CommitterConfig) -> Self {
-        let ours = Scene::new();
-        let theirs = Scene::beside(&ours, config);
-        let carrier = Arc::new(Carrier {
-            to: theirs.committer.clone(),
-            ways: Mutex::default(),
-            carried: Mutex::default(),
-        });
-        ours.committer.delegate_with(Arc::clone(&carrier) as _);
+        Self::onward(config, None)
+    }
+
+    /// With a second that leaves the writing to others in turn.
+    fn onward(config: CommitterConfig, onward: Option<Arc<dyn Delegation>>) -> Self {
+        let carrier = Arc::<Carrier>::default();
+        let ours = Scene::delegating(Arc::clone(&carrier) as _);
+        let theirs = Scene::on(Arc::clone(&ours.store), config, onward);
+        carrier.to.set(theirs.committer.clone()).unwrap();
         let pair = Self {
             ours,
             theirs,
@@ -345,14 +348,10 @@ async fn d5_after_a_lost_answer_all_that_is_stored_is_found_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_delegated_is_not_delegated_further() {
-    let pair = Pair::new();
-    let onward = Arc::new(Carrier {
-        to: pair.ours.committer.clone(),
-        ways: Mutex::default(),
-        carried: Mutex::default(),
-    });
+    let onward = Arc::<Carrier>::default();
+    let pair = Pair::onward(CommitterConfig::default(), Some(Arc::clone(&onward) as _));
+    onward.to.set(pair.ours.committer.clone()).unwrap();
     let theirs = pair.theirs.committer.clone();
-    theirs.delegate_with(Arc::clone(&onward) as _);
     pair.ours.step(move |state, run| {
         state.intrude(run.conversation);
         theirs.0.writers.delegate_to(ROOM, OTHER);

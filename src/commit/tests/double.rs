@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::chat::Announce;
+use crate::commit::Announce;
 use crate::domain::{
     Body, Change, ClientMessageId, Conversation, ConversationId, Event, EventId, Facts, Member,
     Role, Seq, SessionId, Timestamp, User, UserId,
@@ -25,6 +25,8 @@ pub(super) type Step = Box<dyn FnOnce(&mut State, &Run) -> RunOutcome + Send>;
 #[derive(Default)]
 pub(super) struct State {
     pub(super) logs: HashMap<ConversationId, Vec<Event>>,
+    /// Users who are owners, and not plain members.
+    pub(super) owners: HashSet<UserId>,
     /// Users who are no longer members.
     pub(super) removed: HashSet<UserId>,
     /// For the next inserts, in turn; the others do as they should.
@@ -263,7 +265,11 @@ impl Store for Double {
             return Err(StoreError::Broken("told so".to_owned()));
         }
         let is_member = !state.removed.contains(&user);
-        Ok(is_member.then(|| Member::joining(id, user, Role::Member, Seq::new(1))))
+        let role = match state.owners.contains(&user) {
+            true => Role::Owner,
+            false => Role::Member,
+        };
+        Ok(is_member.then(|| Member::joining(id, user, role, Seq::new(1))))
     }
     async fn message_by_client_id(
         &self,
@@ -404,8 +410,5 @@ impl Announce for Told {
     }
     fn joined(&self, conversation: ConversationId, users: &[UserId]) {
         self.joined.lock().push((conversation, users.to_vec()));
-    }
-    fn cursors_moved(&self, _: ConversationId, _: &[(UserId, Seq)], _: bool) {
-        unreachable!()
     }
 }

@@ -1,5 +1,6 @@
 //! Nobody starves beside others who send more, or from elsewhere (D54).
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -181,7 +182,8 @@ async fn d54_who_writes_for_others_has_shorter_runs_or_they_wait_long() {
 
 /// A gateway that stores what is delegated to it after as many other events as it is told; what it writes is heard.
 struct Busy {
-    scene: Arc<Scene>,
+    /// Who delegates to it, once it is there.
+    scene: OnceLock<Arc<Scene>>,
     before: u64,
     every: Duration,
 }
@@ -198,14 +200,15 @@ impl Delegation for Busy {
         conversation: ConversationId,
         entries: Vec<Delegated>,
     ) -> Option<Vec<Settled>> {
+        let scene = self.scene.get().unwrap();
         for _ in 0..self.before {
             tokio::time::sleep(self.every).await;
             let head = {
-                let mut state = self.scene.state();
+                let mut state = scene.state();
                 state.intrude(conversation);
                 state.logs[&conversation].len() as u64
             };
-            let frontier = self.scene.committer.frontier();
+            let frontier = scene.committer.frontier();
             frontier.hear(conversation, Seq::new(head), Some(to));
         }
         let places = (1..).zip(&entries);
@@ -219,14 +222,14 @@ impl Delegation for Busy {
 
 /// Sends one message through a gateway that writes so often before its turn comes; whether that is waited for.
 async fn is_waited_for(before: u64, every: Duration) -> bool {
-    let scene = Arc::new(Scene::new());
-    scene.committer.frontier().learn_head(ROOM, Seq::ZERO);
-    let writer = Busy {
-        scene: Arc::clone(&scene),
+    let writer = Arc::new(Busy {
+        scene: OnceLock::new(),
         before,
         every,
-    };
-    scene.committer.delegate_with(Arc::new(writer));
+    });
+    let scene = Arc::new(Scene::delegating(Arc::clone(&writer) as _));
+    assert!(writer.scene.set(Arc::clone(&scene)).is_ok());
+    scene.committer.frontier().learn_head(ROOM, Seq::ZERO);
     scene.committer.0.writers.delegate_to(ROOM, WRITER);
     assert!(scene.submit(message(1, "a")).event().await.is_ok());
     scene.state().runs.is_empty()

@@ -1,5 +1,6 @@
 //! The committer over a store that does as it is told, with the clock paused.
 
+mod changes;
 mod delegation;
 mod double;
 mod fairness;
@@ -11,7 +12,7 @@ mod stuck;
 
 use std::sync::Arc;
 
-use super::{Changed, CommitError, Committer, CommitterConfig, Ticket};
+use super::{Changed, CommitError, Committer, CommitterConfig, Delegation, Ticket};
 use crate::commit::frontier::Frontier;
 use crate::domain::{
     ClientMessageId, Content, ConversationId, Entropy, Event, EventId, Fingerprint, RoomId,
@@ -62,20 +63,25 @@ impl Scene {
     }
 
     fn bounded(config: CommitterConfig) -> Self {
-        Self::on(Arc::new(Double::default()), config)
+        Self::on(Arc::default(), config, None)
     }
 
-    /// Another gateway on the same store.
-    fn beside(other: &Self, config: CommitterConfig) -> Self {
-        Self::on(Arc::clone(&other.store), config)
+    /// One that leaves the writing to others where they win.
+    fn delegating(delegation: Arc<dyn Delegation>) -> Self {
+        Self::on(Arc::default(), CommitterConfig::default(), Some(delegation))
     }
 
-    fn on(store: Arc<Double>, config: CommitterConfig) -> Self {
+    fn on(
+        store: Arc<Double>,
+        config: CommitterConfig,
+        delegation: Option<Arc<dyn Delegation>>,
+    ) -> Self {
         let told = Arc::new(Told::default());
         let committer = Committer::new(
             config,
             Arc::clone(&store) as _,
             Arc::clone(&told) as _,
+            delegation,
             Arc::new(Frontier::default()),
             Arc::new(Entropy::seeded(1)),
             Metrics::none(),

@@ -1,290 +1,272 @@
-//! The hub: topics, sessions, fan-out. It offers every event to the sessions of its conversation, in order, whether it
-//! was committed here, came over the bus or was read from the log. Knows neither axum nor a protocol.
+//! The hub: what the edges and the process see of the fan-out. Composes its parts, and starts their tasks; each of them does
+//! its own work. Knows no protocol.
 
-mod announce;
-mod catch_up;
-mod comings;
-mod cursors;
-mod delegation;
-mod departures;
-mod former;
-mod heads;
-mod inbox;
-mod inquiry;
-mod join;
-mod measure;
-mod opened;
-mod presence;
-mod repair;
-mod signals;
-mod standstill;
 #[cfg(test)]
 mod tests;
-mod topics;
-mod users;
-mod watchers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use super::connections::Connections;
+use super::delegation::TakingOn;
+use super::drain::Drain;
+use super::inbox::{Addressees, Inbox};
+use super::joining::Joining;
 use super::pacer::Pacer;
-use super::seats::{SeatLimits, Seats};
+use super::passing;
+use super::proofs::Proofs;
+use super::reannouncer::Reannouncer;
+use super::resync::{Resync, ResyncParts};
+use super::seats::Seats;
 use super::session::{NewSession, Session};
-use crate::bus::{Bus, Channel};
-use crate::chat::{Cursors, LastSeen};
-use crate::commit::frontier::Frontier;
-use crate::domain::{Clock, ConversationId, Entropy, GatewayId, SessionId};
-use crate::logging::served;
-use crate::metrics::Metrics;
-use crate::presence::Presence;
-use crate::store::Store;
-use crate::traces::Traces;
-use crate::transport::outbox::Reason;
+use super::signals::Signals;
+use super::sweep::Sweep;
+use crate::chat::{ChatError, Cursors, LastSeen};
+use crate::commit::Committer;
+use crate::domain::{ConversationId, Seq, UserId};
+use crate::metrics::{Handles, Metrics};
+use crate::transport::outbox::Mark;
 
-pub use announce::HubAnnouncer;
-use comings::Comings;
-use delegation::Delegations;
-pub use delegation::HubDelegation;
-use departures::Departures;
-use heads::Heads;
-use inquiry::Inquiry;
-pub use join::{Backlog, Joined, RESUME_POINTS, ROOM_BYTES, ROOMS_TOLD, Since};
-pub use opened::Opened;
-use topics::Topics;
-use users::Users;
-use watchers::Watchers;
-
-/// How often unused topics are dropped and expired tokens looked for; and, while the bus is away, topics compared.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
-
-/// How often topics are compared with the log, whatever was heard (D16).
-const COMPARE_EVERY: Duration = Duration::from_secs(60);
-
-/// The hub's bounds and pace.
-#[derive(Debug, Clone, Copy)]
-pub struct HubConfig {
-    /// How long after a user's last session ends they are shown offline.
-    pub grace: Duration,
-    /// How long a gateway that died is still believed to live.
-    pub lease: Duration,
-    /// The most users whose presence one session shows.
-    pub watched: usize,
-    /// Who learns when a user was last seen.
-    pub last_seen: LastSeen,
-    /// How many sessions there may be.
-    pub seats: SeatLimits,
-}
-
-impl Default for HubConfig {
-    fn default() -> Self {
-        Self {
-            grace: Duration::from_secs(5),
-            lease: Duration::from_secs(15),
-            watched: 500,
-            last_seen: LastSeen::default(),
-            seats: SeatLimits::default(),
-        }
-    }
-}
-
-/// What the hub needs of the world.
-pub struct HubPorts {
-    /// This gateway, whose own channel is heard.
-    pub gateway: GatewayId,
-    /// The log.
-    pub store: Arc<dyn Store>,
-    /// Hints between gateways.
-    pub bus: Arc<dyn Bus>,
-    /// Who is online.
-    pub presence: Arc<dyn Presence>,
-    /// What is known to be committed; the hub notes what it hears.
-    pub frontier: Arc<Frontier>,
-    /// The time of day.
-    pub clock: Arc<dyn Clock>,
-    /// Jitter.
-    pub entropy: Arc<Entropy>,
-    /// What is counted.
-    pub metrics: Metrics,
-    /// What is traced.
-    pub traces: Traces,
-}
+pub use super::announcer::Announcer;
+pub use super::connections::Opened;
+pub use super::joining::{Backlog, Joined, RESUME_POINTS, ROOM_BYTES, ROOMS_TOLD, Since};
+pub use super::parts::{HubConfig, HubPorts, Parts};
 
 /// See the module's documentation.
 pub struct Hub {
-    config: HubConfig,
-    gateway: GatewayId,
-    store: Arc<dyn Store>,
-    bus: Arc<dyn Bus>,
-    presence: Arc<dyn Presence>,
-    frontier: Arc<Frontier>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<Entropy>,
-    topics: Topics,
-    users: Users,
-    watchers: Watchers,
-    comings: Comings,
-    inquiry: Inquiry,
-    departures: Departures,
-    heads: Heads,
-    /// Something may have been lost: wakes the one task that resyncs.
-    resync_wanted: Notify,
-    /// Wakes the same task to compare topics with the log only.
-    compare_wanted: Notify,
-    /// Payloads of this gateway may have been lost: wakes the one task that announces again.
-    heads_wanted: Notify,
-    /// Changes of presence may have been lost: wakes the one task that asks again.
-    presence_wanted: Notify,
-    draining: AtomicBool,
+    parts: Parts,
     seats: Seats,
-    /// The setting watch_limit, which may change.
-    watched: AtomicUsize,
-    /// The setting last_seen, likewise.
-    last_seen_for_all: AtomicBool,
-    pub(super) metrics: Metrics,
-    traces: Traces,
-    sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
+    connections: Arc<Connections>,
+    joining: Joining,
+    proofs: Arc<Proofs>,
     pacer: Arc<Pacer>,
-    /// Who reads a page of backlog now.
-    reading: Semaphore,
-    cursors: std::sync::OnceLock<Arc<Cursors>>,
-    delegations: Delegations,
-    tracker: TaskTracker,
-    stop: CancellationToken,
+    resync: Arc<Resync>,
+    reannouncer: Arc<Reannouncer>,
+    signals: Arc<Signals>,
+    inbox: Inbox,
+    drain: Arc<Drain>,
 }
 
 impl Hub {
-    /// A hub without sessions. [`Hub::run`] makes it work; [`Hub::keep_cursors`] must have been called before.
+    /// A hub without sessions, on parts through which this committer and these cursors announce. [`Hub::run`] makes it
+    /// work.
     #[must_use]
-    pub fn new(config: HubConfig, ports: HubPorts) -> Arc<Self> {
-        measure::expect_closings(&ports.metrics);
+    pub fn new(parts: Parts, cursors: Arc<Cursors>, committer: Arc<Committer>) -> Arc<Self> {
+        let ports = parts.ports.clone();
+        let metrics = || ports.metrics.clone();
+        let store = || Arc::clone(&ports.store);
+        let bus = || Arc::clone(&ports.bus);
+        let (sessions, topics) = (Arc::clone(&parts.sessions), Arc::clone(&parts.topics));
+        let pacer = Arc::<Pacer>::default();
+        let proofs = Arc::new(Proofs::new(store(), Arc::clone(&topics), cursors));
+        let connections = Connections::new(
+            (Arc::clone(&sessions), Arc::clone(&topics)),
+            Arc::clone(&parts.arrivals),
+            Arc::clone(&parts.board),
+            Arc::clone(&proofs),
+            Arc::clone(&pacer),
+            metrics(),
+        );
+        let (catch_up, arrivals) = (Arc::clone(&parts.catch_up), Arc::clone(&parts.arrivals));
+        let joining = Joining::new((store(), bus()), catch_up, arrivals, metrics());
+        let tasks = parts.tasks.clone();
+        let resync = Arc::new(Resync::new(
+            store(),
+            bus(),
+            resync_parts(&parts),
+            tasks.clone(),
+            metrics(),
+        ));
+        let reannouncer = Arc::new(Reannouncer::new(
+            bus(),
+            Arc::clone(&ports.presence),
+            Arc::clone(&parts.recall),
+            Arc::clone(&parts.publisher),
+            Arc::clone(&parts.arrivals),
+            metrics(),
+        ));
+        let signals = Signals::new(
+            Arc::clone(&ports.presence),
+            Arc::clone(&parts.arrivals),
+            Arc::clone(&reannouncer),
+            Arc::clone(&resync),
+            metrics(),
+        );
+        let taking_on = TakingOn::new(
+            committer,
+            Arc::clone(&parts.publisher),
+            Arc::clone(&sessions),
+            tasks.clone(),
+            ports.traces.clone(),
+        );
+        let addressees = Addressees {
+            catch_up: Arc::clone(&parts.catch_up),
+            offering: Arc::clone(&parts.offering),
+            resync: Arc::clone(&resync),
+            reannouncer: Arc::clone(&reannouncer),
+            board: Arc::clone(&parts.board),
+            asking: Arc::clone(&parts.asking),
+            taking_on: Arc::new(taking_on),
+        };
+        let heard = (bus(), Arc::clone(&ports.frontier));
+        let entropy = Arc::clone(&ports.entropy);
         Arc::new(Self {
-            config,
-            gateway: ports.gateway,
-            store: ports.store,
-            bus: ports.bus,
-            presence: ports.presence,
-            frontier: ports.frontier,
-            clock: ports.clock,
-            entropy: ports.entropy,
-            topics: Topics::default(),
-            users: Users::default(),
-            watchers: Watchers::default(),
-            comings: Comings::default(),
-            inquiry: Inquiry::default(),
-            departures: Departures::default(),
-            heads: Heads::default(),
-            resync_wanted: Notify::new(),
-            compare_wanted: Notify::new(),
-            heads_wanted: Notify::new(),
-            presence_wanted: Notify::new(),
-            draining: AtomicBool::new(false),
-            seats: Seats::new(config.seats, ports.metrics.clone()),
-            watched: AtomicUsize::new(config.watched),
-            last_seen_for_all: AtomicBool::new(config.last_seen == LastSeen::Anybody),
-            metrics: ports.metrics,
-            traces: ports.traces,
-            sessions: Mutex::default(),
-            pacer: Arc::default(),
-            reading: Semaphore::new(catch_up::READING),
-            cursors: std::sync::OnceLock::new(),
-            delegations: Delegations::default(),
-            tracker: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            seats: Seats::new(parts.config.seats, metrics()),
+            connections: Arc::new(connections),
+            joining,
+            pacer,
+            resync,
+            reannouncer,
+            signals: Arc::new(signals),
+            inbox: Inbox::new(ports.gateway, heard, addressees, tasks, metrics()),
+            drain: Arc::new(Drain::new(sessions, topics, Arc::clone(&proofs), entropy)),
+            proofs,
+            parts,
         })
     }
 
-    /// Where proofs of receipt go. Set once: cursors announce their moves through the hub, so neither can be made
-    /// with the other.
-    pub fn keep_cursors(&self, cursors: Arc<Cursors>) {
-        let _ = self.cursors.set(cursors);
+    /// Works until `stop`: takes the bus's signals, paces marks, fills gaps, sweeps.
+    pub async fn run(&self, stop: CancellationToken) {
+        let Parts {
+            tasks,
+            repair,
+            board,
+            departures,
+            ..
+        } = &self.parts;
+        let until = || stop.clone();
+        let (pacer, paced) = (Arc::clone(&self.pacer), until());
+        tasks.keep("pacing", async move { pacer.run(paced).await });
+        tasks.keep("sweep", self.sweep().run(until()));
+        tasks.keep("repair", Arc::clone(repair).run(until()));
+        tasks.keep("resync", Arc::clone(&self.resync).run(until()));
+        tasks.keep("announcing", Arc::clone(&self.reannouncer).run(until()));
+        tasks.keep("inquiry", Arc::clone(board).inquire(until()));
+        tasks.keep("watched", Arc::clone(board).look_after_watched(until()));
+        tasks.keep("departures", Arc::clone(departures).run(until()));
+        tasks.keep("presence", Arc::clone(&self.signals).run(until()));
+        tasks.keep("asking", Arc::clone(board).settle_doubts(until()));
+        self.inbox.listen(stop).await;
+        tasks.stop().await;
     }
 
-    /// Works until `stop`: takes the bus's signals, paces marks, sweeps.
-    pub async fn run(self: &Arc<Self>, stop: CancellationToken) {
-        let pacer = Arc::clone(&self.pacer);
-        self.keep(
-            "pacing",
-            &stop,
-            |_, stop| async move { pacer.run(stop).await },
-        );
-        self.keep("sweep", &stop, Self::sweep);
-        self.keep("resync", &stop, Self::resync_when_wanted);
-        self.keep("announcing", &stop, Self::announce_again_when_wanted);
-        self.keep("inquiry", &stop, Self::inquire);
-        self.keep("watched", &stop, Self::look_after_watched);
-        self.keep("departures", &stop, Self::store_departures);
-        self.keep("presence", &stop, Self::heed_presence);
-        self.keep("asking", &stop, Self::ask_presence_when_wanted);
-        self.listen(stop).await;
-        self.stop.cancel();
-        self.tracker.close();
-        self.tracker.wait().await;
-    }
-
-    /// Spawns a task for as long as the hub runs, under a name that logs and the watchdog know.
-    fn keep<Work>(
-        self: &Arc<Self>,
-        name: &'static str,
-        stop: &CancellationToken,
-        work: impl FnOnce(Arc<Self>, CancellationToken) -> Work,
-    ) where
-        Work: Future<Output = ()> + Send + 'static,
-    {
-        let work = work(Arc::clone(self), stop.clone());
-        self.tracker.spawn(served::task(name, work));
+    fn sweep(&self) -> Sweep {
+        let Parts { ports, .. } = &self.parts;
+        Sweep {
+            bus: Arc::clone(&ports.bus),
+            clock: Arc::clone(&ports.clock),
+            sessions: Arc::clone(&self.parts.sessions),
+            topics: Arc::clone(&self.parts.topics),
+            users: Arc::clone(&self.parts.users),
+            board: Arc::clone(&self.parts.board),
+            recall: Arc::clone(&self.parts.recall),
+            resync: Arc::clone(&self.resync),
+        }
     }
 
     /// A connection was authenticated. Requests are valid from now on; delivery starts with [`Hub::join`] (D32). It ends
     /// when the value is dropped.
     #[must_use]
-    pub fn open(self: &Arc<Self>, new: NewSession) -> Opened {
-        new.encoding.of(&self.metrics.sessions).increment(1.0);
-        new.encoding.of(&self.metrics.sessions_opened).increment(1);
-        let deliveries = new.encoding.of(&self.metrics.deliveries_out).clone();
-        let session = Session::new(new, Arc::clone(&self.pacer), deliveries);
-        self.sessions
-            .lock()
-            .insert(session.id(), Arc::clone(&session));
-        Opened::new(self, session)
+    pub fn open(&self, new: NewSession) -> Opened {
+        self.connections.open(new)
     }
 
-    /// A connection has ended.
-    fn leave(self: &Arc<Self>, session: &Arc<Session>) {
-        self.prove_last(session);
-        // Before its topics are left: whoever attaches it to one after this sees that it is closed.
-        session.close(Reason::TransportClosed);
-        self.sessions.lock().remove(&session.id());
-        session.leave_seat();
-        self.count_end(session);
-        for conversation in session.conversations() {
-            self.topics
-                .with(conversation, |topic| topic.detach(session.id()));
-            session.forget(conversation);
-        }
-        self.unwatch_all(session);
-        if session.has_joined() {
-            self.part(session);
-        }
-        if let Some(cursors) = self.cursors.get() {
-            cursors.hurry();
-        }
+    /// Prepares delivery to a session, which [`Hub::deliver`] starts. A second join changes nothing.
+    ///
+    /// # Errors
+    /// [`ChatError::ResumeTooLarge`]; [`ChatError::Unavailable`] when the store is away; the session may try again.
+    pub async fn join(
+        &self,
+        session: &Arc<Session>,
+        since: Since,
+        is_auto: Option<bool>,
+    ) -> Result<Joined, ChatError> {
+        self.joining.join(session, since, is_auto).await
     }
 
-    /// Offers a session nothing more in these conversations; what it was given before is still written, and its requests
-    /// are still answered.
-    pub(super) fn release(&self, session: &Session, which: impl Fn(ConversationId) -> bool) {
-        for conversation in session.conversations().into_iter().filter(|id| which(*id)) {
-            self.topics
-                .with(conversation, |topic| topic.release(session, conversation));
-        }
+    /// Starts delivery: the backlog, in order, then live events.
+    pub fn deliver(&self, session: &Arc<Session>, backlog: Backlog) {
+        self.joining.deliver(session, backlog);
+    }
+
+    /// Everything written to this session before the mark was received: moves its cursors (D28).
+    pub fn proved(&self, session: &Session, mark: Mark) {
+        self.proofs.proved(session, mark);
+    }
+
+    /// A client says goodbye: what it has proved is stored before it is answered, or whoever comes back at once, perhaps
+    /// to another gateway, gets it again (D48). Does not wait for a store that is away.
+    pub async fn before_goodbye(&self, session: &Session) {
+        self.proofs.before_goodbye(session).await;
+    }
+
+    /// Acknowledges (or reads) up to a seq; returns once that is stored (D31). Clamped to what the session was offered
+    /// (D27). A session that has not joined tells what an earlier one received: clamped to the log's head.
+    ///
+    /// # Errors
+    /// `not_a_member`, `unavailable`, `busy`.
+    pub async fn acknowledge(
+        &self,
+        session: &Session,
+        conversation: ConversationId,
+        seq: Seq,
+        read: bool,
+    ) -> Result<(), ChatError> {
+        let proofs = &self.proofs;
+        proofs.acknowledge(session, conversation, seq, read).await
+    }
+
+    /// Tells the others in a conversation that somebody is typing, or no longer. Not stored, not replayed.
+    pub fn typing(&self, conversation: ConversationId, from: UserId, typing: bool) {
+        passing::typing(&self.parts.publisher, conversation, from, typing);
+    }
+
+    /// Shows a session whether users are online, from now on; answers with how it is now.
+    ///
+    /// # Errors
+    /// [`ChatError::LimitExceeded`]; [`ChatError::Unavailable`] while presence is away.
+    pub async fn watch(
+        &self,
+        session: &Arc<Session>,
+        users: &[UserId],
+    ) -> Result<HashMap<UserId, bool>, ChatError> {
+        self.parts.board.watch(session, users).await
+    }
+
+    /// Stops showing a session these users' presence.
+    pub fn unwatch(&self, session: &Session, users: &[UserId]) {
+        self.parts.board.unwatch(session, users);
+    }
+
+    /// Another watch_limit from now on; who watches more keeps what they have.
+    pub fn set_watch_limit(&self, limit: usize) {
+        self.parts.board.set_limit(limit);
+    }
+
+    /// Other rules of who learns when a user was last seen, from now on.
+    pub fn set_last_seen(&self, last_seen: LastSeen) {
+        self.parts.board.set_last_seen(last_seen);
+    }
+
+    /// MongoDB has a new primary: once it takes majority writes, everything is compared with its log (D16).
+    pub async fn primary_changed(&self) {
+        self.resync.primary_changed().await;
+    }
+
+    /// Ends every session, each at a random moment in about half of the time to the deadline; those that come late at
+    /// once. Resolves when all have ended, some seconds before the deadline at the latest: what they proved is stored
+    /// after that.
+    pub async fn drain(&self, deadline: Instant) {
+        self.drain.run(deadline).await;
+    }
+
+    /// Whether it is draining: new connections belong to another gateway.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.parts.sessions.is_draining()
     }
 
     /// How many sessions there may be.
@@ -293,82 +275,51 @@ impl Hub {
         &self.seats
     }
 
-    /// What is counted.
-    #[must_use]
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
-
-    pub(super) fn cursors(&self) -> Option<&Arc<Cursors>> {
-        self.cursors.get()
-    }
-
-    pub(super) fn jitter(&self, up_to: Duration) -> Duration {
-        self.entropy.jitter(up_to)
-    }
-
-    /// No new sessions from now on.
-    pub(super) fn refuse_new(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it is draining: new connections belong to another gateway.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
-    }
-
     /// How many sessions there are.
     #[must_use]
     pub fn session_count(&self) -> usize {
-        self.sessions.lock().len()
+        self.parts.sessions.count()
     }
 
-    /// All sessions, for draining.
+    /// All sessions, for operators.
     #[must_use]
     pub fn sessions(&self) -> Vec<Arc<Session>> {
-        self.sessions.lock().values().cloned().collect()
+        self.parts.sessions.all()
     }
 
-    pub(super) fn session(&self, id: SessionId) -> Option<Arc<Session>> {
-        self.sessions.lock().get(&id).cloned()
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.parts.ports.metrics
     }
 
-    async fn sweep(self: Arc<Self>, stop: CancellationToken) {
-        let mut compared = Instant::now();
-        while stop
-            .run_until_cancelled(tokio::time::sleep(SWEEP_EVERY))
-            .await
-            .is_some()
-        {
-            let now = self.clock.now();
-            for session in self.sessions() {
-                if session.expires_at() < now {
-                    session.close(Reason::Unauthorized);
-                }
-            }
-            // While hints do not arrive, the log is asked instead (P5).
-            if compared.elapsed() >= COMPARE_EVERY || self.bus.health().is_err() {
-                compared = Instant::now();
-                self.metrics.resync("periodic");
-                self.compare_wanted.notify_one();
-            }
-            self.heads.sweep();
-            self.topics.sweep(|unused| self.bus.unsubscribe(unused));
-            self.users.sweep(|unused| self.bus.unsubscribe(unused));
-            self.watchers.sweep(|unused| self.bus.unsubscribe(unused));
+    /// Looks at what is cheaper to look at than to count. Takes each session's lock once.
+    pub fn measure(&self, handles: &Handles) {
+        let (mut all, mut largest) = (0, 0);
+        for session in self.sessions() {
+            let bytes = session.queued_bytes();
+            all += bytes;
+            largest = bytes.max(largest);
         }
+        handles.outbox_bytes.set(all as f64);
+        handles.outbox_largest.set(largest as f64);
+        handles.topics.set(self.parts.topics.in_use().len() as f64);
+        handles.users.set(self.parts.users.here().len() as f64);
+        let bus = &self.parts.ports.bus;
+        handles.hints.subscriptions.set(bus.subscriptions() as f64);
+        let up = f64::from(u8::from(bus.health().is_ok()));
+        handles.bus.up.set(up);
     }
 }
 
-/// The channel on which a room's events are published; direct ones go to their users'.
-pub(super) fn channels_of(conversation: ConversationId) -> impl Iterator<Item = Channel> {
-    let room = match conversation {
-        ConversationId::Room(room) => Some(Channel::Room(room)),
-        ConversationId::Direct(..) => None,
-    };
-    room.into_iter()
-        .chain(conversation.direct_users().map(Channel::User))
+fn resync_parts(parts: &Parts) -> ResyncParts {
+    ResyncParts {
+        topics: Arc::clone(&parts.topics),
+        users: Arc::clone(&parts.users),
+        catch_up: Arc::clone(&parts.catch_up),
+        offering: Arc::clone(&parts.offering),
+        board: Arc::clone(&parts.board),
+    }
 }
 
 impl std::fmt::Debug for Hub {

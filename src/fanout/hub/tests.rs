@@ -12,14 +12,16 @@ use super::super::offer::Encoding;
 use super::super::session::Place;
 use super::*;
 use crate::bus::LocalBus;
-use crate::chat::Announce;
+use crate::commit::{Announce, CommitterConfig};
 use crate::domain::{
-    Body, ClientMessageId, Content, Event, EventId, Fingerprint, Member, Message, Reactions, Role,
-    RoomId, RoomName, Seq, SystemClock, Timestamp, UserId,
+    Body, ClientMessageId, Content, Entropy, Event, EventId, Fingerprint, GatewayId, Member,
+    Message, Reactions, Role, RoomId, RoomName, Seq, SessionId, SystemClock, Timestamp, UserId,
 };
+use crate::metrics::Metrics;
 use crate::presence::{LocalPresence, PresenceConfig};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
-use crate::store::{NewMessage, NewRoom, Run};
+use crate::store::{NewMessage, NewRoom, Run, Store};
+use crate::traces::Traces;
 use crate::transport::outbox::{Frame, Outbox, Pings};
 
 const OWNER: UserId = UserId::from_bytes([1; 12]);
@@ -51,6 +53,7 @@ impl Past {
 
 struct Scene {
     hub: Arc<Hub>,
+    store: Arc<dyn Store>,
     entropy: Entropy,
     _directory: tempfile::TempDir,
 }
@@ -65,22 +68,20 @@ impl Scene {
         let store = SqliteStore::open(&options, Arc::new(SystemClock)).unwrap();
         store.migrate().await.unwrap();
         let gateway = GatewayId::from_u64(1);
-        let hub = Hub::new(
-            HubConfig::default(),
-            HubPorts {
-                gateway,
-                store: Arc::new(store),
-                bus: Arc::new(LocalBus::hub().connect(gateway)),
-                presence: Arc::new(LocalPresence::hub(PresenceConfig::default()).connect(gateway)),
-                frontier: Arc::default(),
-                clock: Arc::new(SystemClock),
-                entropy: Arc::new(Entropy::seeded(1)),
-                metrics: Metrics::none(),
-                traces: Traces::off(),
-            },
-        );
+        let ports = HubPorts {
+            gateway,
+            store: Arc::new(store),
+            bus: Arc::new(LocalBus::hub().connect(gateway)),
+            presence: Arc::new(LocalPresence::hub(PresenceConfig::default()).connect(gateway)),
+            frontier: Arc::default(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(Entropy::seeded(1)),
+            metrics: Metrics::none(),
+            traces: Traces::off(),
+        };
         Self {
-            hub,
+            store: Arc::clone(&ports.store),
+            hub: assemble(ports),
             entropy: Entropy::seeded(2),
             _directory: directory,
         }
@@ -98,8 +99,8 @@ impl Scene {
         let created = EventId::generate(NOW, &self.entropy);
         let name = RoomName::parse("a room").unwrap();
         let room = NewRoom::new((id, created), name, OWNER, &[user], NOW);
-        self.hub.store.create_room(room).await.unwrap();
-        let (room, store) = (ConversationId::Room(id), &self.hub.store);
+        self.store.create_room(room).await.unwrap();
+        let (room, store) = (ConversationId::Room(id), &self.store);
         self.write(room, past.messages).await;
         if let Some((behind, is_added_again)) = past.removed {
             self.happen(room, Body::MemberRemoved { user, heir: None })
@@ -132,7 +133,7 @@ impl Scene {
             first: events[0].seq,
             events: events.into_iter().map(Arc::new).collect(),
         };
-        let outcomes = self.hub.store.append(vec![run]).await;
+        let outcomes = self.store.append(vec![run]).await;
         assert_eq!(outcomes[0].stopped, None);
     }
 
@@ -149,7 +150,7 @@ impl Scene {
     }
 
     async fn head(&self, conversation: ConversationId) -> Seq {
-        let heads = self.hub.store.heads(&[conversation]).await.unwrap();
+        let heads = self.store.heads(&[conversation]).await.unwrap();
         heads.get(&conversation).copied().unwrap_or_default()
     }
 
@@ -168,7 +169,7 @@ impl Scene {
 
     /// All that is the user's of a log when they connect for the first time.
     async fn log_of(&self, user: UserId, conversation: ConversationId) -> Vec<u64> {
-        let member = self.hub.store.member(conversation, user).await.unwrap();
+        let member = self.store.member(conversation, user).await.unwrap();
         let member: Member = member.unwrap();
         let head = self.head(conversation).await.min(member.last_seq());
         (member.resume_after().next().get()..=head.get()).collect()
@@ -194,6 +195,22 @@ impl Scene {
             pings: 0,
         }
     }
+}
+
+/// A hub on these, with cursors and a committer that nobody asks for anything.
+fn assemble(ports: HubPorts) -> Arc<Hub> {
+    let parts = Parts::new(HubConfig::default(), ports.clone());
+    let cursors = Cursors::new(Arc::clone(&ports.store), parts.announcer(), Metrics::none());
+    let committer = Committer::new(
+        CommitterConfig::default(),
+        ports.store,
+        parts.announcer(),
+        None,
+        ports.frontier,
+        ports.entropy,
+        Metrics::none(),
+    );
+    Hub::new(parts, Arc::new(cursors), Arc::new(committer))
 }
 
 struct Client {
@@ -343,7 +360,7 @@ async fn live_in_a_direct_conversation() -> (Scene, UserId, ConversationId, Clie
     let scene = Scene::new().await;
     let user = scene.user();
     let direct = ConversationId::direct(user, OWNER);
-    scene.hub.store.ensure_direct(direct, NOW).await.unwrap();
+    scene.store.ensure_direct(direct, NOW).await.unwrap();
     let mut client = scene.joined(user, 1 << 20).await;
     client.catch_up().await;
     (scene, user, direct, client)
@@ -353,8 +370,8 @@ async fn live_in_a_direct_conversation() -> (Scene, UserId, ConversationId, Clie
 async fn d33_an_own_message_that_is_answered_while_its_session_is_handed_over_counts_as_given() {
     let (scene, user, direct, mut client) = live_in_a_direct_conversation().await;
     client.session.withdraw();
-    scene.hub.release(&client.session, |_| true);
-    let announcer = HubAnnouncer(Arc::clone(&scene.hub));
+    scene.hub.drain.release(&client.session, |_| true);
+    let announcer = scene.hub.parts.announcer();
     for seq in [1, 2] {
         let event = own_event(&scene, user, seq);
         let expectation = client.session.expect(event.id);
@@ -378,7 +395,7 @@ async fn d29_an_own_message_that_was_passed_and_is_not_answered_is_written_after
     let event = own_event(&scene, user, 1);
     let expectation = client.session.expect(event.id);
     // Another gateway has stored it, and the bus tells of it before that gateway's answer, which is lost.
-    HubAnnouncer(Arc::clone(&scene.hub)).found(&event);
+    scene.hub.parts.announcer().found(&event);
     client.take();
     assert_eq!(client.got(direct), [0_u64; 0]);
     drop(expectation);

@@ -31,9 +31,9 @@ pub(super) struct Topic {
     recent: BTreeMap<Seq, Arc<Offer>>,
     attached: Roster<SessionId, Attachment>,
     /// How many sessions are catching up.
-    pub(super) catching_up: usize,
+    catching_up: usize,
     /// A task is filling the gap.
-    pub(super) is_repairing: bool,
+    is_repairing: bool,
 }
 
 #[derive(Debug)]
@@ -238,8 +238,24 @@ impl Topic {
         self.has_gap() && !std::mem::replace(&mut self.is_repairing, true)
     }
 
-    /// The gap to be filled: after this seq, up to that one. `None` when there is none (left).
-    pub(super) fn gap(&self) -> Option<(Seq, Seq)> {
+    /// A session begins to catch up: what comes meanwhile is remembered for it.
+    pub(super) const fn pursued(&mut self) {
+        self.catching_up += 1;
+    }
+
+    /// One that did has caught up, or does no more.
+    pub(super) const fn pursued_no_more(&mut self) {
+        self.catching_up = self.catching_up.saturating_sub(1);
+    }
+
+    /// The gap that whoever asks fills from now on: after this seq, up to that one. When there is none (left), nobody does.
+    pub(super) fn gap_to_fill(&mut self) -> Option<(Seq, Seq)> {
+        let gap = self.gap();
+        self.is_repairing = gap.is_some();
+        gap
+    }
+
+    fn gap(&self) -> Option<(Seq, Seq)> {
         let up_to = self
             .held
             .keys()
@@ -252,8 +268,9 @@ impl Topic {
         !self.attached.is_empty() && self.heard > self.position
     }
 
-    /// Ends the attached sessions, which resume elsewhere.
-    pub(super) fn close(&self, reason: Reason) {
+    /// Nobody can fill the gap: ends the attached sessions, which resume elsewhere, rather than starve them in silence.
+    pub(super) fn give_up(&mut self, reason: Reason) {
+        self.is_repairing = false;
         for attachment in self.attached.iter() {
             attachment.session.close(reason);
         }

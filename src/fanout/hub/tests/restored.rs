@@ -16,11 +16,13 @@ async fn d37_a_cursor_beyond_the_log_hides_nothing_from_who_finds_out_about_it()
         delivered: Seq::new(50),
         read: Seq::ZERO,
     };
-    scene.hub.store.move_cursors(&[beyond]).await.unwrap();
-    scene.hub.discover(room, user);
+    scene.store.move_cursors(&[beyond]).await.unwrap();
+    scene.hub.parts.catch_up.discover(room, user);
     client.catch_up().await;
     scene.write(room, 1).await;
-    scene.hub.hear_head(room, Seq::new(4));
+    scene.hub.parts.offering.hear_head(room, Seq::new(4));
+    let repair = Arc::clone(&scene.hub.parts.repair);
+    tokio::spawn(repair.run(CancellationToken::new()));
     let received = async {
         while client.got(room) != [4] {
             client.take();

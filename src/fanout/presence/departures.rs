@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::Hub;
-use crate::domain::UserId;
+use crate::domain::{Clock, UserId};
+use crate::store::Store;
 
 /// How many users are stored at once.
 const BATCH: usize = 500;
@@ -18,13 +18,23 @@ const BATCH: usize = 500;
 const LIMIT: usize = 100_000;
 
 /// Users who have gone, and of whom that is to be stored.
-#[derive(Debug, Default)]
-pub(super) struct Departures {
+pub(in crate::fanout) struct Departures {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
     waiting: Mutex<HashSet<UserId>>,
     wanted: Notify,
 }
 
 impl Departures {
+    pub(in crate::fanout) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            clock,
+            waiting: Mutex::default(),
+            wanted: Notify::new(),
+        }
+    }
+
     pub(super) fn note(&self, users: &[UserId]) {
         let mut waiting = self.waiting.lock();
         if waiting.len() + users.len() > LIMIT {
@@ -44,18 +54,16 @@ impl Departures {
         }
         taken
     }
-}
 
-impl Hub {
     /// Stores, until `stop`, and then what still waits.
-    pub(super) async fn store_departures(self: Arc<Self>, stop: CancellationToken) {
+    pub(in crate::fanout) async fn run(self: Arc<Self>, stop: CancellationToken) {
         loop {
             let goes_on = stop
-                .run_until_cancelled(self.departures.wanted.notified())
+                .run_until_cancelled(self.wanted.notified())
                 .await
                 .is_some();
             loop {
-                let users = self.departures.take();
+                let users = self.take();
                 if users.is_empty() {
                     break;
                 }

@@ -5,9 +5,10 @@ use std::hash::{BuildHasher, RandomState};
 
 use parking_lot::Mutex;
 
-use super::super::topic::Topic;
+use super::session::{Place, Session};
+use super::topic::Topic;
 use crate::bus::Channel;
-use crate::domain::ConversationId;
+use crate::domain::{ConversationId, Seq};
 
 /// Enough that two cores rarely meet.
 const SHARDS: usize = 64;
@@ -60,6 +61,45 @@ impl Topics {
         let slot = shard.entry(conversation).or_default();
         slot.is_stale = false;
         work(&mut slot.topic)
+    }
+
+    /// A session begins to catch up with a conversation.
+    pub(super) fn pursued(&self, conversation: ConversationId) {
+        self.open(conversation, Topic::pursued);
+    }
+
+    /// One that did has caught up, or does no more.
+    pub(super) fn pursued_no_more(&self, conversation: ConversationId) {
+        self.with(conversation, Topic::pursued_no_more);
+    }
+
+    /// The last seq offered to a session without a gap; none when it has nothing to do with the conversation.
+    pub(super) fn position_of(
+        &self,
+        session: &Session,
+        conversation: ConversationId,
+    ) -> Option<Seq> {
+        match session.place(conversation)? {
+            Place::CatchingUp(position) => position,
+            Place::Ended(position) => Some(position),
+            Place::Attached(from) => {
+                let position = self.with(conversation, |topic| topic.position());
+                Some(from.max(position.unwrap_or_default()))
+            }
+        }
+    }
+
+    /// Offers a session nothing more in a conversation; its position stays with it.
+    pub(super) fn release(&self, session: &Session, conversation: ConversationId) {
+        self.with(conversation, |topic| topic.release(session, conversation));
+    }
+
+    /// Offers a session that has ended nothing more anywhere.
+    pub(super) fn leave_all(&self, session: &Session) {
+        for conversation in session.conversations() {
+            self.with(conversation, |topic| topic.detach(session.id()));
+            session.forget(conversation);
+        }
     }
 
     /// The conversations that sessions are attached to, or about to be.

@@ -1,19 +1,31 @@
 //! From backlog to live (D12): a session reads the log from its own position, at its outbox's pace, buffers nothing
-//! live, and is attached to the topic when it has everything the topic has offered.
+//! live, and is attached to the topic when it has everything the topic has offered. Knows neither what is live nor who
+//! fills gaps.
+
+mod former;
+mod memberships;
+mod pursuit;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::offer::Offer;
-use super::super::session::{Place, Session};
-use super::super::topic::Attach;
-use super::Hub;
-use crate::bus::Channel;
-use crate::domain::{ConversationId, Event, Member, Seq};
-use crate::logging::served::{Served, serving};
-use crate::store::{Span, StoreError, is_cut};
-use crate::transport::outbox::Reason;
+use tokio::sync::Semaphore;
+
+use super::gaps::Gaps;
+use super::session::{Place, Session};
+use super::tasks::Tasks;
+use super::topic::Attach;
+use super::topics::Topics;
+use super::users::Users;
+use crate::bus::{Bus, Channel};
+use crate::commit::frontier::Frontier;
+use crate::domain::{ConversationId, Entropy, Event, Member, Seq, UserId};
+use crate::metrics::Metrics;
+use crate::store::{Span, Store, StoreResult, is_cut};
+use former::find_former;
+use memberships::Memberships;
+pub(in crate::fanout) use pursuit::Pursuit;
 
 /// How many events are read at once.
 const PAGE: usize = 200;
@@ -22,26 +34,60 @@ const SPANS: usize = 100;
 /// How many pages are read, or on their way into outboxes, at once; further sessions wait for their turn. So bytes in
 /// flight are bounded ([`crate::store::PAGE_BYTES`]) however many sessions come at once. More would not be faster: about as
 /// many connections to the store are there.
-pub(super) const READING: usize = 16;
-/// The first and the longest wait after a failed read.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-/// The first wait for what a stale read does not show.
-const STALE: Duration = Duration::from_millis(10);
-/// How often a read is tried again before the session is closed, to resume elsewhere (D15).
-const TRIES: u32 = 20;
+const READING: usize = 16;
+/// The first and the longest wait for what a stale read does not show.
+const STALE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
 
-/// A conversation that a session catches up with.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pursuit {
-    pub(super) conversation: ConversationId,
-    pub(super) position: Seq,
-    /// The last seq that is the user's: a former member's log ends.
-    pub(super) last: Seq,
-    /// Whether the user is known to belong to the conversation no more: then messages come as they were sent (D41).
-    pub(super) is_former: bool,
+/// See the module's documentation.
+pub(super) struct CatchUp {
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    topics: Arc<Topics>,
+    users: Arc<Users>,
+    gaps: Arc<Gaps>,
+    memberships: Memberships,
+    /// Who reads a page of backlog now.
+    reading: Semaphore,
+    tasks: Tasks,
+    metrics: Metrics,
 }
 
-impl Hub {
+/// What catching up needs of the world.
+pub(super) struct CatchUpPorts {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) bus: Arc<dyn Bus>,
+    pub(super) frontier: Arc<Frontier>,
+    pub(super) entropy: Arc<Entropy>,
+    pub(super) metrics: Metrics,
+}
+
+impl CatchUp {
+    pub(super) fn new(
+        ports: CatchUpPorts,
+        topics: Arc<Topics>,
+        users: Arc<Users>,
+        gaps: Arc<Gaps>,
+        tasks: Tasks,
+    ) -> Self {
+        let store = Arc::clone(&ports.store);
+        Self {
+            memberships: Memberships::new(store, ports.frontier, ports.entropy),
+            store: ports.store,
+            bus: ports.bus,
+            topics,
+            users,
+            gaps,
+            reading: Semaphore::new(READING),
+            tasks,
+            metrics: ports.metrics,
+        }
+    }
+
+    /// All memberships of a user who joins, with cursors that their logs reach.
+    pub(super) async fn memberships(&self, user: UserId) -> StoreResult<Vec<Member>> {
+        self.memberships.all(user).await
+    }
+
     /// A session begins to catch up with a conversation it has to do with, unless it does already.
     pub(super) fn begin(
         self: &Arc<Self>,
@@ -50,7 +96,7 @@ impl Hub {
     ) -> Option<Pursuit> {
         self.pursue(session, member.conversation).then_some(())?;
         let pursuit = Pursuit::of(member, session);
-        if pursuit.position >= pursuit.last {
+        if pursuit.is_over() {
             self.abandon(session, member.conversation);
             return None;
         }
@@ -59,15 +105,12 @@ impl Hub {
 
     /// One of a user's sessions may not know this conversation yet: each that does not reads its membership and
     /// catches up (D13).
-    pub(super) fn discover(
-        self: &Arc<Self>,
-        conversation: ConversationId,
-        user: crate::domain::UserId,
-    ) {
+    pub(super) fn discover(self: &Arc<Self>, conversation: ConversationId, user: UserId) {
         self.users
             .for_each(user, |session| self.discover_session(conversation, session));
     }
 
+    /// The same for one session.
     pub(super) fn discover_session(
         self: &Arc<Self>,
         conversation: ConversationId,
@@ -76,67 +119,49 @@ impl Hub {
         if !self.pursue(session, conversation) {
             return;
         }
-        let (hub, session) = (Arc::clone(self), Arc::clone(session));
-        let whom = Served::Session(session.id());
+        let (this, session, id) = (Arc::clone(self), Arc::clone(session), session.id());
         let discovery = async move {
-            let user = session.user();
             let ended = session.given(conversation);
-            // Whoever joins at this very moment has not brought a restored cursor back yet (D37).
-            let read = || async {
-                let member = hub.store.member(conversation, user).await?;
-                let mut within = hub.within_logs(member.into_iter().collect()).await?;
-                Ok(within.pop())
-            };
-            let member = hub.persist(&session, read).await;
+            let member = this.memberships.one(&session, conversation).await;
             // A stale read may show a member who was removed: only another joining begins another log (D7).
             let pursuit = member
                 .flatten()
                 .filter(|member| ended.is_none_or(|ended| member.joined_seq > ended))
                 .map(|member| Pursuit::of(&member, &session));
-            match pursuit.filter(|pursuit| pursuit.position < pursuit.last) {
-                Some(pursuit) => hub.catch_up(&session, vec![pursuit]).await,
-                None => hub.abandon(&session, conversation),
+            match pursuit.filter(|pursuit| !pursuit.is_over()) {
+                Some(pursuit) => this.catch_up(&session, vec![pursuit]).await,
+                None => this.abandon(&session, conversation),
             }
         };
-        self.tracker.spawn(serving(whom, discovery));
+        self.tasks.spawn_for(id, discovery);
     }
 
     /// A session that could not take a repair at once reads on by itself (D18).
-    pub(super) fn catch_up_again(
+    pub(super) fn again(
         self: &Arc<Self>,
         conversation: ConversationId,
         session: &Arc<Session>,
         position: Seq,
     ) {
         session.advance(conversation, position);
-        self.topics
-            .open(conversation, |topic| topic.catching_up += 1);
-        self.spawn_catch_up(
-            session,
-            vec![Pursuit {
-                conversation,
-                position,
-                last: Seq::MAX,
-                is_former: false,
-            }],
-        );
+        self.topics.pursued(conversation);
+        self.deliver(session, vec![Pursuit::behind(conversation, position)]);
+    }
+
+    /// Gives a session what it has begun to catch up with, and then what is live.
+    pub(super) fn deliver(self: &Arc<Self>, session: &Arc<Session>, pursuits: Vec<Pursuit>) {
+        let (this, session, id) = (Arc::clone(self), Arc::clone(session), session.id());
+        let catching_up = async move { this.catch_up(&session, pursuits).await };
+        self.tasks.spawn_for(id, catching_up);
     }
 
     /// Notes that a session is after a conversation; false when it is already.
     fn pursue(&self, session: &Session, conversation: ConversationId) -> bool {
         let is_new = session.begin(conversation);
         if is_new {
-            self.topics
-                .open(conversation, |topic| topic.catching_up += 1);
+            self.topics.pursued(conversation);
         }
         is_new
-    }
-
-    pub(super) fn spawn_catch_up(self: &Arc<Self>, session: &Arc<Session>, pursuits: Vec<Pursuit>) {
-        let (hub, session) = (Arc::clone(self), Arc::clone(session));
-        let whom = Served::Session(session.id());
-        let catching_up = async move { hub.catch_up(&session, pursuits).await };
-        self.tracker.spawn(serving(whom, catching_up));
     }
 
     async fn catch_up(self: &Arc<Self>, session: &Arc<Session>, pursuits: Vec<Pursuit>) {
@@ -144,7 +169,7 @@ impl Hub {
         if !rooms.is_empty() {
             let _ = self.bus.subscribe(&rooms).await;
         }
-        let mut pause = STALE;
+        let mut pause = STALE.0;
         let mut waiting: VecDeque<Pursuit> = pursuits.into();
         for pursuit in &waiting {
             session.advance(pursuit.conversation, pursuit.position);
@@ -154,12 +179,10 @@ impl Hub {
             let spans: Vec<Span> = waiting.iter().take(SPANS).map(Pursuit::span).collect();
             // Until what was read is in the outbox, or dropped.
             let reading = self.reading.acquire().await;
-            let page = self
-                .persist(session, || self.store.events(&spans, PAGE))
-                .await;
+            let read = || self.store.events(&spans, PAGE);
+            let page = self.memberships.persist(session, read).await;
             let Some(page) = page else { break };
-            if self
-                .find_former(session, &mut waiting, &page)
+            if find_former(&self.memberships, session, &mut waiting, &page)
                 .await
                 .is_none()
             {
@@ -170,10 +193,10 @@ impl Hub {
             drop(reading);
             if page.is_empty() && waiting.len() == before {
                 // Published but not shown: a majority read may be stale during an election (D14).
-                tokio::time::sleep(pause + self.entropy.jitter(pause)).await;
-                pause = (pause * 2).min(RETRY.1);
+                tokio::time::sleep(pause + self.tasks.jitter(pause)).await;
+                pause = (pause * 2).min(STALE.1);
             } else {
-                pause = STALE;
+                pause = STALE.0;
             }
         }
         for pursuit in waiting {
@@ -207,14 +230,14 @@ impl Hub {
                     waiting.push_front(pursuit);
                     return;
                 }
-                if pursuit.position < pursuit.last {
+                if !pursuit.is_over() {
                     self.metrics.events_replayed.increment(1);
-                    give_event(session, &mut pursuit, event);
+                    pursuit.give(session, event);
                 }
             }
             let is_read = is_whole || events.peek().is_some();
-            if pursuit.position >= pursuit.last {
-                self.end(session, pursuit);
+            if pursuit.is_over() {
+                self.end(session, pursuit.conversation, pursuit.position);
             } else if !is_read {
                 waiting.push_front(pursuit);
                 return;
@@ -231,30 +254,23 @@ impl Hub {
             let attach = topic.attach(session, pursuit.position);
             if let Attach::Attached(from) = attach {
                 session.set_place(conversation, Place::Attached(from));
-                topic.catching_up = topic.catching_up.saturating_sub(1);
+                topic.pursued_no_more();
             }
             (attach, topic.hear(pursuit.position))
         });
         if has_gap {
-            self.repair(conversation);
+            self.gaps.found(conversation);
         }
         match attach {
             Attach::Attached(_) => {
                 // A session that ended meanwhile was not attached when its topics were left.
                 if session.is_closed() || session.is_withdrawn() {
-                    self.topics
-                        .with(conversation, |topic| topic.release(session, conversation));
+                    self.topics.release(session, conversation);
                 }
                 true
             }
             Attach::Ended(at) => {
-                self.end(
-                    session,
-                    Pursuit {
-                        position: at,
-                        ..*pursuit
-                    },
-                );
+                self.end(session, conversation, at);
                 true
             }
             Attach::Behind(position) => {
@@ -266,14 +282,9 @@ impl Hub {
     }
 
     /// The user is no member any more, as of what the session was given; perhaps one again by now (D7).
-    fn end(self: &Arc<Self>, session: &Arc<Session>, pursuit: Pursuit) {
-        let Pursuit {
-            conversation,
-            position,
-            ..
-        } = pursuit;
-        session.set_place(conversation, Place::Ended(position));
-        self.stop_pursuing(conversation);
+    fn end(self: &Arc<Self>, session: &Arc<Session>, conversation: ConversationId, at: Seq) {
+        session.set_place(conversation, Place::Ended(at));
+        self.topics.pursued_no_more(conversation);
         self.discover_session(conversation, session);
     }
 
@@ -283,92 +294,9 @@ impl Hub {
             Some(seq) => session.set_place(conversation, Place::Ended(seq)),
             None => session.forget(conversation),
         }
-        self.stop_pursuing(conversation);
+        self.topics.pursued_no_more(conversation);
         if session.take_again(conversation) && !session.is_closed() {
             self.discover_session(conversation, session);
         }
-    }
-
-    fn stop_pursuing(&self, conversation: ConversationId) {
-        self.topics.with(conversation, |topic| {
-            topic.catching_up = topic.catching_up.saturating_sub(1);
-        });
-    }
-
-    /// Reads until it succeeds, the session ends, or patience does: then the session is closed, to resume (D15).
-    pub(super) async fn persist<T, F>(
-        &self,
-        session: &Session,
-        mut read: impl FnMut() -> F,
-    ) -> Option<T>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        let mut pause = RETRY.0;
-        for _ in 0..TRIES {
-            if session.is_closed() {
-                return None;
-            }
-            match read().await {
-                Ok(found) => return Some(found),
-                Err(error) => {
-                    tracing::warn!(%error, "catching up, reading again")
-                }
-            }
-            tokio::time::sleep(pause + self.entropy.jitter(pause)).await;
-            pause = (pause * 2).min(RETRY.1);
-        }
-        session.close(Reason::ServerClosed);
-        None
-    }
-}
-
-impl Pursuit {
-    /// From where this device wants to resume, clamped to the member's log, or else from the user's cursor; not from
-    /// before what this session was given already.
-    fn of(member: &Member, session: &Session) -> Self {
-        let resume = session.take_resume(member.conversation);
-        let last = member.last_seq();
-        let position = resume.map_or(member.resume_after(), |seq| {
-            seq.min(last).max(member.joined_seq.previous())
-        });
-        let given = session.given(member.conversation).unwrap_or_default();
-        Self {
-            conversation: member.conversation,
-            position: position.max(given),
-            last,
-            is_former: last < Seq::MAX,
-        }
-    }
-
-    fn span(&self) -> Span {
-        Span {
-            conversation: self.conversation,
-            after: self.position,
-            up_to: self.last,
-        }
-    }
-
-    fn channel(&self) -> Option<Channel> {
-        match self.conversation {
-            // A former member hears nothing live.
-            ConversationId::Room(room) if self.last == Seq::MAX => Some(Channel::Room(room)),
-            _ => None,
-        }
-    }
-}
-
-/// Gives one event from the log; the one that ends the user's log is the last.
-fn give_event(session: &Arc<Session>, pursuit: &mut Pursuit, event: &Event) {
-    let offer = if pursuit.is_former {
-        Offer::of(&event.clone().into_sent(), None)
-    } else {
-        Offer::of(event, None)
-    };
-    session.give(&offer);
-    pursuit.position = event.seq;
-    session.advance(pursuit.conversation, event.seq);
-    if offer.effect.ends_for(session.user()) {
-        pursuit.last = event.seq;
     }
 }

@@ -1,26 +1,41 @@
-//! How far sessions have received: what they prove and acknowledge moves their users' cursors.
+//! How far sessions have received: what they prove and acknowledge moves their users' cursors. Knows no protocol; how a
+//! proof comes about is the outbox's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
-use super::super::session::{Place, Session};
-use super::Hub;
-use crate::chat::ChatError;
+use super::session::{Place, Session};
+use super::topics::Topics;
+use crate::chat::{ChatError, Cursors};
 use crate::domain::{ConversationId, Refusal, Seq};
+use crate::store::Store;
 use crate::transport::outbox::Mark;
 
 /// How long the answer to a client's goodbye waits for its cursors.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-impl Hub {
+/// See the module's documentation.
+pub(super) struct Proofs {
+    store: Arc<dyn Store>,
+    topics: Arc<Topics>,
+    cursors: Arc<Cursors>,
+}
+
+impl Proofs {
+    pub(super) fn new(store: Arc<dyn Store>, topics: Arc<Topics>, cursors: Arc<Cursors>) -> Self {
+        Self {
+            store,
+            topics,
+            cursors,
+        }
+    }
+
     /// Everything written to this session before the mark was received: moves its cursors (D28).
-    pub fn proved(&self, session: &Session, mark: Mark) {
-        let Some(cursors) = self.cursors.get() else {
-            return;
-        };
+    pub(super) fn proved(&self, session: &Session, mark: Mark) {
         session.prove(mark, |conversation, seq| {
-            cursors.delivered(conversation, session.user(), seq);
+            self.cursors.delivered(conversation, session.user(), seq);
         });
     }
 
@@ -33,9 +48,22 @@ impl Hub {
 
     /// A client says goodbye: what it has proved is stored before it is answered, or whoever comes back at once, perhaps
     /// to another gateway, gets it again (D48). Does not wait for a store that is away.
-    pub async fn before_goodbye(&self, session: &Session) {
+    pub(super) async fn before_goodbye(&self, session: &Session) {
         self.prove_last(session);
-        self.settle_cursors(Instant::now() + GOODBYE).await;
+        self.settle(Instant::now() + GOODBYE).await;
+    }
+
+    /// Stores soon what is proved, without waiting: a session has ended.
+    pub(super) fn hurry(&self) {
+        self.cursors.hurry();
+    }
+
+    /// Stores what is proved, but does not wait for a store that is away.
+    pub(super) async fn settle(&self, patience: Instant) {
+        tokio::select! {
+            () = self.cursors.settle() => {}
+            () = sleep_until(patience) => {}
+        }
     }
 
     /// Acknowledges (or reads) up to a seq; returns once that is stored (D31). Clamped to what the session was offered
@@ -43,7 +71,7 @@ impl Hub {
     ///
     /// # Errors
     /// `not_a_member`, `unavailable`, `busy`.
-    pub async fn acknowledge(
+    pub(super) async fn acknowledge(
         &self,
         session: &Session,
         conversation: ConversationId,
@@ -51,31 +79,17 @@ impl Hub {
         read: bool,
     ) -> Result<(), ChatError> {
         let offered = match session.place(conversation) {
-            Some(Place::Attached(_)) => self.position(session, conversation),
+            Some(Place::Attached(_)) => self.topics.position_of(session, conversation),
             _ => Some(self.theirs(session, conversation, read).await?),
         };
         let seq = seq.min(offered.unwrap_or_default());
         session.acknowledged(conversation, seq);
-        match self.cursors.get() {
-            Some(cursors) if seq > Seq::ZERO => {
-                cursors
-                    .acknowledge(conversation, session.user(), seq, read)
-                    .await
-            }
-            _ => Ok(()),
+        if seq == Seq::ZERO {
+            return Ok(());
         }
-    }
-
-    /// The last seq offered to a session without a gap; none when it has nothing to do with the conversation.
-    pub(super) fn position(&self, session: &Session, conversation: ConversationId) -> Option<Seq> {
-        match session.place(conversation)? {
-            Place::CatchingUp(position) => position,
-            Place::Ended(position) => Some(position),
-            Place::Attached(from) => {
-                let position = self.topics.with(conversation, |topic| topic.position());
-                Some(from.max(position.unwrap_or_default()))
-            }
-        }
+        self.cursors
+            .acknowledge(conversation, session.user(), seq, read)
+            .await
     }
 
     /// How far a session that is not live in a conversation may acknowledge it. A former member may acknowledge what of
@@ -90,7 +104,7 @@ impl Hub {
         let member = member
             .filter(|member| member.is_active() || (!read && member.may_receive()))
             .ok_or(ChatError::Refused(Refusal::NotAMember))?;
-        if let Some(position) = self.position(session, conversation) {
+        if let Some(position) = self.topics.position_of(session, conversation) {
             return Ok(position);
         }
         let heads = self.store.heads(&[conversation]).await?;

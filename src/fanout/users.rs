@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::super::roster::Roster;
-use super::super::session::Session;
+use super::roster::Roster;
+use super::session::Session;
 use crate::bus::Channel;
 use crate::domain::{SessionId, UserId};
 

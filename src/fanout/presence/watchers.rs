@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::super::roster::Roster;
 use super::super::session::Session;
-use super::presence::Told;
+use super::told::Told;
 use crate::bus::Channel;
 use crate::domain::{SessionId, UserId};
 

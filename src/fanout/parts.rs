@@ -1,0 +1,223 @@
+//! The parts of the fan-out that neither the committer nor the cursors are needed for, built leaf first: so that those two
+//! can announce through them, and the hub, which needs both, can be built last. Does nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::announcer::Announcer;
+use super::catch_up::{CatchUp, CatchUpPorts};
+use super::delegation::Asking;
+use super::gaps::Gaps;
+use super::offering::Offering;
+use super::presence::{Arrivals, ArrivalsPorts, Board, BoardConfig, BoardPorts, Departures};
+use super::publisher::Publisher;
+use super::recall::Recall;
+use super::repair::Repair;
+use super::seats::SeatLimits;
+use super::sessions::Sessions;
+use super::tasks::Tasks;
+use super::topics::Topics;
+use super::users::Users;
+use crate::bus::Bus;
+use crate::chat::LastSeen;
+use crate::commit::frontier::Frontier;
+use crate::domain::{Clock, Entropy, GatewayId};
+use crate::metrics::Metrics;
+use crate::presence::Presence;
+use crate::store::Store;
+use crate::traces::Traces;
+
+/// The bounds and the pace of the fan-out.
+#[derive(Debug, Clone, Copy)]
+pub struct HubConfig {
+    /// How long after a user's last session ends they are shown offline.
+    pub grace: Duration,
+    /// How long a gateway that died is still believed to live.
+    pub lease: Duration,
+    /// The most users whose presence one session shows.
+    pub watched: usize,
+    /// Who learns when a user was last seen.
+    pub last_seen: LastSeen,
+    /// How many sessions there may be.
+    pub seats: SeatLimits,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            grace: Duration::from_secs(5),
+            lease: Duration::from_secs(15),
+            watched: 500,
+            last_seen: LastSeen::default(),
+            seats: SeatLimits::default(),
+        }
+    }
+}
+
+/// What the fan-out needs of the world.
+#[derive(Clone)]
+pub struct HubPorts {
+    /// This gateway, whose own channel is heard.
+    pub gateway: GatewayId,
+    /// The log.
+    pub store: Arc<dyn Store>,
+    /// Hints between gateways.
+    pub bus: Arc<dyn Bus>,
+    /// Who is online.
+    pub presence: Arc<dyn Presence>,
+    /// What is known to be committed; what is heard is noted there.
+    pub frontier: Arc<Frontier>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Jitter.
+    pub entropy: Arc<Entropy>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What is traced.
+    pub traces: Traces,
+}
+
+/// See the module's documentation.
+pub struct Parts {
+    pub(super) config: HubConfig,
+    pub(super) ports: HubPorts,
+    pub(super) tasks: Tasks,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) topics: Arc<Topics>,
+    pub(super) users: Arc<Users>,
+    pub(super) recall: Arc<Recall>,
+    pub(super) publisher: Arc<Publisher>,
+    pub(super) catch_up: Arc<CatchUp>,
+    pub(super) offering: Arc<Offering>,
+    pub(super) repair: Arc<Repair>,
+    pub(super) departures: Arc<Departures>,
+    pub(super) arrivals: Arc<Arrivals>,
+    pub(super) board: Arc<Board>,
+    pub(super) announcer: Arc<Announcer>,
+    pub(super) asking: Arc<Asking>,
+}
+
+impl Parts {
+    /// All of them, idle.
+    #[must_use]
+    pub fn new(config: HubConfig, ports: HubPorts) -> Self {
+        let tasks = Tasks::new(Arc::clone(&ports.entropy));
+        let (sessions, topics, users) = <(Arc<Sessions>, Arc<Topics>, Arc<Users>)>::default();
+        let recall = Arc::<Recall>::default();
+        let gaps = Arc::new(Gaps::new(ports.metrics.clone()));
+        let bus = Arc::clone(&ports.bus);
+        let publisher = Arc::new(Publisher::new(ports.gateway, bus, ports.metrics.clone()));
+        let catch_up = Arc::new(CatchUp::new(
+            catch_up_ports(&ports),
+            Arc::clone(&topics),
+            Arc::clone(&users),
+            Arc::clone(&gaps),
+            tasks.clone(),
+        ));
+        let offering = Arc::new(Offering::new(
+            Arc::clone(&topics),
+            Arc::clone(&catch_up),
+            Arc::clone(&gaps),
+            Arc::clone(&ports.clock),
+            ports.metrics.clone(),
+            ports.traces.clone(),
+        ));
+        let repair = Arc::new(Repair::new(
+            (Arc::clone(&ports.store), Arc::clone(&ports.frontier)),
+            Arc::clone(&topics),
+            gaps,
+            Arc::clone(&offering),
+            tasks.clone(),
+            ports.metrics.clone(),
+        ));
+        let (store, clock) = (Arc::clone(&ports.store), Arc::clone(&ports.clock));
+        let departures = Arc::new(Departures::new(store, clock));
+        let arrivals = Arc::new(Arrivals::new(
+            config.grace,
+            arrivals_ports(&ports),
+            Arc::clone(&users),
+            (Arc::clone(&recall), Arc::clone(&publisher)),
+            Arc::clone(&departures),
+            tasks.clone(),
+        ));
+        let board_config = board_config(&config);
+        let board = Arc::new(Board::new(
+            &board_config,
+            board_ports(&ports),
+            tasks.clone(),
+        ));
+        let announcer = Arc::new(Announcer::new(
+            Arc::clone(&sessions),
+            Arc::clone(&topics),
+            Arc::clone(&catch_up),
+            Arc::clone(&offering),
+            Arc::clone(&recall),
+            Arc::clone(&publisher),
+        ));
+        let asking = Asking::new(Arc::clone(&publisher), Arc::clone(&offering));
+        Self {
+            asking: Arc::new(asking),
+            config,
+            ports,
+            tasks,
+            sessions,
+            topics,
+            users,
+            recall,
+            publisher,
+            catch_up,
+            offering,
+            repair,
+            departures,
+            arrivals,
+            board,
+            announcer,
+        }
+    }
+
+    /// Tells the sessions here and the other gateways of what is committed here, and of cursors that moved.
+    #[must_use]
+    pub fn announcer(&self) -> Arc<Announcer> {
+        Arc::clone(&self.announcer)
+    }
+
+    /// The way to other gateways' committers.
+    #[must_use]
+    pub fn delegation(&self) -> Arc<Asking> {
+        Arc::clone(&self.asking)
+    }
+}
+
+fn catch_up_ports(ports: &HubPorts) -> CatchUpPorts {
+    CatchUpPorts {
+        store: Arc::clone(&ports.store),
+        bus: Arc::clone(&ports.bus),
+        frontier: Arc::clone(&ports.frontier),
+        entropy: Arc::clone(&ports.entropy),
+        metrics: ports.metrics.clone(),
+    }
+}
+
+fn arrivals_ports(ports: &HubPorts) -> ArrivalsPorts {
+    ArrivalsPorts {
+        presence: Arc::clone(&ports.presence),
+        clock: Arc::clone(&ports.clock),
+        metrics: ports.metrics.clone(),
+    }
+}
+
+const fn board_config(config: &HubConfig) -> BoardConfig {
+    BoardConfig {
+        limit: config.watched,
+        last_seen: config.last_seen,
+        settled_after: config.lease.saturating_add(config.grace),
+    }
+}
+
+fn board_ports(ports: &HubPorts) -> BoardPorts {
+    BoardPorts {
+        bus: Arc::clone(&ports.bus),
+        presence: Arc::clone(&ports.presence),
+        clock: Arc::clone(&ports.clock),
+    }
+}
