@@ -27,7 +27,7 @@ pub struct CompareOptions {
     /// How often each is run, in alternation
     #[arg(long, default_value_t = 3)]
     pub runs: u32,
-    /// The gateway's binary; that of target/dist, else target/release, else target/debug, by default
+    /// The gateway's binary; target/dist/hobnob by default
     #[arg(long)]
     pub hobnob: Option<PathBuf>,
     /// What the binary was built from, when that is not this tree

@@ -20,7 +20,7 @@ pub struct RunOptions {
     /// What they are run against
     #[arg(long, value_enum, default_value_t = Server::Hobnob)]
     pub server: Server,
-    /// The gateway's binary; that of target/dist, else target/release, else target/debug, by default
+    /// The gateway's binary; target/dist/hobnob by default
     #[arg(long)]
     pub hobnob: Option<PathBuf>,
     /// Where each scenario's folder goes

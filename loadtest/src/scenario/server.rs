@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::Invalid;
 use crate::check::{Load, Protocols};
-use crate::matrix::{Peer, Program, binary};
+use crate::matrix::{Peer, Program, shipped};
 
 /// A server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
@@ -34,7 +34,7 @@ impl Server {
     /// What is started as a gateway; `None` for the limit, which has none.
     pub(super) fn program(self, hobnob: Option<&Path>) -> Result<Option<Program>, Invalid> {
         Ok(match self {
-            Self::Hobnob => Some(Program::Hobnob(binary(hobnob)?)),
+            Self::Hobnob => Some(Program::Hobnob(shipped(hobnob)?)),
             Self::NodeSocketio => Some(Program::Peer(Peer::NodeSocketio)),
             Self::NodeSocketioCatchUp => Some(Program::Peer(Peer::NodeSocketioCatchUp)),
             Self::Limit => None,
