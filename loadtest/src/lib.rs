@@ -21,6 +21,6 @@ pub mod scenario;
 pub use client::Resume;
 pub use gateways::{Gateway, Gateways, Trust};
 pub use invalid::{Invalid, Verdict};
-pub use ledger::Balance;
+pub use ledger::{Balance, Elsewhere, Tally};
 pub use measure::{LatenessReport, Percentiles};
 pub use mix::{Kind, Mix};

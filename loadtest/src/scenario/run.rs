@@ -132,11 +132,6 @@ pub(super) async fn once(
     server: Server,
     cluster: &mut Cluster,
 ) -> Result<Outcome, Invalid> {
-    let (addresses, processes, mongodb) = (
-        cluster.addresses(),
-        cluster.processes(),
-        cluster.mongo.uri(),
-    );
     let admins = if server.has_metrics() {
         cluster.admins()
     } else {
@@ -147,6 +142,8 @@ pub(super) async fn once(
         Some(fault) => prepare(fault, cluster).await?,
         None => Props::default(),
     };
+    let addresses = props.addresses(cluster);
+    let (processes, mongodb) = (cluster.processes(), cluster.mongo.uri());
     let stage = prepare_stage(scenario, load.as_ref(), &addresses).await?;
     let mut scene = Scene {
         gateways: &addresses,

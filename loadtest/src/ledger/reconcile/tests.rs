@@ -61,6 +61,8 @@ fn close_room(made: Option<&str>, records: &[Record], stored: &[(u64, Option<u64
         origin: Duration::ZERO,
         within: Duration::ZERO..Duration::MAX,
         deep: 0,
+        truths: &[],
+        users: &[],
     };
     reconcile(&books).unwrap().balance
 }
