@@ -128,7 +128,7 @@ fn dense(truth: &Truth, balance: &mut Balance) {
             balance.out_of_order += u64::from(entry.seq < next);
             balance.example(told);
         }
-        next = next.max(entry.seq) + 1;
+        next = next.max(entry.seq + 1);
     }
 }
 
@@ -271,3 +271,6 @@ fn name(effect: &Effect) -> &'static str {
         _ => "members",
     }
 }
+
+#[cfg(test)]
+mod tests;

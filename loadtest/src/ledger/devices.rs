@@ -106,3 +106,6 @@ fn is_theirs(truth: &Truth, user: &str, is_guest: bool, seq: u64) -> bool {
         false => seq <= end,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 mod balance;
 mod changes;
 mod devices;
+#[cfg(test)]
+mod doctored;
 mod reconcile;
 mod series;
 mod shares;
