@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) spread: bool,
     /// What people do.
     pub(crate) mix: Mix,
+    /// What those do who begin at the victim, if it is something else.
+    pub(crate) victims_mix: Option<Mix>,
     /// Who is added to each room and removed again by its owner; nobody, unless the mix says so.
     pub(crate) guests: Vec<usize>,
     /// The gateway, by number, that something is done to: what it answers, and when, is not judged.
@@ -107,6 +109,13 @@ impl Plan {
             true => user,
             false => rand::rng().random_range(0..usize::MAX),
         }
+    }
+
+    /// What somebody does whose session begins at the gateway of this number.
+    pub(super) fn mix_at(&self, gateway: usize) -> Mix {
+        let is_victim = self.victim == Some(gateway);
+        let other = self.victims_mix.filter(|_| is_victim);
+        other.unwrap_or(self.mix)
     }
 
     /// The one conversation a user writes to in a closed loop.

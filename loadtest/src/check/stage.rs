@@ -98,16 +98,16 @@ impl Stage {
                 Protocols::Mixed if index % 2 == 0 => Protocol::Native,
                 Protocols::Mixed => Protocol::SocketIo,
             };
-            let supply = self.supply(index);
+            let gateway = self.plan.gateway_of(index) % self.shared.gateways.all.len();
+            let supply = self.supply(index, gateway);
             let (shared, user) = (Arc::clone(&self.shared), self.users[index].clone());
-            let gateway = self.plan.gateway_of(index);
             let phase = self.phase.subscribe();
             let session = Session::new(shared, user, protocol, phase, supply, gateway);
             self.tasks.push(tokio::spawn(session.run()));
         }
     }
 
-    fn supply(&mut self, user: usize) -> Supply {
+    fn supply(&mut self, user: usize, gateway: usize) -> Supply {
         if let (Some(window), Some(conversation)) =
             (self.plan.window_of(user), self.plan.conversation_of(user))
         {
@@ -116,6 +116,7 @@ impl Stage {
                 window,
                 conversation,
                 target,
+                mix: self.plan.mix_at(gateway),
             };
         }
         let (sender, receiver) = mpsc::channel(ORDERS);
@@ -165,7 +166,7 @@ impl Stage {
     pub(crate) fn order(&self, number: u64, direct: f64, intended: Duration) -> bool {
         let mut random = rand::rng();
         let (rooms, directs) = (self.rooms.len(), self.plan.directs.len());
-        let kind = self.shared.kind();
+        let kind = self.plan.mix.pick();
         // Only rooms are managed, and only by their owners.
         let is_managed = kind == Kind::Members && rooms > 0;
         let to_direct = directs > 0 && random.random_bool(direct.clamp(0.0, 1.0));
@@ -326,7 +327,6 @@ fn mixed(plan: &Plan, users: &[User], rooms: &[String]) -> Option<Mixed> {
         .collect();
     let numbers = conversations.iter().enumerate();
     Some(Mixed {
-        mix: plan.mix,
         victim: plan.victim,
         numbers: numbers
             .map(|(number, common)| (common.id.clone(), number))

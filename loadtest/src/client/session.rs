@@ -239,11 +239,13 @@ impl Session {
             window,
             conversation,
             target,
+            mix,
         } = &self.supply
         else {
             return;
         };
         let (window, conversation, target) = (*window, *conversation, target.clone());
+        let mix = *mix;
         while sending && self.outstanding.len() < window {
             self.shared
                 .counters
@@ -255,7 +257,7 @@ impl Session {
                     .counters
                     .next_number
                     .fetch_add(1, Ordering::Relaxed),
-                kind: self.shared.kind(),
+                kind: mix.pick(),
                 conversation,
                 target: target.clone(),
                 intended: self.shared.start.elapsed(),

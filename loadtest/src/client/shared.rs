@@ -86,7 +86,6 @@ pub(crate) struct Shared {
 /// What sessions need to know that make changes and fold what they are told.
 #[derive(Debug)]
 pub(crate) struct Mixed {
-    pub(crate) mix: Mix,
     /// The gateway, by number, that something is done to: what it answers, and when, is not judged.
     pub(crate) victim: Option<usize>,
     /// In the order in which the run numbers them.
@@ -126,6 +125,8 @@ pub(crate) enum Supply {
         conversation: usize,
         /// Whom for.
         target: Target,
+        /// What is done.
+        mix: Mix,
     },
 }
 
@@ -133,12 +134,6 @@ impl Shared {
     /// What the message with this number says at first.
     pub(crate) fn content(&self, number: u64) -> String {
         format!("{} {number} {}", self.run, self.padding)
-    }
-
-    /// What is to be done next, by the load's mix.
-    pub(crate) fn kind(&self) -> Kind {
-        let mixed = self.mixed.as_ref();
-        mixed.map_or(Kind::Messages, |mixed| mixed.mix.pick())
     }
 
     /// The clientMessageId of the message with this number.

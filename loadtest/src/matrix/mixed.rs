@@ -9,8 +9,10 @@ use crate::mix::Mix;
 
 /// The gateway, by number, that everything is done to.
 pub(super) const VICTIM: usize = 0;
-/// What everybody does, unless the command line says something else.
-const MIX: &str = "messages=2,reactions=8,edits=4,deletions=1,members=1";
+/// What the owners do, unless the command line says something else for everybody.
+const MIX: &str = "messages=8,reactions=4,edits=2,deletions=1,members=1";
+/// And those at the victim, so that it is always in the middle of a change.
+const VICTIMS_MIX: &str = "messages=1,reactions=20,edits=10";
 /// How much each has under way.
 const WINDOW: usize = 2;
 /// How long a send or a change may wait for its answer at another gateway.
@@ -19,9 +21,9 @@ pub(super) const SLOWEST: Duration = Duration::from_secs(2);
 /// In each room one at the victim and its owner at the next gateway do as much as is answered; the owner's guest, who comes
 /// and goes, is at the one after it.
 pub(super) fn plan(rooms: usize, mix: Mix) -> Plan {
-    let mix = match mix.has_changes() {
-        true => mix,
-        false => MIX.parse().unwrap_or_default(),
+    let (mix, victims_mix) = match mix.has_changes() {
+        true => (mix, None),
+        false => (MIX.parse().unwrap_or_default(), VICTIMS_MIX.parse().ok()),
     };
     Plan {
         users: 3 * rooms,
@@ -32,6 +34,7 @@ pub(super) fn plan(rooms: usize, mix: Mix) -> Plan {
         window: Some(WINDOW),
         spread: true,
         mix,
+        victims_mix,
         victim: Some(VICTIM),
         ..Plan::default()
     }
@@ -55,6 +58,8 @@ mod tests {
         assert_eq!(plan.rooms, [[1, 0], [4, 3]]);
         assert_eq!(plan.guests, [2, 5]);
         assert!(Kind::ALL.into_iter().all(|kind| plan.mix.weight(kind) > 0));
+        let victims = plan.victims_mix.unwrap();
+        assert!(victims.weight(Kind::Reactions) > 0);
     }
 
     #[test]
