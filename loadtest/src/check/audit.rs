@@ -32,7 +32,7 @@ pub(super) async fn read(
         (mixed.conversations.iter()).zip(conversations.iter().zip(histories))
     {
         let reader = &mut users[conversation.members[0]];
-        let shown = shown(shared, common, conversation, reader, history).await?;
+        let shown = shown(shared, common, reader, history).await?;
         truths.push((shown, common));
     }
     let mut by_reader: BTreeMap<usize, Vec<&Common>> = BTreeMap::new();
@@ -70,12 +70,11 @@ fn guests<'a>(mixed: &'a Mixed, users: &[User]) -> HashMap<&'a String, usize> {
 async fn shown(
     shared: &Shared,
     common: &Common,
-    conversation: &Conversation,
     reader: &mut User,
     history: &[StoredMessage],
 ) -> Result<Folded, Invalid> {
     let mut shown = Folded::of(common.members.iter().map(String::as_str));
-    if conversation.made.is_some() {
+    if common.is_room {
         let room = format!("/rooms/{}", common.id);
         let named: Named = shared.accounts.get(reader, &room).await?;
         shown.name = named.name;

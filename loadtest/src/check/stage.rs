@@ -320,6 +320,7 @@ fn mixed(plan: &Plan, users: &[User], rooms: &[String]) -> Option<Mixed> {
         .enumerate()
         .map(|(number, conversation)| Common {
             id: conversation,
+            is_room: number < rooms.len(),
             members: plan.members_of(number).into_iter().map(id).collect(),
             guest: plan.guests.get(number).copied().map(id),
             head: AtomicU64::new(0),

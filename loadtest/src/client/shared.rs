@@ -98,6 +98,7 @@ pub(crate) struct Mixed {
 #[derive(Debug)]
 pub(crate) struct Common {
     pub(crate) id: String,
+    pub(crate) is_room: bool,
     /// The ids of those who belong to it all the time; a room's owner is the first.
     pub(crate) members: Vec<String>,
     /// Whom the owner adds and removes.

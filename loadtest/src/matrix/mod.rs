@@ -267,3 +267,6 @@ pub(crate) fn binary(chosen: Option<&Path>) -> Result<PathBuf, Invalid> {
     let found = built.into_iter().find(|path| path.is_file());
     found.ok_or_else(|| Invalid("there is no target/dist/hobnob: build it, or name one".to_owned()))
 }
+
+#[cfg(test)]
+mod tests;
