@@ -110,6 +110,11 @@ impl Own {
         }
     }
 
+    /// Nobody has said anything yet.
+    pub(super) fn is_bare(&self) -> bool {
+        self.newest == 0
+    }
+
     /// A message of anybody stands here.
     pub(super) fn saw(&mut self, seq: u64) {
         self.newest = self.newest.max(seq);

@@ -20,6 +20,7 @@ use super::protocol::{Joining, Protocol};
 use super::record::Record;
 use super::shared::{Phase, Resume, Shared, Supply};
 use crate::accounts::User;
+use crate::mix::Kind;
 
 /// How often retries, acknowledgements and time limits are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -247,6 +248,12 @@ impl Session {
         let (window, conversation, target) = (*window, *conversation, target.clone());
         let mix = *mix;
         while sending && self.outstanding.len() < window {
+            let kind = mix.pick();
+            // The first message is waited for: until then there is nothing to change.
+            let is_bare = self.own.get(&conversation).is_none_or(Own::is_bare);
+            if kind != Kind::Messages && is_bare && self.outstanding.len() > 0 {
+                break;
+            }
             self.shared
                 .counters
                 .outstanding
@@ -257,7 +264,7 @@ impl Session {
                     .counters
                     .next_number
                     .fetch_add(1, Ordering::Relaxed),
-                kind: mix.pick(),
+                kind,
                 conversation,
                 target: target.clone(),
                 intended: self.shared.start.elapsed(),
