@@ -64,7 +64,7 @@ pub(crate) struct Membership {
 
 /// What a room is called.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Named {
+pub(crate) struct RoomName {
     pub(crate) name: String,
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 /// An event of a log that is no message, as clients get it: the fields of all kinds.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Change<'a> {
+pub struct Event<'a> {
     /// Its conversation.
     #[serde(borrow)]
     pub conversation_id: Cow<'a, str>,
@@ -100,7 +100,7 @@ pub struct Folded {
     pub messages: BTreeMap<u64, Saying>,
 }
 
-impl Change<'_> {
+impl Event<'_> {
     /// What the event of this name does.
     #[must_use]
     pub fn effect(&self, name: &str) -> Effect {
@@ -240,7 +240,7 @@ mod tests {
             object["seq"] = seq.into();
             object["senderId"] = "b".into();
             let text = object.to_string();
-            let change: Change<'_> = serde_json::from_str(&text).unwrap();
+            let change: Event<'_> = serde_json::from_str(&text).unwrap();
             folded.take(change.seq, &change.sender_id, &change.effect(name));
         }
         folded

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::Invalid;
-use crate::accounts::{Head, Membership, Named, StoredMessage, User};
+use crate::accounts::{Head, Membership, RoomName, StoredMessage, User};
 use crate::client::{Common, Connection, Dial, Incoming, Joining, Mixed, Protocol, Shared};
 use crate::fold::{Effect, Folded, Saying};
-use crate::ledger::{Conversation, Entry, Truth};
+use crate::ledger::{Conversation, Logged, Truth};
 
 /// How long one device may take to be told its logs.
 const READING: Duration = Duration::from_secs(60);
@@ -76,7 +76,7 @@ async fn shown(
     let mut shown = Folded::of(common.members.iter().map(String::as_str));
     if common.is_room {
         let room = format!("/rooms/{}", common.id);
-        let named: Named = shared.accounts.get(reader, &room).await?;
+        let named: RoomName = shared.accounts.get(reader, &room).await?;
         shown.name = named.name;
         let list = format!("{room}/members?limit={PAGE}");
         let members: Vec<Membership> = shared.accounts.get(reader, &list).await?;
@@ -107,7 +107,7 @@ struct Device<'a> {
     user: &'a User,
     /// How far each log goes, by the store.
     heads: HashMap<String, u64>,
-    logs: HashMap<String, Vec<Entry>>,
+    logs: HashMap<String, Vec<Logged>>,
 }
 
 impl<'a> Device<'a> {
@@ -130,7 +130,7 @@ impl<'a> Device<'a> {
         mut self,
         shared: &Shared,
         gateway: usize,
-    ) -> Result<HashMap<String, Vec<Entry>>, Invalid> {
+    ) -> Result<HashMap<String, Vec<Logged>>, Invalid> {
         let reading = timeout(READING, self.listen(shared, gateway)).await;
         let ended = |why: &str| Invalid(format!("a new device was not told the logs: {why}"));
         match reading {
@@ -177,7 +177,7 @@ impl<'a> Device<'a> {
     fn take(&mut self, shared: &Shared, text: &str) {
         let (conversation, entry) = match Protocol::Native.read(text) {
             Some(Incoming::Changed(change, effect)) => {
-                let entry = Entry {
+                let entry = Logged {
                     seq: change.seq,
                     sender: change.sender_id.into_owned(),
                     effect,
@@ -193,7 +193,7 @@ impl<'a> Device<'a> {
                     content: content.unwrap_or_else(|| message.content.clone().into_owned()),
                     ..Saying::default()
                 };
-                let entry = Entry {
+                let entry = Logged {
                     seq: message.seq.unwrap_or_default(),
                     sender: message.sender_id.into_owned(),
                     effect: Effect::Said(saying),

@@ -128,3 +128,37 @@ impl Plan {
         self.rooms.iter().position(sends_to)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_room_has_a_guest_where_there_is_something_for_them_to_do() {
+        let plan = |mix: &str| {
+            let load = Load {
+                users: 6,
+                rooms: 2,
+                members: 3,
+                mix: mix.parse().unwrap(),
+                ..Load::default()
+            };
+            Plan::of(&load).unwrap()
+        };
+        let invited = plan("messages=3,members");
+        assert_eq!((invited.guests, invited.users), (vec![6, 7], 8));
+        assert_eq!(plan("messages,edits").guests, [0; 0]);
+    }
+
+    #[test]
+    fn those_at_the_victim_may_do_something_else() {
+        let plan = Plan {
+            mix: "messages".parse().unwrap(),
+            victims_mix: "edits".parse().ok(),
+            victim: Some(1),
+            ..Plan::default()
+        };
+        let edits = |gateway| plan.mix_at(gateway).weight(Kind::Edits);
+        assert_eq!((edits(0), edits(1)), (0, 1));
+    }
+}

@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use super::deed::Deed;
 use super::outstanding::Unanswered;
 use super::place::place_in;
-use super::protocol::{Incoming, Made, Message, Target};
+use super::protocol::{Answered, Incoming, Message, Target};
 use super::record::Receipt;
 use super::session::Session;
-use crate::fold::{Change, Effect};
+use crate::fold::{Effect, Event};
 
 impl Session {
     pub(super) fn take(&mut self, text: &str) {
@@ -61,7 +61,7 @@ impl Session {
     }
 
     /// An event that is no message keeps the rules of the order all the same.
-    fn heard_of(&mut self, change: &Change<'_>, effect: &Effect) {
+    fn heard_of(&mut self, change: &Event<'_>, effect: &Effect) {
         let Some(place) = place_in(&mut self.places, &change.conversation_id) else {
             return;
         };
@@ -99,7 +99,7 @@ impl Session {
         }
     }
 
-    fn answered(&mut self, number: u64, outcome: Result<&Made<'_>, &Cow<'_, str>>) {
+    fn answered(&mut self, number: u64, outcome: Result<&Answered<'_>, &Cow<'_, str>>) {
         let is_send = self
             .outstanding
             .get(number)

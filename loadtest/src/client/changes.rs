@@ -5,15 +5,15 @@ use std::sync::atomic::Ordering;
 
 use super::deed::Deed;
 use super::outstanding::{Order, Unanswered};
-use super::own::Scene;
-use super::record::{Held, Outcome, Sent, Wanted};
+use super::own::Spot;
+use super::record::{Ending, Held, Sent, Wanted};
 use super::session::Session;
 use crate::fold::{Effect, Folded};
 use crate::rest::Failed;
 
 /// The answer to something that was asked over REST.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct RestAnswer {
     number: u64,
     /// Which attempt it answers.
     tries: u32,
@@ -36,7 +36,7 @@ impl Session {
                     effect: effect.clone(),
                     begun: None,
                     tries: 0,
-                    outcome: Outcome::Unanswered,
+                    outcome: Ending::Unanswered,
                 };
                 self.record.changes.insert(order.number, wanted);
             }
@@ -51,7 +51,7 @@ impl Session {
             return Deed::Send(order.target.clone());
         };
         let is_owner = common.members.first() == Some(&self.user.id);
-        let scene = Scene {
+        let scene = Spot {
             conversation: &common.id,
             target: &order.target,
             guest: common.guest.as_deref().filter(|_| is_owner),
@@ -89,7 +89,7 @@ impl Session {
         }
     }
 
-    /// Asks over REST, at the gateway of the session. The answer comes as [`Told`].
+    /// Asks over REST, at the gateway of the session. The answer comes as [`RestAnswer`].
     pub(super) fn ask(&self, number: u64, deed: &Deed) {
         let rest = self.shared.accounts.gateway(self.gateway).cloned();
         let (Some(rest), Some((method, path, body))) = (rest, deed.asked()) else {
@@ -99,7 +99,7 @@ impl Session {
         let (token, telling) = (self.user.token.clone(), self.telling.clone());
         tokio::spawn(async move {
             let answered = rest.send(method, &path, Some(&token), body.as_ref()).await;
-            let told = Told {
+            let told = RestAnswer {
                 number,
                 tries,
                 outcome: answered.map(drop),
@@ -109,7 +109,7 @@ impl Session {
         });
     }
 
-    pub(super) fn take_told(&mut self, told: Told) {
+    pub(super) fn take_told(&mut self, told: RestAnswer) {
         let Some(asked) = self.outstanding.get(told.number) else {
             return;
         };
@@ -147,7 +147,7 @@ impl Session {
         let at = self.shared.start.elapsed();
         let changed = &self.shared.counters.changed[send.deed.kind() as usize];
         changed.fetch_add(1, Ordering::Relaxed);
-        self.settle(number, &send, Outcome::Done { seq, at });
+        self.settle(number, &send, Ending::Done { seq, at });
     }
 
     /// A change is refused for good.
@@ -156,14 +156,14 @@ impl Session {
             return;
         };
         let outcome = match code {
-            "message_deleted" | "no_such_member" => Outcome::Moot,
-            code => Outcome::Refused(code.to_owned()),
+            "message_deleted" | "no_such_member" => Ending::Moot,
+            code => Ending::Refused(code.to_owned()),
         };
         self.settle(number, &send, outcome);
     }
 
-    fn settle(&mut self, number: u64, send: &Unanswered, outcome: Outcome) {
-        let is_done = matches!(outcome, Outcome::Done { .. });
+    fn settle(&mut self, number: u64, send: &Unanswered, outcome: Ending) {
+        let is_done = matches!(outcome, Ending::Done { .. });
         if let Some(wanted) = self.record.changes.get_mut(&number) {
             wanted.outcome = outcome;
         }

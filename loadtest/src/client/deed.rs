@@ -95,3 +95,39 @@ fn change(effect: &Effect) -> Option<(&'static str, u64, Value)> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manage(effect: Effect) -> Option<Asked> {
+        Deed::Manage("r".to_owned(), effect).asked()
+    }
+
+    #[test]
+    fn an_owner_asks_over_rest() {
+        let user = || "u".to_owned();
+        let (method, path, body) = manage(Effect::Added(user(), "member".to_owned())).unwrap();
+        assert_eq!((method, path.as_str()), ("POST", "/rooms/r/members"));
+        assert_eq!(body, Some(json!({"userId": "u", "role": "member"})));
+        let (method, path, _) = manage(Effect::Appointed(user(), "admin".to_owned())).unwrap();
+        assert_eq!((method, path.as_str()), ("PATCH", "/rooms/r/members/u"));
+        let (method, path, body) = manage(Effect::Removed(user(), None)).unwrap();
+        assert_eq!((method, path.as_str()), ("DELETE", "/rooms/r/members/u"));
+        assert_eq!(body, None);
+        let renamed = manage(Effect::Renamed("n".to_owned())).unwrap();
+        assert_eq!(renamed.2, Some(json!({"name": "n"})));
+    }
+
+    #[test]
+    fn each_kind_is_asked_for_in_one_way() {
+        let effect = Effect::Deleted { target: 3 };
+        let deed = Deed::Change("c".to_owned(), effect.clone());
+        assert_eq!((deed.kind(), deed.asked()), (Kind::Deletions, None));
+        assert_eq!(change(&effect), Some(("delete_message", 3, json!({}))));
+        let effect = Effect::Renamed("n".to_owned());
+        assert_eq!(change(&effect), None);
+        let deed = Deed::Manage("r".to_owned(), effect);
+        assert_eq!(deed.kind(), Kind::Members);
+    }
+}

@@ -22,7 +22,7 @@ pub(crate) use dial::{Dial, Stream};
 pub(crate) use hindsight::Numbering;
 pub(crate) use outstanding::Order;
 pub(crate) use protocol::{Incoming, Joining, Protocol, Target};
-pub(crate) use record::{Held, Outcome, Receipt, Record, Sent, Waits, Wanted};
+pub(crate) use record::{Ending, Held, Receipt, Record, Sent, Waits, Wanted};
 pub(crate) use session::Session;
 pub use shared::Resume;
 pub(crate) use shared::{Common, Counters, Mixed, Patience, Phase, Shared, Supply};

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::protocol::{Answer, CHANGES, Incoming, Joining, Message, Place, Refusal};
-use crate::fold::Change;
+use super::protocol::{Answer, CHANGES, EventPlace, Incoming, Joining, Message, Refusal};
+use crate::fold::Event;
 
 #[derive(Deserialize)]
 struct Frame<'a> {
@@ -18,7 +18,7 @@ struct Frame<'a> {
     message: Option<Message<'a>>,
     #[serde(borrow)]
     error: Option<Refusal<'a>>,
-    event: Option<Place>,
+    event: Option<EventPlace>,
 }
 
 /// The first frame: who we are, and where we resume.
@@ -45,7 +45,7 @@ pub(super) fn read(text: &str) -> Option<Incoming<'_>> {
     Some(match (frame.kind.as_ref(), frame.reference) {
         ("receive_message" | "receive_group_message", _) => Incoming::Message(frame.message?),
         (name, _) if CHANGES.contains(&name) => {
-            let change: Change<'_> = serde_json::from_str(text).ok()?;
+            let change: Event<'_> = serde_json::from_str(text).ok()?;
             let effect = change.effect(name);
             Incoming::Changed(change, effect)
         }

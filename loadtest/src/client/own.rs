@@ -29,7 +29,7 @@ pub(super) struct Own {
 }
 
 /// Where something is to be done.
-pub(super) struct Scene<'a> {
+pub(super) struct Spot<'a> {
     /// The conversation's id.
     pub(super) conversation: &'a str,
     /// Whom a message would be for.
@@ -42,7 +42,7 @@ pub(super) struct Scene<'a> {
 
 impl Own {
     /// Something of this kind to do, or else a message to send.
-    pub(super) fn choose(&mut self, kind: Kind, number: u64, scene: &Scene<'_>) -> Deed {
+    pub(super) fn choose(&mut self, kind: Kind, number: u64, scene: &Spot<'_>) -> Deed {
         let change = |effect| Deed::Change(scene.conversation.to_owned(), effect);
         let manage = |effect| Deed::Manage(scene.conversation.to_owned(), effect);
         let chosen = match kind {
@@ -157,7 +157,7 @@ mod tests {
 
     fn choose(own: &mut Own, kind: Kind, number: u64, guest: Option<&str>) -> Deed {
         let target = Target::Room("c".to_owned());
-        let scene = Scene {
+        let scene = Spot {
             conversation: "c",
             target: &target,
             guest,

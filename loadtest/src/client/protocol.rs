@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{native, socketio};
-use crate::fold::{Change, Effect, Saying};
+use crate::fold::{Effect, Event, Saying};
 
 /// The names of events that are no messages.
 pub(super) const CHANGES: [&str; 4] = [
@@ -64,12 +64,12 @@ pub(crate) enum Incoming<'a> {
         /// The request's number.
         id: u64,
         /// What it made, or the error's code.
-        outcome: Result<Made<'a>, Cow<'a, str>>,
+        outcome: Result<Answered<'a>, Cow<'a, str>>,
     },
     /// A message was delivered.
     Message(Message<'a>),
     /// Another event of a log was, and does this.
-    Changed(Change<'a>, Effect),
+    Changed(Event<'a>, Effect),
     /// The connection was refused with this code.
     Refused(String),
     /// Something this client has no use for.
@@ -78,7 +78,7 @@ pub(crate) enum Incoming<'a> {
 
 /// What a request made, if it made anything.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Made<'a> {
+pub(crate) struct Answered<'a> {
     /// A message.
     pub(crate) message: Option<Message<'a>>,
     /// The place of another event.
@@ -136,12 +136,12 @@ pub(super) struct Answer<'a> {
     #[serde(borrow)]
     pub(super) error: Option<Refusal<'a>>,
     /// Of a change.
-    pub(super) event: Option<Place>,
+    pub(super) event: Option<EventPlace>,
 }
 
 /// Where an event stands.
 #[derive(Debug, Deserialize)]
-pub(super) struct Place {
+pub(super) struct EventPlace {
     seq: u64,
 }
 
@@ -153,8 +153,8 @@ pub(super) struct Refusal<'a> {
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn outcome(self) -> Result<Made<'a>, Cow<'a, str>> {
-        let made = Made {
+    pub(super) fn outcome(self) -> Result<Answered<'a>, Cow<'a, str>> {
+        let made = Answered {
             message: self.message,
             seq: self.event.map(|event| event.seq),
         };

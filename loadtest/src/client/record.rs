@@ -40,12 +40,12 @@ pub(crate) struct Wanted {
     pub(crate) begun: Option<Duration>,
     /// How often it was written: it has no id that would tell a repetition from another change.
     pub(crate) tries: u32,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: Ending,
 }
 
 /// What became of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum Ending {
     /// Nothing is known.
     Unanswered,
     /// It is so.

@@ -10,7 +10,7 @@ use rand::Rng;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval, sleep};
 
-use super::changes::Told;
+use super::changes::RestAnswer;
 use super::connection::{Connection, Gone, NotConnected};
 use super::dial::Dial;
 use super::outstanding::{Order, Outstanding};
@@ -30,7 +30,7 @@ const ACKNOWLEDGE_EVERY: u32 = 10;
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// How many answers over REST wait to be taken up; those who bring more wait with them.
-const TOLD: usize = 16;
+const REST_ANSWERS: usize = 16;
 
 /// One device of one user.
 #[derive(Debug)]
@@ -49,8 +49,8 @@ pub(crate) struct Session {
     /// What it can change, by conversation.
     pub(super) own: HashMap<usize, Own>,
     /// Answers to what was asked over REST.
-    pub(super) telling: mpsc::Sender<Told>,
-    told: mpsc::Receiver<Told>,
+    pub(super) telling: mpsc::Sender<RestAnswer>,
+    told: mpsc::Receiver<RestAnswer>,
 }
 
 /// Why a connection is over.
@@ -71,7 +71,7 @@ impl Session {
         gateway: usize,
     ) -> Self {
         let gateway = gateway % shared.gateways.all.len();
-        let (telling, told) = mpsc::channel(TOLD);
+        let (telling, told) = mpsc::channel(REST_ANSWERS);
         Self {
             shared,
             user,

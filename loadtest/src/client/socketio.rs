@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use super::protocol::{Answer, CHANGES, Incoming, Joining, Message};
-use crate::fold::Change;
+use crate::fold::Event;
 
 /// Engine.IO's pong.
 pub(super) const PONG: &str = "3";
@@ -53,7 +53,7 @@ fn event(text: &str) -> Option<Incoming<'_>> {
     // The name is read first, so that of presence and typing nothing else is.
     let name = text.strip_prefix(r#"[""#)?.split('"').next()?;
     if CHANGES.contains(&name) {
-        let (_, change): (Cow<'_, str>, Change<'_>) = serde_json::from_str(text).ok()?;
+        let (_, change): (Cow<'_, str>, Event<'_>) = serde_json::from_str(text).ok()?;
         let effect = change.effect(name);
         return Some(Incoming::Changed(change, effect));
     }
@@ -85,7 +85,7 @@ fn refusal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::protocol::Made;
+    use crate::client::protocol::Answered;
 
     #[test]
     fn events_and_answers_are_read() {
@@ -97,11 +97,11 @@ mod tests {
             r#"42["room_updated",{"conversationId":"c","seq":1,"change":"created","name":"n"}]"#;
         assert!(matches!(read(text), Some(Incoming::Changed(change, _)) if change.seq == 1));
         let answered = |outcome| Some(Incoming::Answer { id: 15, outcome });
-        let nothing = Ok(Made::default());
+        let nothing = Ok(Answered::default());
         assert_eq!(read(r#"4315[{"ok":true}]"#), answered(nothing));
-        let made = Made {
+        let made = Answered {
             seq: Some(4),
-            ..Made::default()
+            ..Answered::default()
         };
         let text = r#"4315[{"ok":true,"event":{"seq":4,"target":2}}]"#;
         assert_eq!(read(text), answered(Ok(made)));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::{Balance, Books, Truth};
-use crate::client::{Outcome, Wanted};
+use crate::client::{Ending, Wanted};
 use crate::fold::{Effect, Folded};
 
 /// Who wants what: what a change and its event have in common. An edit's text is not in it: it goes with its message.
@@ -18,20 +18,20 @@ struct Key {
 
 /// What is wanted under one key, and where it stands.
 #[derive(Debug, Default)]
-struct Account<'a> {
+struct Claim<'a> {
     wanted: Vec<&'a Wanted>,
     seqs: Vec<u64>,
 }
 
-impl Account<'_> {
+impl Claim<'_> {
     fn done(&self) -> usize {
-        let is_done = |wanted: &&&Wanted| matches!(wanted.outcome, Outcome::Done { .. });
+        let is_done = |wanted: &&&Wanted| matches!(wanted.outcome, Ending::Done { .. });
         self.wanted.iter().filter(is_done).count()
     }
 
     /// How many may be in the log without an answer, or because they were asked for again.
     fn open(&self) -> (usize, usize) {
-        let is_open = |wanted: &&&Wanted| wanted.outcome == Outcome::Unanswered;
+        let is_open = |wanted: &&&Wanted| wanted.outcome == Ending::Unanswered;
         let again = |wanted: &&Wanted| wanted.tries.saturating_sub(1) as usize;
         (
             self.wanted.iter().filter(is_open).count(),
@@ -45,7 +45,7 @@ pub(super) fn reconcile(books: &Books<'_>, balance: &mut Balance) {
     if books.truths.is_empty() {
         return;
     }
-    let mut accounts: HashMap<Key, Account<'_>> = HashMap::new();
+    let mut claims: HashMap<Key, Claim<'_>> = HashMap::new();
     for (record, sender) in books.records.iter().zip(books.users) {
         for wanted in record.changes.values() {
             let key = Key {
@@ -53,7 +53,7 @@ pub(super) fn reconcile(books: &Books<'_>, balance: &mut Balance) {
                 sender: sender.clone(),
                 deed: deed(&wanted.effect),
             };
-            accounts.entry(key).or_default().wanted.push(wanted);
+            claims.entry(key).or_default().wanted.push(wanted);
             count(wanted, balance);
         }
     }
@@ -70,12 +70,12 @@ pub(super) fn reconcile(books: &Books<'_>, balance: &mut Balance) {
             };
             let tally = balance.changes.entry(name(&entry.effect)).or_default();
             tally.stored += 1;
-            accounts.entry(key).or_default().seqs.push(entry.seq);
+            claims.entry(key).or_default().seqs.push(entry.seq);
         }
     }
-    for (key, account) in &accounts {
+    for (key, claim) in &claims {
         let truth = &books.truths[key.conversation];
-        once(key, account, truth, balance);
+        once(key, claim, truth, balance);
     }
     let folded: Vec<Folded> = books
         .truths
@@ -85,18 +85,18 @@ pub(super) fn reconcile(books: &Books<'_>, balance: &mut Balance) {
     for (record, sender) in books.records.iter().zip(books.users) {
         for wanted in record.changes.values() {
             placed(wanted, sender, books, balance);
-            if wanted.outcome == Outcome::Moot {
+            if wanted.outcome == Ending::Moot {
                 moot(
                     wanted,
                     sender,
                     &folded[wanted.conversation],
-                    &accounts,
+                    &claims,
                     balance,
                 );
             }
         }
         let wanted = record.changes.values();
-        ordered(wanted, sender, &accounts, balance);
+        ordered(wanted, sender, &claims, balance);
     }
 }
 
@@ -104,13 +104,13 @@ fn count(wanted: &Wanted, balance: &mut Balance) {
     let tally = balance.changes.entry(wanted.kind.name()).or_default();
     tally.asked += 1;
     match &wanted.outcome {
-        Outcome::Done { .. } => tally.acknowledged += 1,
-        Outcome::Moot => tally.moot += 1,
-        Outcome::Unanswered => {
+        Ending::Done { .. } => tally.acknowledged += 1,
+        Ending::Moot => tally.moot += 1,
+        Ending::Unanswered => {
             tally.unanswered += 1;
             balance.unanswered += 1;
         }
-        Outcome::Refused(code) => {
+        Ending::Refused(code) => {
             tally.refused += 1;
             balance.refused += 1;
             balance.example(format!("{:?} was refused: {code}", wanted.effect));
@@ -133,11 +133,11 @@ fn dense(truth: &Truth, balance: &mut Balance) {
 }
 
 /// Whether what was answered is in the log, and no more often than it was asked for.
-fn once(key: &Key, account: &Account<'_>, truth: &Truth, balance: &mut Balance) {
-    let (done, found) = (account.done(), account.seqs.len());
-    let (open, again) = account.open();
+fn once(key: &Key, claim: &Claim<'_>, truth: &Truth, balance: &mut Balance) {
+    let (done, found) = (claim.done(), claim.seqs.len());
+    let (open, again) = claim.open();
     let what = || format!("{} of {} by {}", key.deed, truth.id, key.sender);
-    if account.wanted.is_empty() {
+    if claim.wanted.is_empty() {
         balance.wrong(format!("nobody asked for {}", what()));
     } else if found < done {
         balance.acknowledged_not_stored += (done - found) as u64;
@@ -150,14 +150,14 @@ fn once(key: &Key, account: &Account<'_>, truth: &Truth, balance: &mut Balance) 
         balance.changed_again_after_retry += permitted as u64;
         if extra > permitted {
             balance.stored_twice += (extra - permitted) as u64;
-            balance.example(format!("{} is in the log as {:?}", what(), account.seqs));
+            balance.example(format!("{} is in the log as {:?}", what(), claim.seqs));
         }
     }
 }
 
 /// Whether the place that an answer told is the change's.
 fn placed(wanted: &Wanted, sender: &str, books: &Books<'_>, balance: &mut Balance) {
-    let Outcome::Done { seq: Some(seq), .. } = wanted.outcome else {
+    let Ending::Done { seq: Some(seq), .. } = wanted.outcome else {
         return;
     };
     let log = &books.truths[wanted.conversation].log;
@@ -185,7 +185,7 @@ fn moot(
     wanted: &Wanted,
     sender: &str,
     state: &Folded,
-    accounts: &HashMap<Key, Account<'_>>,
+    claims: &HashMap<Key, Claim<'_>>,
     balance: &mut Balance,
 ) {
     let is_moot = match &wanted.effect {
@@ -201,7 +201,7 @@ fn moot(
                 sender: sender.to_owned(),
                 deed: deed(&Effect::Removed(user.clone(), None)),
             };
-            let removed = accounts.get(&key);
+            let removed = claims.get(&key);
             removed.is_some_and(|removed| removed.wanted.iter().any(|one| one.tries > 1))
         }
         _ => false,
@@ -216,12 +216,12 @@ fn moot(
 fn ordered<'a>(
     wanted: impl Iterator<Item = &'a Wanted>,
     sender: &str,
-    accounts: &HashMap<Key, Account<'_>>,
+    claims: &HashMap<Key, Claim<'_>>,
     balance: &mut Balance,
 ) {
     let mut by_conversation: BTreeMap<usize, Vec<(Duration, Duration, u64)>> = BTreeMap::new();
     for wanted in wanted {
-        let (Some(begun), Outcome::Done { at, seq }) = (wanted.begun, &wanted.outcome) else {
+        let (Some(begun), Ending::Done { at, seq }) = (wanted.begun, &wanted.outcome) else {
             continue;
         };
         let key = Key {
@@ -230,8 +230,8 @@ fn ordered<'a>(
             deed: deed(&wanted.effect),
         };
         // What is asked for again and again, such as to add a guest, has no place of its own.
-        let only = || accounts.get(&key).filter(|account| account.seqs.len() == 1);
-        if let Some(seq) = seq.or_else(|| only().map(|account| account.seqs[0])) {
+        let only = || claims.get(&key).filter(|claim| claim.seqs.len() == 1);
+        if let Some(seq) = seq.or_else(|| only().map(|claim| claim.seqs[0])) {
             let theirs = by_conversation.entry(wanted.conversation).or_default();
             theirs.push((begun, *at, seq));
         }

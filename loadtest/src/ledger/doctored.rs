@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Balance, Books, Conversation, Entry, Truth};
-use crate::client::{Held, Outcome, Record, Wanted};
+use super::{Balance, Books, Conversation, Logged, Truth};
+use crate::client::{Ending, Held, Record, Wanted};
 use crate::fold::{Effect, Folded, Saying};
 use crate::mix::Kind;
 
@@ -67,7 +67,7 @@ pub(super) fn done(effect: Effect, seq: u64) -> Wanted {
         effect,
         begun: Some(Duration::from_millis(seq * 1000)),
         tries: 1,
-        outcome: Outcome::Done {
+        outcome: Ending::Done {
             seq: Some(seq),
             at: Duration::from_millis(seq * 1000 + 500),
         },
@@ -89,7 +89,7 @@ impl Doctored {
                 let wanted = done(effect.clone(), seq);
                 records[sender].changes.insert(seq, wanted);
             }
-            truth.log.push(Entry {
+            truth.log.push(Logged {
                 seq,
                 sender: USERS[sender].to_owned(),
                 effect,
@@ -120,7 +120,7 @@ impl Doctored {
     }
 
     /// The event with this seq.
-    pub(super) fn entry(&mut self, seq: usize) -> &mut Entry {
+    pub(super) fn entry(&mut self, seq: usize) -> &mut Logged {
         &mut self.truth.log[seq - 1]
     }
 

@@ -14,4 +14,4 @@ pub use balance::{Balance, Elsewhere, Tally};
 pub(crate) use reconcile::{Books, Closed, Conversation, reconcile};
 pub(crate) use series::Series;
 pub(crate) use shares::Shares;
-pub(crate) use truth::{Entry, Truth};
+pub(crate) use truth::{Logged, Truth};

@@ -15,14 +15,14 @@ pub(crate) struct Truth {
     /// Who comes and goes, as an index of sessions.
     pub(crate) guest: Option<usize>,
     /// Its log, as it was read; messages as they were first.
-    pub(crate) log: Vec<Entry>,
+    pub(crate) log: Vec<Logged>,
     /// What history, the list of members and the room say.
     pub(crate) shown: Folded,
 }
 
 /// An event of a log.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub(crate) struct Logged {
     pub(crate) seq: u64,
     /// Whose it is, by id.
     pub(crate) sender: String,
@@ -33,7 +33,7 @@ impl Truth {
     /// What the log makes of the conversation; only those events, if some are given.
     pub(super) fn folded(&self, only: Option<&BTreeSet<u64>>) -> Folded {
         let mut state = Folded::of(self.members.iter().map(String::as_str));
-        let is_wanted = |entry: &&Entry| only.is_none_or(|only| only.contains(&entry.seq));
+        let is_wanted = |entry: &&Logged| only.is_none_or(|only| only.contains(&entry.seq));
         for entry in self.log.iter().filter(is_wanted) {
             state.take(entry.seq, &entry.sender, &entry.effect);
         }

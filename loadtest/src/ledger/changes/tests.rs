@@ -1,6 +1,6 @@
 //! Books whose changes agree, and each way in which they do not.
 
-use super::super::Entry;
+use super::super::Logged;
 use super::super::doctored::{Doctored, MEMBER, OWNER, done, edited, reacted};
 use super::*;
 
@@ -31,7 +31,7 @@ fn an_acknowledged_change_that_is_not_in_the_log_is_lost() {
 #[test]
 fn a_change_that_is_in_the_log_twice_is_found_unless_it_was_asked_for_twice() {
     let mut books = Doctored::new();
-    let again = Entry {
+    let again = Logged {
         seq: 11,
         ..books.entry(4).clone()
     };
@@ -69,7 +69,7 @@ fn what_was_made_after_an_answer_stands_behind_it() {
     let earlier = &mut books.records[MEMBER].changes.get_mut(&9).unwrap();
     earlier.begun = Some(Duration::from_millis(1000));
     let (seq, at) = (Some(9), Duration::from_millis(1500));
-    earlier.outcome = Outcome::Done { seq, at };
+    earlier.outcome = Ending::Done { seq, at };
     // The reactions at 3 and 7 were begun after 9 was answered.
     assert_eq!(close(&books).out_of_order, 2);
 }
@@ -90,14 +90,14 @@ fn holes_and_repeats_of_a_log_are_found() {
 fn what_is_refused_or_never_answered_is_told_by_kind() {
     let mut books = Doctored::new();
     let changes = &mut books.records[MEMBER].changes;
-    let refused = Outcome::Refused("not_allowed".to_owned());
+    let refused = Ending::Refused("not_allowed".to_owned());
     let mut add = |number, outcome| {
         let mut wanted = done(reacted(2, &format!("r{number}"), true), number);
         wanted.outcome = outcome;
         changes.insert(number, wanted);
     };
     add(20, refused);
-    add(21, Outcome::Unanswered);
+    add(21, Ending::Unanswered);
     let balance = close(&books);
     let tally = &balance.changes["reactions"];
     assert_eq!((tally.refused, tally.unanswered), (1, 1));
@@ -112,7 +112,7 @@ fn only_what_is_pointless_may_be_refused_as_that() {
     let mut books = Doctored::new();
     let mut refuse = |number, target| {
         let mut wanted = done(reacted(target, "late", true), number);
-        wanted.outcome = Outcome::Moot;
+        wanted.outcome = Ending::Moot;
         books.records[MEMBER].changes.insert(number, wanted);
         close(&books).wrong
     };
