@@ -1,5 +1,6 @@
 //! Users, rooms and history over REST. Knows the routes that a run needs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -31,11 +32,40 @@ pub(crate) struct User {
 }
 
 /// A message as history shows it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct StoredMessage {
     /// A peer has none: there the place in its history is the number, from 1.
     pub(crate) seq: Option<u64>,
     pub(crate) content: String,
+    pub(crate) client_message_id: Option<String>,
+    /// When it was deleted, if it was.
+    pub(crate) deleted_at: Option<String>,
+    /// Who reacted with what.
+    #[serde(default)]
+    pub(crate) reactions: BTreeMap<String, Vec<String>>,
+}
+
+/// How long the log of a conversation is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Head {
+    pub(crate) conversation_id: String,
+    pub(crate) last_seq: u64,
+}
+
+/// A member of a room.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Membership {
+    pub(crate) user_id: String,
+    pub(crate) role: String,
+}
+
+/// What a room is called.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RoomName {
+    pub(crate) name: String,
 }
 
 /// The REST side of all gateways.
@@ -62,6 +92,11 @@ impl Accounts {
         Self {
             gateways: Rest::of(gateways),
         }
+    }
+
+    /// The gateway of this number.
+    pub(crate) fn gateway(&self, number: usize) -> Option<&Rest> {
+        self.gateways.get(number)
     }
 
     /// Registers `count` new users whose names begin with `prefix`.
@@ -120,19 +155,27 @@ impl Accounts {
             let after = messages.last().and_then(|message| message.seq);
             let after = after.unwrap_or_default();
             let page = format!("{path}?after={after}&limit={PAGE}");
-            let page: Vec<StoredMessage> = match self.call(&page, Some(reader), None).await {
-                Err(Failed::Status(401)) => {
-                    self.renew(reader).await?;
-                    continue;
-                }
-                page => page?,
-            };
+            let page: Vec<StoredMessage> = self.get(reader, &page).await?;
             // History without seqs is not paged: it comes whole.
             let is_whole = page.first().is_some_and(|message| message.seq.is_none());
             let is_last = page.len() < PAGE || is_whole;
             messages.extend(page);
             if is_last {
                 return Ok(messages);
+            }
+        }
+    }
+
+    /// What is at this path, for this reader.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        reader: &mut User,
+        path: &str,
+    ) -> Result<T, Invalid> {
+        loop {
+            match self.call(path, Some(reader), None).await {
+                Err(Failed::Status(401)) => self.renew(reader).await?,
+                found => return Ok(found?),
             }
         }
     }

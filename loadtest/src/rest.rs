@@ -76,9 +76,22 @@ impl Rest {
         token: Option<&str>,
         body: Option<&Value>,
     ) -> Result<T, Failed> {
+        let method = body.map_or("GET", |_| "POST");
+        let body = self.send(method, path, token, body).await?;
+        serde_json::from_slice(&body).map_err(|error| Failed::Away(format!("{path}: {error}")))
+    }
+
+    /// Asks in any way; returns the answer's body.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Bytes, Failed> {
         let away = |why: &dyn std::fmt::Display| Failed::Away(format!("{path}: {why}"));
         let mut request = Request::builder()
-            .method(body.map_or("GET", |_| "POST"))
+            .method(method)
             .uri(self.dial.gateway.url("http", path))
             .header(CONTENT_TYPE, "application/json");
         if let Some(token) = token {
@@ -107,7 +120,7 @@ impl Rest {
         if !status.is_success() {
             return Err(Failed::Status(status.as_u16()));
         }
-        serde_json::from_slice(&body).map_err(|error| away(&error))
+        Ok(body)
     }
 }
 

@@ -57,7 +57,7 @@ impl Server {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&options, clock.clone()).unwrap());
         store.migrate().await.unwrap();
         let (announced, presence) = (Arc::<Announced>::default(), Arc::<Roster>::default());
-        let ports = ports(&store, &announced, &presence, &clock);
+        let ports = ports(&store, &announced, &presence, &clock, limits.room_members);
         let chat = Arc::new(Chat::new(ports, limits));
         Self {
             router: router(Arc::clone(&chat), config),
@@ -124,6 +124,7 @@ fn ports(
     announced: &Arc<Announced>,
     presence: &Arc<Roster>,
     clock: &Arc<ManualClock>,
+    room_members: usize,
 ) -> Ports {
     let entropy = Arc::new(Entropy::from_os());
     let config = AuthConfig {
@@ -132,7 +133,10 @@ fn ports(
     };
     let auth = Auth::start(&config, clock.clone(), Arc::clone(&entropy)).unwrap();
     let committer = Committer::new(
-        CommitterConfig::default(),
+        CommitterConfig {
+            room_members,
+            ..CommitterConfig::default()
+        },
         Arc::clone(store),
         announced.clone(),
         None,

@@ -1,7 +1,9 @@
 //! The delivery checker: sends at its own pace while the system is being broken, waits until it must have healed, and
 //! closes the books. Knows neither how gateways are started nor how they are broken.
 
+mod audit;
 mod options;
+mod plan;
 mod progress;
 mod report;
 mod stage;
@@ -14,8 +16,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 pub use options::{CheckOptions, Fault, Load, Protocols};
+pub(crate) use plan::{Deep, Plan};
 pub use report::Report;
-pub(crate) use stage::{Deep, Plan, Stage};
+pub(crate) use stage::Stage;
 
 use progress::Progress;
 
@@ -23,6 +26,9 @@ use crate::client::Phase;
 use crate::gateways::Gateways;
 use crate::measure::Lateness;
 use crate::{Invalid, Verdict};
+
+/// A closed loop shares the cores with what it measures and takes all it gets, so only a stall makes it void.
+pub(crate) const STALL: Duration = Duration::from_secs(1);
 
 /// Runs a check against running gateways, and prints and writes its report.
 ///
@@ -69,20 +75,53 @@ pub async fn run<F>(
 where
     F: Future<Output = Result<(), Invalid>>,
 {
-    let stage = Stage::prepare(gateways, load, Plan::of(load)?).await?;
+    run_plan(name, gateways, load, Plan::of(load)?, faults).await
+}
+
+/// The same, with a plan of one's own; where that is a closed loop, everybody does as much as is answered.
+pub(crate) async fn run_plan<F>(
+    name: &str,
+    gateways: &Gateways,
+    load: &Load,
+    plan: Plan,
+    faults: impl FnOnce(Cutter) -> F,
+) -> Result<Report, Invalid>
+where
+    F: Future<Output = Result<(), Invalid>>,
+{
+    let is_closed = plan.window.is_some();
+    let stage = Stage::prepare(gateways, load, plan).await?;
     let progress = load.progress.then(|| Progress::show(&stage.shared));
     let lateness = Lateness::new()?;
     let mut samplers = JoinSet::new();
     samplers.spawn(lateness.clone().watch());
     let faults = faults(Cutter::of(&stage.phase));
-    let (overflowed, broken) = tokio::join!(open_loop(&stage, load, &lateness), faults);
+    let talk = async {
+        match is_closed {
+            true => closed_loop(&stage, load).await,
+            false => open_loop(&stage, load, &lateness).await,
+        }
+    };
+    let (overflowed, broken) = tokio::join!(talk, faults);
     broken?;
     samplers.abort_all();
     stage.settle(Duration::from_secs(load.settle)).await;
     drop(progress);
     let balance = stage.finish().await?;
-    let generator = lateness.report(Duration::from_millis(load.late_ms), overflowed);
+    let allowed = match is_closed {
+        true => STALL,
+        false => Duration::from_millis(load.late_ms),
+    };
+    let generator = lateness.report(allowed, overflowed);
     Ok(Report::new(name, balance, generator))
+}
+
+/// Lets everybody do as much as is answered. There is room for everything.
+pub(crate) async fn closed_loop(stage: &Stage, load: &Load) -> u64 {
+    stage.phase.send_modify(|phase| phase.sending = true);
+    sleep(Duration::from_secs(load.seconds)).await;
+    stage.phase.send_modify(|phase| phase.sending = false);
+    0
 }
 
 /// Orders messages at a constant rate, whatever becomes of them. Returns for how many there was no room.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::client::Resume;
 use crate::gateways::Gateways;
+use crate::mix::Mix;
 
 /// Which protocols the sessions speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
@@ -40,6 +41,10 @@ pub struct Load {
     /// The share of direct messages, 0 to 1; the others go to rooms
     #[arg(long, default_value_t = 0.2)]
     pub direct: f64,
+    /// What people do: messages, reactions, edits, deletions, members (an owner adds, promotes and removes a guest and
+    /// renames the room), each with a weight if need be, such as messages=8,reactions=4,edits=2,deletions=1,members=1
+    #[arg(long, default_value_t = Mix::default())]
+    pub mix: Mix,
     /// Bytes added to each message
     #[arg(long, default_value_t = 64)]
     pub padding: usize,

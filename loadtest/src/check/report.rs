@@ -75,6 +75,32 @@ impl fmt::Display for Report {
             "  holes {}, stored twice {}, wrong {}, refused {}, unanswered {}",
             balance.holes, balance.stored_twice, balance.wrong, balance.refused, balance.unanswered
         )?;
+        for (kind, tally) in &balance.changes {
+            writeln!(
+                f,
+                "  {kind}: asked {}, acknowledged {}, in the logs {}, moot {}, refused {}, unanswered {}",
+                tally.asked,
+                tally.acknowledged,
+                tally.stored,
+                tally.moot,
+                tally.refused,
+                tally.unanswered
+            )?;
+        }
+        if !balance.changes.is_empty() {
+            writeln!(
+                f,
+                "  states that differ from the log {}, changes made again by a retry {}",
+                balance.differing, balance.changed_again_after_retry
+            )?;
+        }
+        if let Some(kind) = balance.elsewhere.slowest {
+            let (refused, slowest) = (balance.elsewhere.refusals(), balance.elsewhere.slowest_ms);
+            writeln!(
+                f,
+                "  other gateways: refused {refused}, slowest answer {slowest:.0} ms ({kind})"
+            )?;
+        }
         writeln!(f, "  longest gap {:.0} ms", balance.longest_gap_ms)?;
         line(f, "acknowledged after", &balance.acknowledgement_latency)?;
         line(f, "delivered after", &balance.delivery_latency)?;

@@ -2,24 +2,27 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use rand::Rng;
-use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use super::audit;
 use super::options::{Load, Protocols};
+use super::plan::Plan;
 use crate::Invalid;
 use crate::accounts::{Accounts, User};
 use crate::client::{
-    Counters, Numbering, Order, Patience, Phase, Protocol, Record, Session, Shared, Supply, Target,
+    Common, Counters, Mixed, Numbering, Order, Patience, Phase, Protocol, Record, Session, Shared,
+    Supply, Target,
 };
 use crate::gateways::Gateways;
 use crate::ledger::{Balance, Books, Closed, Conversation, reconcile};
+use crate::mix::Kind;
 
 /// How long all sessions together may take to connect.
 const CONNECT: Duration = Duration::from_secs(60);
@@ -29,35 +32,6 @@ const LOOK: Duration = Duration::from_millis(50);
 const LINGER: Duration = Duration::from_secs(2);
 /// How many orders wait for a session that is not connected; a full queue makes the run void.
 const ORDERS: usize = 4096;
-
-/// Who talks with whom, by index of user.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Plan {
-    /// How many users.
-    pub(crate) users: usize,
-    /// The members of each room.
-    pub(crate) rooms: Vec<Vec<usize>>,
-    /// Pairs.
-    pub(crate) directs: Vec<(usize, usize)>,
-    /// `Some(window)`: each user sends to their pair, or else to their room, as fast as answers come.
-    pub(crate) window: Option<usize>,
-    /// In rooms only the first so many members send; all do by default.
-    pub(crate) senders: Option<usize>,
-    /// Who has more under way at once than `window`, in a closed loop.
-    pub(crate) deep: Option<Deep>,
-    /// Sessions take the gateways in turn, so that neighbours are on different ones; each is at a random one by default.
-    pub(crate) spread: bool,
-}
-
-/// Senders who do not wait for answers as soon as others do.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Deep {
-    /// How many: the first of the users.
-    pub(crate) senders: usize,
-    /// How many messages each has under way.
-    pub(crate) window: usize,
-}
 
 /// A run, from before its first send to after its last.
 #[derive(Debug)]
@@ -71,73 +45,6 @@ pub(crate) struct Stage {
     users: Vec<User>,
     rooms: Vec<String>,
     tasks: Vec<JoinHandle<Record>>,
-}
-
-impl Plan {
-    /// Rooms whose members overlap, so that a user has several; and pairs of neighbours.
-    pub(crate) fn of(load: &Load) -> Result<Self, Invalid> {
-        if load.users < 2 || load.members < 2 || load.members > load.users {
-            let wrong = "at least 2 users and 2 members are needed, and as many users as members";
-            return Err(Invalid(wrong.to_owned()));
-        }
-        let step = (load.users / load.rooms.max(1)).max(1);
-        let members = |room: usize| {
-            let members = (0..load.members).map(|index| (room * step + index) % load.users);
-            members.collect()
-        };
-        let pairs = (0..load.users).map(|user| (user, (user + 1) % load.users));
-        Ok(Self {
-            users: load.users,
-            rooms: (0..load.rooms).map(members).collect(),
-            directs: if load.direct > 0.0 {
-                pairs.collect()
-            } else {
-                Vec::new()
-            },
-            ..Self::default()
-        })
-    }
-
-    fn members_of(&self, conversation: usize) -> Vec<usize> {
-        match self.rooms.get(conversation) {
-            Some(members) => members.clone(),
-            None => {
-                let (one, two) = self.directs[conversation - self.rooms.len()];
-                vec![one, two]
-            }
-        }
-    }
-
-    /// Those of a conversation who send.
-    fn senders<'a>(&self, members: &'a [usize]) -> &'a [usize] {
-        let count = self.senders.unwrap_or(members.len());
-        &members[..count.clamp(1, members.len())]
-    }
-
-    /// How many messages a user has under way in a closed loop.
-    fn window_of(&self, user: usize) -> Option<usize> {
-        let deep = self.deep.filter(|deep| user < deep.senders);
-        self.window
-            .map(|window| deep.map_or(window, |deep| deep.window))
-    }
-
-    /// The number of the gateway that a user's session begins at; it is taken modulo their count.
-    fn gateway_of(&self, user: usize) -> usize {
-        match self.spread {
-            true => user,
-            false => rand::rng().random_range(0..usize::MAX),
-        }
-    }
-
-    /// The one conversation a user writes to in a closed loop.
-    fn conversation_of(&self, user: usize) -> Option<usize> {
-        let is_theirs = |(one, two): &(usize, usize)| *one == user || *two == user;
-        if let Some(index) = self.directs.iter().position(is_theirs) {
-            return Some(self.rooms.len() + index);
-        }
-        let sends_to = |members: &Vec<usize>| self.senders(members).contains(&user);
-        self.rooms.iter().position(sends_to)
-    }
 }
 
 impl Stage {
@@ -165,6 +72,7 @@ impl Stage {
             counters: Counters::default(),
             sizes: sizes.collect(),
             accounts,
+            mixed: mixed(&plan, &users, &rooms),
         });
         let (phase, _) = watch::channel(Phase::default());
         let mut stage = Self {
@@ -190,16 +98,16 @@ impl Stage {
                 Protocols::Mixed if index % 2 == 0 => Protocol::Native,
                 Protocols::Mixed => Protocol::SocketIo,
             };
-            let supply = self.supply(index);
+            let gateway = self.plan.gateway_of(index) % self.shared.gateways.all.len();
+            let supply = self.supply(index, gateway);
             let (shared, user) = (Arc::clone(&self.shared), self.users[index].clone());
-            let gateway = self.plan.gateway_of(index);
             let phase = self.phase.subscribe();
             let session = Session::new(shared, user, protocol, phase, supply, gateway);
             self.tasks.push(tokio::spawn(session.run()));
         }
     }
 
-    fn supply(&mut self, user: usize) -> Supply {
+    fn supply(&mut self, user: usize, gateway: usize) -> Supply {
         if let (Some(window), Some(conversation)) =
             (self.plan.window_of(user), self.plan.conversation_of(user))
         {
@@ -208,6 +116,7 @@ impl Stage {
                 window,
                 conversation,
                 target,
+                mix: self.plan.mix_at(gateway),
             };
         }
         let (sender, receiver) = mpsc::channel(ORDERS);
@@ -253,19 +162,27 @@ impl Stage {
         self.rooms.get(index).map(String::as_str)
     }
 
-    /// Orders a message from a random member of a random conversation; false when its session's queue is full.
+    /// Orders something from a random member of a random conversation; false when its session's queue is full.
     pub(crate) fn order(&self, number: u64, direct: f64, intended: Duration) -> bool {
         let mut random = rand::rng();
         let (rooms, directs) = (self.rooms.len(), self.plan.directs.len());
-        let is_direct = rooms == 0 || (directs > 0 && random.random_bool(direct.clamp(0.0, 1.0)));
+        let kind = self.plan.mix.pick();
+        // Only rooms are managed, and only by their owners.
+        let is_managed = kind == Kind::Members && rooms > 0;
+        let to_direct = directs > 0 && random.random_bool(direct.clamp(0.0, 1.0));
+        let is_direct = rooms == 0 || (!is_managed && to_direct);
         let conversation = match is_direct {
             true => rooms + random.random_range(0..directs),
             false => random.random_range(0..rooms),
         };
         let members = self.plan.senders(&self.conversations[conversation].members);
-        let sender = members[random.random_range(0..members.len())];
+        let sender = match is_managed {
+            true => members[0],
+            false => members[random.random_range(0..members.len())],
+        };
         let order = Order {
             number,
+            kind,
             conversation,
             target: self.target(conversation, sender),
             intended,
@@ -312,27 +229,36 @@ impl Stage {
         let ended = join_all(std::mem::take(&mut self.tasks)).await;
         let records: Result<Vec<_>, _> = ended.into_iter().collect();
         let mut records = records.map_err(|error| Invalid(format!("a session failed: {error}")))?;
-        let mut stored = Vec::new();
-        for conversation in &mut self.conversations {
+        let mut histories = Vec::new();
+        for conversation in &self.conversations {
             let reader = &mut self.users[conversation.members[0]];
-            let history = self
-                .shared
-                .accounts
-                .history(reader, &conversation.history)
-                .await?;
+            let accounts = &self.shared.accounts;
+            histories.push(accounts.history(reader, &conversation.history).await?);
+        }
+        let mut stored = Vec::new();
+        for (conversation, history) in self.conversations.iter_mut().zip(&histories) {
             // A peer numbers nothing, and tells nobody that a room was made.
             let is_numbered = history.first().is_some_and(|first| first.seq.is_some());
             conversation.made = conversation.made.take().filter(|_| is_numbered);
-            let numbered = (1..).zip(&history).map(|(place, message)| {
-                let number = self.shared.number_of(&message.content);
+            let numbered = (1..).zip(history).map(|(place, message)| {
+                let own_id = message.client_message_id.as_deref();
+                let number = self.shared.number_in(&message.content, own_id);
                 (message.seq.unwrap_or(place), number)
             });
             stored.push(numbered.collect());
         }
-        let numbering = numbering(&stored);
+        let truths = audit::read(
+            &self.shared,
+            &self.conversations,
+            &mut self.users,
+            &histories,
+        );
+        let truths = truths.await?;
+        let numbering = Numbering::of(&stored);
         for record in &mut records {
             record.judge(&numbering);
         }
+        let ids: Vec<String> = self.users.iter().map(|user| user.id.clone()).collect();
         reconcile(&Books {
             conversations: &self.conversations,
             records: &records,
@@ -340,6 +266,8 @@ impl Stage {
             origin,
             within,
             deep: self.plan.deep.map_or(0, |deep| deep.senders),
+            truths: &truths,
+            users: &ids,
         })
     }
 }
@@ -361,19 +289,6 @@ async fn make_rooms(
     Ok(rooms)
 }
 
-/// The first place of each message of this run.
-fn numbering(stored: &[Vec<(u64, Option<u64>)>]) -> Numbering {
-    let mut numbering = Numbering::new();
-    for (conversation, log) in stored.iter().enumerate() {
-        for (seq, number) in log {
-            if let Some(number) = number {
-                numbering.entry(*number).or_insert((conversation, *seq));
-            }
-        }
-    }
-    numbering
-}
-
 fn conversations(plan: &Plan, users: &[User], rooms: &[String]) -> Vec<Conversation> {
     let histories = rooms.iter().map(|room| format!("/room/{room}"));
     let directs = plan.directs.iter();
@@ -386,6 +301,39 @@ fn conversations(plan: &Plan, users: &[User], rooms: &[String]) -> Vec<Conversat
         made: rooms.get(index).cloned(),
     };
     histories.map(conversation).collect()
+}
+
+/// What sessions need to know besides, unless only messages are sent.
+fn mixed(plan: &Plan, users: &[User], rooms: &[String]) -> Option<Mixed> {
+    if !plan.mix.has_changes() {
+        return None;
+    }
+    let id = |user: usize| users[user].id.clone();
+    let directs = plan.directs.iter().map(|(one, two)| {
+        let (one, two) = (id(*one), id(*two));
+        format!("{}-{}", (&one).min(&two), (&one).max(&two))
+    });
+    let conversations: Vec<Common> = rooms
+        .iter()
+        .cloned()
+        .chain(directs)
+        .enumerate()
+        .map(|(number, conversation)| Common {
+            id: conversation,
+            is_room: number < rooms.len(),
+            members: plan.members_of(number).into_iter().map(id).collect(),
+            guest: plan.guests.get(number).copied().map(id),
+            head: AtomicU64::new(0),
+        })
+        .collect();
+    let numbers = conversations.iter().enumerate();
+    Some(Mixed {
+        victim: plan.victim,
+        numbers: numbers
+            .map(|(number, common)| (common.id.clone(), number))
+            .collect(),
+        conversations,
+    })
 }
 
 fn patience(load: &Load) -> Result<Patience, Invalid> {

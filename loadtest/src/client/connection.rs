@@ -90,7 +90,7 @@ impl Connection {
                     };
                 }
                 Incoming::Refused(code) => return Err(NotConnected::Refused(code.clone())),
-                Incoming::Message(_) | Incoming::Other => early(&text),
+                Incoming::Message(_) | Incoming::Changed(..) | Incoming::Other => early(&text),
                 _ => {}
             }
             if let Some(reaction) = self.protocol.reaction(&incoming, joining) {

@@ -7,7 +7,27 @@ use super::place::Place;
 use super::record::Record;
 
 /// Conversation and seq of each message that is stored, by the message's number in this run.
-pub(crate) type Numbering = HashMap<u64, (usize, u64)>;
+#[derive(Debug, Default)]
+pub(crate) struct Numbering(HashMap<u64, (usize, u64)>);
+
+impl Numbering {
+    /// The first place of each message, by what each conversation's history shows.
+    pub(crate) fn of(stored: &[Vec<(u64, Option<u64>)>]) -> Self {
+        let mut numbering = HashMap::new();
+        for (conversation, log) in stored.iter().enumerate() {
+            for (seq, number) in log {
+                if let Some(number) = number {
+                    numbering.entry(*number).or_insert((conversation, *seq));
+                }
+            }
+        }
+        Self(numbering)
+    }
+
+    fn get(&self, number: u64) -> Option<(usize, u64)> {
+        self.0.get(&number).copied()
+    }
+}
 
 /// Everything that happened on a device without a seq.
 #[derive(Debug, Default)]
@@ -76,23 +96,23 @@ impl Record {
                     number,
                     is_first_try,
                 } => {
-                    if let Some((conversation, seq)) = numbering.get(&number) {
-                        let place = places.entry(*conversation).or_default();
-                        place.answered(*seq, is_first_try);
+                    if let Some((conversation, seq)) = numbering.get(number) {
+                        let place = places.entry(conversation).or_default();
+                        place.answered(seq, is_first_try);
                     }
                 }
                 Happening::Arrived { number, own_direct } => {
-                    if let Some((conversation, seq)) = numbering.get(&number) {
-                        let place = places.entry(*conversation).or_default();
-                        let arrival = place.arrived(*seq, own_direct);
+                    if let Some((conversation, seq)) = numbering.get(number) {
+                        let place = places.entry(conversation).or_default();
+                        let arrival = place.arrived(seq, own_direct);
                         self.note(arrival, || format!("message {number}, {seq} in history"));
                     }
                 }
             }
         }
         for receipt in self.receipts.iter_mut().chain(&mut self.acknowledged) {
-            let known = numbering.get(&receipt.number);
-            receipt.seq = known.map_or(receipt.seq, |(_, seq)| *seq);
+            let known = numbering.get(receipt.number);
+            receipt.seq = known.map_or(receipt.seq, |(_, seq)| seq);
         }
     }
 }
@@ -104,10 +124,8 @@ mod tests {
     use std::time::Duration;
 
     fn numbering(numbers: [u64; 3]) -> Numbering {
-        (1..)
-            .zip(numbers)
-            .map(|(seq, number)| (number, (0, seq)))
-            .collect()
+        let numbered = (1..).zip(numbers.map(Some));
+        Numbering::of(&[numbered.collect()])
     }
 
     fn record(numbers: &[u64]) -> Record {

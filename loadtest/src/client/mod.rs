@@ -2,11 +2,14 @@
 //! de-duplicate or to reorder: whatever arrives is recorded as it arrives.
 
 mod arrivals;
+mod changes;
 mod connection;
+mod deed;
 mod dial;
 mod hindsight;
 mod native;
 mod outstanding;
+mod own;
 mod place;
 mod protocol;
 mod record;
@@ -19,7 +22,7 @@ pub(crate) use dial::{Dial, Stream};
 pub(crate) use hindsight::Numbering;
 pub(crate) use outstanding::Order;
 pub(crate) use protocol::{Incoming, Joining, Protocol, Target};
-pub(crate) use record::{Receipt, Record, Sent};
+pub(crate) use record::{Ending, Held, Receipt, Record, Sent, Waits, Wanted};
 pub(crate) use session::Session;
 pub use shared::Resume;
-pub(crate) use shared::{Counters, Patience, Phase, Shared, Supply};
+pub(crate) use shared::{Common, Counters, Mixed, Patience, Phase, Shared, Supply};

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::protocol::{Answer, Incoming, Joining, Message, Refusal};
+use super::protocol::{Answer, CHANGES, EventPlace, Incoming, Joining, Message, Refusal};
+use crate::fold::Event;
 
 #[derive(Deserialize)]
 struct Frame<'a> {
@@ -17,6 +18,7 @@ struct Frame<'a> {
     message: Option<Message<'a>>,
     #[serde(borrow)]
     error: Option<Refusal<'a>>,
+    event: Option<EventPlace>,
 }
 
 /// The first frame: who we are, and where we resume.
@@ -42,11 +44,16 @@ pub(super) fn read(text: &str) -> Option<Incoming<'_>> {
     let frame: Frame<'_> = serde_json::from_str(text).ok()?;
     Some(match (frame.kind.as_ref(), frame.reference) {
         ("receive_message" | "receive_group_message", _) => Incoming::Message(frame.message?),
-        ("room_updated", _) => Incoming::RoomUpdated(serde_json::from_str(text).ok()?),
+        (name, _) if CHANGES.contains(&name) => {
+            let change: Event<'_> = serde_json::from_str(text).ok()?;
+            let effect = change.effect(name);
+            Incoming::Changed(change, effect)
+        }
         ("hello" | "ok" | "error", Some(id)) => {
             let answer = Answer {
                 message: frame.message,
                 error: frame.error,
+                event: frame.event,
             };
             Incoming::Answer {
                 id,
@@ -60,6 +67,7 @@ pub(super) fn read(text: &str) -> Option<Incoming<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fold::Effect;
 
     #[test]
     fn a_delivered_message_is_read() {
@@ -74,10 +82,21 @@ mod tests {
     #[test]
     fn a_room_that_was_made_is_read() {
         let text = r#"{"type":"room_updated","_id":"1","conversationId":"c","seq":1,"senderId":"s","change":"created","name":"n"}"#;
-        let Some(Incoming::RoomUpdated(update)) = read(text) else {
+        let Some(Incoming::Changed(change, effect)) = read(text) else {
             panic!("no event")
         };
-        assert_eq!((update.seq, update.change.as_ref()), (1, "created"));
+        assert_eq!((change.seq, effect), (1, Effect::Made("n".to_owned())));
+    }
+
+    #[test]
+    fn the_answer_to_a_change_has_its_place() {
+        let made = read(
+            r#"{"type":"ok","ref":3,"event":{"_id":"1","conversationId":"c","seq":7,"target":2}}"#,
+        );
+        let Some(Incoming::Answer { id: 3, outcome }) = made else {
+            panic!("no answer")
+        };
+        assert_eq!(outcome.unwrap().seq, Some(7));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a session has been told to send and has not seen acknowledged. Retries keep the clientMessageId (P3).
+//! What a session has been told to do and has not seen answered. Retries of messages keep the clientMessageId (P3).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,25 +6,28 @@ use std::time::Duration;
 use rand::Rng;
 use tokio::time::Instant;
 
+use super::deed::Deed;
 use super::protocol::Target;
+use crate::mix::Kind;
 
-/// A message to send.
+/// Something to do: to send a message, or to change something where there is something to change.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
     /// Its number in this run.
     pub(crate) number: u64,
+    pub(crate) kind: Kind,
     /// Its conversation, as the run numbers them.
     pub(crate) conversation: usize,
-    /// Whom for.
+    /// Whom a message would be for.
     pub(crate) target: Target,
     /// When it should leave, from the start of the run: latencies count from here, however late it really leaves.
     pub(crate) intended: Duration,
 }
 
-/// One send that has no answer yet.
+/// One that has no answer yet.
 #[derive(Debug)]
 pub(super) struct Unanswered {
-    pub(super) target: Target,
+    pub(super) deed: Deed,
     /// Its conversation, as the run numbers them.
     pub(super) conversation: usize,
     /// How often it was written.
@@ -33,6 +36,15 @@ pub(super) struct Unanswered {
     written: Option<Instant>,
     /// Not again before.
     not_before: Instant,
+    /// When it was first written to a gateway whose answers are to come in time.
+    timed_since: Option<Instant>,
+}
+
+impl Unanswered {
+    /// How long such a gateway's answer has been waited for.
+    pub(super) fn timed_wait(&self) -> Option<Duration> {
+        self.timed_since.map(|since| since.elapsed())
+    }
 }
 
 /// All of a session, by number.
@@ -44,15 +56,24 @@ impl Outstanding {
         self.0.len()
     }
 
-    pub(super) fn add(&mut self, order: Order) {
+    pub(super) fn add(&mut self, number: u64, conversation: usize, deed: Deed) {
         let send = Unanswered {
-            target: order.target,
-            conversation: order.conversation,
+            deed,
+            conversation,
             tries: 0,
             written: None,
             not_before: Instant::now(),
+            timed_since: None,
         };
-        self.0.insert(order.number, send);
+        self.0.insert(number, send);
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<&Unanswered> {
+        self.0.get(&number)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Unanswered> {
+        self.0.values()
     }
 
     /// Whether something may be due.
@@ -82,14 +103,17 @@ impl Outstanding {
         }
     }
 
-    /// What is to be written now, in the order of numbers; marks it as written.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<(u64, Target)> {
+    /// What is to be written now, in the order of numbers; marks it as written, and as timed if it is.
+    pub(super) fn due(&mut self, now: Instant, is_timed: bool) -> Vec<(u64, Deed)> {
         let mut due = Vec::new();
         for (number, send) in &mut self.0 {
             if send.written.is_none() && send.not_before <= now {
                 send.written = Some(now);
                 send.tries += 1;
-                due.push((*number, send.target.clone()));
+                if is_timed {
+                    send.timed_since.get_or_insert(now);
+                }
+                due.push((*number, send.deed.clone()));
             }
         }
         due

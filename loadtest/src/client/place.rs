@@ -44,6 +44,13 @@ impl Place {
         self.contiguous
     }
 
+    /// A membership begins here: what lies before is none of this device's business, even if it belonged there before.
+    pub(super) fn begins_at(&mut self, seq: u64) {
+        self.contiguous = self.contiguous.max(seq);
+        self.ahead.retain(|ahead| *ahead > seq);
+        self.add(seq);
+    }
+
     /// A new connection begins, which asked to resume from here, or did not ask.
     pub(super) fn reconnected(&mut self, resumed: Option<u64>) {
         self.resumed = resumed;
@@ -142,6 +149,15 @@ mod tests {
     fn a_dense_order_is_new_and_moves_the_resume_point() {
         assert_eq!(after(1..=5).contiguous(), 5);
         assert_eq!(after([1, 2, 4]).contiguous(), 2);
+    }
+
+    #[test]
+    fn a_membership_that_begins_again_leaves_no_gap_behind() {
+        let mut place = after([1, 2, 8]);
+        place.begins_at(7);
+        assert_eq!(place.contiguous(), 8);
+        assert_eq!(place.arrived(9, false), Arrival::New);
+        assert_eq!(place.contiguous(), 9);
     }
 
     #[test]

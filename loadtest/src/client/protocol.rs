@@ -7,6 +7,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{native, socketio};
+use crate::fold::{Effect, Event, Saying};
+
+/// The names of events that are no messages.
+pub(super) const CHANGES: [&str; 4] = [
+    "message_edited",
+    "message_deleted",
+    "reaction",
+    "room_updated",
+];
 
 /// Which of the two protocols a session speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,17 +63,26 @@ pub(crate) enum Incoming<'a> {
     Answer {
         /// The request's number.
         id: u64,
-        /// The message it made, if it made one, or the error's code.
-        outcome: Result<Option<Message<'a>>, Cow<'a, str>>,
+        /// What it made, or the error's code.
+        outcome: Result<Answered<'a>, Cow<'a, str>>,
     },
     /// A message was delivered.
     Message(Message<'a>),
-    /// Another event of a room's log was.
-    RoomUpdated(RoomUpdated<'a>),
+    /// Another event of a log was, and does this.
+    Changed(Event<'a>, Effect),
     /// The connection was refused with this code.
     Refused(String),
     /// Something this client has no use for.
     Other,
+}
+
+/// What a request made, if it made anything.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Answered<'a> {
+    /// A message.
+    pub(crate) message: Option<Message<'a>>,
+    /// The place of another event.
+    pub(crate) seq: Option<u64>,
 }
 
 /// A message, as far as it matters here. A peer's has neither conversation nor seq.
@@ -83,17 +101,31 @@ pub(crate) struct Message<'a> {
     /// Direct messages have a receiver, room messages a room.
     #[serde(borrow)]
     pub(crate) receiver_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(crate) client_message_id: Option<Cow<'a, str>>,
+    /// When it was deleted, if it was.
+    #[serde(borrow)]
+    pub(crate) deleted_at: Option<Cow<'a, str>>,
+    /// Who reacted with what.
+    #[serde(borrow, default)]
+    pub(crate) reactions: BTreeMap<Cow<'a, str>, Vec<Cow<'a, str>>>,
 }
 
-/// What happened to a room: it has a place in the log, and no content.
-#[derive(Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct RoomUpdated<'a> {
-    #[serde(borrow)]
-    pub(crate) conversation_id: Cow<'a, str>,
-    pub(crate) seq: u64,
-    #[serde(borrow)]
-    pub(crate) change: Cow<'a, str>,
+impl Message<'_> {
+    /// What it says, as it stands.
+    pub(crate) fn saying(&self) -> Saying {
+        let each = |(emoji, users): (&Cow<'_, str>, &Vec<Cow<'_, str>>)| {
+            let emoji = emoji.to_string();
+            let users = users.iter().map(ToString::to_string);
+            let pairs = users.map(|user| (emoji.clone(), user));
+            pairs.collect::<Vec<_>>()
+        };
+        Saying {
+            content: self.content.to_string(),
+            is_deleted: self.deleted_at.is_some(),
+            reactions: self.reactions.iter().flat_map(each).collect(),
+        }
+    }
 }
 
 /// The body of an answer.
@@ -103,6 +135,14 @@ pub(super) struct Answer<'a> {
     pub(super) message: Option<Message<'a>>,
     #[serde(borrow)]
     pub(super) error: Option<Refusal<'a>>,
+    /// Of a change.
+    pub(super) event: Option<EventPlace>,
+}
+
+/// Where an event stands.
+#[derive(Debug, Deserialize)]
+pub(super) struct EventPlace {
+    seq: u64,
 }
 
 /// The body of an error.
@@ -113,8 +153,12 @@ pub(super) struct Refusal<'a> {
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn outcome(self) -> Result<Option<Message<'a>>, Cow<'a, str>> {
-        self.error.map_or(Ok(self.message), |error| Err(error.code))
+    pub(super) fn outcome(self) -> Result<Answered<'a>, Cow<'a, str>> {
+        let made = Answered {
+            message: self.message,
+            seq: self.event.map(|event| event.seq),
+        };
+        self.error.map_or(Ok(made), |error| Err(error.code))
     }
 }
 
@@ -154,6 +198,13 @@ impl Protocol {
                 json!({"receiverId": user, "content": content, "clientMessageId": own_id}),
             ),
         };
+        self.request(id, name, body)
+    }
+
+    /// A request to change the message at this place.
+    pub(crate) fn change(self, id: u64, name: &str, at: (&str, u64), mut body: Value) -> String {
+        body["conversationId"] = at.0.into();
+        body["seq"] = at.1.into();
         self.request(id, name, body)
     }
 

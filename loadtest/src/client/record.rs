@@ -1,10 +1,12 @@
-//! What one session saw. Knows no wire and judges nothing beyond what [`super::place`] says of each arrival.
+//! What one session saw and did. Knows no wire and judges nothing beyond what [`super::place`] says of each arrival.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use super::hindsight::Hindsight;
 use super::place::Arrival;
+use crate::fold::{Effect, Folded};
+use crate::mix::Kind;
 
 /// A message of this run that a session has, as an event or as the answer to its own direct send.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +26,67 @@ pub(crate) struct Sent {
     pub(crate) number: u64,
     /// When it should have left, from the start of the run.
     pub(crate) intended: Duration,
+}
+
+/// A change that a session was told to make.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) kind: Kind,
+    /// Its conversation, as the run numbers them.
+    pub(crate) conversation: usize,
+    /// What is to become of it.
+    pub(crate) effect: Effect,
+    /// When it was written first, from the start of the run.
+    pub(crate) begun: Option<Duration>,
+    /// How often it was written: it has no id that would tell a repetition from another change.
+    pub(crate) tries: u32,
+    pub(crate) outcome: Ending,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Nothing is known.
+    Unanswered,
+    /// It is so.
+    Done {
+        /// The place of its event, if the answer told it.
+        seq: Option<u64>,
+        /// When it was answered, from the start of the run.
+        at: Duration,
+    },
+    /// It cannot be any more: its message was deleted, or its member has gone.
+    Moot,
+    /// Refused for good, with this code.
+    Refused(String),
+}
+
+/// What a device has of one conversation, where that is kept.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Held {
+    /// The events it has, in the order of arrival, without repeats.
+    pub(crate) seqs: Vec<u64>,
+    /// What they make of the conversation.
+    pub(crate) state: Folded,
+}
+
+/// What the gateways said to which nothing was done.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Waits {
+    /// How often they refused, for the time being or for good.
+    pub(crate) refused: BTreeMap<Kind, u64>,
+    /// The longest time from the first attempt at one of them to its answer, or to the end of the connection.
+    pub(crate) slowest: Option<(Duration, Kind)>,
+}
+
+impl Waits {
+    pub(super) fn refuse(&mut self, kind: Kind) {
+        *self.refused.entry(kind).or_default() += 1;
+    }
+
+    pub(super) fn wait(&mut self, wait: Duration, kind: Kind) {
+        self.slowest = self.slowest.max(Some((wait, kind)));
+    }
 }
 
 /// Everything one session saw.
@@ -57,6 +120,11 @@ pub(crate) struct Record {
     pub(crate) failed_connects: u64,
     /// Answers that asked for a retry, and refused connections, by code.
     pub(crate) errors: BTreeMap<String, u64>,
+    /// The changes it was told to make, by number.
+    pub(crate) changes: BTreeMap<u64, Wanted>,
+    /// What it has of each conversation, by id; kept in mixed loads only.
+    pub(crate) held: HashMap<String, Held>,
+    pub(crate) waits: Waits,
     /// What came without a seq.
     pub(crate) hindsight: Hindsight,
     /// Descriptions of the first few violations.

@@ -7,17 +7,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::Rng;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval, sleep};
 
+use super::changes::RestAnswer;
 use super::connection::{Connection, Gone, NotConnected};
 use super::dial::Dial;
 use super::outstanding::{Order, Outstanding};
+use super::own::Own;
 use super::place::Place;
 use super::protocol::{Joining, Protocol};
-use super::record::{Record, Sent};
+use super::record::Record;
 use super::shared::{Phase, Resume, Shared, Supply};
 use crate::accounts::User;
+use crate::mix::Kind;
 
 /// How often retries, acknowledgements and time limits are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -25,6 +28,9 @@ const TICK: Duration = Duration::from_millis(100);
 const ACKNOWLEDGE_EVERY: u32 = 10;
 /// The first and the longest wait before connecting again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// How many answers over REST wait to be taken up; those who bring more wait with them.
+const REST_ANSWERS: usize = 16;
 
 /// One device of one user.
 #[derive(Debug)]
@@ -39,7 +45,12 @@ pub(crate) struct Session {
     reported: HashMap<String, u64>,
     pub(super) record: Record,
     heard: Instant,
-    gateway: usize,
+    pub(super) gateway: usize,
+    /// What it can change, by conversation.
+    pub(super) own: HashMap<usize, Own>,
+    /// Answers to what was asked over REST.
+    pub(super) telling: mpsc::Sender<RestAnswer>,
+    told: mpsc::Receiver<RestAnswer>,
 }
 
 /// Why a connection is over.
@@ -60,6 +71,7 @@ impl Session {
         gateway: usize,
     ) -> Self {
         let gateway = gateway % shared.gateways.all.len();
+        let (telling, told) = mpsc::channel(REST_ANSWERS);
         Self {
             shared,
             user,
@@ -72,6 +84,9 @@ impl Session {
             record: Record::default(),
             heard: Instant::now(),
             gateway,
+            own: HashMap::new(),
+            telling,
+            told,
         }
     }
 
@@ -88,6 +103,7 @@ impl Session {
                         .connected
                         .fetch_add(1, Ordering::Relaxed);
                     let ended = self.serve(connection).await;
+                    self.note_waits();
                     self.shared
                         .counters
                         .connected
@@ -180,7 +196,8 @@ impl Session {
                     Some(None) => { self.heard = Instant::now(); Ok(()) }
                     Some(Some(text)) => self.hear(&mut connection, &text).await,
                 },
-                Some(order) = next_order(&mut self.supply), if accepts => { self.order(order); Ok(()) }
+                Some(order) = next_order(&mut self.supply), if accepts => { self.order(&order); Ok(()) }
+                Some(told) = self.told.recv() => { self.take_told(told); Ok(()) }
                 _ = tick.tick() => { ticks += 1; self.on_tick(&mut connection, ticks).await }
                 () = &mut life => Err(Gone),
                 _ = self.phase.changed() => Ok(()),
@@ -217,36 +234,37 @@ impl Session {
         Ok(())
     }
 
-    fn order(&mut self, order: Order) {
-        self.record.sent.push(Sent {
-            number: order.number,
-            intended: order.intended,
-        });
-        self.outstanding.add(order);
-    }
-
-    /// A closed loop's own next sends.
+    /// A closed loop's own next deeds.
     fn refill(&mut self, sending: bool) {
         let Supply::Closed {
             window,
             conversation,
             target,
+            mix,
         } = &self.supply
         else {
             return;
         };
         let (window, conversation, target) = (*window, *conversation, target.clone());
+        let mix = *mix;
         while sending && self.outstanding.len() < window {
+            let kind = mix.pick();
+            // The first message is waited for: until then there is nothing to change.
+            let is_bare = self.own.get(&conversation).is_none_or(Own::is_bare);
+            if kind != Kind::Messages && is_bare && self.outstanding.len() > 0 {
+                break;
+            }
             self.shared
                 .counters
                 .outstanding
                 .fetch_add(1, Ordering::Relaxed);
-            self.order(Order {
+            self.order(&Order {
                 number: self
                     .shared
                     .counters
                     .next_number
                     .fetch_add(1, Ordering::Relaxed),
+                kind,
                 conversation,
                 target: target.clone(),
                 intended: self.shared.start.elapsed(),
@@ -258,13 +276,13 @@ impl Session {
         if !self.outstanding.has_unwritten() {
             return Ok(());
         }
-        for (number, target) in self.outstanding.due(Instant::now()) {
-            let content = self.shared.content(number);
-            let own_id = format!("{}-{number}", self.shared.run);
-            let text = self
-                .protocol
-                .send(number * 2 + 1, &target, &content, &own_id);
-            connection.write(text).await?;
+        let due = self.outstanding.due(Instant::now(), self.is_timed());
+        for (number, deed) in due {
+            self.note_begun(number);
+            match deed.frame(self.protocol, number, &self.shared) {
+                Some(text) => connection.write(text).await?,
+                None => self.ask(number, &deed),
+            }
         }
         Ok(())
     }
@@ -305,7 +323,7 @@ impl Session {
         while let Supply::Open(orders) = &mut self.supply
             && let Ok(order) = orders.try_recv()
         {
-            self.order(order);
+            self.order(&order);
         }
     }
 }

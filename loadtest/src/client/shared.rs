@@ -1,6 +1,7 @@
 //! What all sessions of a run share, and what they are told. Knows no connection.
 
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -10,6 +11,7 @@ use super::outstanding::Order;
 use super::protocol::Target;
 use crate::accounts::Accounts;
 use crate::gateways::Gateways;
+use crate::mix::{Kind, Mix};
 
 /// Where a reconnecting client resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
@@ -56,6 +58,8 @@ pub(crate) struct Counters {
     pub(crate) delivered: AtomicU64,
     /// Sessions with a connection.
     pub(crate) connected: AtomicU64,
+    /// Changes that are made, by kind.
+    pub(crate) changed: [AtomicU64; Kind::ALL.len()],
     /// The next message's number, where sessions number their own.
     pub(crate) next_number: AtomicU64,
 }
@@ -75,6 +79,38 @@ pub(crate) struct Shared {
     /// How many sessions belong to each conversation.
     pub(crate) sizes: Vec<u64>,
     pub(crate) accounts: Accounts,
+    /// In loads that do more than send messages.
+    pub(crate) mixed: Option<Mixed>,
+}
+
+/// What sessions need to know that make changes and fold what they are told.
+#[derive(Debug)]
+pub(crate) struct Mixed {
+    /// The gateway, by number, that something is done to: what it answers, and when, is not judged.
+    pub(crate) victim: Option<usize>,
+    /// In the order in which the run numbers them.
+    pub(crate) conversations: Vec<Common>,
+    /// Their numbers, by id.
+    pub(crate) numbers: HashMap<String, usize>,
+}
+
+/// What is known of a conversation beforehand.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) id: String,
+    pub(crate) is_room: bool,
+    /// The ids of those who belong to it all the time; a room's owner is the first.
+    pub(crate) members: Vec<String>,
+    /// Whom the owner adds and removes.
+    pub(crate) guest: Option<String>,
+    /// The end of its log, as far as anybody was told.
+    pub(crate) head: AtomicU64,
+}
+
+impl Mixed {
+    pub(crate) fn common(&self, conversation: &str) -> Option<&Common> {
+        self.conversations.get(*self.numbers.get(conversation)?)
+    }
 }
 
 /// Where a session's sends come from.
@@ -90,16 +126,52 @@ pub(crate) enum Supply {
         conversation: usize,
         /// Whom for.
         target: Target,
+        /// What is done.
+        mix: Mix,
     },
 }
 
 impl Shared {
-    pub(super) fn content(&self, number: u64) -> String {
+    /// What the message with this number says at first.
+    pub(crate) fn content(&self, number: u64) -> String {
         format!("{} {number} {}", self.run, self.padding)
     }
 
-    /// The number of one of this run's messages.
-    pub(crate) fn number_of(&self, content: &str) -> Option<u64> {
+    /// The clientMessageId of the message with this number.
+    pub(super) fn own_id(&self, number: u64) -> String {
+        format!("{}-{number}", self.run)
+    }
+
+    /// The number of a message: in what it says, or, when it was deleted, in its clientMessageId.
+    pub(crate) fn number_in(&self, content: &str, own_id: Option<&str>) -> Option<u64> {
+        let by_id = || own_id.and_then(|id| self.number_of_id(id));
+        self.number_of(content).or_else(by_id)
+    }
+
+    fn number_of_id(&self, own_id: &str) -> Option<u64> {
+        own_id
+            .strip_prefix(&self.run)?
+            .strip_prefix('-')?
+            .parse()
+            .ok()
+    }
+
+    /// Somebody knows of an event in this conversation, and perhaps has it now: settling waits until all who belong there
+    /// have all that anybody knows of. Of mixed loads only.
+    pub(super) fn progressed(&self, conversation: &str, seq: u64, user: &str, has_it: bool) {
+        let mixed = self.mixed.as_ref();
+        let Some(common) = mixed.and_then(|mixed| mixed.common(conversation)) else {
+            return;
+        };
+        let before = common.head.fetch_max(seq, Ordering::Relaxed);
+        let new = seq.saturating_sub(before) * common.members.len() as u64;
+        self.counters.expected.fetch_add(new, Ordering::Relaxed);
+        if has_it && common.guest.as_deref() != Some(user) {
+            self.counters.delivered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn number_of(&self, content: &str) -> Option<u64> {
         let mut words = content.split(' ');
         (words.next()? == self.run).then_some(())?;
         words.next()?.parse().ok()

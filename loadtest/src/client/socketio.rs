@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::protocol::{Answer, Incoming, Joining, Message, RoomUpdated};
+use super::protocol::{Answer, CHANGES, Incoming, Joining, Message};
+use crate::fold::Event;
 
 /// Engine.IO's pong.
 pub(super) const PONG: &str = "3";
@@ -49,13 +50,14 @@ pub(super) fn read(text: &str) -> Option<Incoming<'_>> {
 }
 
 fn event(text: &str) -> Option<Incoming<'_>> {
-    let is_message = text.starts_with(r#"["receive_message","#)
-        || text.starts_with(r#"["receive_group_message","#);
-    if text.starts_with(r#"["room_updated","#) {
-        let (_, update): (Cow<'_, str>, RoomUpdated<'_>) = serde_json::from_str(text).ok()?;
-        return Some(Incoming::RoomUpdated(update));
+    // The name is read first, so that of presence and typing nothing else is.
+    let name = text.strip_prefix(r#"[""#)?.split('"').next()?;
+    if CHANGES.contains(&name) {
+        let (_, change): (Cow<'_, str>, Event<'_>) = serde_json::from_str(text).ok()?;
+        let effect = change.effect(name);
+        return Some(Incoming::Changed(change, effect));
     }
-    if !is_message {
+    if !matches!(name, "receive_message" | "receive_group_message") {
         return Some(Incoming::Other);
     }
     let (_, message): (Cow<'_, str>, Message<'_>) = serde_json::from_str(text).ok()?;
@@ -83,6 +85,7 @@ fn refusal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::protocol::Answered;
 
     #[test]
     fn events_and_answers_are_read() {
@@ -92,14 +95,16 @@ mod tests {
         );
         let text =
             r#"42["room_updated",{"conversationId":"c","seq":1,"change":"created","name":"n"}]"#;
-        assert!(matches!(read(text), Some(Incoming::RoomUpdated(update)) if update.seq == 1));
-        assert!(matches!(
-            read(r#"4315[{"ok":true}]"#),
-            Some(Incoming::Answer {
-                id: 15,
-                outcome: Ok(None)
-            })
-        ));
+        assert!(matches!(read(text), Some(Incoming::Changed(change, _)) if change.seq == 1));
+        let answered = |outcome| Some(Incoming::Answer { id: 15, outcome });
+        let nothing = Ok(Answered::default());
+        assert_eq!(read(r#"4315[{"ok":true}]"#), answered(nothing));
+        let made = Answered {
+            seq: Some(4),
+            ..Answered::default()
+        };
+        let text = r#"4315[{"ok":true,"event":{"seq":4,"target":2}}]"#;
+        assert_eq!(read(text), answered(Ok(made)));
         let refused = read(r#"44{"message":"m","data":{"code":"token_expired"}}"#);
         assert_eq!(refused, Some(Incoming::Refused("token_expired".to_owned())));
         assert_eq!(read(r#"42["typing",{}]"#), Some(Incoming::Other));

@@ -6,6 +6,48 @@ use serde::Serialize;
 
 use crate::measure::Percentiles;
 
+/// How many violations are described in words.
+const EXAMPLES: usize = 20;
+
+/// What became of the changes of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tally {
+    /// Sessions were told to make so many.
+    pub asked: u64,
+    /// Of these, acknowledged.
+    pub acknowledged: u64,
+    /// In the logs.
+    pub stored: u64,
+    /// Refused because their message was deleted, or their member gone.
+    pub moot: u64,
+    /// Refused with a code that is not to be retried.
+    pub refused: u64,
+    /// Neither acknowledged nor refused when the time to settle was over.
+    pub unanswered: u64,
+}
+
+/// What gateways said to which nothing was done, of sends and changes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Elsewhere {
+    /// How often they refused one, for the time being or for good, by kind.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// The longest time from the first attempt at one of them to its answer, or to the end of the connection, in
+    /// milliseconds.
+    pub slowest_ms: f64,
+    /// Of which kind that was.
+    pub slowest: Option<&'static str>,
+}
+
+impl Elsewhere {
+    /// How often they refused, over all kinds.
+    #[must_use]
+    pub fn refusals(&self) -> u64 {
+        self.refused.values().sum()
+    }
+}
+
 /// The outcome of a run. Whatever [`Balance::broken`] adds up must be zero.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,6 +83,15 @@ pub struct Balance {
     pub refused: u64,
     /// Neither acknowledged nor refused when the time to settle was over.
     pub unanswered: u64,
+    /// Changes, by kind; of mixed loads.
+    pub changes: BTreeMap<&'static str, Tally>,
+    /// Changes that are in the log once more because they were asked for again while the first attempt was under way: a
+    /// change has no id of its client's that would tell.
+    pub changed_again_after_retry: u64,
+    /// Devices, and what REST shows, whose state is not the log's.
+    pub differing: u64,
+    /// How gateways fared to which nothing was done, where one is the victim.
+    pub elsewhere: Elsewhere,
     /// From an acknowledgement to the last member's receipt, the longest of all, in milliseconds.
     pub longest_gap_ms: f64,
     /// From the intended time of sending to the acknowledgement.
@@ -79,5 +130,33 @@ impl Balance {
             + self.wrong
             + self.refused
             + self.unanswered
+            + self.differing
+    }
+
+    /// Messages and changes that sessions were told to send or make.
+    #[must_use]
+    pub fn all_sent(&self) -> u64 {
+        let changes = self.changes.values();
+        self.sent + changes.map(|tally| tally.asked).sum::<u64>()
+    }
+
+    /// Of these, acknowledged.
+    #[must_use]
+    pub fn all_acknowledged(&self) -> u64 {
+        let changes = self.changes.values();
+        self.acknowledged + changes.map(|tally| tally.acknowledged).sum::<u64>()
+    }
+
+    /// Something is not as it is stored.
+    pub(super) fn wrong(&mut self, what: String) {
+        self.wrong += 1;
+        self.example(what);
+    }
+
+    /// Describes a violation, if it is one of the first.
+    pub(super) fn example(&mut self, what: String) {
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(what);
+        }
     }
 }

@@ -5,12 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{Balance, Series, Shares};
+use super::{Balance, Elsewhere, Series, Shares, Truth, changes, devices};
 use crate::Invalid;
-use crate::client::{Receipt, Record, Sent};
-
-/// How many violations are described in words.
-const EXAMPLES: usize = 20;
+use crate::client::{Receipt, Record, Sent, Waits};
 
 /// One conversation of a run.
 #[derive(Debug, Clone)]
@@ -37,6 +34,10 @@ pub(crate) struct Books<'a> {
     pub(crate) within: Range<Duration>,
     /// How many of the first sessions send more at once than the others.
     pub(crate) deep: usize,
+    /// What is true of each conversation of a mixed load; nothing is known of others.
+    pub(crate) truths: &'a [Truth],
+    /// The ids of the sessions' users.
+    pub(crate) users: &'a [String],
 }
 
 /// What closed books say.
@@ -69,10 +70,15 @@ pub(crate) fn reconcile(books: &Books<'_>) -> Result<Closed, Invalid> {
     let received: Vec<HashMap<u64, Receipt>> = books.records.iter().map(receipts).collect();
     for (conversation, stored) in books.conversations.iter().zip(books.stored) {
         let first = closing.making(conversation, books.records);
+        // Where there are changes between the messages, the whole log is looked at.
+        let first = books.truths.is_empty().then_some(first);
         closing.log(conversation, stored, first, &received)?;
     }
     closing.delivered_and_not_stored(books);
     closing.acknowledged_and_not_stored(books.stored);
+    changes::reconcile(books, &mut closing.balance);
+    devices::reconcile(books, &mut closing.balance);
+    closing.balance.elsewhere = elsewhere(books.records.iter().map(|record| &record.waits));
     let shares = Shares::of(books.records, &books.within, books.deep)?;
     Ok(closing.finish(shares))
 }
@@ -102,6 +108,23 @@ fn receipts(record: &Record) -> HashMap<u64, Receipt> {
     receipts.map(|receipt| (receipt.number, *receipt)).collect()
 }
 
+/// What all sessions together met at gateways to which nothing was done.
+fn elsewhere<'a>(waits: impl Iterator<Item = &'a Waits>) -> Elsewhere {
+    let mut elsewhere = Elsewhere::default();
+    let mut slowest = None;
+    for waits in waits {
+        for (kind, count) in &waits.refused {
+            *elsewhere.refused.entry(kind.name()).or_default() += count;
+        }
+        slowest = slowest.max(waits.slowest);
+    }
+    if let Some((wait, kind)) = slowest {
+        elsewhere.slowest_ms = wait.as_secs_f64() * 1000.0;
+        elsewhere.slowest = Some(kind.name());
+    }
+    elsewhere
+}
+
 struct Closing {
     balance: Balance,
     known: HashMap<u64, Known>,
@@ -126,10 +149,8 @@ impl Closing {
             for (code, count) in &record.errors {
                 *balance.errors.entry(code.clone()).or_default() += count;
             }
-            let room = EXAMPLES.saturating_sub(balance.examples.len());
-            balance
-                .examples
-                .extend(record.examples.iter().take(room).cloned());
+            let examples = record.examples.iter().cloned();
+            examples.for_each(|example| balance.example(example));
         }
         balance.unanswered = balance
             .sent
@@ -145,7 +166,7 @@ impl Closing {
         for member in &conversation.members {
             if !records[*member].made.contains(room) {
                 self.balance.not_delivered += 1;
-                self.example(format!(
+                self.balance.example(format!(
                     "session {member} was never told that {room} was made"
                 ));
             }
@@ -153,21 +174,24 @@ impl Closing {
         2
     }
 
-    /// One conversation's log, whose first message is to be at `next`, against its members' devices.
+    /// One conversation's messages, which are to follow each other from `next` on if that is given, against its members'
+    /// devices.
     fn log(
         &mut self,
         conversation: &Conversation,
         stored: &[(u64, Option<u64>)],
-        mut next: u64,
+        mut next: Option<u64>,
         received: &[HashMap<u64, Receipt>],
     ) -> Result<(), Invalid> {
         let mut seen = HashMap::new();
         for (seq, number) in stored {
             self.balance.stored += 1;
-            self.balance.holes += seq.saturating_sub(next);
-            next = seq + 1;
+            if let Some(next) = &mut next {
+                self.balance.holes += seq.saturating_sub(*next);
+                *next = seq + 1;
+            }
             let Some(number) = number else {
-                self.wrong(format!(
+                self.balance.wrong(format!(
                     "{} shows a stranger at {seq}",
                     conversation.history
                 ));
@@ -175,7 +199,7 @@ impl Closing {
             };
             if let Some(first) = seen.insert(*number, *seq) {
                 self.balance.stored_twice += 1;
-                self.example(format!(
+                self.balance.example(format!(
                     "message {number} is stored as {first} and as {seq}"
                 ));
                 continue;
@@ -193,14 +217,15 @@ impl Closing {
         received: &[HashMap<u64, Receipt>],
     ) -> Result<(), Invalid> {
         let Some(known) = self.known.get(&number).copied() else {
-            self.wrong(format!("message {number} was never sent"));
+            self.balance
+                .wrong(format!("message {number} was never sent"));
             return Ok(());
         };
         if let Some((acknowledged, at)) = known.acknowledged {
             let latency = at.saturating_sub(known.sent.intended);
             self.series.acknowledged(at, latency)?;
             if acknowledged != seq {
-                self.wrong(format!(
+                self.balance.wrong(format!(
                     "message {number} is {seq}, acknowledged as {acknowledged}"
                 ));
             }
@@ -210,14 +235,14 @@ impl Closing {
             self.balance.deliveries += 1;
             let Some(receipt) = received[*member].get(&number) else {
                 self.balance.not_delivered += 1;
-                self.example(format!(
+                self.balance.example(format!(
                     "message {number}, {seq} of {}, never reached session {member}",
                     conversation.history
                 ));
                 continue;
             };
             if receipt.seq != seq {
-                self.wrong(format!(
+                self.balance.wrong(format!(
                     "message {number} is {seq}, delivered as {}",
                     receipt.seq
                 ));
@@ -245,7 +270,7 @@ impl Closing {
             .collect();
         let shown = books.records.iter().flat_map(|record| &record.receipts);
         for receipt in shown.filter(|receipt| !stored.contains(&receipt.number)) {
-            self.wrong(format!(
+            self.balance.wrong(format!(
                 "message {} was delivered and is not stored",
                 receipt.number
             ));
@@ -257,29 +282,13 @@ impl Closing {
         for number in numbers {
             self.known.remove(&number);
         }
-        let lost: Vec<_> = self
-            .known
-            .values()
-            .filter(|known| known.acknowledged.is_some())
-            .collect();
-        self.balance.acknowledged_not_stored = lost.len() as u64;
-        let examples = lost.iter().take(EXAMPLES).map(|known| {
-            format!(
+        let known = self.known.values();
+        for known in known.filter(|known| known.acknowledged.is_some()) {
+            self.balance.acknowledged_not_stored += 1;
+            self.balance.example(format!(
                 "message {} was acknowledged as {:?} and is not stored",
                 known.sent.number, known.acknowledged
-            )
-        });
-        self.balance.examples.extend(examples);
-    }
-
-    fn wrong(&mut self, what: String) {
-        self.balance.wrong += 1;
-        self.example(what);
-    }
-
-    fn example(&mut self, what: String) {
-        if self.balance.examples.len() < EXAMPLES {
-            self.balance.examples.push(what);
+            ));
         }
     }
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::cluster::{Cluster, Proxy, Redis};
+use super::cluster::{Cluster, Gateway, Proxy, Redis};
 use super::row::Row;
 use crate::Invalid;
 use crate::check::Cutter;
+use crate::gateways::Gateways;
 
 /// The load runs this long before anything happens.
 pub(crate) const BEFORE: Duration = Duration::from_secs(3);
@@ -27,9 +28,22 @@ const fn seconds(seconds: u64) -> Duration {
 pub(crate) struct Props {
     replica: Option<Redis>,
     mongo_cable: Option<Proxy>,
+    /// Between the clients and the first gateway.
+    client_cable: Option<Proxy>,
     mongodb_uri: Option<String>,
     /// That the fault really came about, where that can be doubted.
     pub(super) evidence: Option<String>,
+}
+
+impl Props {
+    /// Where clients find the gateways.
+    pub(crate) fn addresses(&self, cluster: &Cluster) -> Gateways {
+        let mut ports: Vec<u16> = cluster.gateways.iter().map(Gateway::port).collect();
+        if let (Some(first), Some(cable)) = (ports.first_mut(), &self.client_cable) {
+            *first = cable.port();
+        }
+        Gateways::local(ports)
+    }
 }
 
 /// Puts up what a row needs.
@@ -39,7 +53,7 @@ pub(crate) async fn prepare(row: Row, cluster: &mut Cluster) -> Result<Props, In
         Row::RedisPromote | Row::RedisLagging => {
             props.replica = Some(Redis::start_replica(&cluster.redis).await?);
         }
-        Row::MongoCut => {
+        Row::MongoCut | Row::GatewayCutMix => {
             // Drivers learn the members' own addresses from the set, past any proxy; unless told to stay where they are.
             let primary = cluster.mongo.primary().await?;
             let cable = Proxy::start(cluster.mongo.port(primary)).await?;
@@ -49,6 +63,10 @@ pub(crate) async fn prepare(row: Row, cluster: &mut Cluster) -> Result<Props, In
             );
             props.mongodb_uri = Some(restart_with(cluster, uri).await?);
             props.mongo_cable = Some(cable);
+            if row == Row::GatewayCutMix {
+                let port = cluster.gateways[0].port();
+                props.client_cable = Some(Proxy::start(port).await?);
+            }
         }
         _ => {}
     }
@@ -82,8 +100,8 @@ pub(crate) async fn make(
     sleep(BEFORE).await;
     match row {
         Row::None | Row::Churn => Ok(()),
-        Row::GatewayKill => gateway_kill(cluster).await,
-        Row::GatewayStop => gateway_stop(cluster).await,
+        Row::GatewayKill | Row::GatewayKillMix => gateway_kill(cluster).await,
+        Row::GatewayStop | Row::GatewayStopMix => gateway_stop(cluster).await,
         Row::Drain => drain(cluster).await,
         Row::RedisRestart => redis_down(cluster, seconds(1)).await,
         Row::Flushall => flushall(cluster).await,
@@ -98,8 +116,12 @@ pub(crate) async fn make(
         Row::MongoKill => mongo_kill(cluster).await,
         Row::MongoRollback => mongo_rollback(cluster, props).await,
         Row::MongoDown => mongo_down(cluster).await,
-        Row::RedisCut => cut(cluster.redis_cables.first()).await,
-        Row::MongoCut => cut(props.mongo_cable.as_ref()).await,
+        Row::RedisCut => cut(&[cluster.redis_cables.first()], 10).await,
+        Row::MongoCut => cut(&[props.mongo_cable.as_ref()], 10).await,
+        Row::GatewayCutMix => {
+            let (mongo, clients) = (props.mongo_cable.as_ref(), props.client_cable.as_ref());
+            cut(&[cluster.redis_cables.first(), mongo, clients], 20).await
+        }
         Row::Storm => storm(cutter).await,
         Row::TwoFaults => two_faults(cluster).await,
     }
@@ -241,11 +263,13 @@ async fn mongo_rollback(cluster: &Cluster, props: &mut Props) -> Result<(), Inva
     Ok(())
 }
 
-async fn cut(cable: Option<&Proxy>) -> Result<(), Invalid> {
-    let cable = cable.ok_or_else(|| Invalid("there is no cable".to_owned()))?;
-    cable.set_cut(true);
-    sleep(seconds(10)).await;
-    cable.set_cut(false);
+/// Cuts all cables at once, for so many seconds.
+async fn cut(cables: &[Option<&Proxy>], time: u64) -> Result<(), Invalid> {
+    let there: Option<Vec<&Proxy>> = cables.iter().copied().collect();
+    let cables = there.ok_or_else(|| Invalid("there is no cable".to_owned()))?;
+    cables.iter().for_each(|cable| cable.set_cut(true));
+    sleep(seconds(time)).await;
+    cables.iter().for_each(|cable| cable.set_cut(false));
     Ok(())
 }
 

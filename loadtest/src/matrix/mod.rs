@@ -3,6 +3,7 @@
 
 mod cluster;
 mod faults;
+mod mixed;
 mod presence;
 mod row;
 mod table;
@@ -18,12 +19,36 @@ pub(crate) use self::faults::{BEFORE, Props, clean_up, make, prepare};
 use self::presence::{Agreement, Crowd};
 pub use self::row::Row;
 use self::table::Table;
-use crate::check::{Load, Protocols, Report, run};
+use crate::check::{Load, Plan, Protocols, Report, run_plan};
 use crate::gateways::Gateways;
 use crate::{Invalid, Verdict};
 
 /// How often a row is run in which the generator fell behind; never again because a promise was broken.
 const TRIES: u32 = 3;
+
+/// A row, and in how many rooms if it brings a load of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Case {
+    row: Row,
+    rooms: Option<usize>,
+}
+
+impl Case {
+    fn name(self) -> String {
+        match self.rooms {
+            None => self.row.name().to_owned(),
+            Some(rooms) => format!("{}-{rooms}", self.row.name()),
+        }
+    }
+
+    fn fault(self) -> String {
+        match self.rooms {
+            None => self.row.fault().to_owned(),
+            Some(1) => format!("{} in 1 room", self.row.fault()),
+            Some(rooms) => format!("{} in {rooms} rooms", self.row.fault()),
+        }
+    }
+}
 
 /// What came of a row.
 #[derive(Debug)]
@@ -33,13 +58,19 @@ struct Outcome {
     evidence: Option<String>,
     /// When everybody agreed who is there; peers have no presence of this kind.
     presence: Option<Agreement>,
+    /// MongoDB elected meanwhile, although nothing was done to it.
+    is_disturbed: bool,
 }
 
 impl Outcome {
     fn verdict(&self, row: Row) -> Verdict {
         let is_late = |presence: &Agreement| !presence.is_within(row.presence_right_within());
+        let is_hurt = row.is_mixed() && !mixed::is_unhurt(&self.report.balance.elsewhere);
         match self.report.verdict {
             Verdict::Pass if self.presence.as_ref().is_some_and(is_late) => Verdict::Broken,
+            // Whom an election hurt proves nothing.
+            Verdict::Pass if is_hurt && self.is_disturbed => Verdict::Invalid,
+            Verdict::Pass if is_hurt => Verdict::Broken,
             verdict => verdict,
         }
     }
@@ -60,6 +91,9 @@ pub struct MatrixOptions {
     /// Only these rows
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Row>,
+    /// In how many rooms the rows with a mixed load are run, one after the other; only in 8, if it is short
+    #[arg(long, value_delimiter = ',', default_values_t = [24, 8, 1])]
+    pub mix_rooms: Vec<usize>,
     /// How long a gateway's drain may take, in seconds
     #[arg(long, default_value_t = 6)]
     pub drain_grace: u64,
@@ -88,13 +122,13 @@ pub async fn command(options: &MatrixOptions) -> Result<Verdict, Invalid> {
     };
     let mut cluster = None;
     let mut table = Table::default();
-    for row in rows(options) {
-        let outcome = run_row_until_valid(row, &mut cluster, &program, options).await;
+    for case in cases(options) {
+        let outcome = run_row_until_valid(case, &mut cluster, &program, options).await;
         match &outcome {
             Ok(outcome) => eprint!("{}", outcome.report),
-            Err(Invalid(why)) => eprintln!("{}: {why}", row.name()),
+            Err(Invalid(why)) => eprintln!("{}: {why}", case.name()),
         }
-        table.add(row, outcome);
+        table.add(case, outcome);
         table.write(options.json.as_deref(), options.markdown.as_deref())?;
     }
     print!("{table}");
@@ -103,7 +137,7 @@ pub async fn command(options: &MatrixOptions) -> Result<Verdict, Invalid> {
 
 /// One row, again while the generator falls behind. A cluster that could not be mended is thrown away.
 async fn run_row_until_valid(
-    row: Row,
+    case: Case,
     cluster: &mut Option<Cluster>,
     program: &Program,
     options: &MatrixOptions,
@@ -117,50 +151,75 @@ async fn run_row_until_valid(
                 Cluster::start(program, Duration::from_secs(options.drain_grace)).await?
             }
         };
-        let (outcome, whole) = run_row(row, whole, options).await?;
+        let (outcome, whole) = run_row(case, whole, options).await?;
         *cluster = Some(whole);
         tries += 1;
-        let report = &outcome.report;
-        if report.verdict != Verdict::Invalid || tries == TRIES {
+        if outcome.verdict(case.row) != Verdict::Invalid || tries == TRIES {
             return Ok(outcome);
         }
-        eprintln!("{report}once more: the generator fell behind");
+        let why = match outcome.report.verdict {
+            Verdict::Invalid => "the generator fell behind",
+            _ => "MongoDB elected meanwhile",
+        };
+        eprintln!("{}once more: {why}", outcome.report);
     }
 }
 
-fn rows(options: &MatrixOptions) -> Vec<Row> {
-    match (options.only.is_empty(), options.short) {
-        (false, _) => options.only.clone(),
-        (true, true) => Row::SHORT.to_vec(),
-        (true, false) => Row::ALL.to_vec(),
-    }
+fn cases(options: &MatrixOptions) -> Vec<Case> {
+    let rows = match (options.only.is_empty(), options.short) {
+        (false, _) => &options.only[..],
+        (true, true) => &Row::SHORT,
+        (true, false) => &Row::ALL,
+    };
+    let rooms: Vec<Option<usize>> = match options.short {
+        true => vec![Some(8)],
+        false => options.mix_rooms.iter().copied().map(Some).collect(),
+    };
+    let each = |row: &Row| {
+        let row = *row;
+        let rooms = if row.is_mixed() { &rooms[..] } else { &[None] };
+        let rooms = rooms.iter().copied();
+        rooms.map(move |rooms| Case { row, rooms })
+    };
+    rows.iter().flat_map(each).collect()
 }
 
 /// One row on a cluster in order, which is left in order.
 async fn run_row(
-    row: Row,
+    case: Case,
     mut cluster: Cluster,
     options: &MatrixOptions,
 ) -> Result<(Outcome, Cluster), Invalid> {
+    let row = case.row;
     let mut load = options.load.clone();
     load.seconds = row.seconds(options.short);
     if options.peer.is_some() {
         load.protocol = Protocols::Socketio;
+        if row.is_mixed() || load.mix.has_changes() {
+            return Err(Invalid("a peer knows messages only".to_owned()));
+        }
     }
     if row == Row::Churn {
         load.churn = Some(2.0);
     }
     let mut props = faults::prepare(row, &mut cluster).await?;
-    let gateways = cluster.addresses();
-    let crowd = match options.peer {
-        Some(_) => None,
-        None => Some(Crowd::gather(&gateways).await?),
+    let gateways = props.addresses(&cluster);
+    // The short row leaves presence to the others.
+    let has_crowd = options.peer.is_none() && !(options.short && row.is_mixed());
+    let crowd = match has_crowd {
+        true => Some(Crowd::gather(&gateways).await?),
+        false => None,
     };
+    let plan = match case.rooms {
+        Some(rooms) => mixed::plan(rooms, load.mix),
+        None => Plan::of(&load)?,
+    };
+    let term = cluster.mongo.term().await?;
     let scene = (&mut cluster, &mut props, &crowd);
-    let broken = break_under_load(row, &gateways, &load, scene).await;
+    let broken = break_under_load(case, &gateways, (&load, plan), scene).await;
     if let Some(logs) = &options.logs {
         for (index, gateway) in cluster.gateways.iter().enumerate() {
-            gateway.keep_log(logs, &format!("{}-gateway{index}", row.name()))?;
+            gateway.keep_log(logs, &format!("{}-gateway{index}", case.name()))?;
         }
     }
     let (report, presence) = broken?;
@@ -168,6 +227,7 @@ async fn run_row(
         report,
         evidence: props.evidence.take(),
         presence,
+        is_disturbed: cluster.mongo.term().await? != term,
     };
     faults::clean_up(&mut cluster, props).await?;
     Ok((outcome, cluster))
@@ -175,15 +235,16 @@ async fn run_row(
 
 /// The load, the row's fault and those who come and go in it, all at once.
 async fn break_under_load(
-    row: Row,
+    case: Case,
     gateways: &Gateways,
-    load: &Load,
+    (load, plan): (&Load, Plan),
     (cluster, props, crowd): (&mut Cluster, &mut Props, &Option<Crowd>),
 ) -> Result<(Report, Option<Agreement>), Invalid> {
     let mut presence = None;
     let agreed = &mut presence;
-    let report = run(row.name(), gateways, load, |cutter| async move {
-        let fault = faults::make(row, cluster, props, &cutter);
+    let name = case.name();
+    let report = run_plan(&name, gateways, load, plan, |cutter| async move {
+        let fault = faults::make(case.row, cluster, props, &cutter);
         let Some(crowd) = crowd else {
             return fault.await;
         };
@@ -219,3 +280,6 @@ fn built(chosen: Option<&Path>, profiles: &[&str]) -> Result<PathBuf, Invalid> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests;

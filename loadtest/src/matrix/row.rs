@@ -52,11 +52,17 @@ pub enum Row {
     Churn,
     /// kill -9 of a gateway and a MongoDB step-down at once, then Redis FLUSHALL
     TwoFaults,
+    /// kill -9 of a gateway, which comes back 5 s later, under a mixed load that is saturated
+    GatewayKillMix,
+    /// SIGSTOP of a gateway for 20 s, then SIGCONT, under such a load
+    GatewayStopMix,
+    /// The network between one gateway and MongoDB, Redis and its clients cut for 20 s, under such a load
+    GatewayCutMix,
 }
 
 impl Row {
     /// All, in the order of the table.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::None,
         Self::GatewayKill,
         Self::GatewayStop,
@@ -79,6 +85,9 @@ impl Row {
         Self::Storm,
         Self::Churn,
         Self::TwoFaults,
+        Self::GatewayKillMix,
+        Self::GatewayStopMix,
+        Self::GatewayCutMix,
     ];
 
     /// Those of the short matrix: one of each kind.
@@ -121,6 +130,9 @@ impl Row {
             Self::Storm => "storm",
             Self::Churn => "churn",
             Self::TwoFaults => "two-faults",
+            Self::GatewayKillMix => "gateway-kill-mix",
+            Self::GatewayStopMix => "gateway-stop-mix",
+            Self::GatewayCutMix => "gateway-cut-mix",
         }
     }
 
@@ -150,16 +162,29 @@ impl Row {
             Self::Storm => "all client connections cut at once, 3 times",
             Self::Churn => "every client reconnects every 2 s",
             Self::TwoFaults => "gateway kill -9 + MongoDB step-down, then FLUSHALL",
+            Self::GatewayKillMix => "gateway kill -9, back 5 s later, mixed load",
+            Self::GatewayStopMix => "gateway SIGSTOP 20 s, SIGCONT, mixed load",
+            Self::GatewayCutMix => "network cut around a gateway 20 s, mixed load",
         }
     }
 
     /// By when after the row's fault everybody is promised to agree who is there. Whoever was on a gateway that was killed
-    /// is shown as there until its lease has ended, 15 s, and somebody has noticed.
+    /// or cut off is shown as there until its lease has ended, 15 s, and somebody has noticed.
     pub(super) const fn presence_right_within(self) -> Duration {
         match self {
-            Self::GatewayKill | Self::TwoFaults => Duration::from_secs(20),
+            Self::GatewayKill | Self::TwoFaults | Self::GatewayKillMix | Self::GatewayCutMix => {
+                Duration::from_secs(20)
+            }
             _ => Duration::from_secs(10),
         }
+    }
+
+    /// Whether the row brings a load of its own: [`super::mixed`].
+    pub(crate) const fn is_mixed(self) -> bool {
+        matches!(
+            self,
+            Self::GatewayKillMix | Self::GatewayStopMix | Self::GatewayCutMix
+        )
     }
 
     /// How long messages are sent, in seconds: the fault, and a while after it.
@@ -167,7 +192,8 @@ impl Row {
         match self {
             Self::None if is_short => 8,
             Self::RedisDown => 45,
-            Self::GatewayStop | Self::Drain => 35,
+            Self::GatewayStop | Self::Drain | Self::GatewayStopMix | Self::GatewayCutMix => 35,
+            Self::GatewayKillMix if is_short => 12,
             Self::MongoRollback | Self::TwoFaults => 30,
             _ if is_short => 14,
             _ => 25,

@@ -6,12 +6,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::row::Row;
-use super::{Agreement, Outcome};
+use super::{Agreement, Case, Outcome, mixed};
 use crate::check::Report;
+use crate::ledger::Elsewhere;
 use crate::{Invalid, Verdict};
 
-const HEAD: &str = "| fault | sent | acknowledged | lost | repeated | out of order | longest gap | presence right after | verdict |\n\
-    |---|--:|--:|--:|--:|--:|--:|--:|---|\n";
+const HEAD: &str = "| fault | sent | acknowledged | lost | repeated | out of order | longest gap | presence right after | refused elsewhere (0), slowest answer (2 s) | verdict |\n\
+    |---|--:|--:|--:|--:|--:|--:|--:|--:|---|\n";
 
 /// Rows with their reports.
 #[derive(Debug, Default, Serialize)]
@@ -22,7 +23,10 @@ pub(super) struct Table {
 #[derive(Debug, Serialize)]
 struct Entry {
     row: Row,
-    fault: &'static str,
+    /// In how many rooms there is a mixed load.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rooms: Option<usize>,
+    fault: String,
     /// That the fault really came about, where that can be doubted.
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<String>,
@@ -37,10 +41,11 @@ struct Entry {
 }
 
 impl Table {
-    pub(super) fn add(&mut self, row: Row, outcome: Result<Outcome, Invalid>) {
+    pub(super) fn add(&mut self, case: Case, outcome: Result<Outcome, Invalid>) {
         let mut entry = Entry {
-            row,
-            fault: row.fault(),
+            row: case.row,
+            rooms: case.rooms,
+            fault: case.fault(),
             evidence: None,
             report: None,
             presence: None,
@@ -49,7 +54,7 @@ impl Table {
         };
         match outcome {
             Ok(outcome) => {
-                entry.verdict = outcome.verdict(row);
+                entry.verdict = outcome.verdict(case.row);
                 entry.report = Some(outcome.report);
                 entry.evidence = outcome.evidence;
                 entry.presence = outcome.presence;
@@ -108,15 +113,50 @@ impl Entry {
                 balance.repeated_after_retry,
                 "were the sender's own, shown by the answer to a repeated send and as the event of the first try (D29)",
             ),
+            (
+                balance.changed_again_after_retry,
+                "changes were made once more by a repetition, since a change has no id that tells it from another",
+            ),
         ];
         let repeats = reasons.iter().filter(|(count, _)| *count > 0);
         let repeats = repeats.map(|(count, reason)| format!("{count} {reason}"));
-        let said: Vec<String> = self.evidence.iter().cloned().chain(repeats).collect();
-        (!said.is_empty()).then(|| format!("- {}: {}.", self.row.name(), said.join("; ")))
+        let evidence = self.evidence.iter().cloned();
+        let said: Vec<String> = evidence.chain(repeats).chain(self.hurt()).collect();
+        let of = |rooms: usize| format!(" in {rooms}");
+        let rooms = self.rooms.map(of).unwrap_or_default();
+        (!said.is_empty()).then(|| format!("- {}{rooms}: {}.", self.row.name(), said.join("; ")))
     }
 }
 
 impl Entry {
+    /// What the gateways to which nothing was done refused, or answered too late, or would not have let be.
+    fn hurt(&self) -> Option<String> {
+        let elsewhere = &self.report.as_ref()?.balance.elsewhere;
+        if !self.row.is_mixed() || mixed::is_unhurt(elsewhere) {
+            return None;
+        }
+        let refused = elsewhere.refused.iter();
+        let refused = refused.map(|(kind, count)| format!("{kind} {count}"));
+        Some(format!(
+            "at the other gateways {} were refused ({}), and of {} one waited {:.1} s",
+            elsewhere.refusals(),
+            refused.collect::<Vec<_>>().join(", "),
+            elsewhere.slowest.unwrap_or_default(),
+            elsewhere.slowest_ms / 1000.0
+        ))
+    }
+
+    fn elsewhere(&self, elsewhere: &Elsewhere) -> String {
+        match self.row.is_mixed() {
+            false => String::new(),
+            true => format!(
+                "{}, {:.1} s",
+                elsewhere.refusals(),
+                elsewhere.slowest_ms / 1000.0
+            ),
+        }
+    }
+
     /// How long after the last fault everybody agreed who is there.
     fn presence(&self) -> String {
         match &self.presence {
@@ -134,7 +174,7 @@ impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(Report { balance, .. }) = &self.report else {
             let why = self.failed.as_deref().unwrap_or_default();
-            return writeln!(f, "| {} | | | | | | | | invalid: {why} |", self.fault);
+            return writeln!(f, "| {} | | | | | | | | | invalid: {why} |", self.fault);
         };
         let permitted = match balance.repeated_as_permitted() {
             0 => String::new(),
@@ -142,15 +182,16 @@ impl fmt::Display for Entry {
         };
         writeln!(
             f,
-            "| {} | {} | {} | {} | {}{permitted} | {} | {:.1} s | {} | {} |",
+            "| {} | {} | {} | {} | {}{permitted} | {} | {:.1} s | {} | {} | {} |",
             self.fault,
-            balance.sent,
-            balance.acknowledged,
+            balance.all_sent(),
+            balance.all_acknowledged(),
             balance.lost(),
             balance.repeated,
             balance.out_of_order,
             balance.longest_gap_ms / 1000.0,
             self.presence(),
+            self.elsewhere(&balance.elsewhere),
             format!("{:?}", self.verdict).to_lowercase(),
         )
     }

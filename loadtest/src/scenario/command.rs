@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::file::Scenario;
 use super::run::perform;
 use super::server::Server;
+use crate::mix::Mix;
 use crate::outcome::{self, Summary};
 use crate::{Invalid, Verdict};
 
@@ -23,6 +24,9 @@ pub struct RunOptions {
     /// The gateway's binary; target/dist/hobnob by default
     #[arg(long)]
     pub hobnob: Option<PathBuf>,
+    /// Another mix than the scenario's, such as messages=8,reactions=4,edits=2,deletions=1,members=1
+    #[arg(long)]
+    pub mix: Option<Mix>,
     /// Where each scenario's folder goes
     #[arg(long, default_value = "target/load")]
     pub out: PathBuf,
@@ -33,10 +37,16 @@ pub struct RunOptions {
 /// # Errors
 /// When a file is no scenario; a run that could not be carried out is said, and the others go on.
 pub async fn command(options: &RunOptions) -> Result<Verdict, Invalid> {
+    let mixed = |mut scenario: Scenario| {
+        if let (Some(load), Some(mix)) = (&mut scenario.load, options.mix) {
+            load.mix = mix;
+        }
+        scenario
+    };
     let scenarios: Result<Vec<_>, _> = options
         .scenarios
         .iter()
-        .map(|path| Scenario::read(path))
+        .map(|path| Scenario::read(path).map(mixed))
         .collect();
     let mut worst = Verdict::Pass;
     for scenario in scenarios? {

@@ -5,17 +5,14 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::Measured;
 use super::cost::{Meter, Named, parse, rate};
-use crate::check::{Load, Plan, Report, Stage};
+use crate::check::{Load, Plan, Report, STALL, Stage, closed_loop};
 use crate::gateways::Gateways;
 use crate::measure::Lateness;
 use crate::{Invalid, Verdict};
-
-/// How late a closed loop may be: it shares the cores and takes all it gets, so only a stall makes it void.
-const STALL: Duration = Duration::from_secs(1);
 
 /// `hobnob-load direct`.
 #[derive(Debug, Clone, clap::Args)]
@@ -55,14 +52,12 @@ pub async fn command(options: &DirectOptions) -> Result<Verdict, Invalid> {
     let lateness = Lateness::new()?;
     let watch = tokio::spawn(lateness.clone().watch());
     let (meter, begin) = (Meter::start(&options.pids)?, Instant::now());
-    stage.phase.send_modify(|phase| phase.sending = true);
-    sleep(Duration::from_secs(load.seconds)).await;
+    closed_loop(&stage, load).await;
     let (count, time) = (
         stage.shared.counters.acknowledged.load(Ordering::Relaxed),
         begin.elapsed(),
     );
     let costs = meter.costs(count)?;
-    stage.phase.send_modify(|phase| phase.sending = false);
     watch.abort();
     stage.settle(Duration::from_secs(load.settle)).await;
     let balance = stage.finish().await?;

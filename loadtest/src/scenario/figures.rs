@@ -7,6 +7,7 @@ use crate::Invalid;
 use crate::check::Report;
 use crate::ledger::{Series, Shares};
 use crate::measure::{Latencies, LatenessReport, Percentiles};
+use crate::mix::Kind;
 
 /// Of the books and the clocks.
 #[expect(
@@ -43,6 +44,32 @@ pub(super) fn of(report: &Report, costs: &[Cost], delivered: u64) -> Figures {
     let total = costs.iter().map(|cost| cost.cpu_micros).sum();
     figures.insert("allMicrosPerMessage".to_owned(), total);
     figures
+}
+
+/// Changes of one kind: how many a second, and CPU of everything that was done meanwhile for each of them, which is what
+/// one costs where little else is done.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a count of changes is far below 2^52"
+)]
+pub(super) fn changes(
+    figures: &mut Figures,
+    kind: Kind,
+    (count, per_second): (u64, f64),
+    costs: &[Cost],
+) {
+    let name = kind.name();
+    figures.insert(format!("{name}PerSecond"), per_second);
+    let one = match kind {
+        Kind::Reactions => "Reaction",
+        Kind::Edits => "Edit",
+        Kind::Deletions => "Deletion",
+        Kind::Messages | Kind::Members => return,
+    };
+    for cost in costs {
+        let micros = cost.cpu_seconds * 1e6 / count.max(1) as f64;
+        figures.insert(format!("{}MicrosPer{one}", cost.name), micros);
+    }
 }
 
 /// How much longer than a bare insert a message takes, where both were measured.
@@ -188,6 +215,20 @@ mod tests {
             (p99("Before"), p99("During"), p99("After")),
             (10.0, 502.0, 20.0)
         );
+    }
+
+    #[test]
+    fn a_change_costs_what_was_used_meanwhile() {
+        let cost = Cost {
+            name: "mongod".to_owned(),
+            cpu_micros: 0.0,
+            cpu_seconds: 2.0,
+            resident: 0,
+        };
+        let mut figures = Figures::new();
+        changes(&mut figures, Kind::Reactions, (1000, 100.0), &[cost]);
+        assert_eq!(figures["reactionsPerSecond"], 100.0);
+        assert_eq!(figures["mongodMicrosPerReaction"], 2000.0);
     }
 
     #[test]

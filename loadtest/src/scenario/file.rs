@@ -135,6 +135,7 @@ impl Scenario {
             let members = |room: usize| (room * load.members..(room + 1) * load.members).collect();
             plan.users = load.rooms * load.members;
             plan.rooms = (0..load.rooms).map(members).collect();
+            plan.invite();
         }
         if self.window.is_some() && load.rooms == 0 {
             plan.directs = (0..load.users / 2)

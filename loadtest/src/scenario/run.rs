@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::bare;
 use super::beside::{Scene, beside, prepare as prepare_people};
@@ -14,16 +14,14 @@ use super::file::{Figures, Scenario};
 use super::floor;
 use super::sampler::{Sample, Sampler};
 use super::server::Server;
-use crate::check::{Cutter, Load, Report, Stage, open_loop};
+use crate::check::{Cutter, Load, Report, STALL, Stage, closed_loop, open_loop};
 use crate::gateways::Gateways;
 use crate::ledger::{Closed, Series};
 use crate::matrix::{BEFORE, Cluster, Program, Props, clean_up, make, prepare};
 use crate::measure::{Lateness, LatenessReport};
+use crate::mix::Kind;
 use crate::{Invalid, Verdict};
 
-/// A closed loop shares the cores with what it measures and takes all it gets, so only a stall makes it void; and so does
-/// a crowd that comes without a load beside it.
-const STALL: Duration = Duration::from_secs(1);
 const DRAIN_GRACE: Duration = Duration::from_secs(6);
 
 /// Figures that the gateways count, by the beginning of their lines in `/metrics`: how often one lost a place to another,
@@ -85,6 +83,8 @@ struct Talked {
     overflowed: u64,
     acknowledged: u64,
     delivered: u64,
+    /// Changes that were made, by kind.
+    changed: [(Kind, u64); Kind::ALL.len()],
     time: Duration,
     /// When it was warm, and when it ended, from the start of the run.
     within: Range<Duration>,
@@ -132,21 +132,21 @@ pub(super) async fn once(
     server: Server,
     cluster: &mut Cluster,
 ) -> Result<Outcome, Invalid> {
-    let (addresses, processes, mongodb) = (
-        cluster.addresses(),
-        cluster.processes(),
-        cluster.mongo.uri(),
-    );
     let admins = if server.has_metrics() {
         cluster.admins()
     } else {
         Vec::new()
     };
     let load = scenario.load.as_ref().map(|load| server.load(load));
+    if server != Server::Hobnob && load.as_ref().is_some_and(|load| load.mix.has_changes()) {
+        return Err(Invalid("a peer knows messages only".to_owned()));
+    }
     let props = match scenario.fault {
         Some(fault) => prepare(fault, cluster).await?,
         None => Props::default(),
     };
+    let addresses = props.addresses(cluster);
+    let (processes, mongodb) = (cluster.processes(), cluster.mongo.uri());
     let stage = prepare_stage(scenario, load.as_ref(), &addresses).await?;
     let mut scene = Scene {
         gateways: &addresses,
@@ -248,22 +248,22 @@ async fn talk(
     let warm = stage.shared.start.elapsed() + Duration::from_secs(scenario.warm_up);
     let overflowed = match scenario.window {
         None => open_loop(stage, load, lateness).await,
-        Some(_) => {
-            stage.phase.send_modify(|phase| phase.sending = true);
-            sleep(Duration::from_secs(load.seconds)).await;
-            0
-        }
+        Some(_) => closed_loop(stage, load).await,
     };
     let counters = &stage.shared.counters;
+    let changed = Kind::ALL.map(|kind| {
+        let changed = &counters.changed[kind as usize];
+        (kind, changed.load(Ordering::Relaxed))
+    });
     let acknowledged = counters.acknowledged.load(Ordering::Relaxed);
     let (delivered, time) = (counters.delivered.load(Ordering::Relaxed), begin.elapsed());
-    stage.phase.send_modify(|phase| phase.sending = false);
     // What a process used that is gone cannot be read: a run with a fault has no costs.
     let costs = meter.costs(acknowledged);
     Ok(Some(Talked {
         overflowed,
         acknowledged,
         delivered,
+        changed,
         time,
         within: warm..stage.shared.start.elapsed(),
         costs: if scenario.fault.is_some() {
@@ -323,6 +323,19 @@ async fn close(
             rate(talked.delivered, talked.time),
         ),
     ]);
+    let changed = talked
+        .changed
+        .iter()
+        .filter(|(kind, _)| load.mix.weight(*kind) > 0);
+    for (kind, count) in changed.filter(|(kind, _)| *kind != Kind::Messages) {
+        let per_second = rate(*count, talked.time);
+        super::figures::changes(
+            &mut outcome.figures,
+            *kind,
+            (*count, per_second),
+            &talked.costs,
+        );
+    }
     if scenario.window.is_some() {
         super::figures::fairness(&mut outcome.figures, &shares);
     }

@@ -74,7 +74,7 @@ async fn a_directory_is_one_store_s_until_it_is_closed() {
     assert!(matches!(second, Err(OpenError::Locked { path }) if path == directory.path()));
     first.close().await;
     assert!(first.ping().await.is_err() && first.heads(&[]).await.is_err());
-    assert!(open_in(directory.path()).is_ok());
+    eventually_open(directory.path()).await;
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Books that agree, and each way in which they do not.
 
 use super::*;
+use crate::mix::Kind;
 
 const fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -61,6 +62,8 @@ fn close_room(made: Option<&str>, records: &[Record], stored: &[(u64, Option<u64
         origin: Duration::ZERO,
         within: Duration::ZERO..Duration::MAX,
         deep: 0,
+        truths: &[],
+        users: &[],
     };
     reconcile(&books).unwrap().balance
 }
@@ -136,4 +139,50 @@ fn what_was_neither_acknowledged_nor_refused_is_unanswered() {
     records[0].acknowledged.pop();
     let balance = close(&records, &[(1, Some(0)), (2, Some(1))]);
     assert_eq!((balance.unanswered, balance.broken()), (1, 1));
+}
+
+#[test]
+fn what_other_gateways_refused_is_added_up_and_the_slowest_answer_kept() {
+    let mut records = records(1);
+    let seconds = [(5, Kind::Edits), (7, Kind::Messages)];
+    for (record, (slowest, kind)) in records.iter_mut().zip(seconds) {
+        record.waits.refused.insert(Kind::Edits, slowest);
+        record.waits.slowest = Some((at(slowest), kind));
+    }
+    let elsewhere = close(&records, &[(1, Some(0))]).elsewhere;
+    assert_eq!((elsewhere.refusals(), elsewhere.slowest_ms), (12, 7000.0));
+    assert_eq!(elsewhere.slowest, Some("messages"));
+}
+
+#[test]
+fn between_the_messages_of_a_mixed_load_there_may_be_changes() {
+    let conversation = Conversation {
+        members: vec![0, 1],
+        history: "/room/r".to_owned(),
+        made: None,
+    };
+    let books = Books {
+        conversations: &[conversation],
+        records: &records(0),
+        stored: &[Vec::new()],
+        origin: Duration::ZERO,
+        within: Duration::ZERO..Duration::MAX,
+        deep: 0,
+        truths: &[Truth::default()],
+        users: &["a".to_owned(), "b".to_owned()],
+    };
+    assert_eq!(reconcile(&books).unwrap().balance.broken(), 0);
+    let mut closing = Closing {
+        balance: Balance::default(),
+        known: known(&records(2)),
+        series: Series::new(Duration::ZERO).unwrap(),
+    };
+    let received: Vec<_> = records(2).iter().map(receipts).collect();
+    let stored = [(1, Some(0)), (5, Some(1))];
+    let next = Some(1);
+    for (next, holes) in [(None, 0), (next, 3)] {
+        let conversation = &books.conversations[0];
+        closing.log(conversation, &stored, next, &received).unwrap();
+        assert_eq!(closing.balance.holes, holes);
+    }
 }

@@ -21,7 +21,6 @@ pub(crate) use proxy::Proxy;
 pub(crate) use redis::{Redis, ask};
 
 use crate::Invalid;
-use crate::gateways::Gateways;
 use crate::scenario::Named;
 
 const GATEWAYS: usize = 3;
@@ -101,10 +100,6 @@ impl Cluster {
         let mongo = self.mongo.pids().into_iter().map(named("mongod"));
         let redis = self.redis.pid().into_iter().map(named("redis"));
         gateways.chain(mongo).chain(redis).collect()
-    }
-
-    pub(crate) fn addresses(&self) -> Gateways {
-        Gateways::local(self.gateways.iter().map(Gateway::port))
     }
 }
 

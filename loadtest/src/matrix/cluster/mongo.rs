@@ -141,6 +141,14 @@ impl Mongo {
         Ok(answer.await?.get_i32("rbid").unwrap_or_default())
     }
 
+    /// How often it was tried to elect; grows with every election.
+    pub(crate) async fn term(&self) -> Result<i64, Invalid> {
+        let primary = self.primary().await?;
+        let status = self.members[primary].admin(doc! { "replSetGetStatus": 1 });
+        let term = status.await?.get_i64("term");
+        term.map_err(|error| Invalid(format!("the replica set's term: {error}")))
+    }
+
     /// How many inserts a member's last rollback undid, once its log tells of it; none when it undid none.
     pub(crate) fn rolled_back_inserts(&self, member: usize) -> Option<i64> {
         let log = self.members[member].directory.path().join("output.log");

@@ -71,7 +71,7 @@ impl Told {
                 self.messages += 1;
                 self.arrived(&message.conversation_id, message.seq.unwrap_or_default());
             }
-            Incoming::RoomUpdated(update) => self.arrived(&update.conversation_id, update.seq),
+            Incoming::Changed(change, _) => self.arrived(&change.conversation_id, change.seq),
             Incoming::Other => self.others += 1,
             _ => {}
         }
