@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::commit::{CommitError, Delegated, Settled};
-use crate::domain::{ClientMessageId, Content, EventId, Fingerprint, Refusal};
+use crate::domain::{ClientMessageId, Content, EventId, Fingerprint, Refusal, RoomId};
 use crate::store::{NewMessage, Run};
 use proptest::prelude::*;
 
