@@ -36,14 +36,12 @@ use utoipa_axum::routes;
 
 use crate::chat::{Chat, ChatError};
 use crate::metrics::Metrics;
-use reading::Answers;
+use reading::{Answers, WORST_ESCAPE};
 
 /// How long a browser may remember that an origin is allowed.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 /// What a request's JSON may have besides the message itself, in bytes.
 const BODY_SLACK: usize = 16 * 1024;
-/// JSON writes one byte of text in six at worst: `\u0001`.
-const WORST_ESCAPE: usize = 6;
 /// A member in a request, in bytes: an id's 24 digits, its quotes, a comma and a space.
 const MEMBER: usize = 28;
 

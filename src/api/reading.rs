@@ -31,6 +31,9 @@ use crate::chat::{Chat, ChatError, Limits};
 use crate::domain::UserId;
 use crate::store::PAGE_BYTES;
 
+/// JSON writes one byte of text in six at worst: `\u0001`.
+pub(super) const WORST_ESCAPE: usize = 6;
+
 /// What is counted in: a kibibyte.
 const UNIT: usize = 1024;
 /// All answers of a user at once, in bytes; more when one answer may need more than a quarter of it.
@@ -69,7 +72,7 @@ impl Answers {
     /// Room for answers of pages of messages within these limits.
     pub(super) fn new(limits: &Limits) -> Self {
         // The page as it is read, and as it is written; the heaviest message may come on top.
-        let heaviest = limits.content_bytes * super::WORST_ESCAPE;
+        let heaviest = limits.content_bytes * WORST_ESCAPE;
         let reserve = 2 * (PAGE_BYTES + heaviest) / UNIT;
         let all = (OF_ALL / UNIT).max(8 * reserve);
         Self {

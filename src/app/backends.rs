@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::World;
+use super::world::World;
 use crate::bus::{Bus, LocalBus, RedisBus};
 use crate::config::{Backends, Config, Secret, StartError, generated_secret};
 use crate::metrics::Metrics;

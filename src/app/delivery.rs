@@ -2,23 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Parts, World};
+use super::backends::Parts;
+use super::limits::seat_limits;
+use super::world::World;
 use crate::chat::Cursors;
 use crate::commit::frontier::Frontier;
 use crate::commit::{Committer, CommitterConfig};
 use crate::config::Config;
 use crate::fanout::hub::{Hub, HubConfig, HubPorts, Parts as FanoutParts};
-use crate::fanout::seats::SeatLimits;
 use crate::metrics::Metrics;
-
-/// How many sessions there may be.
-pub(super) fn seat_limits(config: &Config) -> SeatLimits {
-    SeatLimits {
-        all: config.limits.sessions,
-        user: config.limits.user_sessions,
-        network: config.limits.address_sessions,
-    }
-}
 
 /// See the module's documentation.
 pub(super) struct Delivery {

@@ -3,8 +3,10 @@
 mod backends;
 mod delivery;
 mod hearing;
+mod limits;
 mod operators;
 mod routes;
+mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Clients, Health, Readiness};
-use crate::auth::{Auth, AuthConfig, Secret};
-use crate::chat::{Chat, Cursors, Directory, Limits, Ports, Quotas, Rates};
+use crate::auth::{Auth, AuthConfig};
+use crate::chat::{Chat, Cursors, Limits, Ports};
 use crate::commit::Committer;
 use crate::config::{Config, StartError};
-use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
 use crate::fanout::hub::Hub;
 use crate::fanout::seats::Seats;
 use crate::gateway::requests::Requests;
@@ -28,14 +29,15 @@ use crate::lifecycle::{Failure, Service};
 use crate::logging::served;
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::throttle::Rate;
 use crate::traces::Traces;
-use crate::transport::lobby::{Lobby, LobbyLimits};
+use crate::transport::lobby::Lobby;
 use crate::transport::socketio::SocketIo;
 use backends::{Parts, Stores};
 use delivery::Delivery;
 use hearing::Hearing;
+use limits::{directory, lobby_limits, parse_secrets, quotas, rates, seat_limits};
 use routes::routes;
+use world::World;
 
 /// The first and the longest wait before the schema is tried again.
 const MIGRATE_RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
@@ -60,26 +62,6 @@ pub struct App {
     parts: Parts,
     stop: CancellationToken,
     tasks: TaskTracker,
-}
-
-/// What everything shares.
-struct World {
-    gateway: GatewayId,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<Entropy>,
-    traces: Traces,
-}
-
-impl World {
-    fn new() -> Self {
-        let entropy = Arc::new(Entropy::from_os());
-        Self {
-            gateway: GatewayId::generate(&entropy),
-            clock: Arc::new(SystemClock),
-            entropy,
-            traces: Traces::off(),
-        }
-    }
 }
 
 impl App {
@@ -173,6 +155,35 @@ impl App {
         Ok(app)
     }
 
+    /// Takes over what may change while the gateway runs: the keys of tokens and the limits. All or nothing.
+    ///
+    /// # Errors
+    /// When the new settings contradict what buffers were sized by at the start.
+    pub fn reload(&self, config: &Config) -> Result<(), StartError> {
+        let most = self.chat.limits().content_bytes;
+        if config.limits.content_bytes > most {
+            let message = format!("above {most}, its value at the start, it needs a restart");
+            return Err(StartError::of("content_limit", message));
+        }
+        // Without any, those in force stay, the generated one among them.
+        if !config.auth.jwt_secrets.is_empty() {
+            let secrets = parse_secrets(&config.auth.jwt_secrets)?;
+            let replaced = self.chat.auth().tokens.replace_keys(&secrets);
+            replaced.map_err(|error| StartError::of("jwt_secret", error.to_string()))?;
+            self.parts.replace_secrets(&config.auth.jwt_secrets);
+        }
+        self.chat.set_content_limit(config.limits.content_bytes);
+        self.chat.set_room_limit(config.limits.room_members);
+        self.chat.set_rates(rates(config));
+        self.chat.set_quotas(quotas(config));
+        self.chat.set_directory(directory(config));
+        self.hub.set_last_seen(config.limits.last_seen);
+        self.hub.seats().set(seat_limits(config));
+        self.lobby.set(lobby_limits(config));
+        self.hub.set_watch_limit(config.limits.watched_users);
+        Ok(())
+    }
+
     /// Its clients, for operators.
     #[must_use]
     pub fn clients(&self) -> Arc<dyn Clients> {
@@ -209,44 +220,6 @@ impl App {
     /// Under a name that logs and the watchdog know.
     fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(served::task(name, work));
-    }
-}
-
-fn parse_secrets(secrets: &[crate::config::Secret]) -> Result<Vec<Secret>, StartError> {
-    let secrets = secrets.iter().map(|secret| Secret::parse(secret.expose()));
-    let secrets: Result<Vec<_>, _> = secrets.collect();
-    secrets.map_err(|error| StartError::of("jwt_secret", error.to_string()))
-}
-
-fn rates(config: &Config) -> Rates {
-    Rates {
-        session: Rate::per_second(config.limits.session_rate),
-        user: Rate::per_second(config.limits.user_rate),
-        sign_in: Rate::per_second(config.limits.sign_in_rate),
-        search: Rate::per_second(config.limits.search_rate),
-    }
-}
-
-fn quotas(config: &Config) -> Quotas {
-    Quotas {
-        rooms_made: config.limits.rooms_made,
-        rooms: config.limits.rooms,
-        additions: config.limits.additions,
-        new_conversations: config.limits.new_conversations,
-    }
-}
-
-fn directory(config: &Config) -> Directory {
-    Directory {
-        search: config.limits.user_search,
-        last_seen: config.limits.last_seen,
-    }
-}
-
-fn lobby_limits(config: &Config) -> LobbyLimits {
-    LobbyLimits {
-        places: config.limits.anonymous,
-        rate: Rate::per_second(config.limits.handshake_rate),
     }
 }
 

@@ -1,12 +1,8 @@
-//! The gateway as its operators see it: its sessions, and new settings while it runs. Knows what may change without a
-//! restart.
+//! The gateway's sessions as its operators see them. Knows no settings.
 
 use std::sync::Arc;
 
-use super::delivery::seat_limits;
-use super::{App, directory, lobby_limits, parse_secrets, quotas, rates};
 use crate::admin::{Clients, ListedSession, Whom};
-use crate::config::{Config, StartError};
 use crate::fanout::hub::Hub;
 use crate::fanout::session::Session;
 use crate::transport::outbox::Reason;
@@ -48,36 +44,5 @@ fn listed(session: &Arc<Session>) -> ListedSession {
         protocol: session.encoding().protocol(),
         joined: session.has_joined(),
         queued_bytes: session.queued_bytes(),
-    }
-}
-
-impl App {
-    /// Takes over what may change while the gateway runs: the keys of tokens and the limits. All or nothing.
-    ///
-    /// # Errors
-    /// When the new settings contradict what buffers were sized by at the start.
-    pub fn reload(&self, config: &Config) -> Result<(), StartError> {
-        let most = self.chat.limits().content_bytes;
-        if config.limits.content_bytes > most {
-            let message = format!("above {most}, its value at the start, it needs a restart");
-            return Err(StartError::of("content_limit", message));
-        }
-        // Without any, those in force stay, the generated one among them.
-        if !config.auth.jwt_secrets.is_empty() {
-            let secrets = parse_secrets(&config.auth.jwt_secrets)?;
-            let replaced = self.chat.auth().tokens.replace_keys(&secrets);
-            replaced.map_err(|error| StartError::of("jwt_secret", error.to_string()))?;
-            self.parts.replace_secrets(&config.auth.jwt_secrets);
-        }
-        self.chat.set_content_limit(config.limits.content_bytes);
-        self.chat.set_room_limit(config.limits.room_members);
-        self.chat.set_rates(rates(config));
-        self.chat.set_quotas(quotas(config));
-        self.chat.set_directory(directory(config));
-        self.hub.set_last_seen(config.limits.last_seen);
-        self.hub.seats().set(seat_limits(config));
-        self.lobby.set(lobby_limits(config));
-        self.hub.set_watch_limit(config.limits.watched_users);
-        Ok(())
     }
 }

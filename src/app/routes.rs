@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::HeaderValue;
 
-use super::World;
+use super::world::World;
 use crate::api::{self, ApiConfig};
 use crate::chat::Chat;
 use crate::config::{Config, StartError};

@@ -4,7 +4,7 @@ use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use subtle::ConstantTimeEq;
 
-use super::AuthError;
+use super::error::AuthError;
 
 /// The most memory a stored hash may ask for, in KiB: three times today's.
 const MOST_MEMORY: u32 = 64 * 1024;

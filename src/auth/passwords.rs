@@ -8,7 +8,8 @@ use std::thread;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use super::AuthError;
+use super::bounds::{PASSWORD_LONGEST, PASSWORD_SHORTEST};
+use super::error::AuthError;
 use super::hashing::Hasher;
 use super::turns::Turns;
 use crate::domain::{ClientNetwork, Entropy};
@@ -19,9 +20,9 @@ pub struct Password(Box<[u8]>);
 
 impl Password {
     /// The shortest, in bytes.
-    pub const SHORTEST: usize = 8;
+    pub const SHORTEST: usize = PASSWORD_SHORTEST;
     /// The longest, in bytes.
-    pub const LONGEST: usize = 256;
+    pub const LONGEST: usize = PASSWORD_LONGEST;
 
     /// Takes a password.
     ///

@@ -13,7 +13,8 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{AuthConfig, AuthError, Secret};
+use super::error::AuthError;
+use super::settings::{AuthConfig, Secret};
 use crate::domain::{Clock, Entropy, Timestamp, UserId};
 
 /// The longest access token that is looked at, in bytes. Ours have about 330.

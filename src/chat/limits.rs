@@ -1,7 +1,21 @@
 //! The limits of requests. Knows numbers only; each use case says what happens beyond its own.
 
-use super::{Directory, Quotas, Rates};
+use super::directory::Directory;
+use super::rates::Rates;
 use crate::domain::Content;
+
+/// The allowances; 0 is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quotas {
+    /// Rooms a user may make in a day.
+    pub rooms_made: u32,
+    /// Rooms a user may be in.
+    pub rooms: usize,
+    /// How often a user may be added to rooms by others in a day.
+    pub additions: u32,
+    /// Direct conversations a user may begin in an hour.
+    pub new_conversations: u32,
+}
 
 /// How much is too much.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::domain::{Timestamp, User, UserId, Username};
 
-use super::{Chat, ChatError};
+use super::{Chat, ChatError, LastSeen, UserSearch};
 
 /// A user as others see them.
 #[derive(Debug, Clone)]
@@ -26,37 +26,6 @@ pub struct PresenceOf {
 
 /// The most users that one search shows: whoever wants to read all of them needs many searches, which are metered.
 const FOUND: usize = 20;
-
-/// How users may be looked for by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum UserSearch {
-    /// Not at all.
-    Off,
-    /// By the whole name.
-    Exact,
-    /// By what it begins with.
-    #[default]
-    Prefix,
-}
-
-/// Who learns when a user was last seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LastSeen {
-    /// Whoever shares a conversation with them.
-    #[default]
-    Contacts,
-    /// Everybody with an account.
-    Anybody,
-}
-
-/// What is shown of users to those they do not know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Directory {
-    /// How they may be looked for.
-    pub search: UserSearch,
-    /// Who learns when they were last seen.
-    pub last_seen: LastSeen,
-}
 
 impl Chat {
     /// Users whose name begins with this text, whatever its case, by name; or the one whose name it is.

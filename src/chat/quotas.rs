@@ -16,19 +16,6 @@ const SHARE_OF_ONE: u32 = 4;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The allowances; 0 is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Quotas {
-    /// Rooms a user may make in a day.
-    pub rooms_made: u32,
-    /// Rooms a user may be in.
-    pub rooms: usize,
-    /// How often a user may be added to rooms by others in a day.
-    pub additions: u32,
-    /// Direct conversations a user may begin in an hour.
-    pub new_conversations: u32,
-}
-
 /// What an allowance is of, and since when: its key has both, so another time is another allowance.
 struct Allowance {
     what: &'static str,

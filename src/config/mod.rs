@@ -19,9 +19,10 @@ use crate::traces::TraceSettings;
 pub use error::{StartError, StartErrors};
 pub use generated::generated_secret;
 pub use layers::{Environment, Flags};
+pub use parsers::LogFormat;
 pub use print::{SettingHelp, default_file, setting_helps};
 pub use secret::{Secret, ServerUrl};
-pub use sections::{Auth, Backends, Limits, LogFormat, Logging, Presence, Server, Sessions};
+pub use sections::{Auth, Backends, Limits, Logging, Presence, Server, Sessions};
 
 /// Everything that can be set, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

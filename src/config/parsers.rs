@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use super::LogFormat;
 use super::reader::not_a;
 use crate::chat::{LastSeen, UserSearch};
 use crate::domain::Network;
@@ -92,6 +91,17 @@ pub(super) fn parse_last_seen(text: &str) -> Result<LastSeen, String> {
         "anybody" => Ok(LastSeen::Anybody),
         _ => Err(not_a(text, "circle of users: contacts or anybody")),
     }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object.
+    Json,
+    /// For people.
+    Text,
+    /// Text on a terminal, JSON otherwise.
+    Auto,
 }
 
 pub(super) fn parse_format(text: &str) -> Result<LogFormat, String> {

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::parsers::{
-    parse_address, parse_filter, parse_format, parse_host, parse_last_seen, parse_network,
-    parse_origin, parse_prefix, parse_search,
+    LogFormat, parse_address, parse_filter, parse_format, parse_host, parse_last_seen,
+    parse_network, parse_origin, parse_prefix, parse_search,
 };
 use super::reader::{Reader, show_bytes, show_duration};
 use super::{Environment, Secret, ServerUrl, StartError, urls};
@@ -157,17 +157,6 @@ pub struct Logging {
     pub filter: String,
     /// The form of a line.
     pub format: LogFormat,
-}
-
-/// The form of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object.
-    Json,
-    /// For people.
-    Text,
-    /// Text on a terminal, JSON otherwise.
-    Auto,
 }
 
 const fn seconds(least: u64, most: u64) -> RangeInclusive<Duration> {

@@ -8,19 +8,24 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::session::Session;
-
-/// How long gives are collected before they are marked; the pace of one session is its own ([`Session::mark_if_due`]).
+/// How long gives are collected before they are marked; the pace of one session is its own ([`Paced::mark_if_due`]).
 const TICK: Duration = Duration::from_millis(200);
+
+/// Who proves by marks what it received.
+pub(super) trait Paced: std::fmt::Debug + Send + Sync {
+    /// Marks what was given, unless it did so about a second ago. True when there is something left to mark, and the pacer
+    /// must come again.
+    fn mark_if_due(&self, now: Instant) -> bool;
+}
 
 /// The sessions that wait for a mark. At most once each per tick.
 #[derive(Debug, Default)]
-pub(super) struct Pacer(Mutex<Vec<Arc<Session>>>);
+pub(super) struct Pacer(Mutex<Vec<Arc<dyn Paced>>>);
 
 impl Pacer {
     /// A session has something unproved; called once until it is marked.
-    pub(super) fn wants_mark(&self, session: &Arc<Session>) {
-        self.0.lock().push(Arc::clone(session));
+    pub(super) fn wants_mark(&self, session: Arc<dyn Paced>) {
+        self.0.lock().push(session);
     }
 
     /// Marks sessions at their pace until `stop`.

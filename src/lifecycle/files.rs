@@ -8,9 +8,11 @@ use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::Instant;
 
-use super::ADMIN_CONNECTIONS;
 use crate::admin::Health;
 use crate::metrics::{open_file_count, open_file_limit};
+
+/// The most connections of the admin port at once: Prometheus, probes and operators have a handful.
+pub(super) const ADMIN_CONNECTIONS: usize = 128;
 
 /// Files a gateway needs besides its client connections: the admin port's, databases, the store, logs.
 const OTHER_FILES: u64 = 128 + ADMIN_CONNECTIONS as u64;

@@ -1,6 +1,7 @@
 //! The life of the process: listen, serve, drain on a signal, stop. Knows sockets and signals; what is served is a
 //! [`Service`], and how it drains is its own business.
 
+mod failure;
 mod files;
 mod gate;
 mod guard;
@@ -13,7 +14,6 @@ mod signals;
 mod watchdog;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,9 +25,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::admin::{self, Health, Operations, Readiness};
 use crate::config::Server;
 pub use crate::config::StartError;
-use crate::config::StartErrors;
 use crate::metrics::{Exporter, Metrics, open_file_limit};
-use files::{Shortage, affordable, raise_limit};
+pub use failure::Failure;
+use files::{ADMIN_CONNECTIONS, Shortage, affordable, raise_limit};
 use gate::{Bounds, Connections, Gate};
 use guard::Guard;
 use http::HttpServer;
@@ -43,9 +43,7 @@ const BACKLOG: u32 = 4096;
 /// Beyond the grace: for a drain that is just finishing, and for requests in flight.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// The most connections of the admin port at once: Prometheus, probes and operators have a handful.
-const ADMIN_CONNECTIONS: usize = 128;
-/// How long such a connection may be idle, or its request's head take.
+/// How long a connection of the admin port may be idle, or its request's head take.
 const ADMIN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is served.
@@ -57,46 +55,6 @@ pub trait Service: Send + Sync + 'static {
     /// Hands the clients over to other gateways and stores what is in memory; done at the deadline at the latest.
     /// Readiness has failed already; the listener stays open meanwhile.
     async fn drain(&self, deadline: Instant);
-}
-
-/// Why the process ends with another status than 0.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// It cannot start as it is configured: status 2.
-    #[error("{0}")]
-    Start(#[from] StartErrors),
-    /// The command line is wrong: status 2.
-    #[error("{0}")]
-    Usage(String),
-    /// Something went wrong while it ran: status 1.
-    #[error("{0}")]
-    Runtime(String),
-}
-
-impl Failure {
-    /// The status of the process.
-    #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Start(_) | Self::Usage(_) => ExitCode::from(2),
-            Self::Runtime(_) => ExitCode::FAILURE,
-        }
-    }
-
-    /// What to print on stderr: a line for each thing that is wrong.
-    #[must_use]
-    pub fn lines(&self) -> Vec<String> {
-        match self {
-            Self::Start(errors) => errors.lines(),
-            Self::Usage(message) | Self::Runtime(message) => vec![message.clone()],
-        }
-    }
-}
-
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Self {
-        Self::Start(error.into())
-    }
 }
 
 /// The two sockets, bound but not served.

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::admin::DRAIN;
 
 /// What the process is given beyond the drain's grace, or after a second signal: the last call, requests in flight and

@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::admin::Readiness;
 use crate::logging::served::{Turn, spawn_task, turns};
 

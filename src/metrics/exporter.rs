@@ -2,14 +2,17 @@
 //! runtime, and what the samplers look at.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::PrometheusHandle;
+use metrics::Label;
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::handles::Make;
+use super::Metrics;
+use super::handles::{Handles, Make, SharedRecorder};
 use super::process::{Reading, open_file_limit};
-use super::{Metrics, table};
+use super::table::{self, Kind};
 
 /// How often histograms are drained into their buckets; without it their memory grows with every sample.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -20,8 +23,37 @@ const LAG_INTERVAL: Duration = Duration::from_millis(250);
 /// See the module's documentation. Cheap to clone.
 #[derive(Clone)]
 pub struct Exporter {
-    pub(super) handle: PrometheusHandle,
-    pub(super) metrics: Metrics,
+    handle: PrometheusHandle,
+    metrics: Metrics,
+}
+
+impl Metrics {
+    /// Metrics, and what renders them.
+    ///
+    /// # Errors
+    /// Never with the buckets of the table.
+    pub fn exported() -> Result<(Self, Exporter), BuildError> {
+        let mut builder = PrometheusBuilder::new().set_buckets(table::SECONDS)?;
+        for (name, kind, _) in table::METRICS {
+            if *kind == Kind::Numbers {
+                let of = Matcher::Full((*name).to_owned());
+                builder = builder.set_buckets_for_metric(of, table::NUMBERS)?;
+            }
+        }
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        let recorder: SharedRecorder = Arc::new(recorder);
+        let make = Make(&recorder);
+        make.descriptions();
+        let version = Label::from_static_parts("version", env!("CARGO_PKG_VERSION"));
+        make.gauge_with(table::BUILD_INFO, vec![version]).set(1.0);
+        let metrics = Self(Arc::new(Handles::new(Arc::clone(&recorder))));
+        let exporter = Exporter {
+            handle,
+            metrics: metrics.clone(),
+        };
+        Ok((metrics, exporter))
+    }
 }
 
 impl std::fmt::Debug for Exporter {

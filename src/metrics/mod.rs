@@ -14,16 +14,12 @@ mod tests;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use metrics::{Label, NoopRecorder};
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
+use metrics::NoopRecorder;
 
 pub use exporter::Exporter;
 pub use groups::{ByProtocol, ByTransport, Connections, Dependency, Hints, Refused, RefusedHints};
 pub use handles::Handles;
 pub use process::{open_file_count, open_file_limit};
-
-use handles::{Make, SharedRecorder};
-use table::Kind;
 
 /// The metrics of one gateway. Cheap to clone.
 #[derive(Clone)]
@@ -48,32 +44,5 @@ impl Metrics {
     #[must_use]
     pub fn none() -> Self {
         Self(Arc::new(Handles::new(Arc::new(NoopRecorder))))
-    }
-
-    /// Metrics, and what renders them.
-    ///
-    /// # Errors
-    /// Never with the buckets of the table.
-    pub fn exported() -> Result<(Self, Exporter), BuildError> {
-        let mut builder = PrometheusBuilder::new().set_buckets(table::SECONDS)?;
-        for (name, kind, _) in table::METRICS {
-            if *kind == Kind::Numbers {
-                let of = Matcher::Full((*name).to_owned());
-                builder = builder.set_buckets_for_metric(of, table::NUMBERS)?;
-            }
-        }
-        let recorder = builder.build_recorder();
-        let handle = recorder.handle();
-        let recorder: SharedRecorder = Arc::new(recorder);
-        let make = Make(&recorder);
-        make.descriptions();
-        let version = Label::from_static_parts("version", env!("CARGO_PKG_VERSION"));
-        make.gauge_with(table::BUILD_INFO, vec![version]).set(1.0);
-        let metrics = Self(Arc::new(Handles::new(Arc::clone(&recorder))));
-        let exporter = Exporter {
-            handle,
-            metrics: metrics.clone(),
-        };
-        Ok((metrics, exporter))
     }
 }

@@ -7,6 +7,7 @@
 
 mod client;
 mod context;
+mod exporting;
 mod queue;
 mod settings;
 mod spans;
@@ -14,34 +15,25 @@ mod spans;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use opentelemetry::trace::{SpanKind, TraceContextExt, Tracer, TracerProvider};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{SpanKind, TracerProvider};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::EnvResourceDetector;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::domain::SessionId;
 use crate::metrics::Metrics;
 
 pub use context::{TRACE_PARENT, TraceContext};
-use queue::Export;
+use exporting::{Exporting, now};
 pub use settings::{InvalidSetting, TraceSettings};
 pub use spans::{Delivery, Publishing, Receiving, Storing, Trace, Traced};
 
 /// The traces of one gateway. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Traces(Option<Arc<Exporting>>);
-
-/// Where spans go.
-#[derive(Debug)]
-struct Exporting {
-    tracer: SdkTracer,
-    export: Export,
-    /// Keeps the tracer alive: one whose provider has gone makes no spans.
-    _provider: SdkTracerProvider,
-}
 
 impl Traces {
     /// No traces.
@@ -133,45 +125,6 @@ impl Traces {
     }
 }
 
-impl Exporting {
-    /// Begins a span; none when the sampler does not want it.
-    fn begin(
-        &self,
-        name: &'static str,
-        kind: SpanKind,
-        since: SystemTime,
-        attributes: Vec<KeyValue>,
-        parent: Option<TraceContext>,
-    ) -> Option<Span> {
-        use opentelemetry::trace::Span as _;
-        let builder = self
-            .tracer
-            .span_builder(name)
-            .with_kind(kind)
-            .with_start_time(since)
-            .with_attributes(attributes);
-        let parent = match parent {
-            Some(parent) => Context::new().with_remote_span_context(parent.to_span_context()),
-            None => Context::new(),
-        };
-        let span = self.tracer.build_with_context(builder, &parent);
-        span.is_recording().then_some(span)
-    }
-
-    /// A span that ends now.
-    fn finish(
-        &self,
-        name: &'static str,
-        kind: SpanKind,
-        since: SystemTime,
-        attributes: Vec<KeyValue>,
-        parent: TraceContext,
-    ) {
-        // Dropping it ends it.
-        let _ = self.begin(name, kind, since, attributes, Some(parent));
-    }
-}
-
 /// Who exports: `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` over what we know ourselves.
 fn resource(settings: &TraceSettings, gateway: &str) -> Resource {
     let ours = [
@@ -186,9 +139,4 @@ fn resource(settings: &TraceSettings, gateway: &str) -> Resource {
         Some(name) => builder.with_service_name(name.clone()).build(),
         None => builder.build(),
     }
-}
-
-/// Spans of several machines are put side by side: they have the time of day, in more than the milliseconds of our clock.
-fn now() -> SystemTime {
-    opentelemetry::time::now()
 }

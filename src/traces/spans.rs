@@ -9,7 +9,8 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span as _, SpanKind, Status};
 use opentelemetry_sdk::trace::Span;
 
-use super::{Exporting, TraceContext, now};
+use super::context::TraceContext;
+use super::exporting::{Exporting, now};
 use crate::domain::{ConversationId, Seq};
 
 /// A sampled message's place in its trace, while it is on this gateway.

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::outbox::{Outbox, Reason, Shared};
+use super::outbox::Reason;
 use crate::logging::served::spawn_task;
 
 /// The heartbeat's state of one session.
@@ -127,6 +127,12 @@ impl Pulse {
     }
 }
 
+/// What the timer looks at when its moment has come.
+pub(super) trait Beats: std::fmt::Debug + Send + Sync {
+    /// Does what is due at `now`; returns when to look again, or `None` when it has ended.
+    fn beat(self: Arc<Self>, now: Instant) -> Option<Instant>;
+}
+
 /// The one timer shared by all sessions of a gateway. Its task starts with the first session and ends when the last
 /// handle is gone.
 #[derive(Debug, Clone)]
@@ -145,7 +151,7 @@ struct Core {
 #[derive(Debug)]
 struct Entry {
     at: Instant,
-    outbox: Weak<Shared>,
+    who: Weak<dyn Beats>,
 }
 
 impl PartialEq for Entry {
@@ -188,11 +194,11 @@ impl Wheel {
         }))
     }
 
-    /// Looks at the outbox at this moment, and from then on whenever it asks for.
-    pub(super) fn schedule(&self, at: Instant, outbox: Weak<Shared>) {
+    /// Looks at somebody at this moment, and from then on whenever they ask for.
+    pub(super) fn schedule(&self, at: Instant, who: Weak<dyn Beats>) {
         let mut heap = self.0.heap.lock();
         let is_soonest = heap.peek().is_none_or(|soonest| at < soonest.at);
-        heap.push(Entry { at, outbox });
+        heap.push(Entry { at, who });
         drop(heap);
         if !self.0.started.swap(true, atomic::Ordering::Relaxed) {
             spawn_task(
@@ -208,11 +214,11 @@ impl Wheel {
 
 impl Core {
     /// Takes what is due, and says when the next is.
-    fn due(&self, now: Instant) -> (Vec<Weak<Shared>>, Option<Instant>) {
+    fn due(&self, now: Instant) -> (Vec<Weak<dyn Beats>>, Option<Instant>) {
         let mut heap = self.heap.lock();
         let mut due = Vec::new();
         while heap.peek().is_some_and(|entry| entry.at <= now) {
-            due.extend(heap.pop().map(|entry| entry.outbox));
+            due.extend(heap.pop().map(|entry| entry.who));
         }
         (due, heap.peek().map(|entry| entry.at))
     }
@@ -221,9 +227,9 @@ impl Core {
         let (due, next) = self.due(now);
         let again: Vec<Entry> = due
             .into_iter()
-            .filter_map(|outbox| {
-                let at = Outbox::upgrade(&outbox)?.beat(now)?;
-                Some(Entry { at, outbox })
+            .filter_map(|who| {
+                let at = who.upgrade()?.beat(now)?;
+                Some(Entry { at, who })
             })
             .collect();
         let soonest = again.iter().map(|entry| entry.at).min();

@@ -2,6 +2,7 @@
 //! the store and the announcer; the caller has clamped what it says (D27).
 
 mod notices;
+mod places;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::domain::{ConversationId, Seq, UserId};
 use crate::metrics::Metrics;
 use crate::store::{CursorMove, Store};
 use notices::Notices;
+use places::Places;
 
 /// How long moves that nobody waits for are collected.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -46,12 +48,6 @@ struct State {
     in_flight: bool,
     /// How many flushes have ended.
     flushes: u64,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Places {
-    delivered: Seq,
-    read: Seq,
 }
 
 impl Cursors {
@@ -223,13 +219,6 @@ impl State {
             .entry((conversation, user))
             .or_default()
             .advance(places);
-    }
-}
-
-impl Places {
-    fn advance(&mut self, places: Self) {
-        self.delivered = self.delivered.max(places.delivered);
-        self.read = self.read.max(places.read);
     }
 }
 

@@ -7,7 +7,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::{
+use super::fields::{
     header, put_conversation, put_trace, take_conversation, take_id, take_trace, take_user,
 };
 use crate::commit::{CommitError, Delegated, Entry, Settled};

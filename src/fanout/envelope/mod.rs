@@ -9,15 +9,16 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::offer::{Effect, Encoded, Offer};
-use crate::domain::{
-    ConversationId, EventId, GatewayId, RoomId, Seq, SessionId, Timestamp, UserId,
-};
+use crate::domain::{ConversationId, EventId, GatewayId, Seq, SessionId, Timestamp, UserId};
 use crate::traces::{TraceContext, Traced};
 pub use delegation::{Answer, Request, encode_answer, encode_request};
+use fields::{
+    ID_BYTES, VERSION, header, put_conversation, put_trace, take_conversation, take_id, take_trace,
+    take_user,
+};
 
 mod delegation;
-
-const VERSION: u8 = 1;
+mod fields;
 
 /// Added to an effect's tag: an extension follows.
 const EXTENDED: u8 = 0x80;
@@ -27,8 +28,6 @@ const AT_BYTES: usize = 8;
 
 /// With where its trace is (the second part), the gateway that has written the event, and the event's id.
 const EXTENSION_BYTES: usize = AT_BYTES + TraceContext::BYTES + size_of::<u64>() + ID_BYTES;
-
-const ID_BYTES: usize = 12;
 
 /// The names a payload may carry; a payload holds the index. Only ever append. An event whose name is none of them has its
 /// place, and shows nothing.
@@ -180,13 +179,6 @@ pub fn encode_gap() -> Bytes {
     header(6, 0).freeze()
 }
 
-fn header(kind: u8, capacity: usize) -> BytesMut {
-    let mut out = BytesMut::with_capacity(2 + capacity);
-    out.put_u8(VERSION);
-    out.put_u8(kind);
-    out
-}
-
 fn decode_event(mut bytes: Bytes) -> Option<Offer> {
     let name = take_name(&mut bytes)?;
     let conversation = take_conversation(&mut bytes)?;
@@ -220,18 +212,6 @@ struct Extension {
     trace: Option<TraceContext>,
     writer: Option<GatewayId>,
     id: Option<EventId>,
-}
-
-/// Where a trace is, or as many zeros.
-fn put_trace(out: &mut BytesMut, trace: Option<TraceContext>) {
-    out.put_slice(&trace.map_or([0; TraceContext::BYTES], TraceContext::to_bytes));
-}
-
-/// What [`put_trace`] has put; the outer none when there is too little.
-fn take_trace(bytes: &mut Bytes) -> Option<Option<TraceContext>> {
-    let trace =
-        (bytes.len() >= TraceContext::BYTES).then(|| bytes.split_to(TraceContext::BYTES))?;
-    Some(TraceContext::from_bytes(&trace))
 }
 
 /// What is longer than expected is another release's, and so is what is shorter.
@@ -290,31 +270,6 @@ fn take_name(bytes: &mut Bytes) -> Option<Option<&'static str>> {
     Some(NAMES.get(index).copied())
 }
 
-fn put_conversation(out: &mut BytesMut, conversation: ConversationId) {
-    match conversation {
-        ConversationId::Room(room) => {
-            out.put_u8(0);
-            out.put_slice(&room.to_bytes());
-        }
-        ConversationId::Direct(low, high) => {
-            out.put_u8(1);
-            out.put_slice(&low.to_bytes());
-            out.put_slice(&high.to_bytes());
-        }
-    }
-}
-
-fn take_conversation(bytes: &mut Bytes) -> Option<ConversationId> {
-    match bytes.try_get_u8().ok()? {
-        0 => Some(ConversationId::Room(RoomId::from_bytes(take_id(bytes)?))),
-        1 => {
-            let (low, high) = (take_user(bytes)?, take_user(bytes)?);
-            (low <= high).then(|| ConversationId::direct(low, high))
-        }
-        _ => None,
-    }
-}
-
 fn put_effect(out: &mut BytesMut, effect: Effect, is_extended: bool) {
     let (tag, user) = match effect {
         Effect::None => (0, None),
@@ -337,16 +292,6 @@ fn take_effect(bytes: &mut Bytes) -> Option<Effect> {
         4 => Some(Effect::Closed),
         _ => None,
     }
-}
-
-fn take_user(bytes: &mut Bytes) -> Option<UserId> {
-    take_id(bytes).map(UserId::from_bytes)
-}
-
-fn take_id(bytes: &mut Bytes) -> Option<[u8; 12]> {
-    let mut id = [0; 12];
-    bytes.try_copy_to_slice(&mut id).ok()?;
-    Some(id)
 }
 
 #[cfg(test)]

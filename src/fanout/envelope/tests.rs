@@ -4,7 +4,7 @@ use super::*;
 use crate::commit::{CommitError, Delegated, Entry, Settled};
 use crate::domain::{
     Change, ChangeKind, ClientMessageId, Content, Emoji, EventId, Fingerprint, Refusal, Role,
-    RoomName,
+    RoomId, RoomName,
 };
 use crate::store::{NewMessage, Run};
 use proptest::prelude::*;

@@ -6,6 +6,25 @@ use std::sync::atomic::Ordering;
 use super::Session;
 use crate::domain::{ConversationId, EventId, Seq};
 
+impl Session {
+    /// The session is about to send a direct message with this event id.
+    #[must_use]
+    pub fn expect(self: &Arc<Self>, id: EventId) -> Expectation {
+        self.state.lock().receipts.expect(id);
+        Expectation {
+            session: Arc::clone(self),
+            id,
+        }
+    }
+
+    /// Counts a request until the value is dropped: when its answer has been written.
+    #[must_use]
+    pub fn take_request(self: &Arc<Self>) -> Unanswered {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        Unanswered(Arc::clone(self))
+    }
+}
+
 /// A request that is not answered yet.
 #[derive(Debug)]
 pub struct Unanswered(pub(super) Arc<Session>);

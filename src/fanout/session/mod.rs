@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::offer::{Encoded, Encoding, Offer};
-use super::pacer::Pacer;
+use super::pacer::{Paced, Pacer};
 use super::receipts::Receipts;
 use super::seats::Seat;
 use crate::domain::{ConversationId, EventId, Seq, SessionId, Timestamp, UserId};
@@ -238,7 +238,7 @@ impl Session {
             && state.receipts.has_unmarked()
             && !std::mem::replace(&mut state.is_paced, true)
         {
-            self.pacer.wants_mark(self);
+            self.pacer.wants_mark(Arc::clone(self) as _);
         }
     }
 
@@ -267,16 +267,6 @@ impl Session {
         }
     }
 
-    /// The session is about to send a direct message with this event id.
-    #[must_use]
-    pub fn expect(self: &Arc<Self>, id: EventId) -> Expectation {
-        self.state.lock().receipts.expect(id);
-        Expectation {
-            session: Arc::clone(self),
-            id,
-        }
-    }
-
     /// The client says that it has everything up to here.
     pub(super) fn acknowledged(&self, conversation: ConversationId, seq: Seq) {
         self.state.lock().receipts.acknowledge(conversation, seq);
@@ -294,13 +284,6 @@ impl Session {
     /// [`TooFast`].
     pub fn admit(&self, rate: Rate) -> Result<(), TooFast> {
         self.state.lock().meter.take(rate, Instant::now())
-    }
-
-    /// Counts a request until the value is dropped: when its answer has been written.
-    #[must_use]
-    pub fn take_request(self: &Arc<Self>) -> Unanswered {
-        self.unanswered.fetch_add(1, Ordering::Relaxed);
-        Unanswered(Arc::clone(self))
     }
 
     /// Whether every request is answered.
@@ -332,19 +315,6 @@ impl Session {
     pub(super) fn last_proof(&self) -> Option<Mark> {
         self.mark_now();
         self.outbox.take_report()
-    }
-
-    /// Marks what was given, unless it did so about a second ago. True when there is something left to mark, and the
-    /// pacer must come again.
-    pub(super) fn mark_if_due(&self, now: Instant) -> bool {
-        let mut state = self.state.lock();
-        let is_closed = self.is_closed();
-        if !is_closed && state.mark_is_due(now, MARK_EVERY + MARK_WAITS) {
-            let mark = self.outbox.mark();
-            state.mark(mark, now);
-        }
-        state.is_paced = !is_closed && state.receipts.has_unmarked();
-        state.is_paced
     }
 
     /// Everything before this mark was received: hands on the cursors that move.
@@ -392,5 +362,18 @@ impl Session {
     /// Forgets all of them.
     pub(super) fn unwatch_all(&self) -> Vec<UserId> {
         self.state.lock().watching.drain().collect()
+    }
+}
+
+impl Paced for Session {
+    fn mark_if_due(&self, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        let is_closed = self.is_closed();
+        if !is_closed && state.mark_is_due(now, MARK_EVERY + MARK_WAITS) {
+            let mark = self.outbox.mark();
+            state.mark(mark, now);
+        }
+        state.is_paced = !is_closed && state.receipts.has_unmarked();
+        state.is_paced
     }
 }

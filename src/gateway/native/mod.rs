@@ -4,10 +4,10 @@
 mod frames;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod shared;
 mod socket;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
@@ -23,14 +23,13 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::requests::{Requests, error_json};
-use crate::auth::{Caller, bearer};
+use crate::auth::bearer;
 use crate::chat::ChatError;
-use crate::domain::{Entropy, Origin};
-use crate::fanout::seats::Seat;
+use crate::domain::Entropy;
 use crate::transport::heartbeat::Wheel;
-use crate::transport::lobby::{Lobby, Stranger, TurnedAway};
-use crate::transport::outbox::Flusher;
 use crate::transport::websocket::{Bounds, Handshake, NoWebSocket};
+pub use shared::NativeConfig;
+use shared::Shared;
 use socket::Socket;
 
 /// tungstenite's default of 128 KiB per connection is the largest part of an idle one (measured).
@@ -39,32 +38,6 @@ const READ_BUFFER: usize = 1024;
 /// Every frame, for people and generators; `tests/asyncapi` holds it against what is really sent.
 const DESCRIPTION: &str = include_str!("../../../docs/asyncapi.yaml");
 
-/// Bounds and pace of `/ws`.
-#[derive(Debug, Clone)]
-pub struct NativeConfig {
-    /// The largest frame or message taken, in bytes.
-    pub frame_bytes: usize,
-    /// What may wait to be written, in bytes.
-    pub outbox_bytes: usize,
-    /// Between two pings.
-    pub ping_interval: Duration,
-    /// For the answer to one.
-    pub ping_timeout: Duration,
-    /// For the first frame, when the handshake carried no token.
-    pub hello_within: Duration,
-    /// Where clients wait for that frame.
-    pub lobby: Lobby,
-}
-
-/// What every connection shares.
-pub(super) struct Shared {
-    config: NativeConfig,
-    requests: Requests,
-    entropy: Arc<Entropy>,
-    wheel: Wheel,
-    flusher: Flusher,
-}
-
 /// The route `/ws`, and `/asyncapi.yaml`, which describes it.
 pub fn router(
     config: NativeConfig,
@@ -72,13 +45,7 @@ pub fn router(
     entropy: Arc<Entropy>,
     wheel: &Wheel,
 ) -> Router {
-    let shared = Shared {
-        config,
-        requests,
-        entropy,
-        wheel: wheel.clone(),
-        flusher: Flusher::default(),
-    };
+    let shared = Shared::new(config, requests, entropy, wheel.clone());
     Router::new()
         .route("/ws", get(upgrade))
         .route("/asyncapi.yaml", get(describe))
@@ -139,37 +106,6 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     bearer(headers.get(AUTHORIZATION)?.to_str().ok()?)
 }
 
-impl Shared {
-    /// Whose connection a token makes it, if there is one.
-    fn receive(&self, token: Option<&str>, origin: Option<Origin>) -> Result<Guest, ChatError> {
-        match token {
-            Some(token) => {
-                let (caller, seat) = self.seat(token, origin)?;
-                Ok(Guest::Known(caller, seat))
-            }
-            None => {
-                let stranger = self.config.lobby.enter(origin.as_ref());
-                Ok(Guest::Stranger(stranger.map_err(turned_away)?))
-            }
-        }
-    }
-
-    /// Whom a token speaks for, and a seat for them.
-    fn seat(&self, token: &str, origin: Option<Origin>) -> Result<(Caller, Seat), ChatError> {
-        let hub = self.requests.hub();
-        let caller = self.requests.chat().authenticate(token);
-        let caller = caller.inspect_err(|_| hub.metrics().refused.unauthorized.increment(1))?;
-        Ok((caller, hub.seats().take(caller.user, origin)?))
-    }
-}
-
-const fn turned_away(why: TurnedAway) -> ChatError {
-    match why {
-        TurnedAway::Full => ChatError::Busy,
-        TurnedAway::TooFast { retry_after } => ChatError::RateLimited { retry_after },
-    }
-}
-
 /// What is answered to a request for `/ws` that gets no WebSocket.
 fn refuse_upgrade(why: NoWebSocket) -> Response {
     let json = [(CONTENT_TYPE, "application/json")];
@@ -207,12 +143,4 @@ fn refuse(error: &ChatError) -> Response {
         response.headers_mut().insert(RETRY_AFTER, wait.into());
     }
     response
-}
-
-/// Whose connection it is, as far as its handshake said.
-enum Guest {
-    /// Theirs.
-    Known(Caller, Seat),
-    /// Nobody's yet.
-    Stranger(Stranger),
 }

@@ -12,7 +12,7 @@ use tungstenite::Message;
 
 use super::super::requests::{Answer, Reply};
 use super::frames::{self, ENCODING, Head};
-use super::{Guest, Shared};
+use super::shared::{Guest, Shared};
 use crate::auth::Caller;
 use crate::chat::ChatError;
 use crate::domain::{Origin, SessionId};

@@ -20,7 +20,8 @@ use tokio_util::task::TaskTracker;
 use super::body::Bodies;
 use super::poller::Poller;
 use super::request::{Checked, Refusal, Transport, check};
-use super::session::{Session, Stage, run};
+use super::session::{Session, Stage};
+use super::task::run;
 use super::upgrade::Claim;
 use super::{
     EngineApp, EngineConfig, EngineHandler, EngineSocket, packet, polling, upgrade, websocket,

@@ -10,64 +10,34 @@ mod counting;
 mod engine;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod handler;
 mod packet;
 mod payload;
 mod poller;
 mod polling;
 mod request;
 mod session;
+mod task;
 mod upgrade;
 mod websocket;
 
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use axum::http::request::Parts;
 
 pub use config::{Cors, EngineConfig};
 pub use engine::Engine;
+pub use handler::{EngineHandler, Message};
 pub use packet::text_message;
 use session::Session;
 
-use super::outbox::{Closed, Frame, Mark, Outbox, Reason};
+use super::outbox::{Closed, Frame, Outbox, Reason};
 
 /// What is served: one handler per session.
 pub trait EngineApp: Send + Sync + 'static {
     /// A session has begun; `request` is its handshake. Must not block.
     fn open(&self, socket: EngineSocket, request: &Parts) -> Box<dyn EngineHandler>;
-}
-
-/// One message as it was received. Borrowed, because a slice kept would pin the connection's read buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Message<'a> {
-    /// Text.
-    Text(&'a str),
-    /// Bytes.
-    Binary(&'a [u8]),
-}
-
-/// The application's side of one session. Calls never overlap, and come in the order of what happened. While one is
-/// running nothing is read from the client, which is the backpressure; what may take long is spawned.
-#[async_trait]
-pub trait EngineHandler: Send {
-    /// A message came. `Err` ends the session with this reason.
-    ///
-    /// # Errors
-    /// A message the handler does not accept.
-    async fn message(&mut self, message: Message<'_>) -> Result<(), Reason>;
-
-    /// Everything pushed before this mark was received (D28).
-    fn proved(&mut self, mark: Mark);
-
-    /// A poll has taken what waited: the next one will prove it, as far as it is marked.
-    fn taken(&mut self) {}
-
-    /// [`EngineSocket::wake`] was called. Several calls may come as one.
-    async fn woken(&mut self) {}
-
-    /// The session has ended. The last call.
-    async fn closed(&mut self, reason: Reason);
 }
 
 /// A handle to one session. Clones are handles to the same session; holding one does not keep the session alive.

@@ -1,5 +1,4 @@
-//! One session: what its requests and its task share, and the task itself while the session polls. Knows nothing of
-//! HTTP.
+//! One session: what its requests and its task share. Knows nothing of HTTP.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,13 +7,11 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::coop::consume_budget;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::packet::{InvalidPacket, Packet};
-use super::payload::{Part, PartError, decode};
 use super::poller::Poller;
-use super::upgrade::ClaimId;
-use super::{EngineConfig, EngineHandler, Message, websocket};
+use super::{EngineConfig, EngineHandler, Message};
 use crate::transport::brake::Brake;
 use crate::transport::lobby::Stranger;
 use crate::transport::outbox::{Flusher, Outbox, Reason};
@@ -35,6 +32,10 @@ pub(super) struct Session {
     /// Its place in the lobby, until it has settled or ended.
     stranger: Mutex<Option<Stranger>>,
 }
+
+/// Which claim: none of a session is like another, so that one that lost cannot be taken for the one that won.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ClaimId(pub(super) u64);
 
 /// Where a session stands on its way from polling to WebSocket, and which claim took it there: only its holder moves it
 /// on, or back (D39).
@@ -206,45 +207,9 @@ impl Session {
     }
 }
 
-/// The session's task: calls the handler until the session ends.
-pub(super) async fn run(
-    session: Arc<Session>,
-    mut handler: Box<dyn EngineHandler>,
-    socket: Option<WebSocket>,
-) {
-    let socket = match socket {
-        Some(socket) => Some(socket),
-        None => poll_until_upgrade(&session, handler.as_mut()).await,
-    };
-    match socket {
-        Some(socket) => websocket::run(&session, handler.as_mut(), socket).await,
-        None => say_farewell(&session, handler.as_mut()).await,
-    }
-}
-
-/// Serves the session while it polls; `None` when it ended that way.
-async fn poll_until_upgrade(
-    session: &Session,
-    handler: &mut dyn EngineHandler,
-) -> Option<WebSocket> {
-    loop {
-        session.news().await;
-        session.tell(handler).await;
-        if session.outbox.is_closed() {
-            return None;
-        }
-        let (post, upgraded) = session.link.lock().take_news();
-        if let Some(post) = post {
-            handle_post(session, handler, post).await;
-        } else if upgraded.is_some() {
-            return upgraded;
-        }
-    }
-}
-
 impl Link {
     /// A post first: it was sent before the upgrade.
-    fn take_news(&mut self) -> (Option<Post>, Option<WebSocket>) {
+    pub(super) fn take_news(&mut self) -> (Option<Post>, Option<WebSocket>) {
         match self.post.take() {
             Some(post) => (Some(post), None),
             None => (None, self.upgraded.take()),
@@ -255,62 +220,5 @@ impl Link {
     pub(super) fn drop_news(&mut self) {
         self.post = None;
         self.upgraded = None;
-    }
-}
-
-async fn handle_post(session: &Session, handler: &mut dyn EngineHandler, post: Post) {
-    let metrics = &session.config.metrics;
-    metrics.bytes_in.socketio.increment(post.body.len() as u64);
-    match std::str::from_utf8(&post.body) {
-        Ok(body) => handle_parts(session, handler, body).await,
-        Err(_) => session.outbox.close(Reason::InvalidUtf8),
-    }
-    let accepted = matches!(
-        session.outbox.reason(),
-        None | Some(Reason::TransportClosed | Reason::ServerClosed | Reason::Draining)
-    );
-    // The request may have been given up; then nobody waits for the outcome.
-    let _ = post.done.send(accepted);
-}
-
-async fn handle_parts(session: &Session, handler: &mut dyn EngineHandler, body: &str) {
-    for part in decode(body, session.config.max_payload) {
-        consume_budget().await;
-        match part {
-            Err(PartError::TooLarge) => session.outbox.close(Reason::TooLarge),
-            Ok(Part::Binary(bytes)) => session.deliver(handler, Message::Binary(&bytes)).await,
-            Ok(Part::Text(packet)) => session.packet(handler, Ok(packet)).await,
-            Err(PartError::Invalid(invalid)) => session.packet(handler, Err(invalid)).await,
-        }
-        if session.outbox.is_closed() {
-            return;
-        }
-    }
-}
-
-/// The end of a polling session: a graceful one waits a little for the poll that carries the rest away, or is released.
-async fn say_farewell(session: &Session, handler: &mut dyn EngineHandler) {
-    let reason = session.outbox.closed().await;
-    handler.closed(reason).await;
-    let goodbye = {
-        let mut link = session.link.lock();
-        link.drop_news();
-        link.goodbye
-    };
-    if goodbye || reason.is_graceful() {
-        let _ = timeout(session.config.farewell, told(session)).await;
-    }
-}
-
-async fn told(session: &Session) {
-    loop {
-        consume_budget().await;
-        let signal = session.outbox.session_signal();
-        tokio::pin!(signal);
-        signal.as_mut().enable();
-        if session.link.lock().told {
-            return;
-        }
-        signal.await;
     }
 }

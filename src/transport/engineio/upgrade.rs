@@ -11,17 +11,13 @@ use tokio::time::{Instant, timeout};
 use tungstenite::{Message, Utf8Bytes};
 
 use super::packet::{self, Packet};
-use super::session::{Link, Session, Stage};
+use super::session::{ClaimId, Link, Session, Stage};
 use crate::transport::outbox::Pings;
 use crate::transport::websocket::WebSocket;
 
 /// From the answer to the probe to the end of a pending poll: a client that upgrades without waiting for the answer is
 /// on its WebSocket by then, and its poll is refused.
 const BEFORE_RELEASE: Duration = Duration::from_millis(20);
-
-/// Which claim: none of a session is like another, so that one that lost cannot be taken for the one that won.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ClaimId(u64);
 
 /// The right to be the only WebSocket beside a polling session; exists only where it was won. Dropped without success,
 /// the session stays on polling.

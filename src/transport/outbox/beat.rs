@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Outbox, Shared};
-use crate::transport::heartbeat::{Pulse, Wheel};
+use crate::transport::heartbeat::{Beats, Pulse, Wheel};
 
 impl Outbox {
     /// Starts the heartbeat: a ping `interval` after the start and after each pong, and the end of the session when
@@ -28,7 +28,8 @@ impl Outbox {
         );
         let first = pulse.next();
         self.0.state.lock().pulse = Some(pulse);
-        wheel.schedule(first, self.downgrade());
+        let shared = Arc::downgrade(&self.0);
+        wheel.schedule(first, shared as Weak<dyn Beats>);
     }
 
     /// The client has said what it wants: no `ConnectTimeout` any more.
@@ -72,12 +73,10 @@ impl Outbox {
             }
         }
     }
+}
 
-    pub(crate) fn downgrade(&self) -> Weak<Shared> {
-        Arc::downgrade(&self.0)
-    }
-
-    pub(crate) fn upgrade(weak: &Weak<Shared>) -> Option<Self> {
-        weak.upgrade().map(Self)
+impl Beats for Shared {
+    fn beat(self: Arc<Self>, now: Instant) -> Option<Instant> {
+        Outbox(self).beat(now)
     }
 }

@@ -1,7 +1,6 @@
 //! Writes the outboxes of many sessions from a few tasks: a delivery to a thousand sessions wakes as many tasks as there
-//! are cores, and what came meanwhile leaves with the same write. Knows no connection, only its [`Port`].
+//! are cores, and what came meanwhile leaves with the same write. Knows neither outboxes nor connections, only who can be [`Flushed`].
 
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -10,18 +9,10 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::{unconstrained, yield_now};
 
-use super::{Outbox, Reason};
 use crate::logging::served::spawn_task;
 
 /// How many sessions are written to before other tasks get their turn: at 5 µs each, less than half a millisecond.
 const TURN: usize = 64;
-
-/// A connection that can be written to without waiting.
-pub trait Port: fmt::Debug + Send + Sync {
-    /// Writes what waits in the outbox, as far as the connection takes it at once. Whoever cannot go on sees to it that
-    /// somebody does. `memory` is for its own use; what is left in it is lost.
-    fn flush(&self, outbox: &Outbox, memory: &mut Vec<u8>) -> Flushed;
-}
 
 /// What a port has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,26 +23,51 @@ pub enum Flushed {
     More,
 }
 
+/// What has something to write now and then.
+pub trait Flush: Send + Sync + 'static {
+    /// Writes what waits, as far as it is taken at once; in the flusher's memory.
+    fn flush(&self, memory: &mut Vec<u8>);
+
+    /// That has panicked.
+    fn fail(&self);
+}
+
 /// Its tasks start with the first session and end when the last handle is gone.
-#[derive(Debug, Clone)]
-pub struct Flusher(Arc<Lanes>);
+#[derive(Debug)]
+pub struct Flusher<W>(Arc<Lanes<W>>);
+
+impl<W> Clone for Flusher<W> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
 
 #[derive(Debug)]
-struct Lanes {
-    lanes: Box<[Arc<Lane>]>,
+struct Lanes<W> {
+    lanes: Box<[Arc<Lane<W>>]>,
     next: AtomicUsize,
 }
 
 /// One task's share of the sessions.
-#[derive(Debug, Default)]
-pub(super) struct Lane {
+#[derive(Debug)]
+pub(super) struct Lane<W> {
     /// At most each of its sessions, once.
-    waiting: Mutex<Vec<Outbox>>,
+    waiting: Mutex<Vec<W>>,
     work: Arc<Notify>,
     is_started: AtomicBool,
 }
 
-impl Default for Flusher {
+impl<W> Default for Lane<W> {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::default(),
+            work: Arc::default(),
+            is_started: AtomicBool::new(false),
+        }
+    }
+}
+
+impl<W> Default for Flusher<W> {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self(Arc::new(Lanes {
@@ -61,9 +77,9 @@ impl Default for Flusher {
     }
 }
 
-impl Flusher {
+impl<W: Flush> Flusher<W> {
     /// A lane for a new session.
-    pub(super) fn lane(&self) -> Arc<Lane> {
+    pub(super) fn lane(&self) -> Arc<Lane<W>> {
         let next = self.0.next.fetch_add(1, Ordering::Relaxed) % self.0.lanes.len();
         let lane = Arc::clone(&self.0.lanes[next]);
         if !lane.is_started.swap(true, Ordering::Relaxed) {
@@ -75,12 +91,12 @@ impl Flusher {
     }
 }
 
-impl Lane {
-    /// The outbox has something to write, and is not waiting already.
-    pub(super) fn schedule(&self, outbox: Outbox) {
+impl<W> Lane<W> {
+    /// Somebody has something to write, and is not waiting already.
+    pub(super) fn schedule(&self, who: W) {
         let mut waiting = self.waiting.lock();
         let is_first = waiting.is_empty();
-        waiting.push(outbox);
+        waiting.push(who);
         drop(waiting);
         if is_first {
             self.work.notify_one();
@@ -88,15 +104,15 @@ impl Lane {
     }
 }
 
-impl Drop for Lane {
+impl<W> Drop for Lane<W> {
     fn drop(&mut self) {
         self.work.notify_one();
     }
 }
 
-async fn turns(lane: Weak<Lane>, work: Arc<Notify>) {
+async fn turns<W: Flush>(lane: Weak<Lane<W>>, work: Arc<Notify>) {
     let mut memory = Vec::new();
-    let mut waiting: Vec<Outbox> = Vec::new();
+    let mut waiting: Vec<W> = Vec::new();
     loop {
         match lane.upgrade() {
             Some(lane) => std::mem::swap(&mut *lane.waiting.lock(), &mut waiting),
@@ -107,8 +123,8 @@ async fn turns(lane: Weak<Lane>, work: Arc<Notify>) {
             continue;
         }
         for turn in waiting.chunks(TURN) {
-            for outbox in turn {
-                flush(outbox, &mut memory);
+            for who in turn {
+                flush(who, &mut memory);
             }
             yield_now().await;
         }
@@ -117,10 +133,10 @@ async fn turns(lane: Weak<Lane>, work: Arc<Notify>) {
 }
 
 /// A panic is the end of its session only.
-fn flush(outbox: &Outbox, memory: &mut Vec<u8>) {
-    let flushed = catch_unwind(AssertUnwindSafe(|| outbox.flush(memory)));
+fn flush(who: &impl Flush, memory: &mut Vec<u8>) {
+    let flushed = catch_unwind(AssertUnwindSafe(|| who.flush(memory)));
     if flushed.is_err() {
         tracing::error!("writing to a session has panicked");
-        outbox.close(Reason::TransportError);
+        who.fail();
     }
 }

@@ -10,14 +10,15 @@
 //! [`Outbox::reason`].
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
 
+pub use flusher::Flushed;
 use flusher::Lane;
-pub use flusher::{Flushed, Flusher, Port};
 pub use frame::{Batch, FRAME_OVERHEAD, Frame, Pings};
 pub use proof::Mark;
 use proof::Proof;
@@ -31,6 +32,16 @@ mod frame;
 mod proof;
 mod reason;
 mod writer;
+
+/// Writes many outboxes from a few tasks.
+pub type Flusher = flusher::Flusher<Outbox>;
+
+/// A connection that can be written to without waiting.
+pub trait Port: fmt::Debug + Send + Sync {
+    /// Writes what waits in the outbox, as far as the connection takes it at once. Whoever cannot go on sees to it that
+    /// somebody does. `memory` is for its own use; what is left in it is lost.
+    fn flush(&self, outbox: &Outbox, memory: &mut Vec<u8>) -> Flushed;
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -46,11 +57,11 @@ struct State {
 #[derive(Debug)]
 struct Attached {
     port: Arc<dyn Port>,
-    lane: Arc<Lane>,
+    lane: Arc<Lane<Outbox>>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Shared {
+struct Shared {
     limit: usize,
     state: Mutex<State>,
     attached: OnceLock<Attached>,

@@ -6,8 +6,23 @@ use tokio::sync::futures::Notified;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
-use super::{Batch, Flushed, Frame, Mark, Outbox, Pings, State};
+use super::flusher::Flush;
+use super::{Batch, Flushed, Frame, Mark, Outbox, Pings, Reason, State};
 use crate::transport::heartbeat::Pulse;
+
+impl Flush for Outbox {
+    fn flush(&self, memory: &mut Vec<u8>) {
+        if let Some(attached) = self.0.attached.get()
+            && attached.port.flush(self, memory) == Flushed::More
+        {
+            attached.lane.schedule(self.clone());
+        }
+    }
+
+    fn fail(&self) {
+        self.close(Reason::TransportError);
+    }
+}
 
 impl Outbox {
     /// What there is to write now: at most `max_bytes` of frames, but at least one, and the ping that is due.
@@ -44,15 +59,6 @@ impl Outbox {
             self.0.room.notify_waiters();
         }
         (batch, left)
-    }
-
-    /// A turn of the flusher.
-    pub(super) fn flush(&self, memory: &mut Vec<u8>) {
-        if let Some(attached) = self.0.attached.get()
-            && attached.port.flush(self, memory) == Flushed::More
-        {
-            attached.lane.schedule(self.clone());
-        }
     }
 
     /// Waits for something to write. `None` when the session has ended and nothing is left. Cancelling loses nothing.

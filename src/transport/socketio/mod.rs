@@ -4,101 +4,33 @@
 //! When the server wants a client gone for a while (drain, slow consumer) it closes the transport ([`Socket::close`]):
 //! the official client then reconnects by itself, which it does not after a DISCONNECT packet ([`Socket::disconnect`]).
 
+mod application;
 mod args;
 mod client;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod handshake;
 mod packet;
+mod refused;
 mod socket;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::Router;
-use bytes::Bytes;
-use serde_json::Value;
-use serde_json::value::RawValue;
 
+pub use application::{Application, Connection};
 pub use args::Event;
 use client::{Server, Serving};
 pub use handshake::HandshakeRequest;
 pub use packet::{encode_event, encode_event_in};
+pub use refused::ConnectRefused;
 pub use socket::{Ack, EmitError, Socket};
 
 use super::engineio::{Engine, EngineConfig};
 use super::heartbeat::Wheel;
-use super::outbox::{Mark, Reason};
 use crate::domain::Entropy;
-
-/// What is served: decides who may connect to which namespace.
-#[async_trait]
-pub trait Application: Send + Sync + 'static {
-    /// Whether this namespace exists. A client of another one is refused with the protocol's own message.
-    fn has_namespace(&self, namespace: &str) -> bool {
-        namespace == "/"
-    }
-
-    /// A client asks for a namespace. `socket` sends nothing before [`Connection::connected`]; until then its
-    /// emissions fail.
-    ///
-    /// # Errors
-    /// What the client is told in its `connect_error`.
-    async fn connect(
-        &self,
-        namespace: &str,
-        auth: Option<Value>,
-        request: &HandshakeRequest,
-        socket: Socket,
-    ) -> Result<Box<dyn Connection>, ConnectRefused>;
-}
-
-/// The application's side of one client in one namespace. Calls never overlap and come in the order of what happened.
-/// While one is running nothing more is read from the client; what may take long is spawned ([`Ack`] and [`Socket`] go
-/// with it), and how much of it at a time is the application's decision.
-#[async_trait]
-pub trait Connection: Send {
-    /// The client has been told that it is connected: emissions reach it from here on.
-    async fn connected(&mut self) {}
-
-    /// An event came.
-    async fn event(&mut self, event: Event<'_>);
-
-    /// The answer to [`Socket::emit_with_ack`].
-    async fn acknowledged(&mut self, _id: u64, _args: Vec<&RawValue>, _attachments: Vec<Bytes>) {}
-
-    /// Everything sent before this mark was received (D28).
-    fn proved(&mut self, mark: Mark);
-
-    /// A poll has taken what waited: the next one will prove what is marked now.
-    fn taken(&mut self) {}
-
-    /// The client or the server has left the namespace, or the session has ended. The last call.
-    async fn disconnected(&mut self, reason: Reason);
-}
-
-/// Why a client may not connect; becomes its `connect_error`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct ConnectRefused {
-    /// The error's `message`.
-    pub message: String,
-    /// The error's `data`, in the application's own shape.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<Value>,
-}
-
-impl ConnectRefused {
-    /// A refusal with a message alone.
-    #[must_use]
-    pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            data: None,
-        }
-    }
-}
 
 /// The settings of a Socket.IO server.
 #[derive(Debug, Clone)]

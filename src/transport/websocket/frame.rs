@@ -1,7 +1,7 @@
 //! Frames as the server writes them: whole and unmasked (RFC 6455, section 5.2). Knows no connection.
 
 use super::super::outbox::{Batch, Frame};
-use super::Ping;
+use super::ping::Ping;
 
 const FINAL: u8 = 0x80;
 const TEXT: u8 = 0x1;

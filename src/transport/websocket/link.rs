@@ -10,6 +10,8 @@ use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker, ready};
 
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use metrics::Counter;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,8 +20,11 @@ use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext}
 use tungstenite::{Error, Message};
 
 use super::frame::encode_batch;
-use super::{Ping, Stream};
+use super::ping::Ping;
 use crate::transport::outbox::{Flushed, Outbox, Port, Reason};
+
+/// A connection that has become a WebSocket.
+pub(super) type Stream = TokioIo<Upgraded>;
 
 /// The most taken from the outbox for one write, so that what a stuck client holds outside of it stays small.
 const WRITE_BATCH: usize = 64 * 1024;

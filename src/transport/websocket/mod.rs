@@ -8,15 +8,13 @@
 mod frame;
 mod handshake;
 mod link;
+mod ping;
 
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use metrics::Counter;
 use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
@@ -25,11 +23,10 @@ use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Error, Message, Utf8Bytes};
 
 pub(crate) use handshake::{Handshake, NoWebSocket};
-use link::Link;
+use link::{Link, Stream};
+pub(crate) use ping::{Ping, PingCount};
 
 use super::outbox::{Flusher, Outbox, Reason};
-
-type Stream = TokioIo<Upgraded>;
 
 /// What a socket may take and keep.
 #[derive(Debug, Clone, Copy)]
@@ -48,30 +45,6 @@ pub(crate) const fn reason_of(error: &Error) -> Reason {
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Reason::TransportClosed,
         Error::Protocol(_) => Reason::ProtocolError,
         _ => Reason::TransportError,
-    }
-}
-
-/// How a protocol pings on a WebSocket.
-#[derive(Debug)]
-pub(crate) enum Ping {
-    /// By a text frame of its own.
-    Text(&'static str),
-    /// By the WebSocket's ping, with a number.
-    Numbered(Arc<PingCount>),
-}
-
-/// The number of the last ping. A pong must name it: one that the client sent of its own accord proves nothing (D28).
-#[derive(Debug, Default)]
-pub(crate) struct PingCount(AtomicU64);
-
-impl PingCount {
-    fn next(&self) -> [u8; 8] {
-        (self.0.fetch_add(1, Ordering::Relaxed) + 1).to_be_bytes()
-    }
-
-    /// Whether a pong's payload names the last ping.
-    pub(crate) fn is_last(&self, payload: &[u8]) -> bool {
-        payload == self.0.load(Ordering::Relaxed).to_be_bytes()
     }
 }
 

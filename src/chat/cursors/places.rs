@@ -1,0 +1,18 @@
+//! How far a member has received and read. Knows no member.
+
+use crate::domain::Seq;
+
+/// See the module's documentation.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Places {
+    pub(super) delivered: Seq,
+    pub(super) read: Seq,
+}
+
+impl Places {
+    /// Moves forward, never back.
+    pub(super) fn advance(&mut self, places: Self) {
+        self.delivered = self.delivered.max(places.delivered);
+        self.read = self.read.max(places.read);
+    }
+}
