@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 
 use super::outstanding::Unanswered;
 use super::place::place_in;
-use super::protocol::{Incoming, Message, RoomUpdated, Target};
+use super::protocol::Target;
 use super::record::Receipt;
+use super::said::{Incoming, Message, RoomUpdated};
 use super::session::Session;
 
 impl Session {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::protocol::{Answer, Incoming, Joining, Message, Refusal};
+use super::said::{Answer, Incoming, Joining, Message, Refusal};
 
 #[derive(Deserialize)]
 struct Frame<'a> {

@@ -14,8 +14,9 @@ use super::connection::{Connection, Gone, NotConnected};
 use super::dial::Dial;
 use super::outstanding::{Order, Outstanding};
 use super::place::Place;
-use super::protocol::{Joining, Protocol};
+use super::protocol::Protocol;
 use super::record::{Record, Sent};
+use super::said::Joining;
 use super::shared::{Phase, Resume, Shared, Supply};
 use crate::accounts::User;
 

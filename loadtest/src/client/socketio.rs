@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::protocol::{Answer, Incoming, Joining, Message, RoomUpdated};
+use super::said::{Answer, Incoming, Joining, Message, RoomUpdated};
 
 /// Engine.IO's pong.
 pub(super) const PONG: &str = "3";

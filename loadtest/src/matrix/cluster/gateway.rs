@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::leash::{Leashed, free_port};
 use super::program::{Program, Settings};
-use super::wait_until;
+use super::until::wait_until;
 use crate::Invalid;
 
 /// One gateway.

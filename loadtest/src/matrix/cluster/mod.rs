@@ -7,10 +7,9 @@ mod mongo;
 mod program;
 mod proxy;
 mod redis;
+mod until;
 
 use std::time::Duration;
-
-use tokio::time::{Instant, sleep};
 
 pub(crate) use gateway::Gateway;
 pub(crate) use leash::{Leashed, free_port, repository, tool};
@@ -19,6 +18,7 @@ pub use program::Peer;
 pub(crate) use program::{Program, SECRET};
 pub(crate) use proxy::Proxy;
 pub(crate) use redis::{Redis, ask};
+pub(crate) use until::wait_until;
 
 use crate::Invalid;
 use crate::gateways::Gateways;
@@ -26,9 +26,6 @@ use crate::scenario::Named;
 
 const GATEWAYS: usize = 3;
 const MEMBERS: usize = 3;
-/// How long anything may take to come up.
-const START: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(50);
 
 /// The whole.
 #[derive(Debug)]
@@ -106,22 +103,4 @@ impl Cluster {
     pub(crate) fn addresses(&self) -> Gateways {
         Gateways::local(self.gateways.iter().map(Gateway::port))
     }
-}
-
-/// Waits for a condition.
-///
-/// # Errors
-/// `what`, when it is not met within a minute.
-pub(crate) async fn wait_until(
-    what: &str,
-    mut condition: impl AsyncFnMut() -> bool,
-) -> Result<(), Invalid> {
-    let deadline = Instant::now() + START;
-    while !condition().await {
-        if Instant::now() > deadline {
-            return Err(Invalid(what.to_owned()));
-        }
-        sleep(LOOK).await;
-    }
-    Ok(())
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::leash::{Leashed, free_port, tool};
-use super::wait_until;
+use super::until::wait_until;
 use crate::Invalid;
 
 /// Short, so that a row of the matrix does not wait for the default's 10 s.

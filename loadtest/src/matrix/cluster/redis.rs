@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::leash::{Leashed, free_port, tool};
-use super::wait_until;
+use super::until::wait_until;
 use crate::Invalid;
 
 const ANSWER: Duration = Duration::from_secs(5);
