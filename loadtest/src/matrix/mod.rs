@@ -3,6 +3,7 @@
 
 mod cluster;
 mod faults;
+mod outcome;
 mod presence;
 mod row;
 mod table;
@@ -15,6 +16,7 @@ pub(crate) use self::cluster::{
     Cluster, Leashed, Program, SECRET, ask, free_port, repository, tool, wait_until,
 };
 pub(crate) use self::faults::{BEFORE, Props, clean_up, make, prepare};
+use self::outcome::Outcome;
 use self::presence::{Agreement, Crowd};
 pub use self::row::Row;
 use self::table::Table;
@@ -24,26 +26,6 @@ use crate::{Invalid, Verdict};
 
 /// How often a row is run in which the generator fell behind; never again because a promise was broken.
 const TRIES: u32 = 3;
-
-/// What came of a row.
-#[derive(Debug)]
-struct Outcome {
-    report: Report,
-    /// That its fault really came about, where that can be doubted.
-    evidence: Option<String>,
-    /// When everybody agreed who is there; peers have no presence of this kind.
-    presence: Option<Agreement>,
-}
-
-impl Outcome {
-    fn verdict(&self, row: Row) -> Verdict {
-        let is_late = |presence: &Agreement| !presence.is_within(row.presence_right_within());
-        match self.report.verdict {
-            Verdict::Pass if self.presence.as_ref().is_some_and(is_late) => Verdict::Broken,
-            verdict => verdict,
-        }
-    }
-}
 
 /// `hobnob-load matrix`.
 #[derive(Debug, Clone, clap::Args)]

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::outcome::Outcome;
+use super::presence::Agreement;
 use super::row::Row;
-use super::{Agreement, Outcome};
 use crate::check::Report;
 use crate::{Invalid, Verdict};
 
