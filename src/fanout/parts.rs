@@ -1,5 +1,5 @@
-//! The parts of the fan-out that neither the committer nor the cursors are needed for, built leaf first: so that those two
-//! can announce through them, and the hub, which needs both, can be built last. Does nothing else.
+//! The parts of the fan-out that neither the committer nor the cursors are needed for, built leaf first: so that those
+//! two can announce through them, and the hub, which needs both, can be built last. Does nothing else.
 
 use std::sync::Arc;
 use std::time::Duration;

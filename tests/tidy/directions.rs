@@ -1,5 +1,5 @@
-//! `main → app → {api, gateway, adapters} → fanout → {chat, transport} → commit → {ports, auth} → domain`, and nobody else
-//! names an adapter's library.
+//! `main → app → {api, gateway, adapters} → fanout → {chat, transport} → commit → {ports, auth} → domain`, and nobody
+//! else names an adapter's library.
 //!
 //! Knows the folders of `src`; what a test module imports is its own business.
 

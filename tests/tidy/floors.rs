@@ -1,5 +1,5 @@
-//! The parts of a folder stand on floors: each uses only what is on a floor below its own. Refuses to know what a use is; the
-//! graph does.
+//! The parts of a folder stand on floors: each uses only what is on a floor below its own. Refuses to know what a use
+//! is; the graph does.
 
 use super::assert_none;
 use super::graph::Crate;
@@ -51,8 +51,8 @@ fn floor(folder: &str, part: &str) -> Option<usize> {
     floors.iter().position(|floor| floor.contains(&part))
 }
 
-/// Whether a part of a folder may use another of the same folder. One without a floor may use nothing, and nobody may use
-/// it.
+/// Whether a part of a folder may use another of the same folder. One without a floor may use nothing, and nobody may
+/// use it.
 fn may_use(folder: &str, part: &str, other: &str) -> bool {
     let floors = floor(folder, part).zip(floor(folder, other));
     part == other || floors.is_some_and(|(own, its)| its < own)

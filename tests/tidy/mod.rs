@@ -1,5 +1,5 @@
-//! The tree keeps the rules that no compiler checks: openings, sizes, loose ends, and the direction of dependencies between
-//! folders, between the parts of a folder, and between files.
+//! The tree keeps the rules that no compiler checks: openings, sizes, loose ends, and the direction of dependencies
+//! between folders, between the parts of a folder, and between files.
 //!
 //! Reads source files as text; refuses to know what they mean.
 

@@ -34,8 +34,8 @@ impl Hindsight {
         self.happenings.is_empty()
     }
 
-    /// Judges what happened by the seqs of history: how each message came, with a description. What history does not know
-    /// is left out.
+    /// Judges what happened by the seqs of history: how each message came, with a description. What history does not
+    /// know is left out.
     pub(super) fn arrivals(&mut self, numbering: &Numbering) -> Vec<(Arrival, String)> {
         let mut places: HashMap<usize, Place> = HashMap::new();
         let mut arrivals = Vec::new();

@@ -1,5 +1,5 @@
-//! A scenario on servers of its own: starts them, runs it in the way it asks for, and stops them. Knows neither files nor
-//! how its outcome is written down.
+//! A scenario on servers of its own: starts them, runs it in the way it asks for, and stops them. Knows neither files
+//! nor how its outcome is written down.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The hub: what the edges and the process see of the fan-out. Composes its parts, and starts their tasks; each of them does
-//! its own work. Knows no protocol.
+//! The hub: what the edges and the process see of the fan-out. Composes its parts, and starts their tasks; each of them
+//! does its own work. Knows no protocol.
 
 #[cfg(test)]
 mod tests;
@@ -123,8 +123,8 @@ impl Hub {
         }
     }
 
-    /// A connection was authenticated. Requests are valid from now on; delivery starts with [`Hub::join`] (D32). It ends
-    /// when the value is dropped.
+    /// A connection was authenticated. Requests are valid from now on; delivery starts with [`Hub::join`] (D32). It
+    /// ends when the value is dropped.
     #[must_use]
     pub fn open(&self, new: NewSession) -> Opened {
         self.connections.open(new)
@@ -153,8 +153,8 @@ impl Hub {
         self.proofs.proved(session, mark);
     }
 
-    /// A client says goodbye: what it has proved is stored before it is answered, or whoever comes back at once, perhaps
-    /// to another gateway, gets it again (D48). Does not wait for a store that is away.
+    /// A client says goodbye: what it has proved is stored before it is answered, or whoever comes back at once,
+    /// perhaps to another gateway, gets it again (D48). Does not wait for a store that is away.
     pub async fn before_goodbye(&self, session: &Session) {
         self.proofs.before_goodbye(session).await;
     }

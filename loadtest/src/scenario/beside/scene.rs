@@ -1,5 +1,5 @@
-//! Where something happens beside a load: the servers, the people, the time; and what all such things need of them. Knows
-//! nothing that happens.
+//! Where something happens beside a load: the servers, the people, the time; and what all such things need of them.
+//! Knows nothing that happens.
 
 use std::collections::BTreeMap;
 
