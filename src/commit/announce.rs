@@ -1,5 +1,5 @@
-//! The announcer port: how the committer tells the gateway's sessions, and through the bus everybody else's, what has been
-//! committed. Knows neither sessions nor encodings.
+//! The announcer port: how the committer tells the gateway's sessions, and through the bus everybody else's, what has
+//! been committed. Knows neither sessions nor encodings.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub trait Announce: Send + Sync + 'static {
     /// Another gateway's event was found in the log, perhaps before the bus brought it.
     fn found(&self, event: &Arc<Event>);
 
-    /// These users are members of a conversation that was made: their sessions are to follow its log from the beginning.
-    /// Called after [`Announce::committed`] for the event that a room begins with.
+    /// These users are members of a conversation that was made: their sessions are to follow its log from the
+    /// beginning. Called after [`Announce::committed`] for the event that a room begins with.
     fn joined(&self, conversation: ConversationId, users: &[UserId]);
 }

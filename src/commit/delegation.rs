@@ -128,18 +128,15 @@ impl Committer {
 
 impl Shared {
     /// Who is to write what waits; none when this gateway is. Nothing with an unknown outcome, which is resolved where it
-    /// arose, nor what others have delegated, nor what becomes an event that only its writer can tell.
+    /// arose, nor what others have delegated.
     pub(super) fn writer_of(
         &self,
         conversation: ConversationId,
         pending: &VecDeque<PendingEntry>,
     ) -> Option<(GatewayId, &Arc<dyn Delegation>)> {
         let (writer, delegation) = (self.writers.other(conversation)?, self.delegation.as_ref()?);
-        let is_plain = |waiting: &PendingEntry| {
-            waiting.attempted.is_none()
-                && waiting.duty == Duty::Own
-                && waiting.subject.event(conversation, Seq::ZERO).is_some()
-        };
+        let is_plain =
+            |waiting: &PendingEntry| waiting.attempted.is_none() && waiting.duty == Duty::Own;
         let contents = pending.iter().map(|waiting| waiting.subject.bytes());
         let may_be =
             contents.sum::<usize>() <= BYTES && pending.iter().all(is_plain) && delegation.is_up();
@@ -165,7 +162,7 @@ impl Shared {
         let count = entries.len();
         let answer = delegation.delegate(writer, conversation, entries);
         let Some(settled) = self.answer_of(writer, conversation, answer).await else {
-            self.writers.cool_down(conversation);
+            self.writers.cool_down(conversation, writer);
             self.metrics.delegated_unknown.increment(count as u64);
             for waiting in pending.iter_mut() {
                 waiting.duty = Duty::Delegated;
@@ -194,7 +191,9 @@ impl Shared {
                     // Mostly heard before: the event precedes the answer.
                     self.frontier.hear(conversation, seq, Some(writer));
                     let Some(event) = waiting.subject.event(conversation, seq).map(Arc::new) else {
-                        waiting.settle(Err(CommitError::Internal));
+                        // Only the log tells what it has become.
+                        waiting.attempted = Some(first);
+                        again.push_back(waiting);
                         continue;
                     };
                     self.announce.delegated(&event, waiting.claim_origin());

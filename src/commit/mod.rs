@@ -129,8 +129,8 @@ struct Shared {
 }
 
 impl Committer {
-    /// A committer on this store that tells `announce` of every commit, in seq order per conversation. With `delegation` it
-    /// leaves the writing of contended conversations to the gateway that wins there (D38).
+    /// A committer on this store that tells `announce` of every commit, in seq order per conversation. With
+    /// `delegation` it leaves the writing of contended conversations to the gateway that wins there (D38).
     #[must_use]
     pub fn new(
         config: CommitterConfig,

@@ -42,8 +42,11 @@ impl Shared {
             let Some(mut waiting) = pending.pop_front() else {
                 break;
             };
-            let in_doubt = !is_event && waiting.may_arrive(head);
-            if in_doubt && !waiting.is_given_up(Instant::now()) {
+            // What was deleted stays so: whoever may still try to insert it is refused, too.
+            let is_final = is_event || matches!(draft, Draft::Refused(Refusal::MessageDeleted));
+            let in_doubt = !is_final && waiting.may_arrive(head);
+            let is_elsewhere = waiting.duty == Duty::Delegated;
+            if in_doubt && !is_elsewhere && !waiting.is_given_up(Instant::now()) {
                 pending.push_front(waiting);
                 return Progress::None;
             }

@@ -14,8 +14,8 @@ use crate::domain::{ConversationId, GatewayId};
 /// How long another gateway writes for this one after the last sign of competition; or this one for others, after one
 /// has delegated something to it.
 const WRITES_FOR: Duration = Duration::from_secs(1);
-/// How long this gateway writes to a conversation itself, whoever wins, after another one did not answer: the bus is
-/// away, or slow.
+/// How long nothing of a conversation is delegated to a gateway that did not answer there: it has died, or the bus is away
+/// or slow.
 const DELEGATION_COOLDOWN: Duration = Duration::from_secs(5);
 /// How many conversations are remembered; beyond it, those without competition are forgotten, or all.
 const CONVERSATIONS: usize = 10_000;
@@ -30,15 +30,15 @@ enum Writer {
     Other(GatewayId),
     /// This gateway writes for others.
     This,
-    /// Each gateway for itself: one that should have written for this one did not answer.
-    Each,
+    /// Each gateway for itself: this one should have written and did not answer. Another one may.
+    AnyBut(GatewayId),
 }
 
 impl Writer {
     fn holds(self, since: Instant) -> bool {
         let lasts = match self {
             Self::Other(_) | Self::This => WRITES_FOR,
-            Self::Each => DELEGATION_COOLDOWN,
+            Self::AnyBut(_) => DELEGATION_COOLDOWN,
         };
         since.elapsed() < lasts
     }
@@ -55,7 +55,7 @@ impl Writers {
 
     /// Another gateway has delegated something to this one, and does not write itself meanwhile.
     pub(super) fn write_for_others(&self, conversation: ConversationId) {
-        self.set_unless_cooling_down(conversation, Writer::This);
+        set(&mut self.0.lock(), conversation, Writer::This);
     }
 
     /// Whether this gateway writes for others, who do not compete with it then.
@@ -65,9 +65,14 @@ impl Writers {
         writer.is_some_and(|(writer, since)| *writer == Writer::This && writer.holds(*since))
     }
 
-    /// From now on a gateway that has won from this one writes for it; unless writing is not delegated there for a while.
+    /// From now on a gateway that has won from this one writes for it; unless nothing is delegated to it for a while.
     pub(super) fn delegate_to(&self, conversation: ConversationId, winner: GatewayId) {
-        self.set_unless_cooling_down(conversation, Writer::Other(winner));
+        let mut writers = self.0.lock();
+        match writers.get(&conversation) {
+            Some((writer @ Writer::AnyBut(silent), since))
+                if *silent == winner && writer.holds(*since) => {}
+            _ => set(&mut writers, conversation, Writer::Other(winner)),
+        }
     }
 
     /// There still is competition: whoever writes for this gateway goes on.
@@ -82,17 +87,9 @@ impl Writers {
         self.0.lock().remove(&conversation);
     }
 
-    /// The other did not answer: nothing is delegated there for [`DELEGATION_COOLDOWN`].
-    pub(super) fn cool_down(&self, conversation: ConversationId) {
-        set(&mut self.0.lock(), conversation, Writer::Each);
-    }
-
-    fn set_unless_cooling_down(&self, conversation: ConversationId, writer: Writer) {
-        let mut writers = self.0.lock();
-        match writers.get(&conversation) {
-            Some((Writer::Each, since)) if Writer::Each.holds(*since) => {}
-            _ => set(&mut writers, conversation, writer),
-        }
+    /// The other did not answer: nothing is delegated to it there for [`DELEGATION_COOLDOWN`].
+    pub(super) fn cool_down(&self, conversation: ConversationId, silent: GatewayId) {
+        set(&mut self.0.lock(), conversation, Writer::AnyBut(silent));
     }
 }
 
@@ -146,7 +143,7 @@ mod tests {
     async fn after_no_answer_nothing_is_delegated_for_a_while() {
         let writers = Writers::default();
         writers.delegate_to(room(1), WINNER);
-        writers.cool_down(room(1));
+        writers.cool_down(room(1), WINNER);
         tokio::time::advance(DELEGATION_COOLDOWN / 2).await;
         writers.delegate_to(room(1), WINNER);
         writers.prolong(room(1));
@@ -154,6 +151,15 @@ mod tests {
         tokio::time::advance(DELEGATION_COOLDOWN / 2).await;
         writers.delegate_to(room(1), WINNER);
         assert_eq!(writers.other(room(1)), Some(WINNER));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_gateway_may_write_while_one_is_silent() {
+        let writers = Writers::default();
+        let other = GatewayId::from_u64(2);
+        writers.cool_down(room(1), WINNER);
+        writers.delegate_to(room(1), other);
+        assert_eq!(writers.other(room(1)), Some(other));
     }
 
     #[tokio::test(start_paused = true)]

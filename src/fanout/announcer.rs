@@ -138,9 +138,9 @@ impl AnnounceCursors for Announcer {
     }
 }
 
-/// A session that is being handed over is offered nothing more. A direct message of its own it passes all the same, when
-/// it is the next one: its answer is about to be written, and must not come again once it is proved (D33). The offer is
-/// made only then: a drain is rare.
+/// A session that is being handed over is offered nothing more. A direct message of its own it passes all the same,
+/// when it is the next one: its answer is about to be written, and must not come again once it is proved (D33). The
+/// offer is made only then: a drain is rare.
 fn pass_own(author: &Arc<Session>, offer: impl FnOnce() -> Arc<Offer>) {
     if author.is_withdrawn() {
         author.pass_released(&offer());

@@ -1,5 +1,5 @@
-//! Sessions from their opening to their end: what an authenticated connection gets, and what is left behind when it goes,
-//! also by a panic. Knows no protocol.
+//! Sessions from their opening to their end: what an authenticated connection gets, and what is left behind when it
+//! goes, also by a panic. Knows no protocol.
 
 use std::ops::Deref;
 use std::sync::Arc;

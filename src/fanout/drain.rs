@@ -103,8 +103,8 @@ impl Drain {
         session.close(Reason::Draining);
     }
 
-    /// Offers a session nothing more in these conversations; what it was given before is still written, and its requests
-    /// are still answered.
+    /// Offers a session nothing more in these conversations; what it was given before is still written, and its
+    /// requests are still answered.
     pub(super) fn release(&self, session: &Session, which: impl Fn(ConversationId) -> bool) {
         for conversation in session.conversations().into_iter().filter(|id| which(*id)) {
             self.topics.release(session, conversation);

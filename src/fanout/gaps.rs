@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use crate::domain::ConversationId;
 use crate::metrics::Metrics;
 
-/// See the module's documentation. A topic asks once until its gap is filled, so there are never more of them than there
-/// are topics.
+/// See the module's documentation. A topic asks once until its gap is filled, so there are never more of them than
+/// there are topics.
 pub(super) struct Gaps {
     waiting: Mutex<VecDeque<ConversationId>>,
     wanted: Notify,

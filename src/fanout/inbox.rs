@@ -1,5 +1,5 @@
-//! What comes over the bus. The signals are taken one by one, in order, and handed to whom they concern; everything slow is
-//! a task of its own there, so that the bus is never kept waiting.
+//! What comes over the bus. The signals are taken one by one, in order, and handed to whom they concern; everything
+//! slow is a task of its own there, so that the bus is never kept waiting.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Joining (D13, D30, D32): what a session is to be given, worked out before anything is. Delivery itself is `catch_up`'s.
+//! Joining (D13, D30, D32): what a session is to be given, worked out before anything is. Delivery itself is
+//! `catch_up`'s.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use crate::store::Store;
 /// Where a device wants to resume, by conversation (D30): overrides the user's cursor, up or down.
 pub type Since = HashMap<ConversationId, Seq>;
 
-/// The most rooms that the answer to a join names. With [`ROOM_BYTES`] each it is less than half of the smallest outbox,
-/// whatever the user was made a member of.
+/// The most rooms that the answer to a join names. With [`ROOM_BYTES`] each it is less than half of the smallest
+/// outbox, whatever the user was made a member of.
 pub const ROOMS_TOLD: usize = 1000;
 /// How much a room takes in an answer, in bytes: an id, its quotes and a comma.
 pub const ROOM_BYTES: usize = 27;
@@ -88,8 +89,8 @@ impl Joining {
             .for_each(|is_auto| session.set_auto(is_auto));
         self.resume(session, since).await?;
         self.arrivals.arrive(session).await;
-        // Events on the user's channel reveal what the memberships read after this do not show yet. When the bus is away
-        // the join proceeds; its return is a gap (D15).
+        // Events on the user's channel reveal what the memberships read after this do not show yet. When the bus is
+        // away the join proceeds; its return is a gap (D15).
         let _ = self.bus.subscribe(&[Channel::User(session.user())]).await;
         let members = self.catch_up.memberships(session.user()).await;
         let members = members.inspect_err(|_| {

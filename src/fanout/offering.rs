@@ -1,5 +1,5 @@
-//! Gives events to their topics, whether they are live or fill a gap, and does what follows from that: sessions that are
-//! left out catch up, a gap is reported, deliveries are counted and traced. Knows neither the bus nor the log.
+//! Gives events to their topics, whether they are live or fill a gap, and does what follows from that: sessions that
+//! are left out catch up, a gap is reported, deliveries are counted and traced. Knows neither the bus nor the log.
 
 use std::sync::Arc;
 

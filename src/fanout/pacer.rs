@@ -13,8 +13,8 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// Who proves by marks what it received.
 pub(super) trait Paced: std::fmt::Debug + Send + Sync {
-    /// Marks what was given, unless it did so about a second ago. True when there is something left to mark, and the pacer
-    /// must come again.
+    /// Marks what was given, unless it did so about a second ago. True when there is something left to mark, and the
+    /// pacer must come again.
     fn mark_if_due(&self, now: Instant) -> bool;
 }
 

@@ -1,5 +1,5 @@
-//! The parts of the fan-out that neither the committer nor the cursors are needed for, built leaf first: so that those two
-//! can announce through them, and the hub, which needs both, can be built last. Does nothing else.
+//! The parts of the fan-out that neither the committer nor the cursors are needed for, built leaf first: so that those
+//! two can announce through them, and the hub, which needs both, can be built last. Does nothing else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,31 +105,10 @@ impl Parts {
         let (sessions, topics, users) = <(Arc<Sessions>, Arc<Topics>, Arc<Users>)>::default();
         let recall = Arc::<Recall>::default();
         let gaps = Arc::new(Gaps::new(ports.metrics.clone()));
-        let bus = Arc::clone(&ports.bus);
-        let publisher = Arc::new(Publisher::new(ports.gateway, bus, ports.metrics.clone()));
-        let catch_up = Arc::new(CatchUp::new(
-            catch_up_ports(&ports),
-            Arc::clone(&topics),
-            Arc::clone(&users),
-            Arc::clone(&gaps),
-            tasks.clone(),
-        ));
-        let offering = Arc::new(Offering::new(
-            Arc::clone(&topics),
-            Arc::clone(&catch_up),
-            Arc::clone(&gaps),
-            Arc::clone(&ports.clock),
-            ports.metrics.clone(),
-            ports.traces.clone(),
-        ));
-        let repair = Arc::new(Repair::new(
-            (Arc::clone(&ports.store), Arc::clone(&ports.frontier)),
-            Arc::clone(&topics),
-            gaps,
-            Arc::clone(&offering),
-            tasks.clone(),
-            ports.metrics.clone(),
-        ));
+        let publisher = publisher(&ports);
+        let catch_up = catch_up(&ports, (&topics, &users, &gaps), &tasks);
+        let offering = offering(&ports, (&topics, &catch_up, &gaps));
+        let repair = repair(&ports, (&topics, &gaps, &offering), &tasks);
         let (store, clock) = (Arc::clone(&ports.store), Arc::clone(&ports.clock));
         let departures = Arc::new(Departures::new(store, clock));
         let arrivals = Arc::new(Arrivals::new(
@@ -140,22 +119,18 @@ impl Parts {
             Arc::clone(&departures),
             tasks.clone(),
         ));
-        let board_config = board_config(&config);
-        let board = Arc::new(Board::new(
-            &board_config,
-            board_ports(&ports),
-            tasks.clone(),
-        ));
-        let announcer = Arc::new(Announcer::new(
+        let announcer = Announcer::new(
             Arc::clone(&sessions),
             Arc::clone(&topics),
             Arc::clone(&catch_up),
             Arc::clone(&offering),
             Arc::clone(&recall),
             Arc::clone(&publisher),
-        ));
+        );
         let asking = Asking::new(Arc::clone(&publisher), Arc::clone(&offering));
         Self {
+            board: board(&config, &ports, &tasks),
+            announcer: Arc::new(announcer),
             asking: Arc::new(asking),
             config,
             ports,
@@ -170,8 +145,6 @@ impl Parts {
             repair,
             departures,
             arrivals,
-            board,
-            announcer,
         }
     }
 
@@ -188,14 +161,54 @@ impl Parts {
     }
 }
 
-fn catch_up_ports(ports: &HubPorts) -> CatchUpPorts {
-    CatchUpPorts {
+fn publisher(ports: &HubPorts) -> Arc<Publisher> {
+    let bus = Arc::clone(&ports.bus);
+    Arc::new(Publisher::new(ports.gateway, bus, ports.metrics.clone()))
+}
+
+fn catch_up(
+    ports: &HubPorts,
+    (topics, users, gaps): (&Arc<Topics>, &Arc<Users>, &Arc<Gaps>),
+    tasks: &Tasks,
+) -> Arc<CatchUp> {
+    let its_ports = CatchUpPorts {
         store: Arc::clone(&ports.store),
         bus: Arc::clone(&ports.bus),
         frontier: Arc::clone(&ports.frontier),
         entropy: Arc::clone(&ports.entropy),
         metrics: ports.metrics.clone(),
-    }
+    };
+    let (topics, users, gaps) = (Arc::clone(topics), Arc::clone(users), Arc::clone(gaps));
+    Arc::new(CatchUp::new(its_ports, topics, users, gaps, tasks.clone()))
+}
+
+fn offering(
+    ports: &HubPorts,
+    (topics, catch_up, gaps): (&Arc<Topics>, &Arc<CatchUp>, &Arc<Gaps>),
+) -> Arc<Offering> {
+    Arc::new(Offering::new(
+        Arc::clone(topics),
+        Arc::clone(catch_up),
+        Arc::clone(gaps),
+        Arc::clone(&ports.clock),
+        ports.metrics.clone(),
+        ports.traces.clone(),
+    ))
+}
+
+fn repair(
+    ports: &HubPorts,
+    (topics, gaps, offering): (&Arc<Topics>, &Arc<Gaps>, &Arc<Offering>),
+    tasks: &Tasks,
+) -> Arc<Repair> {
+    Arc::new(Repair::new(
+        (Arc::clone(&ports.store), Arc::clone(&ports.frontier)),
+        Arc::clone(topics),
+        Arc::clone(gaps),
+        Arc::clone(offering),
+        tasks.clone(),
+        ports.metrics.clone(),
+    ))
 }
 
 fn arrivals_ports(ports: &HubPorts) -> ArrivalsPorts {
@@ -206,18 +219,16 @@ fn arrivals_ports(ports: &HubPorts) -> ArrivalsPorts {
     }
 }
 
-const fn board_config(config: &HubConfig) -> BoardConfig {
-    BoardConfig {
+fn board(config: &HubConfig, ports: &HubPorts, tasks: &Tasks) -> Arc<Board> {
+    let its_config = BoardConfig {
         limit: config.watched,
         last_seen: config.last_seen,
-        settled_after: config.lease.saturating_add(config.grace),
-    }
-}
-
-fn board_ports(ports: &HubPorts) -> BoardPorts {
-    BoardPorts {
+        settled_after: config.lease + config.grace,
+    };
+    let its_ports = BoardPorts {
         bus: Arc::clone(&ports.bus),
         presence: Arc::clone(&ports.presence),
         clock: Arc::clone(&ports.clock),
-    }
+    };
+    Arc::new(Board::new(&its_config, its_ports, tasks.clone()))
 }

@@ -1,5 +1,5 @@
-//! What is told to whoever is there in a conversation, and neither stored nor told again: that somebody is typing, and how
-//! far members have received or read. Knows no session.
+//! What is told to whoever is there in a conversation, and neither stored nor told again: that somebody is typing, and
+//! how far members have received or read. Knows no session.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The way to other gateways: on which channels of the bus something of a conversation goes out, and in which order. Knows
-//! no payload.
+//! The way to other gateways: on which channels of the bus something of a conversation goes out, and in which order.
+//! Knows no payload.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Tells again what this gateway announced lately, when payloads may have been lost (D10); and where its memory does not
-//! reach back far enough, tells every gateway to look for itself. Commits nothing.
+//! Tells again what this gateway announced lately, when payloads may have been lost (D10); and where its memory does
+//! not reach back far enough, tells every gateway to look for itself. Commits nothing.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! What this gateway announced lately (D10): the newest seq of each conversation it committed to, who was added where, and
-//! who came or went. No later event reveals it when the last payload of a conversation is lost; so it is told again after
-//! any doubt, and what lies further back than this reaches every gateway has to look for itself. Tells nobody.
+//! What this gateway announced lately (D10): the newest seq of each conversation it committed to, who was added where,
+//! and who came or went. No later event reveals it when the last payload of a conversation is lost; so it is told again
+//! after any doubt, and what lies further back than this reaches every gateway has to look for itself. Tells nobody.
 
 use std::collections::HashMap;
 use std::time::Duration;

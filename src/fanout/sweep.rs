@@ -1,5 +1,5 @@
-//! Housekeeping: what nobody needs any more is dropped, expired tokens are looked for, and topics are compared with the log
-//! now and then. Decides nothing; each part knows what it can do without.
+//! Housekeeping: what nobody needs any more is dropped, expired tokens are looked for, and topics are compared with the
+//! log now and then. Decides nothing; each part knows what it can do without.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,6 @@
-//! How fast clients may ask this gateway alone, by the generic cell rate algorithm (ITU-T I.371, as a virtual scheduler):
-//! a meter is one moment in time, and an idle meter is the same as none. Knows neither what is asked nor who answers.
+//! How fast clients may ask this gateway alone, by the generic cell rate algorithm (ITU-T I.371, as a virtual
+//! scheduler): a meter is one moment in time, and an idle meter is the same as none. Knows neither what is asked nor
+//! who answers.
 
 use std::collections::HashMap;
 use std::hash::Hash;

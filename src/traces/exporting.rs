@@ -57,7 +57,8 @@ impl Exporting {
     }
 }
 
-/// Spans of several machines are put side by side: they have the time of day, in more than the milliseconds of our clock.
+/// Spans of several machines are put side by side: they have the time of day, in more than the milliseconds of our
+/// clock.
 pub(super) fn now() -> SystemTime {
     opentelemetry::time::now()
 }

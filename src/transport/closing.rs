@@ -1,7 +1,7 @@
 //! Why sessions end, as clients are told: one table of WebSocket close codes (RFC 6455, section 7.4), split into those
 //! after which a client should reconnect and resume, and those after which the same attempt would fail again.
 
-use super::outbox::Reason;
+use super::reason::Reason;
 
 /// What a closing frame says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

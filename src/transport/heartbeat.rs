@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::outbox::Reason;
+use super::reason::Reason;
 use crate::logging::served::spawn_task;
 
 /// The heartbeat's state of one session.

@@ -7,5 +7,6 @@ pub mod engineio;
 pub mod heartbeat;
 pub mod lobby;
 pub mod outbox;
+mod reason;
 pub mod socketio;
 pub(crate) mod websocket;

@@ -1,4 +1,5 @@
-//! `main → app → {api, gateway, adapters} → fanout → {chat, transport} → commit → {ports, auth} → domain`, and nobody else names an adapter's library.
+//! `main → app → {api, gateway, adapters} → fanout → {chat, transport} → commit → {ports, auth} → domain`, and nobody
+//! else names an adapter's library.
 //!
 //! Knows the folders of `src`; what a test module imports is its own business.
 
@@ -122,20 +123,6 @@ impl Source {
             .next()
             .unwrap_or(below)
             .trim_end_matches(".rs")
-    }
-
-    fn is_test(&self) -> bool {
-        self.path.split(['/', '.']).any(|part| part == "tests")
-    }
-
-    /// The code's lines with their numbers: no comments, and nothing from an inline test module on.
-    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let end = self
-            .text
-            .find("#[cfg(test)]\nmod tests {")
-            .unwrap_or(self.text.len());
-        let lines = (1..).zip(self.text[..end].lines());
-        lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 
     /// The paths after `crate::` in a line, as far as they are plain: `store::mongo`, `commit::Announce`.

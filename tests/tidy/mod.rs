@@ -1,8 +1,12 @@
-//! The tree keeps the rules that no compiler checks: openings, sizes, loose ends and the direction of dependencies.
+//! The tree keeps the rules that no compiler checks: openings, sizes, loose ends, and the direction of dependencies
+//! between folders, between the parts of a folder, and between files.
 //!
 //! Reads source files as text; refuses to know what they mean.
 
+mod circles;
 mod directions;
+mod floors;
+mod graph;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +23,22 @@ const LONGEST_OVERVIEW: usize = 200;
 struct Source {
     path: String,
     text: String,
+}
+
+impl Source {
+    fn is_test(&self) -> bool {
+        self.path.split(['/', '.']).any(|part| part == "tests")
+    }
+
+    /// The code's lines with their numbers: no comments, and nothing from an inline test module on.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let end = self
+            .text
+            .find("#[cfg(test)]\nmod tests {")
+            .unwrap_or(self.text.len());
+        let lines = (1..).zip(self.text[..end].lines());
+        lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
 }
 
 /// All Rust files below the given folders of the repository.

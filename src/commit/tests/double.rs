@@ -2,22 +2,19 @@
 //! what the committer calls; the real adapters have the contract suite.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::commit::Announce;
 use crate::domain::{
     Body, Change, ClientMessageId, Conversation, ConversationId, Event, EventId, Facts, Member,
-    Role, Seq, SessionId, Timestamp, User, UserId,
+    Role, Seq, Timestamp, User, UserId,
 };
 use crate::store::{
     CursorMove, End, Inserted, NewRoom, NewUser, Overview, Projected, RefreshToken, Rotation, Run,
     RunOutcome, Span, Stop, Store, StoreError, StoreResult,
 };
-use crate::traces::Trace;
 
 /// What an insert does instead of what it should.
 pub(super) type Step = Box<dyn FnOnce(&mut State, &Run) -> RunOutcome + Send>;
@@ -383,32 +380,5 @@ impl Store for Double {
     }
     async fn move_cursors(&self, _: &[CursorMove]) -> StoreResult<()> {
         unreachable!()
-    }
-}
-
-/// Who was told what: the seqs of this gateway's commits with the session that had the answer, and of others' events.
-#[derive(Default)]
-pub(super) struct Told {
-    pub(super) committed: Mutex<Vec<(u64, Option<SessionId>)>>,
-    pub(super) delegated: Mutex<Vec<(u64, Option<SessionId>)>>,
-    pub(super) found: Mutex<Vec<u64>>,
-    pub(super) joined: Mutex<Vec<(ConversationId, Vec<UserId>)>>,
-    /// The next announcement panics.
-    pub(super) panics: Mutex<bool>,
-}
-
-impl Announce for Told {
-    fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>, _: Option<&Trace>) {
-        assert!(!std::mem::take(&mut *self.panics.lock()), "told so");
-        self.committed.lock().push((event.seq.get(), origin));
-    }
-    fn delegated(&self, event: &Arc<Event>, origin: Option<SessionId>) {
-        self.delegated.lock().push((event.seq.get(), origin));
-    }
-    fn found(&self, event: &Arc<Event>) {
-        self.found.lock().push(event.seq.get());
-    }
-    fn joined(&self, conversation: ConversationId, users: &[UserId]) {
-        self.joined.lock().push((conversation, users.to_vec()));
     }
 }

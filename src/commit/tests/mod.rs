@@ -9,6 +9,7 @@ mod making;
 mod order;
 mod retries;
 mod stuck;
+mod told;
 
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ use crate::domain::{
 };
 use crate::metrics::Metrics;
 use crate::store::NewMessage;
-use double::{Double, State, Told};
+use double::{Double, State};
+use told::Told;
 
 const ALICE: UserId = user(1);
 const BOB: UserId = user(2);

@@ -7,9 +7,9 @@ use super::memberships::Memberships;
 use super::pursuit::Pursuit;
 use crate::domain::{ConversationId, Event};
 
-/// Notes which of these pursuits are former members', by the membership as it is after the page was read: so that nothing
-/// on it was changed later than they left. Asks only where something on the page was changed. None when the store is away
-/// for too long, or the session has ended.
+/// Notes which of these pursuits are former members', by the membership as it is after the page was read: so that
+/// nothing on it was changed later than they left. Asks only where something on the page was changed. None when the
+/// store is away for too long, or the session has ended.
 pub(super) async fn find_former(
     memberships: &Memberships,
     session: &Session,

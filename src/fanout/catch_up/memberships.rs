@@ -92,8 +92,9 @@ impl Memberships {
         None
     }
 
-    /// Memberships that a session is to follow. A cursor beyond its log, as a restore leaves them, would hide what is yet to
-    /// come: it is brought back first (D37). Asked only where this gateway does not know that the log reaches so far.
+    /// Memberships that a session is to follow. A cursor beyond its log, as a restore leaves them, would hide what is
+    /// yet to come: it is brought back first (D37). Asked only where this gateway does not know that the log reaches so
+    /// far.
     async fn within_logs(&self, mut members: Vec<Member>) -> StoreResult<Vec<Member>> {
         let is_unproved = |member: &Member| {
             let head = self.frontier.head(member.conversation).unwrap_or_default();

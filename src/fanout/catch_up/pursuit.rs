@@ -1,4 +1,5 @@
-//! A conversation that one session catches up with: where it stands, and where the log ends for its user. Reads nothing.
+//! A conversation that one session catches up with: where it stands, and where the log ends for its user. Reads
+//! nothing.
 
 use std::sync::Arc;
 

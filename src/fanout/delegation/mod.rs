@@ -1,5 +1,5 @@
-//! Delegation between gateways (D38): requests and answers over their own channels of the bus. What is lost on the way is
-//! an unknown outcome, which the committer resolves.
+//! Delegation between gateways (D38): requests and answers over their own channels of the bus. What is lost on the way
+//! is an unknown outcome, which the committer resolves.
 
 mod asking;
 mod taking_on;

@@ -1,5 +1,5 @@
-//! Takes on what other gateways delegate to this one, and answers them. Knows the committer here, and nothing of how the
-//! other goes on.
+//! Takes on what other gateways delegate to this one, and answers them. Knows the committer here, and nothing of how
+//! the other goes on.
 
 use std::sync::Arc;
 
@@ -38,8 +38,8 @@ impl TakingOn {
     }
 
     /// Takes on what another gateway delegates, behind what waits there already, and answers once all outcomes are
-    /// known; nothing while this gateway is draining. The answer follows the events themselves on their lane: who gets it
-    /// has mostly heard of them.
+    /// known; nothing while this gateway is draining. The answer follows the events themselves on their lane: who gets
+    /// it has mostly heard of them.
     pub(in crate::fanout) fn take_on(self: &Arc<Self>, request: Request) {
         let Request {
             number,

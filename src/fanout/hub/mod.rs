@@ -1,5 +1,5 @@
-//! The hub: what the edges and the process see of the fan-out. Composes its parts, and starts their tasks; each of them does
-//! its own work. Knows no protocol.
+//! The hub: what the edges and the process see of the fan-out. Composes its parts, and starts their tasks; each of them
+//! does its own work. Knows no protocol.
 
 #[cfg(test)]
 mod tests;
@@ -55,74 +55,30 @@ impl Hub {
     /// work.
     #[must_use]
     pub fn new(parts: Parts, cursors: Arc<Cursors>, committer: Arc<Committer>) -> Arc<Self> {
-        let ports = parts.ports.clone();
-        let metrics = || ports.metrics.clone();
-        let store = || Arc::clone(&ports.store);
-        let bus = || Arc::clone(&ports.bus);
-        let (sessions, topics) = (Arc::clone(&parts.sessions), Arc::clone(&parts.topics));
+        let ports = &parts.ports;
+        let store = Arc::clone(&ports.store);
         let pacer = Arc::<Pacer>::default();
-        let proofs = Arc::new(Proofs::new(store(), Arc::clone(&topics), cursors));
-        let connections = Connections::new(
-            (Arc::clone(&sessions), Arc::clone(&topics)),
-            Arc::clone(&parts.arrivals),
-            Arc::clone(&parts.board),
-            Arc::clone(&proofs),
-            Arc::clone(&pacer),
-            metrics(),
-        );
-        let (catch_up, arrivals) = (Arc::clone(&parts.catch_up), Arc::clone(&parts.arrivals));
-        let joining = Joining::new((store(), bus()), catch_up, arrivals, metrics());
-        let tasks = parts.tasks.clone();
-        let resync = Arc::new(Resync::new(
-            store(),
-            bus(),
-            resync_parts(&parts),
-            tasks.clone(),
-            metrics(),
-        ));
-        let reannouncer = Arc::new(Reannouncer::new(
-            bus(),
-            Arc::clone(&ports.presence),
-            Arc::clone(&parts.recall),
-            Arc::clone(&parts.publisher),
-            Arc::clone(&parts.arrivals),
-            metrics(),
-        ));
+        let proofs = Proofs::new(store, Arc::clone(&parts.topics), cursors);
+        let proofs = Arc::new(proofs);
+        let resync = Arc::new(resync(&parts));
+        let reannouncer = Arc::new(reannouncer(&parts));
         let signals = Signals::new(
             Arc::clone(&ports.presence),
             Arc::clone(&parts.arrivals),
             Arc::clone(&reannouncer),
             Arc::clone(&resync),
-            metrics(),
+            ports.metrics.clone(),
         );
-        let taking_on = TakingOn::new(
-            committer,
-            Arc::clone(&parts.publisher),
-            Arc::clone(&sessions),
-            tasks.clone(),
-            ports.traces.clone(),
-        );
-        let addressees = Addressees {
-            catch_up: Arc::clone(&parts.catch_up),
-            offering: Arc::clone(&parts.offering),
-            resync: Arc::clone(&resync),
-            reannouncer: Arc::clone(&reannouncer),
-            board: Arc::clone(&parts.board),
-            asking: Arc::clone(&parts.asking),
-            taking_on: Arc::new(taking_on),
-        };
-        let heard = (bus(), Arc::clone(&ports.frontier));
-        let entropy = Arc::clone(&ports.entropy);
         Arc::new(Self {
-            seats: Seats::new(parts.config.seats, metrics()),
-            connections: Arc::new(connections),
-            joining,
+            seats: Seats::new(parts.config.seats, ports.metrics.clone()),
+            connections: Arc::new(connections(&parts, &proofs, &pacer)),
+            joining: joining(&parts),
+            signals: Arc::new(signals),
+            inbox: inbox(&parts, committer, &resync, &reannouncer),
+            drain: Arc::new(drain(&parts, &proofs)),
             pacer,
             resync,
             reannouncer,
-            signals: Arc::new(signals),
-            inbox: Inbox::new(ports.gateway, heard, addressees, tasks, metrics()),
-            drain: Arc::new(Drain::new(sessions, topics, Arc::clone(&proofs), entropy)),
             proofs,
             parts,
         })
@@ -167,8 +123,8 @@ impl Hub {
         }
     }
 
-    /// A connection was authenticated. Requests are valid from now on; delivery starts with [`Hub::join`] (D32). It ends
-    /// when the value is dropped.
+    /// A connection was authenticated. Requests are valid from now on; delivery starts with [`Hub::join`] (D32). It
+    /// ends when the value is dropped.
     #[must_use]
     pub fn open(&self, new: NewSession) -> Opened {
         self.connections.open(new)
@@ -197,8 +153,8 @@ impl Hub {
         self.proofs.proved(session, mark);
     }
 
-    /// A client says goodbye: what it has proved is stored before it is answered, or whoever comes back at once, perhaps
-    /// to another gateway, gets it again (D48). Does not wait for a store that is away.
+    /// A client says goodbye: what it has proved is stored before it is answered, or whoever comes back at once,
+    /// perhaps to another gateway, gets it again (D48). Does not wait for a store that is away.
     pub async fn before_goodbye(&self, session: &Session) {
         self.proofs.before_goodbye(session).await;
     }
@@ -312,14 +268,96 @@ impl Hub {
     }
 }
 
-fn resync_parts(parts: &Parts) -> ResyncParts {
-    ResyncParts {
+fn connections(parts: &Parts, proofs: &Arc<Proofs>, pacer: &Arc<Pacer>) -> Connections {
+    Connections::new(
+        (Arc::clone(&parts.sessions), Arc::clone(&parts.topics)),
+        Arc::clone(&parts.arrivals),
+        Arc::clone(&parts.board),
+        Arc::clone(proofs),
+        Arc::clone(pacer),
+        parts.ports.metrics.clone(),
+    )
+}
+
+fn joining(parts: &Parts) -> Joining {
+    let ports = &parts.ports;
+    Joining::new(
+        (Arc::clone(&ports.store), Arc::clone(&ports.bus)),
+        Arc::clone(&parts.catch_up),
+        Arc::clone(&parts.arrivals),
+        ports.metrics.clone(),
+    )
+}
+
+fn resync(parts: &Parts) -> Resync {
+    let compared = ResyncParts {
         topics: Arc::clone(&parts.topics),
         users: Arc::clone(&parts.users),
         catch_up: Arc::clone(&parts.catch_up),
         offering: Arc::clone(&parts.offering),
         board: Arc::clone(&parts.board),
-    }
+    };
+    let ports = &parts.ports;
+    Resync::new(
+        Arc::clone(&ports.store),
+        Arc::clone(&ports.bus),
+        compared,
+        parts.tasks.clone(),
+        ports.metrics.clone(),
+    )
+}
+
+fn reannouncer(parts: &Parts) -> Reannouncer {
+    let ports = &parts.ports;
+    Reannouncer::new(
+        Arc::clone(&ports.bus),
+        Arc::clone(&ports.presence),
+        Arc::clone(&parts.recall),
+        Arc::clone(&parts.publisher),
+        Arc::clone(&parts.arrivals),
+        ports.metrics.clone(),
+    )
+}
+
+fn drain(parts: &Parts, proofs: &Arc<Proofs>) -> Drain {
+    Drain::new(
+        Arc::clone(&parts.sessions),
+        Arc::clone(&parts.topics),
+        Arc::clone(proofs),
+        Arc::clone(&parts.ports.entropy),
+    )
+}
+
+fn inbox(
+    parts: &Parts,
+    committer: Arc<Committer>,
+    resync: &Arc<Resync>,
+    reannouncer: &Arc<Reannouncer>,
+) -> Inbox {
+    let ports = &parts.ports;
+    let taking_on = TakingOn::new(
+        committer,
+        Arc::clone(&parts.publisher),
+        Arc::clone(&parts.sessions),
+        parts.tasks.clone(),
+        ports.traces.clone(),
+    );
+    let addressees = Addressees {
+        catch_up: Arc::clone(&parts.catch_up),
+        offering: Arc::clone(&parts.offering),
+        resync: Arc::clone(resync),
+        reannouncer: Arc::clone(reannouncer),
+        board: Arc::clone(&parts.board),
+        asking: Arc::clone(&parts.asking),
+        taking_on: Arc::new(taking_on),
+    };
+    Inbox::new(
+        ports.gateway,
+        (Arc::clone(&ports.bus), Arc::clone(&ports.frontier)),
+        addressees,
+        parts.tasks.clone(),
+        ports.metrics.clone(),
+    )
 }
 
 impl std::fmt::Debug for Hub {

@@ -14,8 +14,8 @@ use super::*;
 use crate::bus::LocalBus;
 use crate::commit::{Announce, CommitterConfig};
 use crate::domain::{
-    Body, ClientMessageId, Content, Entropy, Event, EventId, Fingerprint, GatewayId, Member,
-    Message, Reactions, Role, RoomId, RoomName, Seq, SessionId, SystemClock, Timestamp, UserId,
+    Body, ClientMessageId, Content, Entropy, Event, EventId, Fingerprint, GatewayId, Member, Role,
+    RoomId, RoomName, Seq, SessionId, SystemClock, Timestamp, UserId,
 };
 use crate::metrics::Metrics;
 use crate::presence::{LocalPresence, PresenceConfig};
@@ -336,23 +336,8 @@ async fn d48_at_the_end_of_a_backlog_proof_of_it_is_asked_for_at_once() {
 
 /// A direct message of the session's own, committed.
 fn own_event(scene: &Scene, user: UserId, seq: u64) -> Arc<Event> {
-    let message = scene.message(user);
-    Arc::new(Event {
-        id: message.id,
-        conversation: ConversationId::direct(user, OWNER),
-        seq: Seq::new(seq),
-        sender: user,
-        at: NOW,
-        body: Body::Message(Message {
-            content: Some(message.content),
-            client_message_id: message.client_message_id,
-            fingerprint: message.fingerprint,
-            original: None,
-            edited_at: None,
-            deleted_at: None,
-            reactions: Reactions::default(),
-        }),
-    })
+    let direct = ConversationId::direct(user, OWNER);
+    Arc::new(scene.message(user).event(direct, Seq::new(seq)))
 }
 
 /// Somebody with everything of their conversation with [`OWNER`], which is empty.

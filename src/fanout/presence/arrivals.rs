@@ -1,5 +1,5 @@
-//! Coming and going: a user's first session here, the last one and the grace after it, told to the presence service and to
-//! whoever watches them. Knows no watchers; a hint on the bus reaches them.
+//! Coming and going: a user's first session here, the last one and the grace after it, told to the presence service and
+//! to whoever watches them. Knows no watchers; a hint on the bus reaches them.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The presence board: what the sessions that watch users are shown of them, and when the presence service is asked anew.
-//! Knows nobody's coming or going but by asking.
+//! The presence board: what the sessions that watch users are shown of them, and when the presence service is asked
+//! anew. Knows nobody's coming or going but by asking.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -180,8 +180,8 @@ impl Board {
         self.watchers.write(user, &Told::of(change, is_for_all));
     }
 
-    /// After a doubt, asks about everybody who is watched, and once more when the leases of that moment and the grace have
-    /// ended, since nobody may have been announced before (D23).
+    /// After a doubt, asks about everybody who is watched, and once more when the leases of that moment and the grace
+    /// have ended, since nobody may have been announced before (D23).
     pub(in crate::fanout) async fn settle_doubts(self: Arc<Self>, stop: CancellationToken) {
         let work = async {
             loop {

@@ -1,5 +1,5 @@
-//! A change of somebody's presence, as the sessions that watch them are told of it. Knows who may learn when somebody was
-//! last seen.
+//! A change of somebody's presence, as the sessions that watch them are told of it. Knows who may learn when somebody
+//! was last seen.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -29,8 +29,8 @@ impl Told {
         }
     }
 
-    /// How a session is told: with the time where its user has a direct conversation with the one who went. (Who shares a
-    /// room only may ask for it.)
+    /// How a session is told: with the time where its user has a direct conversation with the one who went. (Who shares
+    /// a room only may ask for it.)
     pub(super) fn to(&self, session: &Session, user: UserId) -> &Encoded {
         let direct = ConversationId::direct(session.user(), user);
         match &self.briefly {

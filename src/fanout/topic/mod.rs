@@ -248,7 +248,8 @@ impl Topic {
         self.catching_up = self.catching_up.saturating_sub(1);
     }
 
-    /// The gap that whoever asks fills from now on: after this seq, up to that one. When there is none (left), nobody does.
+    /// The gap that whoever asks fills from now on: after this seq, up to that one. When there is none (left), nobody
+    /// does.
     pub(super) fn gap_to_fill(&mut self) -> Option<(Seq, Seq)> {
         let gap = self.gap();
         self.is_repairing = gap.is_some();

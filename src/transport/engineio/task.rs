@@ -1,5 +1,5 @@
-//! A session's task: calls its handler until it ends, while the session polls and then on its WebSocket. Knows nothing of
-//! HTTP.
+//! A session's task: calls its handler until it ends, while the session polls and then on its WebSocket. Knows nothing
+//! of HTTP.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
-//! Writes the outboxes of many sessions from a few tasks: a delivery to a thousand sessions wakes as many tasks as there
-//! are cores, and what came meanwhile leaves with the same write. Knows neither outboxes nor connections, only who can be [`Flushed`].
+//! Writes the outboxes of many sessions from a few tasks: a delivery to a thousand sessions wakes as many tasks as
+//! there are cores, and what came meanwhile leaves with the same write. Knows neither outboxes nor connections, only
+//! who can be [`Flushed`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -22,15 +22,14 @@ use flusher::Lane;
 pub use frame::{Batch, FRAME_OVERHEAD, Frame, Pings};
 pub use proof::Mark;
 use proof::Proof;
-pub use reason::{Closed, Reason};
 
 use super::heartbeat::Pulse;
+pub use super::reason::{Closed, Reason};
 
 mod beat;
 mod flusher;
 mod frame;
 mod proof;
-mod reason;
 mod writer;
 
 /// Writes many outboxes from a few tasks.

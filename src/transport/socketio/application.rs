@@ -1,4 +1,5 @@
-//! What is served over Socket.IO: who may connect to which namespace, and what happens to their events. Knows no packet.
+//! What is served over Socket.IO: who may connect to which namespace, and what happens to their events. Knows no
+//! packet.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -34,8 +35,8 @@ pub trait Application: Send + Sync + 'static {
 }
 
 /// The application's side of one client in one namespace. Calls never overlap and come in the order of what happened.
-/// While one is running nothing more is read from the client; what may take long is spawned ([`super::Ack`] and [`Socket`] go
-/// with it), and how much of it at a time is the application's decision.
+/// While one is running nothing more is read from the client; what may take long is spawned ([`super::Ack`] and
+/// [`Socket`] go with it), and how much of it at a time is the application's decision.
 #[async_trait]
 pub trait Connection: Send {
     /// The client has been told that it is connected: emissions reach it from here on.
