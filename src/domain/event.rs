@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::{
-    ClientMessageId, Content, ConversationId, Emoji, EventId, Role, RoomName, Seq, Timestamp,
-    UserId,
+    Body, ClientMessageId, Content, ConversationId, Emoji, EventId, Seq, Timestamp, UserId,
 };
 
 /// One entry of a conversation's log.
@@ -54,135 +53,6 @@ impl Event {
             body => body,
         };
         Self { body, ..self }
-    }
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
-    /// Somebody said something.
-    Message(Message),
-    /// A message's content was replaced. No content when the message was deleted since.
-    Edited {
-        /// The message.
-        target: Seq,
-        /// What it says now.
-        content: Option<Content>,
-    },
-    /// A message's content was removed.
-    Deleted {
-        /// The message.
-        target: Seq,
-    },
-    /// A reaction was put on a message or taken off.
-    Reacted {
-        /// The message.
-        target: Seq,
-        /// The reaction.
-        emoji: Emoji,
-        /// Put on, or taken off.
-        added: bool,
-    },
-    /// A user became a member; this is the first event of their log.
-    MemberAdded {
-        /// The new member.
-        user: UserId,
-        /// What they may do.
-        role: Role,
-    },
-    /// A user left (they are the sender) or was removed; this is the last event of their log.
-    MemberRemoved {
-        /// The former member.
-        user: UserId,
-        /// Who inherited the room, when its only owner left.
-        heir: Option<UserId>,
-    },
-    /// A member's role changed.
-    RoleChanged {
-        /// The member.
-        user: UserId,
-        /// What they may do now.
-        role: Role,
-    },
-    /// The room has a new name.
-    Renamed {
-        /// The name.
-        name: RoomName,
-    },
-    /// The room was deleted; the last event of its log.
-    RoomDeleted,
-    /// The room was made, by its sender; the first event of its log, unless the room is older than this kind of event.
-    Created {
-        /// The name it was given.
-        name: RoomName,
-    },
-    /// Something that only a later version of hobnob knows, which runs beside this one during an upgrade. It has its place
-    /// in the log, and shows nothing. Read, and never written.
-    Unknown,
-}
-
-impl Body {
-    /// The message, if it is one.
-    #[must_use]
-    pub const fn message(&self) -> Option<&Message> {
-        match self {
-            Self::Message(message) => Some(message),
-            _ => None,
-        }
-    }
-
-    /// The message that it is about.
-    #[must_use]
-    pub const fn target(&self) -> Option<Seq> {
-        match self {
-            Self::Edited { target, .. }
-            | Self::Deleted { target }
-            | Self::Reacted { target, .. } => Some(*target),
-            Self::Message(_)
-            | Self::MemberAdded { .. }
-            | Self::MemberRemoved { .. }
-            | Self::RoleChanged { .. }
-            | Self::Renamed { .. }
-            | Self::RoomDeleted
-            | Self::Created { .. }
-            | Self::Unknown => None,
-        }
-    }
-
-    /// Whether something follows from it beside the log: the target, a membership or the room changes (D56).
-    #[must_use]
-    pub const fn is_projected(&self) -> bool {
-        match self {
-            Self::Message(_) | Self::Unknown => false,
-            Self::Edited { .. }
-            | Self::Deleted { .. }
-            | Self::Reacted { .. }
-            | Self::MemberAdded { .. }
-            | Self::MemberRemoved { .. }
-            | Self::RoleChanged { .. }
-            | Self::Renamed { .. }
-            | Self::RoomDeleted
-            | Self::Created { .. } => true,
-        }
-    }
-
-    /// Whether who belongs to the conversation, or in what role, changes with it.
-    #[must_use]
-    pub const fn changes_membership(&self) -> bool {
-        match self {
-            Self::MemberAdded { .. }
-            | Self::MemberRemoved { .. }
-            | Self::RoleChanged { .. }
-            | Self::RoomDeleted
-            // Perhaps.
-            | Self::Unknown => true,
-            Self::Message(_)
-            | Self::Edited { .. }
-            | Self::Deleted { .. }
-            | Self::Reacted { .. }
-            | Self::Renamed { .. }
-            | Self::Created { .. } => false,
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Everything here is parsed once, at an edge; inside, an invalid value cannot exist.
 
+mod body;
 mod change;
 mod clock;
 mod conversation;
@@ -13,10 +14,11 @@ mod tally;
 mod text;
 mod user;
 
+pub use body::{Body, Effect, Kind};
 pub use change::{Change, ChangeKind, Facts, Projection, Refusal, decide, projections};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use conversation::{Conversation, Member, Role};
-pub use event::{Body, Event, Fingerprint, Message, Reactions};
+pub use event::{Event, Fingerprint, Message, Reactions};
 pub use ids::{ConversationId, Entropy, EventId, GatewayId, InvalidId, RoomId, SessionId, UserId};
 pub use network::{ClientNetwork, InvalidNetwork, Network, Origin};
 pub use seq::Seq;

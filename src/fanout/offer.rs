@@ -4,9 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::domain::{
-    Body, ConversationId, Event, EventId, GatewayId, Seq, SessionId, Timestamp, UserId,
-};
+pub use crate::domain::Effect;
+use crate::domain::{ConversationId, Event, EventId, GatewayId, Seq, SessionId, Timestamp};
 use crate::metrics::ByProtocol;
 use crate::traces::{TraceContext, Traced};
 use crate::transport::outbox::Frame;
@@ -43,54 +42,6 @@ impl Encoding {
 
 /// How many encodings there are: Socket.IO and WebSocket.
 pub const ENCODINGS: usize = 2;
-
-/// What an event does to who receives later ones. Only what the hub acts on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// Nothing.
-    None,
-    /// Roles changed: what is known of the senders' standing is stale.
-    Roles,
-    /// This user became a member.
-    Added(UserId),
-    /// This user is no member after it.
-    Removed(UserId),
-    /// Nobody is a member after it.
-    Closed,
-}
-
-impl Effect {
-    /// Of this event.
-    #[must_use]
-    pub const fn of(body: &Body) -> Self {
-        match body {
-            Body::MemberAdded { user, .. } => Self::Added(*user),
-            Body::MemberRemoved { user, .. } => Self::Removed(*user),
-            Body::RoleChanged { .. } => Self::Roles,
-            // Perhaps: then it is not known who may write.
-            Body::Unknown => Self::Roles,
-            Body::RoomDeleted => Self::Closed,
-            Body::Message(_)
-            | Body::Edited { .. }
-            | Body::Deleted { .. }
-            | Body::Reacted { .. }
-            | Body::Renamed { .. }
-            | Body::Created { .. } => Self::None,
-        }
-    }
-
-    /// Whether who may write, or in what role, changes with it.
-    #[must_use]
-    pub fn changes_membership(self) -> bool {
-        self != Self::None
-    }
-
-    /// Whether it is the last event of this user's log.
-    #[must_use]
-    pub fn ends_for(self, user: UserId) -> bool {
-        self == Self::Closed || self == Self::Removed(user)
-    }
-}
 
 /// A named JSON object, encoded at most once per protocol.
 #[derive(Debug)]
@@ -164,7 +115,7 @@ impl Offer {
             conversation: event.conversation,
             seq: event.seq,
             at: Some(event.at),
-            effect: Effect::of(&event.body),
+            effect: event.body.effect(),
             id: Some(event.id),
             origin,
             writer: None,

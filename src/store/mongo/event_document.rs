@@ -8,7 +8,7 @@ use super::documents::{
     binary, conversation_id, corrupt, date, number, role, seq, timestamp, user_id, user_key,
 };
 use crate::domain::{
-    Body, ClientMessageId, Content, Emoji, Event, EventId, Fingerprint, Message, Reactions,
+    Body, ClientMessageId, Content, Emoji, Event, EventId, Fingerprint, Kind, Message, Reactions,
     RoomName, UserId,
 };
 use crate::store::{StoreError, StoreResult};
@@ -21,6 +21,7 @@ pub(super) struct EventDocument {
     id: ObjectId,
     conversation: String,
     seq: i64,
+    #[serde(with = "kind")]
     kind: Kind,
     sender: ObjectId,
     at: DateTime,
@@ -33,54 +34,26 @@ pub(super) struct EventDocument {
     body: BodyDocument,
 }
 
-/// `events.kind`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum Kind {
-    Message,
-    Edited,
-    Deleted,
-    Reacted,
-    MemberAdded,
-    MemberRemoved,
-    RoleChanged,
-    Renamed,
-    RoomDeleted,
-    Created,
-    /// A later version's. No validator takes it as a name.
-    #[serde(other)]
-    Unknown,
-}
+/// `events.kind`, by name.
+pub(super) mod kind {
+    use serde::{Deserialize, Deserializer, Serializer};
 
-impl Kind {
-    /// All of them, as stored; for the validator.
-    pub(super) const NAMES: [&'static str; 10] = [
-        "message",
-        "edited",
-        "deleted",
-        "reacted",
-        "memberAdded",
-        "memberRemoved",
-        "roleChanged",
-        "renamed",
-        "roomDeleted",
-        "created",
-    ];
+    use crate::domain::Kind;
 
-    const fn of(body: &Body) -> Self {
-        match body {
-            Body::Message(_) => Self::Message,
-            Body::Edited { .. } => Self::Edited,
-            Body::Deleted { .. } => Self::Deleted,
-            Body::Reacted { .. } => Self::Reacted,
-            Body::MemberAdded { .. } => Self::MemberAdded,
-            Body::MemberRemoved { .. } => Self::MemberRemoved,
-            Body::RoleChanged { .. } => Self::RoleChanged,
-            Body::Renamed { .. } => Self::Renamed,
-            Body::RoomDeleted => Self::RoomDeleted,
-            Body::Created { .. } => Self::Created,
-            Body::Unknown => Self::Unknown,
-        }
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    pub(in crate::store::mongo) fn serialize<S: Serializer>(
+        kind: &Kind,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        // That of an unknown one no validator takes.
+        serializer.serialize_str(kind.name())
+    }
+
+    pub(in crate::store::mongo) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Kind, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Ok(Kind::from_name(&name))
     }
 }
 
@@ -161,7 +134,7 @@ impl From<&Event> for EventDocument {
             id: event_key(event.id),
             conversation: event.conversation.to_string(),
             seq: number(event.seq),
-            kind: Kind::of(&event.body),
+            kind: event.body.kind(),
             sender: user_key(event.sender),
             at: date(event.at),
             client_message_id,

@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::MongoStore;
 use super::documents::{conversation_id, number, seq, timestamp, user_key};
-use super::event_document::Kind;
+use super::event_document::kind;
 use super::log::{HEADS, by_place};
-use crate::domain::{ConversationId, Member, Seq, Timestamp, UserId};
+use crate::domain::{ConversationId, Kind, Member, Seq, Timestamp, UserId};
 use crate::store::StoreResult;
 
 /// A membership, and the last message of its part of the log.
@@ -25,6 +25,7 @@ struct TipDocument {
     #[serde(rename = "_id")]
     conversation: String,
     seq: i64,
+    #[serde(with = "kind")]
     kind: Kind,
     at: DateTime,
 }

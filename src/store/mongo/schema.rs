@@ -1,8 +1,8 @@
 //! The schema: indexes and validators, as documents. Applies nothing; `migrate.rs` does.
 
-use mongodb::bson::{Document, bson, doc};
+use mongodb::bson::{Document, doc};
 
-use super::event_document::Kind;
+use crate::domain::Kind;
 
 /// Counted up with every change below, and kept in the database: a gateway that finds a higher one than its own applies
 /// nothing, so that an older version only ever meets a wider schema, and leaves it so.
@@ -118,6 +118,7 @@ fn events() -> CollectionSchema {
         "name": UNPROJECTED,
         "partialFilterExpression": { "unprojected": { "$exists": true } },
     };
+    let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
     CollectionSchema {
         name: "events",
         indexes: vec![retries, places, edits, unprojected],
@@ -125,7 +126,7 @@ fn events() -> CollectionSchema {
             "_id": { "bsonType": "objectId" },
             "conversation": { "bsonType": "string" },
             "seq": { "bsonType": "long", "minimum": 1 },
-            "kind": { "enum": bson!(Kind::NAMES.to_vec()) },
+            "kind": { "enum": kinds },
             "sender": { "bsonType": "objectId" },
             "at": { "bsonType": "date" },
             "body": { "bsonType": "object" },

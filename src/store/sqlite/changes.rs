@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::columns::{Key, MEMBER, member, number, role_number};
+use super::columns::{EDITED, Key, MEMBER, MESSAGE, member, number, role_number};
 use super::conversations;
 use super::event_row::{EVENT, event, reactions_text};
 use super::failure::Failure;
@@ -21,7 +21,7 @@ pub(super) fn by_id(
     id: EventId,
 ) -> Result<Option<Event>, Failure> {
     let mut find = connection.prepare_cached(&format!(
-        "SELECT {EVENT} FROM events WHERE conversation = ?1 AND id = ?2 AND kind > 0"
+        "SELECT {EVENT} FROM events WHERE conversation = ?1 AND id = ?2 AND kind > {MESSAGE}"
     ))?;
     let key = params![Key::of(conversation), id.to_bytes()];
     Ok(find.query_row(key, event).optional()?)
@@ -156,9 +156,11 @@ fn write(connection: &Connection, event: &Event, projection: &Projection) -> Res
                          WHERE conversation = ?1 AND seq = ?2";
             run(clear, params![key, number(*target), at.millis()])?;
             // Left to itself SQLite prefers the log's own key, and reads the whole conversation.
-            let edits = "UPDATE events INDEXED BY events_edits SET content = NULL
-                         WHERE conversation = ?1 AND kind = 1 AND target = ?2";
-            run(edits, params![key, number(*target)])?;
+            let edits = format!(
+                "UPDATE events INDEXED BY events_edits SET content = NULL
+                 WHERE conversation = ?1 AND kind = {EDITED} AND target = ?2"
+            );
+            run(&edits, params![key, number(*target)])?;
         }
         Projection::Reactions { target, reactions } => {
             let set = "UPDATE events SET reactions = ?3 WHERE conversation = ?1 AND seq = ?2";

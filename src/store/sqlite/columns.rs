@@ -6,13 +6,17 @@ use rusqlite::{Row, ToSql};
 
 use super::failure::unreadable;
 use crate::domain::{
-    Conversation, ConversationId, Member, Role, RoomId, RoomName, Seq, Timestamp, User, UserId,
-    Username,
+    Conversation, ConversationId, Kind, Member, Role, RoomId, RoomName, Seq, Timestamp, User,
+    UserId, Username,
 };
 
 type Read<T> = rusqlite::Result<T>;
 
 const ID: usize = 12;
+
+/// The kinds that statements ask for; the schema's partial indexes have their numbers.
+pub(super) const MESSAGE: i64 = Kind::Message.number();
+pub(super) const EDITED: i64 = Kind::Edited.number();
 
 /// A conversation's id as its key: a room's id, or the two users' of a direct conversation, lower first.
 pub(super) struct Key {

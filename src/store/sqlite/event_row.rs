@@ -10,27 +10,11 @@ use super::columns::{
 };
 use super::failure::unreadable;
 use crate::domain::{
-    Body, ClientMessageId, Content, Emoji, Event, EventId, Fingerprint, Message, Reactions,
+    Body, ClientMessageId, Content, Emoji, Event, EventId, Fingerprint, Kind, Message, Reactions,
     RoomName, Seq, Timestamp, UserId,
 };
 
 type Read<T> = rusqlite::Result<T>;
-
-/// The numbers of the kinds of event. The schema's partial indexes name the first two.
-mod kind {
-    pub(super) const MESSAGE: i64 = 0;
-    pub(super) const EDITED: i64 = 1;
-    pub(super) const DELETED: i64 = 2;
-    pub(super) const REACTED: i64 = 3;
-    pub(super) const MEMBER_ADDED: i64 = 4;
-    pub(super) const MEMBER_REMOVED: i64 = 5;
-    pub(super) const ROLE_CHANGED: i64 = 6;
-    pub(super) const RENAMED: i64 = 7;
-    pub(super) const ROOM_DELETED: i64 = 8;
-    pub(super) const CREATED: i64 = 9;
-    /// Of no event that was written.
-    pub(super) const UNKNOWN: i64 = i64::MAX;
-}
 
 /// The columns that [`event`] reads, in the order in which [`insert`] writes them.
 pub(super) const EVENT: &str = "conversation, seq, id, kind, sender, at, content, client_message_id, fingerprint, \
@@ -39,7 +23,6 @@ pub(super) const EVENT: &str = "conversation, seq, id, kind, sender, at, content
 /// The columns that depend on the kind.
 #[derive(Default)]
 struct Columns<'a> {
-    kind: i64,
     content: Option<&'a str>,
     client_message_id: Option<&'a str>,
     fingerprint: Option<[u8; 16]>,
@@ -60,9 +43,9 @@ impl<'a> Columns<'a> {
             Body::Message(message) => Self::of_message(message),
             Body::Edited { target, content } => Self {
                 content: content.as_ref().map(Content::as_str),
-                ..Self::about(kind::EDITED, *target)
+                ..Self::about(*target)
             },
-            Body::Deleted { target } => Self::about(kind::DELETED, *target),
+            Body::Deleted { target } => Self::about(*target),
             Body::Reacted {
                 target,
                 emoji,
@@ -70,30 +53,29 @@ impl<'a> Columns<'a> {
             } => Self {
                 content: Some(emoji.as_str()),
                 added: Some(*added),
-                ..Self::about(kind::REACTED, *target)
+                ..Self::about(*target)
             },
             Body::MemberAdded { user, role } => Self {
                 role: Some(role_number(*role)),
-                ..Self::concerning(kind::MEMBER_ADDED, *user)
+                ..Self::concerning(*user)
             },
             Body::MemberRemoved { user, heir } => Self {
                 heir: heir.map(UserId::to_bytes),
-                ..Self::concerning(kind::MEMBER_REMOVED, *user)
+                ..Self::concerning(*user)
             },
             Body::RoleChanged { user, role } => Self {
                 role: Some(role_number(*role)),
-                ..Self::concerning(kind::ROLE_CHANGED, *user)
+                ..Self::concerning(*user)
             },
-            Body::Renamed { name } => Self::named(kind::RENAMED, name),
-            Body::RoomDeleted => Self::plain(kind::ROOM_DELETED),
-            Body::Unknown => Self::plain(kind::UNKNOWN),
-            Body::Created { name } => Self::named(kind::CREATED, name),
+            Body::Renamed { name } => Self::named(name),
+            Body::RoomDeleted => Self::default(),
+            Body::Unknown => Self::default(),
+            Body::Created { name } => Self::named(name),
         }
     }
 
     fn of_message(message: &'a Message) -> Self {
         Self {
-            kind: kind::MESSAGE,
             content: message.content.as_ref().map(Content::as_str),
             client_message_id: Some(message.client_message_id.as_str()),
             fingerprint: Some(message.fingerprint.to_bytes()),
@@ -105,32 +87,22 @@ impl<'a> Columns<'a> {
         }
     }
 
-    fn plain(kind: i64) -> Self {
+    fn named(name: &'a RoomName) -> Self {
         Self {
-            kind,
-            ..Self::default()
-        }
-    }
-
-    fn named(kind: i64, name: &'a RoomName) -> Self {
-        Self {
-            kind,
             content: Some(name.as_str()),
             ..Self::default()
         }
     }
 
-    fn about(kind: i64, target: Seq) -> Self {
+    fn about(target: Seq) -> Self {
         Self {
-            kind,
             target: Some(number(target)),
             ..Self::default()
         }
     }
 
-    fn concerning(kind: i64, subject: UserId) -> Self {
+    fn concerning(subject: UserId) -> Self {
         Self {
-            kind,
             subject: Some(subject.to_bytes()),
             ..Self::default()
         }
@@ -152,7 +124,7 @@ pub(super) fn insert(insertion: &mut CachedStatement<'_>, event: &Event) -> Read
         Key::of(event.conversation),
         number(event.seq),
         event.id.to_bytes(),
-        columns.kind,
+        event.body.kind().number(),
         event.sender.to_bytes(),
         event.at.millis(),
         columns.content,
@@ -184,36 +156,36 @@ pub(super) fn event(row: &Row<'_>) -> Read<Event> {
 }
 
 fn body(row: &Row<'_>) -> Read<Body> {
-    Ok(match row.get(3)? {
-        kind::MESSAGE => Body::Message(message(row)?),
-        kind::EDITED => Body::Edited {
+    Ok(match Kind::from_number(row.get(3)?) {
+        Kind::Message => Body::Message(message(row)?),
+        Kind::Edited => Body::Edited {
             target: target(row)?,
             content: content(row)?,
         },
-        kind::DELETED => Body::Deleted {
+        Kind::Deleted => Body::Deleted {
             target: target(row)?,
         },
-        kind::REACTED => Body::Reacted {
+        Kind::Reacted => Body::Reacted {
             target: target(row)?,
             emoji: emoji(text(row, 6)?)?,
             added: row.get(13)?,
         },
-        kind::MEMBER_ADDED => Body::MemberAdded {
+        Kind::MemberAdded => Body::MemberAdded {
             user: user_id(row, 14)?,
             role: role(row, 15)?,
         },
-        kind::MEMBER_REMOVED => Body::MemberRemoved {
+        Kind::MemberRemoved => Body::MemberRemoved {
             user: user_id(row, 14)?,
             heir: optional_user_id(row, 16)?,
         },
-        kind::ROLE_CHANGED => Body::RoleChanged {
+        Kind::RoleChanged => Body::RoleChanged {
             user: user_id(row, 14)?,
             role: role(row, 15)?,
         },
-        kind::RENAMED => Body::Renamed { name: name(row)? },
-        kind::ROOM_DELETED => Body::RoomDeleted,
-        kind::CREATED => Body::Created { name: name(row)? },
-        _ => Body::Unknown,
+        Kind::Renamed => Body::Renamed { name: name(row)? },
+        Kind::RoomDeleted => Body::RoomDeleted,
+        Kind::Created => Body::Created { name: name(row)? },
+        Kind::Unknown => Body::Unknown,
     })
 }
 

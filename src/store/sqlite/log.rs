@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, ffi, params};
 
 use super::changes;
-use super::columns::{Key, limit, number, seq};
+use super::columns::{Key, MESSAGE, limit, number, seq};
 use super::event_row::{self, EVENT, event};
 use super::failure::{Failure, fault};
 use crate::domain::{ClientMessageId, ConversationId, Event, Seq, UserId};
@@ -141,7 +141,7 @@ pub(super) fn messages(
         End::Newest => "DESC",
     };
     let mut page = connection.prepare_cached(&format!(
-        "SELECT {EVENT} FROM events WHERE conversation = ?1 AND seq > ?2 AND seq <= ?3 AND kind = 0
+        "SELECT {EVENT} FROM events WHERE conversation = ?1 AND seq > ?2 AND seq <= ?3 AND kind = {MESSAGE}
          ORDER BY seq {order} LIMIT ?4"
     ))?;
     let rows = page.query_map(place_of(span, most), event)?;
@@ -169,7 +169,7 @@ pub(super) fn message_by_client_id(
 ) -> Result<Option<Event>, Failure> {
     let mut find = connection.prepare_cached(&format!(
         "SELECT {EVENT} FROM events
-         WHERE conversation = ?1 AND sender = ?2 AND client_message_id = ?3 AND kind = 0"
+         WHERE conversation = ?1 AND sender = ?2 AND client_message_id = ?3 AND kind = {MESSAGE}"
     ))?;
     let key = params![
         Key::of(conversation),

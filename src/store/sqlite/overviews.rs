@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::columns::{Key, conversation_id, number};
+use super::columns::{Key, MESSAGE, conversation_id, number};
 use super::failure::Failure;
 use super::{conversations, log};
 use crate::domain::{ConversationId, Member, Seq, UserId};
@@ -39,15 +39,15 @@ pub(super) fn overviews(
 
 /// All of a user's conversations, former ones included, in the list's order.
 fn places(connection: &Connection, user: UserId) -> Result<Vec<Place>, Failure> {
-    let mut find = connection.prepare_cached(
+    let mut find = connection.prepare_cached(&format!(
         "SELECT c.id, m.left_seq IS NULL
          FROM members m JOIN conversations c ON c.id = m.conversation
          WHERE m.user = ?1
          ORDER BY coalesce((SELECT e.at FROM events e
-                            WHERE e.conversation = m.conversation AND e.kind = 0
+                            WHERE e.conversation = m.conversation AND e.kind = {MESSAGE}
                               AND e.seq BETWEEN m.joined_seq AND coalesce(m.left_seq, ?2)
-                            ORDER BY e.seq DESC LIMIT 1), c.created_at) DESC, c.id DESC",
-    )?;
+                            ORDER BY e.seq DESC LIMIT 1), c.created_at) DESC, c.id DESC"
+    ))?;
     let key = params![user.to_bytes(), number(Seq::MAX)];
     let rows = find.query_map(key, |row| {
         Ok(Place {
@@ -84,11 +84,11 @@ fn overview(
 
 /// Messages of others after readSeq that still say something, counted up to the limit.
 fn unread(connection: &Connection, member: &Member) -> Result<u64, Failure> {
-    let mut count = connection.prepare_cached(
+    let mut count = connection.prepare_cached(&format!(
         "SELECT count(*) FROM (SELECT 1 FROM events
-         WHERE conversation = ?1 AND seq > ?2 AND kind = 0 AND sender <> ?3 AND deleted_at IS NULL
-         ORDER BY seq LIMIT ?4)",
-    )?;
+         WHERE conversation = ?1 AND seq > ?2 AND kind = {MESSAGE} AND sender <> ?3 AND deleted_at IS NULL
+         ORDER BY seq LIMIT ?4)"
+    ))?;
     let parameters = params![
         Key::of(member.conversation),
         number(member.read_seq.max(member.joined_seq.previous())),
