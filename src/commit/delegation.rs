@@ -24,7 +24,7 @@ use crate::traces::{Storing, TraceContext};
 /// it has written in this conversation is heard. Many times as long as a commit takes, and short enough to be borne by
 /// those who wait when that gateway, or the bus, has died. A gateway that is only busy is heard to write: what was
 /// delegated stands in line behind that, and giving it up would cost it its place, again and again (D54).
-const SILENT_FOR: Duration = Duration::from_secs(1);
+const SILENT_FOR: Duration = Duration::from_millis(600);
 /// How long an answer is waited for at most, however much is heard: half of the time that senders wait. What the gateway
 /// that writes has not tried by then it gives up.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
-use super::decisions::Draft;
+use super::decisions::{Draft, abandoned};
 use super::delegation::GATHER;
 use super::pending::{Pending, PendingEntry, Work};
 use super::{CommitError, Shared};
@@ -242,7 +242,8 @@ impl Shared {
         }
         let mut backoff = Backoff::new();
         loop {
-            match self.store.project(&events).await {
+            let written = self.projecting.ask(events.clone()).await;
+            match written.unwrap_or_else(|| Err(abandoned())) {
                 Ok(()) => return,
                 Err(StoreError::Unavailable(cause)) => {
                     tracing::warn!(

@@ -15,6 +15,7 @@ mod decisions;
 mod delegation;
 mod driver;
 pub mod frontier;
+mod gather;
 mod lane;
 mod lanes;
 mod outcomes;
@@ -29,15 +30,16 @@ use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
-use crate::domain::{Change, ConversationId, Entropy, Event, Refusal, SessionId};
+use crate::domain::{Change, ConversationId, Entropy, Event, Facts, Refusal, SessionId};
 use crate::logging::served::task;
 use crate::metrics::Metrics;
-use crate::store::{NewConversation, NewMessage, Store, StoreError};
+use crate::store::{NewConversation, NewMessage, Projected, Store, StoreError, StoreResult};
 use crate::traces::Storing;
 pub use announce::Announce;
 use batcher::Batcher;
 pub use delegation::{Delegated, Delegation, Settled, TakenOn};
 use frontier::Frontier;
+use gather::Gather;
 use lanes::Lanes;
 pub use pending::{Entry, Ticket};
 use pending::{Pending, Work};
@@ -120,6 +122,10 @@ struct Shared {
     frontier: Arc<Frontier>,
     entropy: Arc<Entropy>,
     batcher: Arc<Batcher>,
+    /// What changes are decided by, read together.
+    facts: Gather<Change, StoreResult<Facts>>,
+    /// What follows from changes, written together.
+    projecting: Gather<Vec<Projected>, StoreResult<()>>,
     lanes: Lanes,
     writers: Writers,
     room_members: AtomicUsize,
@@ -149,6 +155,8 @@ impl Committer {
         ));
         let lanes = Lanes::new(config);
         Self(Arc::new(Shared {
+            facts: decisions::gather_facts(&store, &tracker),
+            projecting: decisions::gather_projections(&store, &tracker),
             config,
             store,
             announce,

@@ -178,8 +178,8 @@ impl Store for MeasuredStore {
         self.timed(self.inner.overviews(user, after, limit)).await
     }
 
-    async fn facts(&self, change: &Change) -> StoreResult<Facts> {
-        self.timed(self.inner.facts(change)).await
+    async fn facts(&self, changes: &[Change]) -> StoreResult<Vec<Facts>> {
+        self.timed(self.inner.facts(changes)).await
     }
 
     async fn project(&self, events: &[Projected]) -> StoreResult<()> {

@@ -339,11 +339,11 @@ pub trait Store: Send + Sync + 'static {
     /// Stores runs of events; at most one run per conversation. Never fails as a whole: the outcomes are in the order of
     /// the runs. Neither authorises nor decides: see the committer.
     async fn append(&self, runs: Vec<Run>) -> Vec<RunOutcome>;
-    /// What a change is decided by. Of the end of the log, when everything in it is projected: see
+    /// What each of these changes, of any logs, is decided by. Of the end of a log, when everything in it is projected: see
     /// [`Store::project_leftovers`].
-    async fn facts(&self, change: &Change) -> StoreResult<Facts>;
-    /// Writes what follows from events that [`Store::append`] has stored, in their order; of one log, when what follows
-    /// from those before them is written. Idempotent; what others have written meanwhile, also of later events, stays (D56).
+    async fn facts(&self, changes: &[Change]) -> StoreResult<Vec<Facts>>;
+    /// Writes what follows from events, of any logs, that [`Store::append`] has stored, in their order; of one log, when
+    /// what follows from those before them is written. Idempotent; what others have written meanwhile, also of later events, stays (D56).
     async fn project(&self, events: &[Projected]) -> StoreResult<()>;
     /// Writes what follows from events whose writers have not (yet): of one log, or of all. When it is done, whatever
     /// follows from the events that were stored before the call is written.

@@ -209,15 +209,18 @@ impl Store for Double {
         }
         outcomes
     }
-    async fn facts(&self, change: &Change) -> StoreResult<Facts> {
+    async fn facts(&self, changes: &[Change]) -> StoreResult<Vec<Facts>> {
         let mut state = self.state.lock();
-        state.changes += 1;
-        let log = state.logs.get(&change.conversation);
-        let at = |seq| log?.iter().find(|event| event.seq == seq).cloned();
-        Ok(Facts {
-            target: change.kind.target().and_then(at),
-            ..Facts::default()
-        })
+        state.changes += changes.len();
+        let facts = changes.iter().map(|change| {
+            let log = state.logs.get(&change.conversation);
+            let at = |seq| log?.iter().find(|event| event.seq == seq).cloned();
+            Facts {
+                target: change.kind.target().and_then(at),
+                ..Facts::default()
+            }
+        });
+        Ok(facts.collect())
     }
     async fn project(&self, events: &[Projected]) -> StoreResult<()> {
         let mut state = self.state.lock();

@@ -1,25 +1,39 @@
 //! What a change is decided by: only what its kind asks for, at once. The committer reads it behind the end of the log as it
 //! knows it, and inserts the event there: so nothing has changed meanwhile (D7, D8).
 
-use futures_util::try_join;
-use mongodb::bson::doc;
+use std::collections::{HashMap, HashSet};
+
+use futures_util::future::try_join_all;
+use futures_util::{TryStreamExt, try_join};
+use mongodb::bson::{Document, doc};
 
 use super::MongoStore;
 use super::conversations::active;
-use super::documents::{MemberDocument, user_key};
-use super::event_document::event_key;
+use super::documents::{MemberDocument, number, user_key};
+use super::event_document::{EventDocument, event_key};
+use super::log::by_place;
 use crate::domain::{
-    Change, ChangeKind, ConversationId, Event, EventId, Facts, Member, Role, RoomName, UserId,
+    Change, ChangeKind, ConversationId, Event, EventId, Facts, Member, Role, RoomName, Seq, UserId,
 };
 use crate::store::StoreResult;
 
 impl MongoStore {
-    pub(super) async fn read_facts(&self, change: &Change) -> StoreResult<Facts> {
+    /// The messages that changes are about are read together; what else is needed, which is seldom, one by one.
+    pub(super) async fn read_facts(&self, changes: &[Change]) -> StoreResult<Vec<Facts>> {
+        let targets = self.find_targets(changes).await?;
+        let reads = changes.iter().map(|change| {
+            let place = change.kind.target().map(|seq| (change.conversation, seq));
+            let target = place.and_then(|place| targets.get(&place)).cloned();
+            self.read_facts_of(change, target)
+        });
+        try_join_all(reads).await
+    }
+
+    async fn read_facts_of(&self, change: &Change, target: Option<Event>) -> StoreResult<Facts> {
         let id = change.conversation;
-        let (name, subject, target, active_members, heir) = try_join!(
+        let (name, subject, active_members, heir) = try_join!(
             self.find_name(change),
             self.find_subject(id, change.kind.subject()),
-            self.find_target(change),
             self.count_members(change),
             self.find_heir(change),
         )?;
@@ -62,11 +76,32 @@ impl MongoStore {
         }
     }
 
-    async fn find_target(&self, change: &Change) -> StoreResult<Option<Event>> {
-        let Some(target) = change.kind.target() else {
-            return Ok(None);
-        };
-        self.find_at(change.conversation, target).await
+    async fn find_targets(
+        &self,
+        changes: &[Change],
+    ) -> StoreResult<HashMap<(ConversationId, Seq), Event>> {
+        let places = changes
+            .iter()
+            .filter_map(|change| Some((change.conversation, change.kind.target()?)));
+        let places: HashSet<_> = places.collect();
+        if places.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let any: Vec<Document> = places
+            .iter()
+            .map(|(id, seq)| doc! { "conversation": id.to_string(), "seq": number(*seq) })
+            .collect();
+        let found = self
+            .events
+            .find(doc! { "$or": any })
+            .hint(by_place())
+            .max_time(self.server_limit);
+        let found: Vec<EventDocument> = found.await?.try_collect().await?;
+        let events = found.into_iter().map(|document| {
+            let event = Event::try_from(document)?;
+            Ok(((event.conversation, event.seq), event))
+        });
+        events.collect()
     }
 
     async fn count_members(&self, change: &Change) -> StoreResult<usize> {

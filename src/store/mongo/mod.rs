@@ -337,8 +337,8 @@ impl Store for MongoStore {
         self.append_runs(&runs).await
     }
 
-    async fn facts(&self, change: &Change) -> StoreResult<Facts> {
-        self.within(self.read_facts(change)).await
+    async fn facts(&self, changes: &[Change]) -> StoreResult<Vec<Facts>> {
+        self.within(self.read_facts(changes)).await
     }
 
     async fn project(&self, events: &[Projected]) -> StoreResult<()> {

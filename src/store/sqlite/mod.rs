@@ -301,9 +301,12 @@ impl Store for SqliteStore {
         }
     }
 
-    async fn facts(&self, change: &Change) -> StoreResult<Facts> {
-        let change = change.clone();
-        let read = self.readers.run(move |db| changes::facts(db, &change));
+    async fn facts(&self, changes: &[Change]) -> StoreResult<Vec<Facts>> {
+        let changes = changes.to_vec();
+        let read = self.readers.run(move |db| {
+            let all = changes.iter().map(|change| changes::facts(db, change));
+            all.collect()
+        });
         read.await
     }
 

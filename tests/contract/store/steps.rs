@@ -35,7 +35,8 @@ impl Scene {
                 return Some(Changed::Applied(event));
             }
             let actor = self.member(conversation, change.actor).await;
-            let facts = self.store.facts(change).await.unwrap();
+            let asked = std::slice::from_ref(change);
+            let facts = self.store.facts(asked).await.unwrap().remove(0);
             let limit = self.room_limit.load(Ordering::Relaxed);
             let body = match decide(change, actor.as_ref(), &facts, limit) {
                 Ok(Some(body)) => body,

@@ -1,0 +1,124 @@
+//! Gathers what waits for the same kind of round trip, and makes one of it: what a command costs the store is mostly its
+//! own, and its wait for a majority. No timer: a round trip begins as soon as a slot is free, so who is alone waits for
+//! nobody. Knows nothing of what is asked.
+
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+use crate::logging::served::task;
+
+/// How many round trips may be under way at once: one is answered while the next gathers.
+const SLOTS: usize = 2;
+/// The most that is asked with one.
+const TOGETHER: usize = 200;
+
+type Trip<Q, A> = Box<dyn Fn(Vec<Q>) -> BoxFuture<'static, Vec<A>> + Send + Sync>;
+
+/// Asks together what is asked at the same time. Cheap to clone.
+pub(super) struct Gather<Q, A>(Arc<Shared<Q, A>>);
+
+struct Shared<Q, A> {
+    trip: Trip<Q, A>,
+    queue: Mutex<Queue<Q, A>>,
+    tracker: TaskTracker,
+}
+
+struct Queue<Q, A> {
+    waiting: VecDeque<(Q, oneshot::Sender<A>)>,
+    under_way: usize,
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Gather<Q, A> {
+    /// `trip` answers questions in their order.
+    pub(super) fn new(tracker: TaskTracker, trip: Trip<Q, A>) -> Self {
+        Self(Arc::new(Shared {
+            trip,
+            queue: Mutex::new(Queue {
+                waiting: VecDeque::new(),
+                under_way: 0,
+            }),
+            tracker,
+        }))
+    }
+
+    /// The answer; none when the trip came to a bad end.
+    pub(super) async fn ask(&self, question: Q) -> Option<A> {
+        let (answer, answered) = oneshot::channel();
+        self.0.queue.lock().waiting.push_back((question, answer));
+        Shared::pump(&self.0);
+        answered.await.ok()
+    }
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Shared<Q, A> {
+    fn pump(this: &Arc<Self>) {
+        while let Some(asked) = this.next() {
+            let shared = Arc::clone(this);
+            this.tracker.spawn(task("gather", async move {
+                let (questions, answers): (Vec<Q>, Vec<oneshot::Sender<A>>) =
+                    asked.into_iter().unzip();
+                // A panic leaves them without an answer, and must not keep the slot.
+                let trip = AssertUnwindSafe((shared.trip)(questions)).catch_unwind();
+                for (to, answer) in answers.into_iter().zip(trip.await.unwrap_or_default()) {
+                    // Whoever has gone does not need it.
+                    let _ = to.send(answer);
+                }
+                shared.queue.lock().under_way -= 1;
+                Self::pump(&shared);
+            }));
+        }
+    }
+
+    fn next(&self) -> Option<Vec<(Q, oneshot::Sender<A>)>> {
+        let mut queue = self.queue.lock();
+        if queue.under_way >= SLOTS || queue.waiting.is_empty() {
+            return None;
+        }
+        queue.under_way += 1;
+        let together = queue.waiting.len().min(TOGETHER);
+        Some(queue.waiting.drain(..together).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    /// Answers with how many were asked together.
+    fn counting() -> Gather<u8, usize> {
+        Gather::new(
+            TaskTracker::new(),
+            Box::new(|asked: Vec<u8>| {
+                Box::pin(async move {
+                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                    assert!(!asked.contains(&9), "told so");
+                    vec![asked.len(); asked.len()]
+                })
+            }),
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_meanwhile_is_asked_together() {
+        let gather = counting();
+        let answers = join_all((0..6).map(|_| gather.ask(1))).await;
+        assert_eq!(answers, [1, 1, 4, 4, 4, 4].map(Some));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trip_that_ends_badly_keeps_no_slot() {
+        let gather = counting();
+        let answers = join_all([9, 9, 9].map(|question| gather.ask(question))).await;
+        assert_eq!(answers, [None; 3]);
+        assert_eq!(gather.ask(1).await, Some(1));
+    }
+}
