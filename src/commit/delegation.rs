@@ -10,13 +10,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::time::{Instant, timeout_at};
 
-use super::driver::Progress;
+use super::delegated::{Delegated, Delegation, Settled};
 use super::pending::{Duty, Entry, Fate, Pending, PendingEntry, Work};
-use super::{Changed, CommitError, Committer, Shared, Ticket};
-use crate::domain::{ConversationId, EventId, GatewayId, Seq};
+use super::progress::Progress;
+use super::shared::Shared;
+use super::{Changed, CommitError, Committer, Ticket};
+use crate::domain::{ConversationId, EventId, GatewayId};
 use crate::store::{Stop, StoreResult};
 use crate::traces::{Storing, TraceContext};
 
@@ -33,45 +34,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 pub(super) const GATHER: Duration = Duration::from_millis(2);
 /// The most bytes of content delegated at once; a longer run is written from here.
 const BYTES: usize = 256 * 1024;
-
-/// A message or change for another gateway to commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delegated {
-    /// What it is.
-    pub entry: Entry,
-    /// What its further spans hang on, when it is traced.
-    pub trace: Option<TraceContext>,
-}
-
-/// What became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Settled {
-    /// Stored at this place.
-    Stored(Seq),
-    /// It is a retry of what was stored before.
-    Before,
-    /// A change that was so already.
-    Nothing,
-    /// It was not committed, for good.
-    Failed(CommitError),
-}
-
-/// The way to other gateways' committers.
-#[async_trait]
-pub trait Delegation: Send + Sync + 'static {
-    /// Whether it is worth trying.
-    fn is_up(&self) -> bool;
-
-    /// Has another gateway commit a conversation's messages, and resolves with what became of the first of them; those
-    /// after are certainly not stored by this. `None` when there can be no answer any more: any of them may be stored, now
-    /// or later. It waits as long as it is polled; dropping it gives the answer up, likewise.
-    async fn delegate(
-        &self,
-        to: GatewayId,
-        conversation: ConversationId,
-        entries: Vec<Delegated>,
-    ) -> Option<Vec<Settled>>;
-}
 
 /// Messages of another gateway's that wait for their outcomes here; none by default.
 #[must_use]

@@ -9,10 +9,13 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
-use super::decisions::{Draft, abandoned};
+use super::answer::CommitError;
+use super::decisions::Draft;
 use super::delegation::GATHER;
 use super::pending::{Pending, PendingEntry, Work};
-use super::{CommitError, Shared};
+use super::progress::Progress;
+use super::shared::Shared;
+use super::together::abandoned;
 use crate::commit::batcher::Appended;
 use crate::commit::frontier::Standing;
 use crate::domain::{ConversationId, Entropy, Member, Seq, UserId};
@@ -34,18 +37,6 @@ pub(super) const FOR_OTHERS: usize = 96;
 
 /// How many memberships are read at once.
 const READS: usize = 16;
-
-/// What an attempt has brought.
-pub(super) enum Progress {
-    /// Something is known that was not: try again at once.
-    Some,
-    /// Another gateway was first, and what it wrote is known: try again, at once or nearly so (D2).
-    Conflict,
-    /// Nothing is: wait a little.
-    None,
-    /// An insert's outcome is unknown: wait a little (D5).
-    Unknown,
-}
 
 impl Shared {
     /// Drives a lane until it is empty. A panic is the outcome of its portion only: the lane keeps its driver, and the

@@ -10,8 +10,8 @@ use std::collections::{HashMap, VecDeque, hash_map};
 
 use tokio::time::Instant;
 
-use super::lanes::{Portion, Share};
 use super::pending::{Duty, Entry, Work};
+use super::portion::{Portion, Share};
 use crate::domain::UserId;
 
 /// How many messages a sender of another gateway's has at each turn, to one of a sender here. Whoever delegates (D38)

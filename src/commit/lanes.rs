@@ -10,9 +10,10 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::CommitterConfig;
+use super::config::CommitterConfig;
 use super::lane::Lane;
 use super::pending::Work;
+use super::portion::{Portion, Share};
 use crate::commit::batcher::ROOM;
 use crate::domain::ConversationId;
 use crate::store::Run;
@@ -37,20 +38,6 @@ struct State {
     held: Share,
     /// When all lanes were last looked through.
     looked: Option<Instant>,
-}
-
-/// A part of the bounds.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Share {
-    pub(super) count: usize,
-    pub(super) bytes: usize,
-}
-
-/// What a driver works on next; its share of the bounds is returned with [`Lanes::done`].
-#[derive(Default)]
-pub(super) struct Portion {
-    pub(super) work: Vec<Work>,
-    pub(super) share: Share,
 }
 
 impl Lanes {
@@ -161,24 +148,5 @@ impl State {
         if let Some(lane) = self.lanes.get_mut(&conversation) {
             lane.held.subtract(share);
         }
-    }
-}
-
-impl Portion {
-    pub(super) fn add(&mut self, work: Work, share: Share) {
-        self.work.push(work);
-        self.share.add(share);
-    }
-}
-
-impl Share {
-    pub(super) fn add(&mut self, other: Self) {
-        self.count += other.count;
-        self.bytes += other.bytes;
-    }
-
-    fn subtract(&mut self, other: Self) {
-        self.count -= other.count;
-        self.bytes -= other.bytes;
     }
 }

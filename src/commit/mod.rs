@@ -10,8 +10,11 @@
 //! is written behind it, before anybody is told (D56).
 
 mod announce;
+mod answer;
 mod batcher;
+mod config;
 mod decisions;
+mod delegated;
 mod delegation;
 mod driver;
 pub mod frontier;
@@ -20,119 +23,35 @@ mod lane;
 mod lanes;
 mod outcomes;
 mod pending;
+mod portion;
+mod progress;
+mod shared;
 #[cfg(test)]
 mod tests;
+mod together;
 mod writers;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use tokio_util::task::TaskTracker;
-
-use crate::domain::{Change, ConversationId, Entropy, Event, Facts, Refusal, SessionId};
+use crate::domain::{Change, ConversationId, Entropy, Event, SessionId};
 use crate::logging::served::task;
 use crate::metrics::Metrics;
-use crate::store::{NewConversation, NewMessage, Projected, Store, StoreError, StoreResult};
+use crate::store::{NewConversation, NewMessage, Store};
 use crate::traces::Storing;
 pub use announce::Announce;
-use batcher::Batcher;
-pub use delegation::{Delegated, Delegation, Settled, TakenOn};
+pub use answer::{Changed, CommitError};
+pub use config::CommitterConfig;
+pub use delegated::{Delegated, Delegation, Settled};
+pub use delegation::TakenOn;
 use frontier::Frontier;
-use gather::Gather;
-use lanes::Lanes;
 pub use pending::{Entry, Ticket};
 use pending::{Pending, Work};
-use writers::Writers;
-
-/// Why a message or change was not committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CommitError {
-    /// Final: the data refuses it.
-    Refused(Refusal),
-    /// Final: the sender used this clientMessageId in this conversation for another content (P3).
-    ClientMessageIdReused,
-    /// More is waiting than this gateway takes on; nothing was stored.
-    Busy,
-    /// The store is away or the outcome is not known yet; retry with the same clientMessageId.
-    Unavailable,
-    /// A fault; logged.
-    Internal,
-}
-
-/// What became of a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Changed {
-    /// Done; this is its event.
-    Applied(Arc<Event>),
-    /// It was so already.
-    Nothing,
-    /// Not allowed or not possible.
-    Refused(Refusal),
-}
-
-impl From<StoreError> for CommitError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(cause) => {
-                tracing::warn!(cause, "store unavailable");
-                Self::Unavailable
-            }
-            StoreError::Broken(cause) => {
-                tracing::error!(cause, "store failed");
-                Self::Internal
-            }
-        }
-    }
-}
-
-/// Bounds of the committer.
-#[derive(Debug, Clone, Copy)]
-pub struct CommitterConfig {
-    /// The most messages and changes waiting or unknown; beyond it new ones are refused as [`CommitError::Busy`]. One
-    /// conversation holds at most as much as it leaves free, so half of it when there is no other.
-    pub waiting: usize,
-    /// The most bytes of content waiting or unknown; likewise.
-    pub waiting_bytes: usize,
-    /// How long a sender waits for an answer before [`CommitError::Unavailable`].
-    pub answer_within: Duration,
-    /// The most members of a room.
-    pub room_members: usize,
-}
-
-impl Default for CommitterConfig {
-    fn default() -> Self {
-        Self {
-            waiting: 20_000,
-            waiting_bytes: 64 << 20,
-            answer_within: Duration::from_secs(10),
-            room_members: 1000,
-        }
-    }
-}
+use shared::{Ports, Shared};
 
 /// Commits messages and changes. Cheap to clone.
 #[derive(Clone)]
 pub struct Committer(Arc<Shared>);
-
-struct Shared {
-    config: CommitterConfig,
-    store: Arc<dyn Store>,
-    announce: Arc<dyn Announce>,
-    frontier: Arc<Frontier>,
-    entropy: Arc<Entropy>,
-    batcher: Arc<Batcher>,
-    /// What changes are decided by, read together.
-    facts: Gather<Change, StoreResult<Facts>>,
-    /// What follows from changes, written together.
-    projecting: Gather<Vec<Projected>, StoreResult<()>>,
-    lanes: Lanes,
-    writers: Writers,
-    room_members: AtomicUsize,
-    delegation: Option<Arc<dyn Delegation>>,
-    tracker: TaskTracker,
-    metrics: Metrics,
-}
 
 impl Committer {
     /// A committer on this store that tells `announce` of every commit, in seq order per conversation. With
@@ -147,29 +66,15 @@ impl Committer {
         entropy: Arc<Entropy>,
         metrics: Metrics,
     ) -> Self {
-        let tracker = TaskTracker::new();
-        let batcher = Arc::new(Batcher::new(
-            Arc::clone(&store),
-            tracker.clone(),
-            metrics.clone(),
-        ));
-        let lanes = Lanes::new(config);
-        Self(Arc::new(Shared {
-            facts: decisions::gather_facts(&store, &tracker),
-            projecting: decisions::gather_projections(&store, &tracker),
-            config,
+        let ports = Ports {
             store,
             announce,
+            delegation,
             frontier,
             entropy,
-            batcher,
-            lanes,
-            writers: Writers::default(),
-            room_members: AtomicUsize::new(config.room_members),
-            delegation,
-            tracker,
             metrics,
-        }))
+        };
+        Self(Arc::new(Shared::new(config, ports)))
     }
 
     /// Takes a message's place in its conversation's queue, at once and in order of the calls. `storing` is its span,

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::answer::{Changed, CommitError};
 use super::decisions::Draft;
-use super::driver::Progress;
 use super::pending::{Duty, Entry, PendingEntry};
-use super::{Changed, CommitError, Shared};
+use super::progress::Progress;
+use super::shared::Shared;
 use crate::commit::frontier::Standing;
 use crate::domain::{ConversationId, Event, EventId, Refusal, Seq, SessionId};
 use crate::store::{Projected, Span, Stop, StoreResult, is_cut};

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Changed, CommitError};
+use super::answer::{Changed, CommitError};
 use crate::domain::{Change, ChangeKind, ConversationId, Event, EventId, Seq, SessionId, UserId};
 use crate::store::{NewConversation, NewMessage};
 use crate::traces::{Storing, Trace};

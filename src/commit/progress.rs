@@ -1,0 +1,13 @@
+//! What an attempt to commit has brought, by which the driver goes on.
+
+/// What an attempt has brought.
+pub(super) enum Progress {
+    /// Something is known that was not: try again at once.
+    Some,
+    /// Another gateway was first, and what it wrote is known: try again, at once or nearly so (D2).
+    Conflict,
+    /// Nothing is: wait a little.
+    None,
+    /// An insert's outcome is unknown: wait a little (D5).
+    Unknown,
+}
