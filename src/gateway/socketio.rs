@@ -13,7 +13,7 @@ use crate::domain::{Entropy, SessionId};
 use crate::fanout::hub::Opened;
 use crate::fanout::offer::Encoding;
 use crate::fanout::session::NewSession;
-use crate::gateway::requests::{Answer, Reply, Requests};
+use crate::gateway::requests::{Answer, JoinOptions, Reply, Requests};
 use crate::logging::served::{self, Served};
 use crate::transport::outbox::{Frame, Mark, Reason};
 use crate::transport::socketio::{
@@ -124,7 +124,7 @@ impl Connection for ChatConnection {
         let _unanswered = self.session.take_request();
         if let Err(error) = self.requests.admit(&self.session).await {
             return self
-                .reply(event.ack, Reply::Now(self.requests.refuse(&error)))
+                .reply(event.ack, Reply::Now(self.requests.refuse(error)))
                 .await;
         }
         let first = event.args.first().map_or("null", |arg| arg.get());
@@ -138,7 +138,7 @@ impl Connection for ChatConnection {
                 .await
                 .ok_or(ChatError::UnknownEvent),
         };
-        let reply = reply.unwrap_or_else(|error| Reply::Now(self.requests.refuse(&error)));
+        let reply = reply.unwrap_or_else(|error| Reply::Now(self.requests.refuse(error)));
         self.reply(event.ack, reply).await;
     }
 
@@ -167,6 +167,8 @@ impl ChatConnection {
             text => (Some(string("userId", text)?), second),
         };
         let options = options.filter(|options| *options != "null");
+        let options = options.map(JoinOptions::parse).transpose();
+        let options = options.map(Option::unwrap_or_default);
         Ok(self
             .requests
             .join(&self.session, user.as_deref(), options)
@@ -181,9 +183,9 @@ impl ChatConnection {
     async fn reply(&self, ack: Option<Ack>, reply: Reply) {
         let socket = self.socket.clone();
         match reply {
-            Reply::Now(text) => answer(&socket, ack, &text),
-            Reply::Joined(text, backlog) => {
-                answer(&socket, ack, &text);
+            Reply::Now(done) => answer(&socket, ack, &done),
+            Reply::Joined(done, backlog) => {
+                answer(&socket, ack, &done);
                 self.requests.hub().deliver(&self.session, backlog);
             }
             Reply::Later(work) => {
@@ -214,12 +216,11 @@ impl ChatConnection {
 
 /// Answers by the acknowledgement; without one, a refusal is an `error` event.
 fn answer(socket: &Socket, ack: Option<Ack>, answer: &Answer) {
-    let text = std::str::from_utf8(answer).unwrap_or("{}");
     // Whoever has gone needs no answer.
-    let _ = match ack {
-        Some(ack) => ack.send_raw(&[text], Vec::new()),
-        None if text.starts_with(r#"{"error""#) => socket.emit_raw("error", &[text], Vec::new()),
-        None => Ok(()),
+    let _ = match (ack, answer) {
+        (Some(ack), answer) => ack.send_raw(&[&answer.text()], Vec::new()),
+        (None, Answer::Refused(_)) => socket.emit_raw("error", &[&answer.text()], Vec::new()),
+        (None, Answer::Done(_)) => Ok(()),
     };
 }
 

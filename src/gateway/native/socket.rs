@@ -165,12 +165,11 @@ impl Socket {
         let _unanswered = self.session().map(Session::take_request);
         let head = frames::head(text);
         if let Err(error) = self.admit().await {
-            let reference = head.ok().and_then(|head| head.reference);
-            return self.refuse(reference.as_deref(), &error);
+            return self.refuse(&head.unwrap_or_default(), error);
         }
         let head = match head {
             Ok(head) => head,
-            Err(error) => return self.refuse(None, &error),
+            Err(error) => return self.refuse(&Head::default(), error),
         };
         let reply = match (head.name.as_str(), self.session().cloned()) {
             ("hello", _) => self.hello(text).await,
@@ -181,10 +180,11 @@ impl Socket {
         match reply {
             Ok(reply) => self.reply(head, reply).await,
             Err(error) => {
-                self.refuse(head.reference.as_deref(), &error);
+                let reason = without_user(&error);
+                self.refuse(&head, error);
                 if self.session.is_none() {
                     // A connection without a user has one try: its client must not wait for the time limit.
-                    self.outbox.close(without_user(&error));
+                    self.outbox.close(reason);
                 }
             }
         }
@@ -231,12 +231,8 @@ impl Socket {
             (None, Some(session)) => Arc::clone(session),
             (None, None) => return Err(ChatError::TokenMissing),
         };
-        let options = hello.options();
-        Ok(self
-            .shared
-            .requests
-            .join(&session, None, Some(&options))
-            .await)
+        let requests = &self.shared.requests;
+        Ok(requests.join(&session, None, hello.options()).await)
     }
 
     async fn join_room(&self, session: &Session, text: &str) -> Result<Reply, ChatError> {
@@ -273,9 +269,9 @@ impl Socket {
     async fn reply(&self, head: Head, reply: Reply) {
         let outbox = self.outbox.clone();
         match reply {
-            Reply::Now(text) => answer(&outbox, &head, &text),
-            Reply::Joined(text, backlog) => {
-                answer(&outbox, &head, &text);
+            Reply::Now(done) => answer(&outbox, &head, &done),
+            Reply::Joined(done, backlog) => {
+                answer(&outbox, &head, &done);
                 if let Some(session) = self.session() {
                     self.shared.requests.hub().deliver(session, backlog);
                 }
@@ -307,22 +303,14 @@ impl Socket {
         });
     }
 
-    fn refuse(&self, reference: Option<&str>, error: &ChatError) {
-        // Whoever has gone needs no answer.
-        let _ = self.outbox.push(frames::answer(
-            "error",
-            reference,
-            &self.shared.requests.refuse(error),
-        ));
+    fn refuse(&self, head: &Head, error: ChatError) {
+        answer(&self.outbox, head, &self.shared.requests.refuse(error));
     }
 }
 
 fn answer(outbox: &Outbox, head: &Head, answer: &Answer) {
-    let kind = match (head.name.as_str(), frames::kind_of(answer)) {
-        ("hello", "ok") => "hello",
-        (_, kind) => kind,
-    };
-    let _ = outbox.push(frames::answer(kind, head.reference.as_deref(), answer));
+    // Whoever has gone needs no answer.
+    let _ = outbox.push(frames::answer(head, answer));
 }
 
 /// How a connection ends whose user could not be found out, or not let in.
