@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use crate::chat::ChatError;
 use crate::domain::{Entropy, SessionId};
 use crate::fanout::hub::Opened;
-use crate::fanout::offer::Encoding;
+use crate::fanout::offer::{Encoding, Protocol};
 use crate::fanout::session::NewSession;
 use crate::gateway::requests::{Answer, JoinOptions, Reply, Requests};
 use crate::logging::served::{self, Served};
@@ -24,7 +24,7 @@ use crate::transport::socketio::{
 const IN_FLIGHT: usize = 256;
 
 static ENCODING: Encoding = Encoding {
-    slot: 0,
+    protocol: Protocol::SocketIo,
     encode: event,
 };
 

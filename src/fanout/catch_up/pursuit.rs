@@ -74,9 +74,9 @@ impl Pursuit {
     /// Gives one event from the log; the one that ends the user's log is the last.
     pub(super) fn give(&mut self, session: &Arc<Session>, event: &Event) {
         let offer = if self.is_former {
-            Offer::of(&event.clone().into_sent(), None)
+            Offer::of(&event.clone().into_sent())
         } else {
-            Offer::of(event, None)
+            Offer::of(event)
         };
         session.give(&offer);
         self.position = event.seq;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::super::offer::Encoding;
+use super::super::offer::{Encoding, Protocol};
 use super::super::session::Place;
 use super::*;
 use crate::bus::LocalBus;
@@ -30,7 +30,7 @@ const NOW: Timestamp = Timestamp::from_millis(0);
 const DEADLINE: Duration = Duration::from_secs(30);
 
 static ENCODING: Encoding = Encoding {
-    slot: 0,
+    protocol: Protocol::SocketIo,
     encode: |_, json| Frame::from(String::from_utf8(json.to_vec()).unwrap()),
 };
 

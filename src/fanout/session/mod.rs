@@ -15,7 +15,7 @@ use metrics::Counter;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::offer::{Encoded, Encoding, Offer};
+use super::offer::{Encoded, Encoding, Offer, Protocol};
 use super::pacer::{Paced, Pacer};
 use super::receipts::Receipts;
 use super::seats::Seat;
@@ -147,10 +147,10 @@ impl Session {
         self.user
     }
 
-    /// How its protocol writes.
+    /// What its client speaks.
     #[must_use]
-    pub fn encoding(&self) -> &'static Encoding {
-        self.encoding
+    pub fn protocol(&self) -> Protocol {
+        self.encoding.protocol
     }
 
     /// Why it has ended, if it has.
@@ -229,7 +229,7 @@ impl Session {
     /// Gives an event: writes it, unless the answer to the session's own request shows it (D19, D29).
     pub(super) fn give(self: &Arc<Self>, offer: &Arc<Offer>) {
         let mut state = self.state.lock();
-        let is_shown = offer.is_direct_message() && state.is_own(offer);
+        let is_shown = offer.is_direct() && state.is_own(offer);
         state.receipts.give(offer.conversation, offer.seq);
         if !is_shown {
             self.write_event(&mut state, offer);

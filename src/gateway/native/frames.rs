@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::chat::ChatError;
-use crate::fanout::offer::Encoding;
+use crate::fanout::offer::{Encoding, Protocol};
 use crate::gateway::requests::{Answer, JoinOptions};
 use crate::transport::outbox::Frame;
 
@@ -15,7 +15,7 @@ const REF_LIMIT: usize = 128;
 
 /// How `/ws` writes events: `{"type": name, …}`, a message under `message` since it has a `type` of its own.
 pub(super) static ENCODING: Encoding = Encoding {
-    slot: 1,
+    protocol: Protocol::WebSocket,
     encode: event,
 };
 

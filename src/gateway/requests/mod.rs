@@ -130,7 +130,7 @@ impl Requests {
         self.count(session);
         if matches!(reply, Result::Ok(Reply::Sent(_))) {
             let taken = &self.hub.metrics().messages_in;
-            session.encoding().of(taken).increment(1);
+            session.protocol().of(taken).increment(1);
         }
         Some(reply.unwrap_or_else(|error| Reply::Now(self.refuse(error))))
     }
@@ -162,7 +162,7 @@ impl Requests {
 
     fn count(&self, session: &Session) {
         let taken = &self.hub.metrics().socket_requests;
-        session.encoding().of(taken).increment(1);
+        session.protocol().of(taken).increment(1);
     }
 
     /// A refusal, which is counted.
@@ -221,7 +221,7 @@ impl Requests {
 
     /// The span of a message that is being received, when it is traced.
     fn receiving(&self, session: &Session) -> Option<Receiving> {
-        let protocol = session.encoding().protocol();
+        let protocol = session.protocol().name();
         let traces = self.chat.traces();
         traces.receive(protocol, Some(session.id()), None)
     }
