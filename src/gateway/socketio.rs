@@ -1,27 +1,23 @@
 //! The seed's Socket.IO events and ours, served on the protocol layer. Knows names, arguments
 //! and acknowledgements; what they do is the same as on `/ws`.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use serde_json::Value;
 
 use crate::chat::ChatError;
 use crate::domain::{Entropy, SessionId};
 use crate::fanout::hub::Opened;
 use crate::fanout::offer::{Encoding, Protocol};
 use crate::fanout::session::NewSession;
-use crate::gateway::requests::{Answer, JoinOptions, Reply, Requests};
+use crate::gateway::requests::{Answer, JoinOptions, Reply, Requests, Responder};
 use crate::logging::served::{self, Served};
 use crate::transport::outbox::{Frame, Mark, Reason};
 use crate::transport::socketio::{
     Ack, Application, ConnectRefused, Connection, Event, HandshakeRequest, Socket, encode_event,
 };
-
-/// How many requests of one client may wait for their answers; the next is not read until one is answered.
-const IN_FLIGHT: usize = 256;
+use crate::wire::ErrorJson;
 
 static ENCODING: Encoding = Encoding {
     protocol: Protocol::SocketIo,
@@ -80,12 +76,11 @@ impl Application for ChatApplication {
             seat,
         });
         served::now_serving(Served::Session(session.id()));
-        let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
         Ok(Box::new(ChatConnection {
             requests: self.requests.clone(),
+            responder: self.requests.responder(),
             session,
             socket,
-            in_flight,
         }))
     }
 }
@@ -102,30 +97,29 @@ fn token(auth: Option<&Value>, request: &HandshakeRequest) -> Result<String, Cha
 }
 
 fn refusal(error: &ChatError) -> ConnectRefused {
-    let message = error.to_string();
-    let data = json!({"code": error.code(), "message": message});
+    let told = ErrorJson::from(error).error;
     ConnectRefused {
-        message,
-        data: Some(data),
+        message: told.message.clone().into_owned(),
+        data: serde_json::to_value(told).ok(),
     }
 }
 
 struct ChatConnection {
     requests: Requests,
+    responder: Responder,
     /// Left at the latest when the connection is dropped, by a panic as well.
     session: Opened,
     socket: Socket,
-    in_flight: Arc<Semaphore>,
 }
 
 #[async_trait]
 impl Connection for ChatConnection {
     async fn event(&mut self, event: Event<'_>) {
         let _unanswered = self.session.take_request();
+        let (socket, ack) = (self.socket.clone(), event.ack);
+        let write = move |done| answer(&socket, ack, &done);
         if let Err(error) = self.requests.admit(&self.session).await {
-            return self
-                .reply(event.ack, Reply::Now(self.requests.refuse(error)))
-                .await;
+            return write(self.requests.refuse(error));
         }
         let first = event.args.first().map_or("null", |arg| arg.get());
         let second = event.args.get(1).map(|arg| arg.get());
@@ -138,8 +132,10 @@ impl Connection for ChatConnection {
                 .await
                 .ok_or(ChatError::UnknownEvent),
         };
-        let reply = reply.unwrap_or_else(|error| Reply::Now(self.requests.refuse(error)));
-        self.reply(event.ack, reply).await;
+        match reply {
+            Ok(reply) => self.responder.answer(&self.session, reply, write).await,
+            Err(error) => write(self.requests.refuse(error)),
+        }
     }
 
     fn proved(&mut self, mark: Mark) {
@@ -178,39 +174,6 @@ impl ChatConnection {
     async fn join_room(&self, first: &str) -> Result<Answer, ChatError> {
         let room = string("roomId", first)?;
         Ok(self.requests.join_room(&self.session, &room).await)
-    }
-
-    async fn reply(&self, ack: Option<Ack>, reply: Reply) {
-        let socket = self.socket.clone();
-        match reply {
-            Reply::Now(done) => answer(&socket, ack, &done),
-            Reply::Joined(done, backlog) => {
-                answer(&socket, ack, &done);
-                self.requests.hub().deliver(&self.session, backlog);
-            }
-            Reply::Later(work) => {
-                self.spawn(async move { answer(&socket, ack, &work.await) })
-                    .await
-            }
-            Reply::Sent(work) => {
-                let send = async move {
-                    let sent = work.await;
-                    answer(&socket, ack, &sent.answer);
-                    sent.written();
-                };
-                self.spawn(send).await;
-            }
-        }
-    }
-
-    /// Runs what answers later; waits first while too many do.
-    async fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let unanswered = self.session.take_request();
-        let permit = Arc::clone(&self.in_flight).acquire_owned().await;
-        served::spawn(async move {
-            work.await;
-            drop((permit, unanswered));
-        });
     }
 }
 

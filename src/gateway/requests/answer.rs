@@ -30,9 +30,10 @@ impl Answer {
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Done(json) => String::from_utf8_lossy(json),
-            Self::Refused(error) => String::from_utf8_lossy(&error_json(error))
-                .into_owned()
-                .into(),
+            Self::Refused(error) => {
+                let json = wire::encode(&ErrorJson::from(error));
+                Cow::Owned(String::from_utf8_lossy(&json).into_owned())
+            }
         }
     }
 }
@@ -129,10 +130,4 @@ impl PresenceList {
             presence: presence.collect(),
         }
     }
-}
-
-/// The JSON text of a refusal.
-pub fn error_json(error: &ChatError) -> Vec<u8> {
-    let text = error.to_string();
-    wire::encode(&ErrorJson::new(error.code(), &text).after(error.retry_after()))
 }

@@ -5,10 +5,10 @@ mod answer;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod params;
+mod reply;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,49 +17,19 @@ use tracing::Instrument;
 
 use crate::chat::{Chat, ChatError, Sending};
 use crate::domain::{ConversationId, Refusal, RoomId, Seq, UserId};
-use crate::fanout::hub::{Backlog, Hub, Since};
+use crate::fanout::hub::{Hub, Since};
 use crate::fanout::session::{Expectation, Session};
 use crate::metrics::Metrics;
 use crate::traces::Receiving;
 
-pub use answer::{Answer, error_json};
+pub use answer::Answer;
 use answer::{Changed, JoinedJson, Ok, PresenceList, Stored};
 pub use params::JoinOptions;
 use params::{Authenticate, Delete, Edit, Position, React, SendDirect, SendRoom, Typing, id, read};
+pub use reply::{Reply, Responder, Sent};
 
 /// How long a session is not read after a request beyond its rate.
 const BRAKE: Duration = Duration::from_millis(10);
-
-/// A request taken up, in its order; the answer may come later than that of the next one.
-pub enum Reply {
-    /// Answered.
-    Now(Answer),
-    /// The answer to a join; once it is written, [`Hub::deliver`] must be called.
-    Joined(Answer, Backlog),
-    /// To be answered when it is done. Spawn it.
-    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
-    /// The answer to a send, likewise; [`Sent::written`] must be called once it is written (D29).
-    Sent(Pin<Box<dyn Future<Output = Sent> + Send>>),
-}
-
-/// The answer to a send.
-#[derive(Debug)]
-pub struct Sent {
-    /// The stored message, or why there is none.
-    pub answer: Answer,
-    place: Option<(ConversationId, Seq)>,
-    /// Of a direct message: the session does not get it besides its answer.
-    expectation: Option<Expectation>,
-}
-
-impl Sent {
-    /// The answer is written: from now on it counts as the offer of the event (D29).
-    pub fn written(self) {
-        if let (Some(expectation), Some((conversation, seq))) = (self.expectation, self.place) {
-            expectation.answered(conversation, seq);
-        }
-    }
-}
 
 /// Takes up requests of sessions.
 #[derive(Debug, Clone)]
@@ -85,6 +55,12 @@ impl Requests {
     #[must_use]
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// What answers the requests of one connection.
+    #[must_use]
+    pub fn responder(&self) -> Responder {
+        Responder::new(Arc::clone(&self.hub))
     }
 
     /// Whether a session may ask now. One that asks too fast is slowed down besides: refusing costs time too, and others
