@@ -1,6 +1,7 @@
 //! A hub on the embedded store, alone: what a session is given of its user's logs, over the ends of pages and of
 //! memberships, and what it is asked to prove.
 
+mod panics;
 mod restored;
 
 use std::time::Duration;
@@ -247,7 +248,7 @@ impl Client {
         let caught_up = async {
             loop {
                 self.take();
-                let is_behind = |place| matches!(place, Some(Place::CatchingUp(_)));
+                let is_behind = |place| matches!(place, Some(Place::CatchingUp { .. }));
                 let mut places = self.session.conversations().into_iter();
                 if !places.any(|id| is_behind(self.session.place(id))) {
                     return self.take();
