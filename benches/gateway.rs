@@ -26,7 +26,7 @@ use hobnob::domain::{
 };
 use hobnob::fanout::envelope::{Envelope, encode_event};
 use hobnob::fanout::hub::{Announcer, Hub, HubConfig, HubPorts, Opened, Parts};
-use hobnob::fanout::offer::{Encoding, Offer};
+use hobnob::fanout::offer::{Encoding, Offer, Protocol};
 use hobnob::fanout::session::NewSession;
 use hobnob::metrics::Metrics;
 use hobnob::presence::{LocalPresence, PresenceConfig};
@@ -50,7 +50,7 @@ const TEXT: usize = 100;
 const WRITER: GatewayId = GatewayId::from_u64(1);
 
 static ENCODING: Encoding = Encoding {
-    slot: 0,
+    protocol: Protocol::SocketIo,
     encode: |name, json| socketio::encode_event(name, &[std::str::from_utf8(json).unwrap_or("{}")]),
 };
 
@@ -88,20 +88,20 @@ fn encode(bencher: Bencher<'_, '_>) {
             .as_ref()
             .map(|encoded| encoded.frame(&ENCODING))
     };
-    bencher.bench(|| frame(&Offer::of(black_box(&event), None)));
+    bencher.bench(|| frame(&Offer::of(black_box(&event))));
 }
 
 /// To the bus; the JSON is there already.
 #[divan::bench]
 fn envelope_encode(bencher: Bencher<'_, '_>) {
-    let offer = Offer::of(&message(room(), 7), None);
+    let offer = Offer::of(&message(room(), 7));
     bencher.bench(|| encode_event(black_box(&offer), WRITER));
 }
 
 /// From the bus.
 #[divan::bench]
 fn envelope_decode(bencher: Bencher<'_, '_>) {
-    let payload = encode_event(&Offer::of(&message(room(), 7), None), WRITER);
+    let payload = encode_event(&Offer::of(&message(room(), 7)), WRITER);
     bencher
         .with_inputs(|| payload.clone())
         .bench_values(Envelope::decode);
@@ -133,7 +133,7 @@ fn seal() -> Seal {
 }
 
 fn payload() -> Bytes {
-    encode_event(&Offer::of(&message(room(), 7), None), WRITER)
+    encode_event(&Offer::of(&message(room(), 7)), WRITER)
 }
 
 /// From the announcement of a commit to the last session's outbox, including the publication on a bus within the

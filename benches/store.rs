@@ -98,7 +98,7 @@ fn repair(bencher: Bencher<'_, '_>, bench: &Bench) {
         let read = bench.store.events(std::slice::from_ref(&span), PAGE);
         let events = bench.runtime.block_on(read).expect("the log is read");
         assert_eq!(events.len(), PAGE);
-        let offers = events.iter().map(|event| Offer::of(event, None));
+        let offers = events.iter().map(Offer::of);
         offers.collect::<Vec<_>>()
     });
 }

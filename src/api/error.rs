@@ -1,23 +1,17 @@
-//! Which status each refusal has: the only file that decides it. What is refused, and under which code, the use cases
-//! say; `docs/errors.md` lists them all, and a test compares.
-
-use std::time::Duration;
+//! What a refused request is answered over HTTP: what the use cases refuse as every edge tells it, and besides what is
+//! wrong with a request before a use case sees it. `docs/errors.md` lists all codes, and a test compares.
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::chat::ChatError;
-use crate::domain::Refusal;
-use crate::wire::{ErrorJson, encode};
-
-/// How soon a retry is worth it, in seconds: an election takes a few, a full queue less.
-const RETRY_AFTER_SECONDS: &str = "1";
+use crate::wire::{ErrorJson, encode, refusal};
 
 /// A refused request.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ApiError {
-    /// By a use case.
+    /// A use case refuses it.
     #[error(transparent)]
     Chat(#[from] ChatError),
     /// There is no such path.
@@ -51,7 +45,7 @@ pub enum ApiError {
 pub(super) struct Refused(pub(super) &'static str);
 
 impl ApiError {
-    /// The stable code.
+    /// What it is called in its answer, which programs compare.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -67,11 +61,11 @@ impl ApiError {
         }
     }
 
-    /// The status.
+    /// The status of its answer.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::Chat(error) => chat_status(error),
+            Self::Chat(error) => refusal::status(error),
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -83,10 +77,18 @@ impl ApiError {
         }
     }
 
-    fn retry_after(&self) -> Option<Duration> {
+    /// In seconds.
+    fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Chat(error) => error.retry_after(),
+            Self::Chat(error) => refusal::retry_after(error),
             _ => None,
+        }
+    }
+
+    fn json(&self) -> ErrorJson<'_> {
+        match self {
+            Self::Chat(error) => error.into(),
+            _ => ErrorJson::new(self.code(), self.to_string()),
         }
     }
 
@@ -96,53 +98,10 @@ impl ApiError {
     }
 }
 
-const fn chat_status(error: &ChatError) -> StatusCode {
-    match error {
-        ChatError::InvalidRequest(_)
-        | ChatError::InvalidId { .. }
-        | ChatError::InvalidText { .. }
-        | ChatError::UnknownEvent
-        | ChatError::InvalidPassword
-        | ChatError::ResumeTooLarge { .. }
-        | ChatError::LimitExceeded { .. } => StatusCode::BAD_REQUEST,
-        ChatError::TokenMissing
-        | ChatError::TokenInvalid
-        | ChatError::TokenExpired
-        | ChatError::InvalidCredentials => StatusCode::UNAUTHORIZED,
-        ChatError::WrongUser { .. } | ChatError::SearchDisabled => StatusCode::FORBIDDEN,
-        ChatError::UserNotFound => StatusCode::NOT_FOUND,
-        ChatError::UsernameTaken
-        | ChatError::ClientMessageIdReused
-        | ChatError::TooManyRooms { .. }
-        | ChatError::TooManySessions { .. } => StatusCode::CONFLICT,
-        ChatError::Refused(refusal) => refusal_status(*refusal),
-        ChatError::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
-        ChatError::RateLimited { .. } | ChatError::QuotaExceeded { .. } => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
-        ChatError::Busy | ChatError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ChatError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
-const fn refusal_status(refusal: Refusal) -> StatusCode {
-    match refusal {
-        Refusal::NotAMember | Refusal::NotAllowed => StatusCode::FORBIDDEN,
-        Refusal::NoSuchMember | Refusal::NoSuchMessage => StatusCode::NOT_FOUND,
-        Refusal::AlreadyAMember
-        | Refusal::RoomFull
-        | Refusal::MessageDeleted
-        | Refusal::TooManyReactions => StatusCode::CONFLICT,
-        Refusal::DirectConversation => StatusCode::BAD_REQUEST,
-    }
-}
-
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
-        let message = self.to_string();
-        let wait = self.retry_after();
-        let body = encode(&ErrorJson::new(self.code(), &message).after(wait));
+        let body = encode(&self.json());
         let json = HeaderValue::from_static("application/json");
         let mut response = (status, [(CONTENT_TYPE, json)], body).into_response();
         response.extensions_mut().insert(Refused(self.code()));
@@ -150,12 +109,8 @@ impl IntoResponse for ApiError {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, challenge(&self));
         }
-        if let Some(wait) = wait {
-            // Whole seconds (RFC 9110, 10.2.3), rounded up.
-            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
-        }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        if let Some(wait) = self.retry_after() {
+            headers.insert(RETRY_AFTER, wait.into());
         }
         response
     }

@@ -41,7 +41,7 @@ fn listed(session: &Arc<Session>) -> ListedSession {
     ListedSession {
         session_id: session.id().to_string(),
         user_id: session.user().to_string(),
-        protocol: session.encoding().protocol(),
+        protocol: session.protocol().name(),
         joined: session.has_joined(),
         queued_bytes: session.queued_bytes(),
     }

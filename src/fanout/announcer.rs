@@ -89,7 +89,7 @@ impl Announce for Announcer {
     fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>, trace: Option<&Trace>) {
         let publishing = trace.and_then(|trace| trace.publish(event.conversation, event.seq));
         let context = publishing.as_ref().map(Publishing::context);
-        let offer = Offer::traced(event, origin, context);
+        let offer = Offer::traced(event, context);
         let author = self.author(event, origin);
         if let Some(author) = &author {
             self.note_own(author, event);
@@ -113,12 +113,12 @@ impl Announce for Announcer {
     fn delegated(&self, event: &Arc<Event>, origin: Option<SessionId>) {
         if let Some(author) = self.author(event, origin) {
             self.note_own(&author, event);
-            pass_own(&author, || Offer::of(event, origin));
+            pass_own(&author, || Offer::of(event));
         }
     }
 
     fn found(&self, event: &Arc<Event>) {
-        self.offering.offer(Offer::of(event, None));
+        self.offering.offer(Offer::of(event));
     }
 
     fn joined(&self, conversation: ConversationId, users: &[UserId]) {

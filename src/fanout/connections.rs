@@ -48,9 +48,10 @@ impl Connections {
 
     /// A connection was authenticated; its session ends when the value is dropped.
     pub(super) fn open(self: &Arc<Self>, new: NewSession) -> Opened {
-        new.encoding.of(&self.metrics.sessions).increment(1.0);
-        new.encoding.of(&self.metrics.sessions_opened).increment(1);
-        let deliveries = new.encoding.of(&self.metrics.deliveries_out).clone();
+        let protocol = new.encoding.protocol;
+        protocol.of(&self.metrics.sessions).increment(1.0);
+        protocol.of(&self.metrics.sessions_opened).increment(1);
+        let deliveries = protocol.of(&self.metrics.deliveries_out).clone();
         let session = Session::new(new, Arc::clone(&self.pacer), deliveries);
         self.sessions.add(&session);
         Opened {
@@ -77,7 +78,7 @@ impl Connections {
     }
 
     fn count_end(&self, session: &Session) {
-        session.encoding().of(&self.metrics.sessions).decrement(1.0);
+        session.protocol().of(&self.metrics.sessions).decrement(1.0);
         let reason = session.reason().unwrap_or(Reason::TransportClosed);
         let class = closing(reason).class();
         self.metrics.session_closed(reason.name(), class);

@@ -5,43 +5,49 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 pub use crate::domain::Effect;
-use crate::domain::{ConversationId, Event, EventId, GatewayId, Seq, SessionId, Timestamp};
+use crate::domain::{ConversationId, Event, EventId, GatewayId, Seq, Timestamp};
 use crate::metrics::ByProtocol;
 use crate::traces::{TraceContext, Traced};
 use crate::transport::outbox::Frame;
 use crate::wire;
 
-/// How one protocol writes a named JSON object.
+/// What a session's client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Socket.IO, over either of its transports.
+    SocketIo,
+    /// Plain JSON over a WebSocket, at `/ws`.
+    WebSocket,
+}
+
+impl Protocol {
+    /// Its name in traces.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SocketIo => "socketio",
+            Self::WebSocket => "websocket",
+        }
+    }
+
+    /// What there is for it, of what there is for each.
+    #[must_use]
+    pub const fn of<T>(self, each: &ByProtocol<T>) -> &T {
+        match self {
+            Self::SocketIo => &each.socketio,
+            Self::WebSocket => &each.websocket,
+        }
+    }
+}
+
+/// How a protocol writes a named JSON object.
 #[derive(Debug)]
 pub struct Encoding {
-    /// Its place among [`Offer`]'s cached frames.
-    pub slot: usize,
+    /// The protocol; it has one encoding.
+    pub protocol: Protocol,
     /// Writes the name and the JSON text of an object as one frame.
     pub encode: fn(&str, &[u8]) -> Frame,
 }
-
-impl Encoding {
-    /// Its protocol's name.
-    #[must_use]
-    pub const fn protocol(&self) -> &'static str {
-        match self.slot {
-            0 => "socketio",
-            _ => "websocket",
-        }
-    }
-
-    /// What is counted for its protocol.
-    #[must_use]
-    pub fn of<'a, T>(&self, each: &'a ByProtocol<T>) -> &'a T {
-        match self.slot {
-            0 => &each.socketio,
-            _ => &each.websocket,
-        }
-    }
-}
-
-/// How many encodings there are: Socket.IO and WebSocket.
-pub const ENCODINGS: usize = 2;
 
 /// A named JSON object, encoded at most once per protocol.
 #[derive(Debug)]
@@ -50,7 +56,8 @@ pub struct Encoded {
     pub name: &'static str,
     /// The object's JSON text.
     pub json: Bytes,
-    frames: [OnceLock<Frame>; ENCODINGS],
+    /// Made when the first session of a protocol is given it.
+    frames: ByProtocol<OnceLock<Frame>>,
 }
 
 impl Encoded {
@@ -60,13 +67,17 @@ impl Encoded {
         Self {
             name,
             json,
-            frames: Default::default(),
+            frames: ByProtocol {
+                socketio: OnceLock::new(),
+                websocket: OnceLock::new(),
+            },
         }
     }
 
     /// The frame of one protocol; all sessions of it share the bytes.
     pub fn frame(&self, encoding: &Encoding) -> Frame {
-        self.frames[encoding.slot]
+        let frame = encoding.protocol.of(&self.frames);
+        frame
             .get_or_init(|| (encoding.encode)(self.name, &self.json))
             .clone()
     }
@@ -85,8 +96,6 @@ pub struct Offer {
     pub effect: Effect,
     /// The event's id; none when another gateway did not say.
     pub id: Option<EventId>,
-    /// The session whose request it was, when that is known (D19).
-    pub origin: Option<SessionId>,
     /// The gateway that has written it, when it came over the bus.
     pub writer: Option<GatewayId>,
     /// Where its trace is, and since when it has been here, when it is traced.
@@ -98,17 +107,13 @@ pub struct Offer {
 impl Offer {
     /// Of an event.
     #[must_use]
-    pub fn of(event: &Event, origin: Option<SessionId>) -> Arc<Self> {
-        Self::traced(event, origin, None)
+    pub fn of(event: &Event) -> Arc<Self> {
+        Self::traced(event, None)
     }
 
     /// Of an event that may be traced.
     #[must_use]
-    pub fn traced(
-        event: &Event,
-        origin: Option<SessionId>,
-        trace: Option<TraceContext>,
-    ) -> Arc<Self> {
+    pub fn traced(event: &Event, trace: Option<TraceContext>) -> Arc<Self> {
         let encoded = wire::event_json(event);
         let encoded = encoded.map(|(name, json)| Encoded::new(name, Bytes::from(json)));
         Arc::new(Self {
@@ -117,17 +122,16 @@ impl Offer {
             at: Some(event.at),
             effect: event.body.effect(),
             id: Some(event.id),
-            origin,
             writer: None,
             traced: trace.map(Traced::now),
             encoded,
         })
     }
 
-    /// Whether it is a direct message: these are not given to the session that sent them, as in the seed.
+    /// Whether its conversation is direct: there the answer to a send stands for the message, and in a room the sender
+    /// gets both, as in the seed (D19).
     #[must_use]
-    pub fn is_direct_message(&self) -> bool {
-        let encoded = self.encoded.as_ref();
-        encoded.is_some_and(|encoded| encoded.name == "receive_message")
+    pub const fn is_direct(&self) -> bool {
+        matches!(self.conversation, ConversationId::Direct(..))
     }
 }

@@ -7,7 +7,6 @@ use super::catch_up::CatchUp;
 use super::envelope::Passing;
 use super::gaps::Gaps;
 use super::offer::Offer;
-use super::session::Place;
 use super::topic::Consequences;
 use super::topics::Topics;
 use crate::domain::{Clock, ConversationId, Seq, Timestamp};
@@ -85,7 +84,7 @@ impl Offering {
             self.traces.deliver(traced, delivery);
         }
         for (session, seq) in consequences.ended {
-            session.set_place(conversation, Place::Ended(seq));
+            session.ended(conversation, seq);
             // The user may have been added again meanwhile (D7).
             if !consequences.is_closed {
                 self.catch_up.discover_session(conversation, &session);

@@ -219,7 +219,6 @@ mod tests {
             seq: Seq::new(seq),
             effect: Effect::None,
             id: None,
-            origin: None,
             writer: None,
             traced: None,
             encoded: Some(Encoded::new("receive_message", Bytes::new())),

@@ -120,7 +120,7 @@ impl Repair {
         self.frontier
             .note_read(event.conversation, event.seq, changes_membership);
         // As it would have come live: who is a member no more behind it sees nothing later (D41).
-        self.offering.repair(Offer::of(&event.into_sent(), None));
+        self.offering.repair(Offer::of(&event.into_sent()));
     }
 
     /// A topic that cannot be repaired must not starve its sessions in silence.

@@ -80,7 +80,7 @@ impl Topics {
         conversation: ConversationId,
     ) -> Option<Seq> {
         match session.place(conversation)? {
-            Place::CatchingUp(position) => position,
+            Place::CatchingUp { given, .. } => given,
             Place::Ended(position) => Some(position),
             Place::Attached(from) => {
                 let position = self.with(conversation, |topic| topic.position());

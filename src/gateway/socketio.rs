@@ -1,30 +1,26 @@
 //! The seed's Socket.IO events and ours, served on the protocol layer. Knows names, arguments
 //! and acknowledgements; what they do is the same as on `/ws`.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use serde_json::Value;
 
 use crate::chat::ChatError;
 use crate::domain::{Entropy, SessionId};
 use crate::fanout::hub::Opened;
-use crate::fanout::offer::Encoding;
+use crate::fanout::offer::{Encoding, Protocol};
 use crate::fanout::session::NewSession;
-use crate::gateway::requests::{Answer, Reply, Requests};
+use crate::gateway::requests::{Answer, JoinOptions, Reply, Requests, Responder};
 use crate::logging::served::{self, Served};
 use crate::transport::outbox::{Frame, Mark, Reason};
 use crate::transport::socketio::{
     Ack, Application, ConnectRefused, Connection, Event, HandshakeRequest, Socket, encode_event,
 };
-
-/// How many requests of one client may wait for their answers; the next is not read until one is answered.
-const IN_FLIGHT: usize = 256;
+use crate::wire::ErrorJson;
 
 static ENCODING: Encoding = Encoding {
-    slot: 0,
+    protocol: Protocol::SocketIo,
     encode: event,
 };
 
@@ -80,12 +76,11 @@ impl Application for ChatApplication {
             seat,
         });
         served::now_serving(Served::Session(session.id()));
-        let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
         Ok(Box::new(ChatConnection {
             requests: self.requests.clone(),
+            responder: self.requests.responder(),
             session,
             socket,
-            in_flight,
         }))
     }
 }
@@ -102,30 +97,29 @@ fn token(auth: Option<&Value>, request: &HandshakeRequest) -> Result<String, Cha
 }
 
 fn refusal(error: &ChatError) -> ConnectRefused {
-    let message = error.to_string();
-    let data = json!({"code": error.code(), "message": message});
+    let told = ErrorJson::from(error).error;
     ConnectRefused {
-        message,
-        data: Some(data),
+        message: told.message.clone().into_owned(),
+        data: serde_json::to_value(told).ok(),
     }
 }
 
 struct ChatConnection {
     requests: Requests,
+    responder: Responder,
     /// Left at the latest when the connection is dropped, by a panic as well.
     session: Opened,
     socket: Socket,
-    in_flight: Arc<Semaphore>,
 }
 
 #[async_trait]
 impl Connection for ChatConnection {
     async fn event(&mut self, event: Event<'_>) {
         let _unanswered = self.session.take_request();
+        let (socket, ack) = (self.socket.clone(), event.ack);
+        let write = move |done| answer(&socket, ack, &done);
         if let Err(error) = self.requests.admit(&self.session).await {
-            return self
-                .reply(event.ack, Reply::Now(self.requests.refuse(&error)))
-                .await;
+            return write(self.requests.refuse(error));
         }
         let first = event.args.first().map_or("null", |arg| arg.get());
         let second = event.args.get(1).map(|arg| arg.get());
@@ -138,8 +132,10 @@ impl Connection for ChatConnection {
                 .await
                 .ok_or(ChatError::UnknownEvent),
         };
-        let reply = reply.unwrap_or_else(|error| Reply::Now(self.requests.refuse(&error)));
-        self.reply(event.ack, reply).await;
+        match reply {
+            Ok(reply) => self.responder.answer(&self.session, reply, write).await,
+            Err(error) => write(self.requests.refuse(error)),
+        }
     }
 
     fn proved(&mut self, mark: Mark) {
@@ -167,6 +163,8 @@ impl ChatConnection {
             text => (Some(string("userId", text)?), second),
         };
         let options = options.filter(|options| *options != "null");
+        let options = options.map(JoinOptions::parse).transpose();
+        let options = options.map(Option::unwrap_or_default);
         Ok(self
             .requests
             .join(&self.session, user.as_deref(), options)
@@ -177,49 +175,15 @@ impl ChatConnection {
         let room = string("roomId", first)?;
         Ok(self.requests.join_room(&self.session, &room).await)
     }
-
-    async fn reply(&self, ack: Option<Ack>, reply: Reply) {
-        let socket = self.socket.clone();
-        match reply {
-            Reply::Now(text) => answer(&socket, ack, &text),
-            Reply::Joined(text, backlog) => {
-                answer(&socket, ack, &text);
-                self.requests.hub().deliver(&self.session, backlog);
-            }
-            Reply::Later(work) => {
-                self.spawn(async move { answer(&socket, ack, &work.await) })
-                    .await
-            }
-            Reply::Sent(work) => {
-                let send = async move {
-                    let sent = work.await;
-                    answer(&socket, ack, &sent.answer);
-                    sent.written();
-                };
-                self.spawn(send).await;
-            }
-        }
-    }
-
-    /// Runs what answers later; waits first while too many do.
-    async fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let unanswered = self.session.take_request();
-        let permit = Arc::clone(&self.in_flight).acquire_owned().await;
-        served::spawn(async move {
-            work.await;
-            drop((permit, unanswered));
-        });
-    }
 }
 
 /// Answers by the acknowledgement; without one, a refusal is an `error` event.
 fn answer(socket: &Socket, ack: Option<Ack>, answer: &Answer) {
-    let text = std::str::from_utf8(answer).unwrap_or("{}");
     // Whoever has gone needs no answer.
-    let _ = match ack {
-        Some(ack) => ack.send_raw(&[text], Vec::new()),
-        None if text.starts_with(r#"{"error""#) => socket.emit_raw("error", &[text], Vec::new()),
-        None => Ok(()),
+    let _ = match (ack, answer) {
+        (Some(ack), answer) => ack.send_raw(&[&answer.text()], Vec::new()),
+        (None, Answer::Refused(_)) => socket.emit_raw("error", &[&answer.text()], Vec::new()),
+        (None, Answer::Done(_)) => Ok(()),
     };
 }
 

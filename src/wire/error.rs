@@ -1,5 +1,6 @@
-//! The shape of a refusal. Knows neither the codes nor their statuses: the use cases and the edges do.
+//! The shape of a refusal. Knows neither the codes nor their statuses.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -21,7 +22,7 @@ pub struct ErrorBody<'a> {
     /// Stable: programs compare it.
     pub code: &'a str,
     /// For people; may change.
-    pub message: &'a str,
+    pub message: Cow<'a, str>,
     /// How long to wait before the same request may succeed, in milliseconds; where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
@@ -30,11 +31,11 @@ pub struct ErrorBody<'a> {
 impl<'a> ErrorJson<'a> {
     /// A refusal with this code.
     #[must_use]
-    pub const fn new(code: &'a str, message: &'a str) -> Self {
+    pub fn new(code: &'a str, message: impl Into<Cow<'a, str>>) -> Self {
         Self {
             error: ErrorBody {
                 code,
-                message,
+                message: message.into(),
                 retry_after_ms: None,
             },
         }

@@ -119,7 +119,6 @@ fn forgeries(conversation: ConversationId, victim: UserId) -> Vec<Bytes> {
             at: None,
             effect,
             id: None,
-            origin: None,
             writer: None,
             traced: None,
             encoded: Some(encoded("receive_message")),

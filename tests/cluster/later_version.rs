@@ -167,7 +167,6 @@ async fn an_unknown_kind_on_the_bus_is_no_gap() {
         at: None,
         effect: Effect::None,
         id: None,
-        origin: None,
         writer: None,
         traced: None,
         encoded: None,

@@ -55,6 +55,8 @@ struct Scene {
     exporter: Exporter,
     clock: Arc<FaultyClock>,
     token: String,
+    /// Somebody else, and their token.
+    bob: (String, String),
     port: u16,
     _directory: tempfile::TempDir,
 }
@@ -128,7 +130,9 @@ impl Scene {
         let (chat, hub, entropy) =
             assemble(directory.path(), Arc::clone(&clock) as _, &metrics).await;
         let typed = Credentials::new("ann", "correct horse battery");
-        let token = chat.register(typed, None).await.unwrap().grant.access_token;
+        let ann = chat.register(typed, None).await.unwrap();
+        let typed = Credentials::new("bob", "correct horse battery");
+        let bob = chat.register(typed, None).await.unwrap();
         let requests = Requests::new(chat, Arc::clone(&hub));
         let config = NativeConfig {
             frame_bytes: 1 << 16,
@@ -153,7 +157,8 @@ impl Scene {
             socket_io,
             exporter,
             clock,
-            token,
+            token: ann.grant.access_token,
+            bob: (bob.user.id.to_string(), bob.grant.access_token),
             port,
             _directory: directory,
         }
@@ -186,8 +191,12 @@ impl Scene {
     }
 
     async fn native(&self) -> Ws {
+        self.native_of(&self.token).await
+    }
+
+    async fn native_of(&self, token: &str) -> Ws {
         let client = Ws::open(self.port).await;
-        let hello = client.ask("hello", json!({"token": self.token})).await;
+        let hello = client.ask("hello", json!({"token": token})).await;
         assert_eq!(hello["type"], "hello", "{hello}");
         client
     }
@@ -243,4 +252,41 @@ async fn a_panic_in_a_handler_leaves_no_session_behind_on_any_transport() {
     scene.fail(false);
     let client = scene.native().await;
     assert_eq!(client.request(authenticate).await["ok"], true);
+}
+
+#[tokio::test]
+async fn a_panic_in_a_handler_ends_that_session_and_only_that() {
+    let scene = Scene::start().await;
+    let (failing, other) = (scene.native().await, scene.native().await);
+    let (bob_id, token) = &scene.bob;
+    let bob = scene.native_of(token).await;
+    let say = json!({"type": "send_message", "receiverId": bob_id, "content": "hello"});
+    let stored = failing.request(say.clone()).await;
+    let conversation = stored["message"]["conversationId"].as_str().unwrap();
+    for client in [&other, &bob] {
+        client.fold().wait_seq(conversation, 1).await;
+    }
+    assert_eq!(scene.hub.session_count(), 3);
+
+    scene.fail(true);
+    let authenticate = json!({"type": "authenticate", "token": scene.token});
+    failing.send_text(&authenticate.to_string()).await;
+    failing.closed().await;
+    scene.fail(false);
+    let left = timeout(DEADLINE, async {
+        while scene.hub.session_count() > 2 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    });
+    left.await.expect("the session stays");
+    let text = scene.exporter.render();
+    let open = r#"hobnob_sessions{protocol="websocket"} 2"#;
+    assert!(text.lines().any(|line| line == open), "{text}");
+    let ended = r#"hobnob_sessions_closed_total{reason="server_closed",class="reconnect"} 1"#;
+    assert!(text.lines().any(|line| line == ended), "{text}");
+
+    assert_eq!(other.request(say).await["message"]["seq"], 2);
+    bob.fold().wait_seq(conversation, 2).await;
+    assert_eq!(other.request(authenticate).await["ok"], true);
+    assert!(scene.hub.sessions().iter().all(|it| !it.is_closed()));
 }

@@ -27,7 +27,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "domain", "metrics", "traces", "auth", "store", "commit", "presence", "throttle",
         ],
     ),
-    ("wire", &["domain"]),
+    ("wire", &["domain", "chat::ChatError"]),
     (
         "api",
         &[

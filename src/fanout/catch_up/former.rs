@@ -22,7 +22,7 @@ pub(super) async fn find_former(
         .map(|event| event.conversation)
         .collect();
     for pursuit in waiting {
-        if changed.contains(&pursuit.conversation) && !pursuit.is_former {
+        if changed.contains(&pursuit.conversation()) && !pursuit.is_former {
             pursuit.is_former = !is_still_theirs(memberships, session, pursuit).await?;
         }
     }
@@ -35,13 +35,13 @@ async fn is_still_theirs(
     session: &Session,
     pursuit: &Pursuit,
 ) -> Option<bool> {
-    if matches!(pursuit.conversation, ConversationId::Direct(..)) {
+    if matches!(pursuit.conversation(), ConversationId::Direct(..)) {
         return Some(true);
     }
-    let member = memberships.current(session, pursuit.conversation).await?;
+    let member = memberships.current(session, pursuit.conversation()).await?;
     Some(
         member.is_some_and(|member| {
-            member.is_active() && member.joined_seq <= pursuit.position.next()
+            member.is_active() && member.joined_seq <= pursuit.position().next()
         }),
     )
 }

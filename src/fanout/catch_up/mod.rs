@@ -4,6 +4,7 @@
 
 mod former;
 mod memberships;
+mod pursuing;
 mod pursuit;
 
 use std::collections::VecDeque;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::gaps::Gaps;
-use super::session::{Place, Session};
+use super::session::Session;
 use super::tasks::Tasks;
 use super::topic::Attach;
 use super::topics::Topics;
@@ -25,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::store::{Span, Store, StoreResult, is_cut};
 use former::find_former;
 use memberships::Memberships;
+use pursuing::Pursuing;
 pub(in crate::fanout) use pursuit::Pursuit;
 
 /// How many events are read at once.
@@ -94,10 +96,13 @@ impl CatchUp {
         session: &Arc<Session>,
         member: &Member,
     ) -> Option<Pursuit> {
-        self.pursue(session, member.conversation).then_some(())?;
-        let pursuit = Pursuit::of(member, session);
+        let pursuing = Pursuing::begin(&self.topics, session, member.conversation)?;
+        self.unless_over(Pursuit::of(member, pursuing))
+    }
+
+    fn unless_over(self: &Arc<Self>, pursuit: Pursuit) -> Option<Pursuit> {
         if pursuit.is_over() {
-            self.abandon(session, member.conversation);
+            self.abandon(pursuit.into_pursuing());
             return None;
         }
         Some(pursuit)
@@ -116,21 +121,22 @@ impl CatchUp {
         conversation: ConversationId,
         session: &Arc<Session>,
     ) {
-        if !self.pursue(session, conversation) {
+        let Some(pursuing) = Pursuing::begin(&self.topics, session, conversation) else {
             return;
-        }
+        };
         let (this, session, id) = (Arc::clone(self), Arc::clone(session), session.id());
         let discovery = async move {
             let ended = session.given(conversation);
             let member = this.memberships.one(&session, conversation).await;
             // A stale read may show a member who was removed: only another joining begins another log (D7).
-            let pursuit = member
+            let member = member
                 .flatten()
-                .filter(|member| ended.is_none_or(|ended| member.joined_seq > ended))
-                .map(|member| Pursuit::of(&member, &session));
-            match pursuit.filter(|pursuit| !pursuit.is_over()) {
-                Some(pursuit) => this.catch_up(&session, vec![pursuit]).await,
-                None => this.abandon(&session, conversation),
+                .filter(|member| ended.is_none_or(|ended| member.joined_seq > ended));
+            let Some(member) = member else {
+                return this.abandon(pursuing);
+            };
+            if let Some(pursuit) = this.unless_over(Pursuit::of(&member, pursuing)) {
+                this.catch_up(&session, vec![pursuit]).await;
             }
         };
         self.tasks.spawn_for(id, discovery);
@@ -143,9 +149,8 @@ impl CatchUp {
         session: &Arc<Session>,
         position: Seq,
     ) {
-        session.advance(conversation, position);
-        self.topics.pursued(conversation);
-        self.deliver(session, vec![Pursuit::behind(conversation, position)]);
+        let pursuing = Pursuing::detached(&self.topics, session, conversation, position);
+        self.deliver(session, vec![Pursuit::behind(pursuing, position)]);
     }
 
     /// Gives a session what it has begun to catch up with, and then what is live.
@@ -155,15 +160,6 @@ impl CatchUp {
         self.tasks.spawn_for(id, catching_up);
     }
 
-    /// Notes that a session is after a conversation; false when it is already.
-    fn pursue(&self, session: &Session, conversation: ConversationId) -> bool {
-        let is_new = session.begin(conversation);
-        if is_new {
-            self.topics.pursued(conversation);
-        }
-        is_new
-    }
-
     async fn catch_up(self: &Arc<Self>, session: &Arc<Session>, pursuits: Vec<Pursuit>) {
         let rooms: Vec<Channel> = pursuits.iter().filter_map(Pursuit::channel).collect();
         if !rooms.is_empty() {
@@ -171,9 +167,7 @@ impl CatchUp {
         }
         let mut pause = STALE.0;
         let mut waiting: VecDeque<Pursuit> = pursuits.into();
-        for pursuit in &waiting {
-            session.advance(pursuit.conversation, pursuit.position);
-        }
+        waiting.iter().for_each(Pursuit::note);
         while !waiting.is_empty() && !session.is_closed() && !session.is_withdrawn() {
             session.room().await;
             let spans: Vec<Span> = waiting.iter().take(SPANS).map(Pursuit::span).collect();
@@ -200,7 +194,7 @@ impl CatchUp {
             }
         }
         for pursuit in waiting {
-            self.abandon(session, pursuit.conversation);
+            self.abandon(pursuit.into_pursuing());
         }
         // Whoever only comes for what was waiting is about to go (D48).
         session.mark_now();
@@ -223,7 +217,7 @@ impl CatchUp {
                 return;
             };
             while let Some(event) =
-                events.next_if(|event| event.conversation == pursuit.conversation)
+                events.next_if(|event| event.conversation == pursuit.conversation())
             {
                 // A page of long messages is more than an outbox holds: the rest is read again (D18).
                 if !session.has_room() || session.is_withdrawn() {
@@ -232,71 +226,61 @@ impl CatchUp {
                 }
                 if !pursuit.is_over() {
                     self.metrics.events_replayed.increment(1);
-                    pursuit.give(session, event);
+                    pursuit.give(event);
                 }
             }
             let is_read = is_whole || events.peek().is_some();
             if pursuit.is_over() {
-                self.end(session, pursuit.conversation, pursuit.position);
+                let at = pursuit.position();
+                self.end(pursuit, at);
             } else if !is_read {
                 waiting.push_front(pursuit);
                 return;
-            } else if !self.attach(session, &mut pursuit) {
-                waiting.push_back(pursuit);
+            } else {
+                waiting.extend(self.attach(pursuit));
             }
         }
     }
 
-    /// Attaches a session that has read its log to the end; false when there is more by now.
-    fn attach(self: &Arc<Self>, session: &Arc<Session>, pursuit: &mut Pursuit) -> bool {
-        let conversation = pursuit.conversation;
-        let (attach, has_gap) = self.topics.open(conversation, |topic| {
-            let attach = topic.attach(session, pursuit.position);
-            if let Attach::Attached(from) = attach {
-                session.set_place(conversation, Place::Attached(from));
-                topic.pursued_no_more();
-            }
-            (attach, topic.hear(pursuit.position))
-        });
+    /// Attaches a session that has read its log to the end; gives the pursuit back when there is more by now.
+    fn attach(self: &Arc<Self>, mut pursuit: Pursuit) -> Option<Pursuit> {
+        let conversation = pursuit.conversation();
+        let (attach, has_gap) = pursuit.attach();
         if has_gap {
             self.gaps.found(conversation);
         }
         match attach {
             Attach::Attached(_) => {
+                let session = pursuit.session();
                 // A session that ended meanwhile was not attached when its topics were left.
                 if session.is_closed() || session.is_withdrawn() {
                     self.topics.release(session, conversation);
                 }
-                true
+                None
             }
             Attach::Ended(at) => {
-                self.end(session, conversation, at);
-                true
+                self.end(pursuit, at);
+                None
             }
             Attach::Behind(position) => {
-                pursuit.position = position;
-                session.advance(conversation, position);
-                false
+                pursuit.advance(position);
+                Some(pursuit)
             }
         }
     }
 
     /// The user is no member any more, as of what the session was given; perhaps one again by now (D7).
-    fn end(self: &Arc<Self>, session: &Arc<Session>, conversation: ConversationId, at: Seq) {
-        session.set_place(conversation, Place::Ended(at));
-        self.topics.pursued_no_more(conversation);
-        self.discover_session(conversation, session);
+    fn end(self: &Arc<Self>, pursuit: Pursuit, at: Seq) {
+        let (session, conversation) = (Arc::clone(pursuit.session()), pursuit.conversation());
+        pursuit.into_pursuing().ended(at);
+        self.discover_session(conversation, &session);
     }
 
     /// A session has nothing (more) to do with a conversation, unless it was told of it again meanwhile.
-    fn abandon(self: &Arc<Self>, session: &Arc<Session>, conversation: ConversationId) {
-        match session.given(conversation) {
-            Some(seq) => session.set_place(conversation, Place::Ended(seq)),
-            None => session.forget(conversation),
-        }
-        self.topics.pursued_no_more(conversation);
-        if session.take_again(conversation) && !session.is_closed() {
-            self.discover_session(conversation, session);
+    fn abandon(self: &Arc<Self>, pursuing: Pursuing) {
+        let (session, conversation) = (Arc::clone(pursuing.session()), pursuing.conversation());
+        if pursuing.abandon() && !session.is_closed() {
+            self.discover_session(conversation, &session);
         }
     }
 }

@@ -9,7 +9,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::offer::{Effect, Encoded, Offer};
-use crate::domain::{ConversationId, EventId, GatewayId, Seq, SessionId, Timestamp, UserId};
+use crate::domain::{ConversationId, EventId, GatewayId, Seq, Timestamp, UserId};
 use crate::traces::{TraceContext, Traced};
 pub use delegation::{Answer, Request, encode_answer, encode_request};
 use fields::{
@@ -22,6 +22,10 @@ mod fields;
 
 /// Added to an effect's tag: an extension follows.
 const EXTENDED: u8 = 0x80;
+
+/// Written where earlier builds say whose request an event was, which no build has ever asked. The 8 bytes keep their
+/// place: gateways of two builds run side by side during an upgrade.
+const NO_SESSION: u64 = 0;
 
 /// When the event was accepted, in milliseconds since 1970: the first part of an extension.
 const AT_BYTES: usize = 8;
@@ -117,7 +121,7 @@ pub fn encode_event(offer: &Offer, writer: GatewayId) -> Bytes {
     put_name(&mut out, encoded.map(|encoded| encoded.name));
     put_conversation(&mut out, offer.conversation);
     out.put_u64(offer.seq.get());
-    out.put_u64(offer.origin.map_or(0, SessionId::to_u64));
+    out.put_u64(NO_SESSION);
     let extension = offer.at.zip(offer.id);
     put_effect(&mut out, offer.effect, extension.is_some());
     if let Some((at, id)) = extension {
@@ -183,9 +187,7 @@ fn decode_event(mut bytes: Bytes) -> Option<Offer> {
     let name = take_name(&mut bytes)?;
     let conversation = take_conversation(&mut bytes)?;
     let seq = Seq::new(bytes.try_get_u64().ok()?);
-    let origin = Some(bytes.try_get_u64().ok()?)
-        .filter(|id| *id != 0)
-        .map(SessionId::from_u64);
+    bytes.try_get_u64().ok()?;
     let is_extended = bytes.first()? & EXTENDED != 0;
     let effect = take_effect(&mut bytes)?;
     let extension = match is_extended {
@@ -198,7 +200,6 @@ fn decode_event(mut bytes: Bytes) -> Option<Offer> {
         at: extension.at,
         effect,
         id: extension.id,
-        origin,
         writer: extension.writer,
         traced: extension.trace.map(Traced::now),
         encoded: name.map(|name| Encoded::new(name, bytes)),

@@ -17,14 +17,12 @@ fn user(byte: u8) -> UserId {
 
 fn offer(conversation: ConversationId, effect: Effect) -> Offer {
     let encoded = Encoded::new("room_updated", Bytes::from_static(b"{\"a\":1}"));
-    let origin = Some(SessionId::from_u64(7));
     Offer {
         conversation,
         seq: Seq::new(42),
         at: Some(Timestamp::from_millis(1_700_000_000_123)),
         effect,
         id: Some(EventId::from_bytes([8; 12])),
-        origin,
         writer: None,
         traced: None,
         encoded: Some(encoded),
@@ -80,9 +78,29 @@ fn an_event_survives_the_bus() {
             (got.conversation, got.seq, got.effect),
             (conversation, sent.seq, effect)
         );
-        assert_eq!((got.origin, got.at), (sent.origin, sent.at));
+        assert_eq!(got.at, sent.at);
         assert_eq!(written(&got), ("room_updated", &b"{\"a\":1}"[..]));
     }
+}
+
+#[test]
+fn an_event_of_an_earlier_build_that_names_its_session_is_read() {
+    let room = ConversationId::Room(RoomId::from_bytes([3; 12]));
+    let sent = offer(room, Effect::None);
+    let mut payload = BytesMut::from(&encode_event(&sent, WRITER)[..]);
+    // Behind version, kind, name, the conversation's tag and id, and the seq.
+    let session = 3 + 1 + ID_BYTES + size_of::<u64>();
+    let session = session..session + size_of::<u64>();
+    assert_eq!(payload[session.clone()], [0; 8]);
+    payload[session].copy_from_slice(&7_u64.to_be_bytes());
+    let Some(Envelope::Event(got)) = Envelope::decode(payload.freeze()) else {
+        panic!("no event")
+    };
+    assert_eq!(
+        (got.seq, got.effect, got.id),
+        (sent.seq, sent.effect, sent.id)
+    );
+    assert_eq!(written(&got), written(&sent));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A hub on the embedded store, alone: what a session is given of its user's logs, over the ends of pages and of
 //! memberships, and what it is asked to prove.
 
+mod panics;
 mod restored;
 
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::super::offer::Encoding;
+use super::super::offer::{Encoding, Protocol};
 use super::super::session::Place;
 use super::*;
 use crate::bus::LocalBus;
@@ -30,7 +31,7 @@ const NOW: Timestamp = Timestamp::from_millis(0);
 const DEADLINE: Duration = Duration::from_secs(30);
 
 static ENCODING: Encoding = Encoding {
-    slot: 0,
+    protocol: Protocol::SocketIo,
     encode: |_, json| Frame::from(String::from_utf8(json.to_vec()).unwrap()),
 };
 
@@ -247,7 +248,7 @@ impl Client {
         let caught_up = async {
             loop {
                 self.take();
-                let is_behind = |place| matches!(place, Some(Place::CatchingUp(_)));
+                let is_behind = |place| matches!(place, Some(Place::CatchingUp { .. }));
                 let mut places = self.session.conversations().into_iter();
                 if !places.any(|id| is_behind(self.session.place(id))) {
                     return self.take();

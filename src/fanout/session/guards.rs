@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::Session;
 use crate::domain::{ConversationId, EventId, Seq};
+use crate::transport::outbox::Reason;
 
 impl Session {
     /// The session is about to send a direct message with this event id.
@@ -31,6 +32,10 @@ pub struct Unanswered(pub(super) Arc<Session>);
 
 impl Drop for Unanswered {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // A fault of ours: rather than wait for this answer for ever, the client comes back and asks again.
+            self.0.close(Reason::ServerClosed);
+        }
         self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -5,8 +5,9 @@
 
 mod guards;
 mod places;
+mod standing;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use metrics::Counter;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::offer::{Encoded, Encoding, Offer};
+use super::offer::{Encoded, Encoding, Offer, Protocol};
 use super::pacer::{Paced, Pacer};
 use super::receipts::Receipts;
 use super::seats::Seat;
@@ -24,6 +25,8 @@ use crate::throttle::{Meter, Rate, TooFast};
 use crate::transport::outbox::{Frame, Mark, Outbox, Reason};
 
 pub use guards::{Expectation, Unanswered};
+pub use places::Place;
+use places::Places;
 
 /// The shortest time between two marks of one session (D28: at most one ping a second).
 const MARK_EVERY: Duration = Duration::from_secs(1);
@@ -52,31 +55,13 @@ pub struct Session {
 
 #[derive(Debug, Default)]
 struct State {
-    joined: bool,
-    /// It is being handed over to another gateway: no new conversations.
-    withdrawn: bool,
-    places: HashMap<ConversationId, Place>,
-    /// Conversations it was told of again while it was finding out about them.
-    again: HashSet<ConversationId>,
-    /// Where this device wants to resume (D30), until it does.
-    resume: HashMap<ConversationId, Seq>,
+    places: Places,
     receipts: Receipts<Mark>,
     last_mark: Option<Instant>,
     /// The pacer has it on its list.
     is_paced: bool,
     watching: HashSet<UserId>,
     meter: Meter,
-}
-
-/// Where a session stands in a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// It reads the log, and was given everything up to here. None: where it begins is not known yet.
-    CatchingUp(Option<Seq>),
-    /// It is attached to the topic, from this seq on: the topic knows how far it is.
-    Attached(Seq),
-    /// It was given everything that is its user's, up to here.
-    Ended(Seq),
 }
 
 /// What a new session is made of.
@@ -147,10 +132,10 @@ impl Session {
         self.user
     }
 
-    /// How its protocol writes.
+    /// What its client speaks.
     #[must_use]
-    pub fn encoding(&self) -> &'static Encoding {
-        self.encoding
+    pub fn protocol(&self) -> Protocol {
+        self.encoding.protocol
     }
 
     /// Why it has ended, if it has.
@@ -229,7 +214,7 @@ impl Session {
     /// Gives an event: writes it, unless the answer to the session's own request shows it (D19, D29).
     pub(super) fn give(self: &Arc<Self>, offer: &Arc<Offer>) {
         let mut state = self.state.lock();
-        let is_shown = offer.is_direct_message() && state.is_own(offer);
+        let is_shown = offer.is_direct() && state.is_own(offer);
         state.receipts.give(offer.conversation, offer.seq);
         if !is_shown {
             self.write_event(&mut state, offer);
@@ -290,16 +275,6 @@ impl Session {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.unanswered.load(Ordering::Relaxed) == 0
-    }
-
-    /// No new conversations from now on.
-    pub(super) fn withdraw(&self) {
-        self.state.lock().withdrawn = true;
-    }
-
-    /// Whether it is being handed over.
-    pub(super) fn is_withdrawn(&self) -> bool {
-        self.state.lock().withdrawn
     }
 
     /// Marks what was given at once, whatever the pace (D48).

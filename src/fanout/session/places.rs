@@ -1,121 +1,119 @@
-//! Where a session stands in each of its conversations.
+//! Where a session stands in each of its conversations, and where it wants to begin: the one owner of that. Knows neither
+//! topics nor logs, nor what the session is given; who catches it up says how far it is.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use super::{Offer, Place, Session};
 use crate::domain::{ConversationId, Seq};
 
-impl Session {
-    /// Marks the session as joined; false when it was already.
-    pub(in crate::fanout) fn join(&self) -> bool {
-        !std::mem::replace(&mut self.state.lock().joined, true)
+/// Where a session stands in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It reads the log.
+    CatchingUp {
+        /// It was given everything up to here. None: where it begins is not known yet.
+        given: Option<Seq>,
+        /// It was told of the conversation again while it was finding out about it.
+        is_told_again: bool,
+    },
+    /// It is attached to the topic, from this seq on: the topic knows how far it is.
+    Attached(Seq),
+    /// It was given everything that is its user's, up to here.
+    Ended(Seq),
+}
+
+impl Place {
+    /// The last seq given to the session, while the topic does not know.
+    pub(super) const fn given(self) -> Option<Seq> {
+        match self {
+            Self::CatchingUp { given, .. } => given,
+            Self::Ended(seq) => Some(seq),
+            Self::Attached(_) => None,
+        }
     }
 
-    /// Notes where this device wants to resume.
-    pub(in crate::fanout) fn resume_from(&self, places: HashMap<ConversationId, Seq>) {
-        self.state.lock().resume = places;
-    }
-
-    /// Where this device wants to resume in a conversation, if it said; told once.
-    pub(in crate::fanout) fn take_resume(&self, conversation: ConversationId) -> Option<Seq> {
-        self.state.lock().resume.remove(&conversation)
-    }
-
-    /// It could not join after all, and may try again.
-    pub(in crate::fanout) fn unjoin(&self) {
-        self.state.lock().joined = false;
-    }
-
-    /// Whether it has joined.
-    #[must_use]
-    pub fn has_joined(&self) -> bool {
-        self.state.lock().joined
-    }
-
-    /// Where it stands in a conversation; none when it has nothing to do with it.
-    pub(in crate::fanout) fn place(&self, conversation: ConversationId) -> Option<Place> {
-        self.state.lock().places.get(&conversation).copied()
-    }
-
-    /// Whether it has to do with a conversation.
-    pub(in crate::fanout) fn knows(&self, conversation: ConversationId) -> bool {
+    const fn is_told_again(self) -> bool {
         matches!(
-            self.place(conversation),
-            Some(Place::CatchingUp(_) | Place::Attached(_))
+            self,
+            Self::CatchingUp {
+                is_told_again: true,
+                ..
+            }
         )
     }
+}
 
-    /// Whether it is live in a conversation, so that its user is known to belong to it. Who catches up may be a former
-    /// member.
-    pub(crate) fn is_live(&self, conversation: ConversationId) -> bool {
-        matches!(self.place(conversation), Some(Place::Attached(_)))
+/// See the module's documentation. There is an entry for each conversation that the session has to do with, or had.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    pub(super) has_joined: bool,
+    /// The session is being handed over to another gateway: no new conversations.
+    pub(super) is_withdrawn: bool,
+    places: HashMap<ConversationId, Place>,
+    /// Where this device wants to resume (D30), until it does.
+    pub(super) resume: HashMap<ConversationId, Seq>,
+}
+
+impl Places {
+    /// None where the session has nothing to do with it.
+    pub(super) fn of(&self, conversation: ConversationId) -> Option<Place> {
+        self.places.get(&conversation).copied()
     }
 
-    /// Notes a conversation as one to catch up with; false when it is known already.
-    pub(in crate::fanout) fn begin(&self, conversation: ConversationId) -> bool {
-        let mut state = self.state.lock();
-        let given = match state.places.get(&conversation) {
+    /// The session is to catch up, from where it was; false when it does already, or is live, or is being handed over.
+    pub(super) fn begin(&mut self, conversation: ConversationId) -> bool {
+        let given = match self.places.get_mut(&conversation) {
             None => None,
             Some(Place::Ended(seq)) => Some(*seq),
-            Some(Place::CatchingUp(_)) => {
-                state.again.insert(conversation);
+            Some(Place::CatchingUp { is_told_again, .. }) => {
+                *is_told_again = true;
                 return false;
             }
             Some(Place::Attached(_)) => return false,
         };
-        if state.withdrawn {
+        if self.is_withdrawn {
             return false;
         }
-        state.places.insert(conversation, Place::CatchingUp(given));
+        let place = Place::CatchingUp {
+            given,
+            is_told_again: false,
+        };
+        self.places.insert(conversation, place);
         true
     }
 
-    /// Whether it was told of a conversation again while it was finding out about it; told once.
-    pub(in crate::fanout) fn take_again(&self, conversation: ConversationId) -> bool {
-        self.state.lock().again.remove(&conversation)
-    }
-
-    /// The last seq given to it, while the topic does not know.
-    pub(in crate::fanout) fn given(&self, conversation: ConversationId) -> Option<Seq> {
-        match self.place(conversation)? {
-            Place::CatchingUp(seq) => seq,
-            Place::Ended(seq) => Some(seq),
-            Place::Attached(_) => None,
+    /// The session was given everything up to here, and no topic gives it what follows.
+    pub(super) fn advance(&mut self, conversation: ConversationId, position: Seq) {
+        if let Some(place) = self.places.get_mut(&conversation) {
+            *place = Place::CatchingUp {
+                given: Some(position),
+                is_told_again: place.is_told_again(),
+            };
         }
     }
 
-    /// Moves on in a conversation that it catches up with.
-    pub(in crate::fanout) fn advance(&self, conversation: ConversationId, position: Seq) {
-        self.set_place(conversation, Place::CatchingUp(Some(position)));
-    }
-
-    pub(in crate::fanout) fn set_place(&self, conversation: ConversationId, place: Place) {
-        let mut state = self.state.lock();
-        if matches!(place, Place::Attached(_)) {
-            state.again.remove(&conversation);
-        }
-        if let Some(current) = state.places.get_mut(&conversation) {
+    /// Whoever has left has no place that could change.
+    pub(super) fn replace(&mut self, conversation: ConversationId, place: Place) {
+        if let Some(current) = self.places.get_mut(&conversation) {
             *current = place;
         }
     }
 
-    /// Gives an event to a session that no topic gives any to any more, when it is the next one there.
-    pub(in crate::fanout) fn pass_released(self: &Arc<Self>, offer: &Arc<Offer>) {
-        let given = self.given(offer.conversation);
-        if given.is_some_and(|given| given.next() == offer.seq) {
-            self.give(offer);
-            self.advance(offer.conversation, offer.seq);
+    /// The session catches up no more. Whether it was told of the conversation again meanwhile.
+    pub(super) fn abandon(&mut self, conversation: ConversationId) -> bool {
+        let place = self.places.remove(&conversation);
+        if let Some(seq) = place.and_then(Place::given) {
+            self.places.insert(conversation, Place::Ended(seq));
         }
+        place.is_some_and(Place::is_told_again)
     }
 
-    /// Forgets a conversation.
-    pub(in crate::fanout) fn forget(&self, conversation: ConversationId) {
-        self.state.lock().places.remove(&conversation);
+    /// The session has nothing to do with it any more.
+    pub(super) fn forget(&mut self, conversation: ConversationId) {
+        self.places.remove(&conversation);
     }
 
-    /// The conversations it has to do with.
-    pub(in crate::fanout) fn conversations(&self) -> Vec<ConversationId> {
-        self.state.lock().places.keys().copied().collect()
+    /// All that the session has to do with, or had.
+    pub(super) fn all(&self) -> impl Iterator<Item = ConversationId> {
+        self.places.keys().copied()
     }
 }

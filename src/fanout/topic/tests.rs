@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use metrics::Counter;
 
-use super::super::offer::{Encoded, Encoding};
+use super::super::offer::{Encoded, Encoding, Protocol};
 use super::super::seats::{SeatLimits, Seats};
 use super::super::session::NewSession;
 use super::*;
@@ -14,7 +14,7 @@ use crate::transport::outbox::{FRAME_OVERHEAD, Frame, Outbox, Pings};
 const ROOM: ConversationId = ConversationId::Room(RoomId::from_bytes([7; 12]));
 
 static ENCODING: Encoding = Encoding {
-    slot: 0,
+    protocol: Protocol::SocketIo,
     encode: |_, json| Frame::from(String::from_utf8(json.to_vec()).unwrap()),
 };
 
@@ -71,7 +71,6 @@ fn offer_with(seq: u64, effect: Effect) -> Arc<Offer> {
         seq: Seq::new(seq),
         effect,
         id: None,
-        origin: None,
         writer: None,
         traced: None,
         encoded: Some(encoded),

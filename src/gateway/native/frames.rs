@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::chat::ChatError;
-use crate::fanout::offer::Encoding;
+use crate::fanout::offer::{Encoding, Protocol};
+use crate::gateway::requests::{Answer, JoinOptions};
 use crate::transport::outbox::Frame;
 
 /// The longest `ref`, in bytes of JSON.
@@ -14,7 +15,7 @@ const REF_LIMIT: usize = 128;
 
 /// How `/ws` writes events: `{"type": name, …}`, a message under `message` since it has a `type` of its own.
 pub(super) static ENCODING: Encoding = Encoding {
-    slot: 1,
+    protocol: Protocol::WebSocket,
     encode: event,
 };
 
@@ -29,13 +30,20 @@ fn event(name: &str, json: &[u8]) -> Frame {
     Frame::from(frame)
 }
 
-/// An answer, with the request's `ref`.
-pub(super) fn answer(kind: &str, reference: Option<&str>, json: &[u8]) -> Frame {
-    let text = std::str::from_utf8(json).unwrap_or("{}");
+/// The answer to the request with this head: of the type `ok` or `error`, with the request's `ref`. A `hello` is
+/// answered by a `hello`.
+pub(super) fn answer(head: &Head, answer: &Answer) -> Frame {
+    let kind = match (answer, head.name.as_str()) {
+        (Answer::Refused(_), _) => "error",
+        (Answer::Done(_), "hello") => "hello",
+        (Answer::Done(_), _) => "ok",
+    };
+    let reference = head.reference.as_deref();
     let reference = reference
         .map(|reference| format!(r#","ref":{reference}"#))
         .unwrap_or_default();
-    Frame::from(format!(r#"{{"type":"{kind}"{reference}{}"#, rest_of(text)))
+    let text = answer.text();
+    Frame::from(format!(r#"{{"type":"{kind}"{reference}{}"#, rest_of(&text)))
 }
 
 /// An object's text after its opening brace, to be written behind other fields.
@@ -46,21 +54,12 @@ fn rest_of(object: &str) -> Cow<'_, str> {
     }
 }
 
-/// The answer's kind: `ok` or `error`.
-pub(super) fn kind_of(answer: &[u8]) -> &'static str {
-    if answer.starts_with(br#"{"error""#) {
-        "error"
-    } else {
-        "ok"
-    }
-}
-
-/// What every request has.
-#[derive(Debug)]
+/// What every request has. The default is what is known of one that could not be read: nothing.
+#[derive(Debug, Default)]
 pub(super) struct Head {
-    /// Which request.
+    /// Its `type`: `hello`, `send_message`…
     pub(super) name: String,
-    /// What its answer carries, as JSON text.
+    /// Its `ref`, by which a client finds the answer, as JSON text.
     pub(super) reference: Option<String>,
 }
 
@@ -82,10 +81,9 @@ pub(super) struct Hello {
 }
 
 impl Hello {
-    /// The options as `join` takes them; the default here is `ack: "client"` (D32).
-    pub(super) fn options(&self) -> String {
-        let ack = self.ack.as_deref().unwrap_or("client");
-        serde_json::json!({"since": self.since, "ack": ack}).to_string()
+    /// How the client wants to resume; the default here is `ack: "client"` (D32).
+    pub(super) fn options(self) -> Result<JoinOptions, ChatError> {
+        JoinOptions::new(self.since, self.ack.as_deref().unwrap_or("client"))
     }
 }
 
@@ -151,15 +149,36 @@ mod tests {
             text(&event("typing", br#"{"a":1}"#)),
             serde_json::json!({"type": "typing", "a": 1})
         );
-        let frame = answer("ok", Some("7"), br#"{"ok":true}"#);
+        let done = Answer::Done(br#"{"ok":true}"#.to_vec());
+        let asked = |name: &str, reference: Option<&str>| Head {
+            name: name.to_owned(),
+            reference: reference.map(str::to_owned),
+        };
         assert_eq!(
-            text(&frame),
+            text(&answer(&asked("react", Some("7")), &done)),
             serde_json::json!({"type": "ok", "ref": 7, "ok": true})
         );
         assert_eq!(
-            text(&answer("ok", None, b"{}")),
+            text(&answer(&asked("hello", None), &done)),
+            serde_json::json!({"type": "hello", "ok": true})
+        );
+        assert_eq!(
+            text(&answer(&Head::default(), &Answer::Done(b"{}".to_vec()))),
             serde_json::json!({"type": "ok"})
         );
+    }
+
+    #[test]
+    fn a_refusal_is_an_error_whatever_was_asked() {
+        for name in ["", "hello", "react"] {
+            let head = Head {
+                name: name.to_owned(),
+                reference: None,
+            };
+            let frame = text(&answer(&head, &Answer::Refused(ChatError::UnknownEvent)));
+            assert_eq!(frame["type"], "error");
+            assert_eq!(frame["error"]["code"], "unknown_event");
+        }
     }
 
     #[test]

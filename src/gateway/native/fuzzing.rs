@@ -1,6 +1,7 @@
 //! For `fuzz/`: reads texts as frames of `/ws`. Refuses to know what they are meant to be.
 
 use super::frames;
+use crate::gateway::requests::Answer;
 use crate::transport::outbox::Frame;
 
 /// What a frame's `ref` was, the answer carries: the answer is JSON whatever came.
@@ -12,7 +13,7 @@ pub fn frame(text: &str) {
     let Ok(head) = frames::head(text) else {
         return;
     };
-    let answer = frames::answer("ok", head.reference.as_deref(), b"{\"ok\":true}");
+    let answer = frames::answer(&head, &Answer::Done(b"{\"ok\":true}".to_vec()));
     let Frame::Text(answer) = answer else {
         return;
     };

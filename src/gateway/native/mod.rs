@@ -12,22 +12,23 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
     UPGRADE,
 };
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::requests::{Requests, error_json};
+use super::requests::Requests;
 use crate::auth::bearer;
 use crate::chat::ChatError;
 use crate::domain::Entropy;
 use crate::transport::heartbeat::Wheel;
 use crate::transport::websocket::{Bounds, Handshake, NoWebSocket};
+use crate::wire::{ErrorJson, encode, refusal};
 pub use shared::NativeConfig;
 use shared::Shared;
 use socket::Socket;
@@ -106,14 +107,12 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     bearer(headers.get(AUTHORIZATION)?.to_str().ok()?)
 }
 
-/// What is answered to a request for `/ws` that gets no WebSocket.
+/// What is answered to a request for `/ws` that asks for no WebSocket.
 fn refuse_upgrade(why: NoWebSocket) -> Response {
-    let json = [(CONTENT_TYPE, "application/json")];
     match why {
         NoWebSocket::InvalidKey => {
             let problem = "Sec-WebSocket-Key must be the base64 of 16 bytes".to_owned();
-            let body = error_json(&ChatError::InvalidRequest(problem));
-            (StatusCode::BAD_REQUEST, json, body).into_response()
+            refuse(&ChatError::InvalidRequest(problem))
         }
         NoWebSocket::NotAsked => {
             let headers = [
@@ -121,25 +120,16 @@ fn refuse_upgrade(why: NoWebSocket) -> Response {
                 (CONNECTION, "upgrade"),
                 (SEC_WEBSOCKET_VERSION, "13"),
             ];
-            let body = error_json(&ChatError::UpgradeRequired);
-            (StatusCode::UPGRADE_REQUIRED, json, headers, body).into_response()
+            (headers, refuse(&ChatError::UpgradeRequired)).into_response()
         }
     }
 }
 
 fn refuse(error: &ChatError) -> Response {
-    let status = match error {
-        ChatError::InvalidRequest(_) => StatusCode::BAD_REQUEST,
-        ChatError::Busy => StatusCode::SERVICE_UNAVAILABLE,
-        ChatError::TooManySessions { .. } => StatusCode::CONFLICT,
-        ChatError::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-        _ => StatusCode::UNAUTHORIZED,
-    };
     let json = [(CONTENT_TYPE, "application/json")];
-    let mut response = (status, json, error_json(error)).into_response();
-    if error.is_retryable() {
-        // Whole seconds, rounded up.
-        let wait = error.retry_after().map_or(0, |wait| wait.as_secs()) + 1;
+    let body = encode(&ErrorJson::from(error));
+    let mut response = (refusal::status(error), json, body).into_response();
+    if let Some(wait) = refusal::retry_after(error) {
         response.headers_mut().insert(RETRY_AFTER, wait.into());
     }
     response

@@ -5,12 +5,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 use tungstenite::Message;
 
-use super::super::requests::{Answer, Reply};
+use super::super::requests::{Answer, Reply, Responder};
 use super::frames::{self, ENCODING, Head};
 use super::shared::{Guest, Shared};
 use crate::auth::Caller;
@@ -26,8 +25,6 @@ use crate::transport::lobby::Stranger;
 use crate::transport::outbox::{Outbox, Reason};
 use crate::transport::websocket::{Ping, PingCount, WebSocket, reason_of};
 
-/// How many requests of one connection may wait for their answers; the next is not read until one is answered.
-const IN_FLIGHT: usize = 256;
 /// How long the last frames of a session may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -38,7 +35,7 @@ pub(super) struct Socket {
     /// Its place in the lobby, until it is known whose it is.
     stranger: Option<Stranger>,
     origin: Option<Origin>,
-    in_flight: Arc<Semaphore>,
+    responder: Responder,
     pings: Arc<PingCount>,
     brake: Brake,
     /// When the handshake came.
@@ -68,14 +65,14 @@ impl Socket {
         let ping = Ping::Numbered(Arc::clone(&pings));
         let bytes_out = shared.requests.hub().metrics().bytes_out.websocket.clone();
         socket.attach(&outbox, &shared.flusher, ping, bytes_out);
-        let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
+        let responder = shared.requests.responder();
         let mut connection = Self {
             shared,
             outbox: outbox.clone(),
             session: None,
             stranger: None,
             origin,
-            in_flight,
+            responder,
             pings,
             brake: Brake::default(),
             begun,
@@ -165,12 +162,11 @@ impl Socket {
         let _unanswered = self.session().map(Session::take_request);
         let head = frames::head(text);
         if let Err(error) = self.admit().await {
-            let reference = head.ok().and_then(|head| head.reference);
-            return self.refuse(reference.as_deref(), &error);
+            return self.refuse(&head.unwrap_or_default(), error);
         }
         let head = match head {
             Ok(head) => head,
-            Err(error) => return self.refuse(None, &error),
+            Err(error) => return self.refuse(&Head::default(), error),
         };
         let reply = match (head.name.as_str(), self.session().cloned()) {
             ("hello", _) => self.hello(text).await,
@@ -181,10 +177,11 @@ impl Socket {
         match reply {
             Ok(reply) => self.reply(head, reply).await,
             Err(error) => {
-                self.refuse(head.reference.as_deref(), &error);
+                let reason = without_user(&error);
+                self.refuse(&head, error);
                 if self.session.is_none() {
                     // A connection without a user has one try: its client must not wait for the time limit.
-                    self.outbox.close(without_user(&error));
+                    self.outbox.close(reason);
                 }
             }
         }
@@ -194,10 +191,7 @@ impl Socket {
         let Some(session) = self.session() else {
             return Ok(());
         };
-        self.outbox.set_busy(true);
-        let admitted = self.shared.requests.admit(session).await;
-        self.outbox.set_busy(false);
-        admitted
+        self.while_busy(self.shared.requests.admit(session)).await
     }
 
     async fn take(
@@ -206,10 +200,8 @@ impl Socket {
         name: &str,
         text: &str,
     ) -> Result<Reply, ChatError> {
-        self.outbox.set_busy(true);
-        let reply = self.shared.requests.take(session, name, text).await;
-        self.outbox.set_busy(false);
-        reply.ok_or(ChatError::UnknownEvent)
+        let taken = self.shared.requests.take(session, name, text);
+        self.while_busy(taken).await.ok_or(ChatError::UnknownEvent)
     }
 
     /// Authenticates, unless the handshake did, and starts delivery (D32).
@@ -231,12 +223,8 @@ impl Socket {
             (None, Some(session)) => Arc::clone(session),
             (None, None) => return Err(ChatError::TokenMissing),
         };
-        let options = hello.options();
-        Ok(self
-            .shared
-            .requests
-            .join(&session, None, Some(&options))
-            .await)
+        let requests = &self.shared.requests;
+        Ok(requests.join(&session, None, hello.options()).await)
     }
 
     async fn join_room(&self, session: &Session, text: &str) -> Result<Reply, ChatError> {
@@ -271,58 +259,31 @@ impl Socket {
     }
 
     async fn reply(&self, head: Head, reply: Reply) {
+        let Some(session) = self.session() else {
+            return;
+        };
         let outbox = self.outbox.clone();
-        match reply {
-            Reply::Now(text) => answer(&outbox, &head, &text),
-            Reply::Joined(text, backlog) => {
-                answer(&outbox, &head, &text);
-                if let Some(session) = self.session() {
-                    self.shared.requests.hub().deliver(session, backlog);
-                }
-            }
-            Reply::Later(work) => {
-                self.spawn(async move { answer(&outbox, &head, &work.await) })
-                    .await
-            }
-            Reply::Sent(work) => {
-                let send = async move {
-                    let sent = work.await;
-                    answer(&outbox, &head, &sent.answer);
-                    sent.written();
-                };
-                self.spawn(send).await;
-            }
-        }
+        let write = move |done| answer(&outbox, &head, &done);
+        self.while_busy(self.responder.answer(session, reply, write))
+            .await;
     }
 
-    /// Runs what answers later; waits first while too many do.
-    async fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let unanswered = self.session().map(Session::take_request);
+    /// Does what keeps the connection from being read.
+    async fn while_busy<T>(&self, work: impl Future<Output = T>) -> T {
         self.outbox.set_busy(true);
-        let permit = Arc::clone(&self.in_flight).acquire_owned().await;
+        let done = work.await;
         self.outbox.set_busy(false);
-        served::spawn(async move {
-            work.await;
-            drop((permit, unanswered));
-        });
+        done
     }
 
-    fn refuse(&self, reference: Option<&str>, error: &ChatError) {
-        // Whoever has gone needs no answer.
-        let _ = self.outbox.push(frames::answer(
-            "error",
-            reference,
-            &self.shared.requests.refuse(error),
-        ));
+    fn refuse(&self, head: &Head, error: ChatError) {
+        answer(&self.outbox, head, &self.shared.requests.refuse(error));
     }
 }
 
 fn answer(outbox: &Outbox, head: &Head, answer: &Answer) {
-    let kind = match (head.name.as_str(), frames::kind_of(answer)) {
-        ("hello", "ok") => "hello",
-        (_, kind) => kind,
-    };
-    let _ = outbox.push(frames::answer(kind, head.reference.as_deref(), answer));
+    // Whoever has gone needs no answer.
+    let _ = outbox.push(frames::answer(head, answer));
 }
 
 /// How a connection ends whose user could not be found out, or not let in.

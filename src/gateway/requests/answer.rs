@@ -1,5 +1,6 @@
 //! What clients are answered: one documented shape per request, the same on both protocols.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
@@ -8,6 +9,34 @@ use crate::chat::ChatError;
 use crate::domain::{Event, UserId};
 use crate::fanout::hub::Joined;
 use crate::wire::{self, ErrorJson, EventJson, MessageJson};
+
+/// The answer to a request; each protocol writes it in its own way.
+#[derive(Debug)]
+pub enum Answer {
+    /// What was asked for was done: the JSON text of one of the objects below.
+    Done(Vec<u8>),
+    /// It was not, and why.
+    Refused(ChatError),
+}
+
+impl Answer {
+    /// With one of the objects below.
+    pub(super) fn done(object: &impl Serialize) -> Self {
+        Self::Done(wire::encode(object))
+    }
+
+    /// The JSON text of an object: `{"ok": true, …}`, or `{"error": {…}}`.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Done(json) => String::from_utf8_lossy(json),
+            Self::Refused(error) => {
+                let json = wire::encode(&ErrorJson::from(error));
+                Cow::Owned(String::from_utf8_lossy(&json).into_owned())
+            }
+        }
+    }
+}
 
 /// `{"ok": true}`; others extend it.
 #[derive(Debug, Serialize)]
@@ -101,15 +130,4 @@ impl PresenceList {
             presence: presence.collect(),
         }
     }
-}
-
-/// The JSON text of an answer.
-pub fn ok_json(answer: &impl Serialize) -> Vec<u8> {
-    wire::encode(answer)
-}
-
-/// The JSON text of a refusal.
-pub fn error_json(error: &ChatError) -> Vec<u8> {
-    let text = error.to_string();
-    wire::encode(&ErrorJson::new(error.code(), &text).after(error.retry_after()))
 }

@@ -5,10 +5,10 @@ mod answer;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod params;
+mod reply;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,54 +17,19 @@ use tracing::Instrument;
 
 use crate::chat::{Chat, ChatError, Sending};
 use crate::domain::{ConversationId, Refusal, RoomId, Seq, UserId};
-use crate::fanout::hub::{Backlog, Hub, Since};
+use crate::fanout::hub::{Hub, Since};
 use crate::fanout::session::{Expectation, Session};
 use crate::metrics::Metrics;
 use crate::traces::Receiving;
 
+pub use answer::Answer;
 use answer::{Changed, JoinedJson, Ok, PresenceList, Stored};
-pub use answer::{error_json, ok_json};
-use params::{
-    Authenticate, Delete, Edit, JoinOptions, Position, React, SendDirect, SendRoom, Typing, id,
-    read,
-};
+pub use params::JoinOptions;
+use params::{Authenticate, Delete, Edit, Position, React, SendDirect, SendRoom, Typing, id, read};
+pub use reply::{Reply, Responder, Sent};
 
 /// How long a session is not read after a request beyond its rate.
 const BRAKE: Duration = Duration::from_millis(10);
-
-/// The JSON text of an answer: `{"ok": true, …}`, or `{"error": {…}}`.
-pub type Answer = Vec<u8>;
-
-/// A request taken up, in its order; the answer may come later than that of the next one.
-pub enum Reply {
-    /// Answered.
-    Now(Answer),
-    /// The answer to a join; once it is written, [`Hub::deliver`] must be called.
-    Joined(Answer, Backlog),
-    /// To be answered when it is done. Spawn it.
-    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
-    /// The answer to a send, likewise; [`Sent::written`] must be called once it is written (D29).
-    Sent(Pin<Box<dyn Future<Output = Sent> + Send>>),
-}
-
-/// The answer to a send.
-#[derive(Debug)]
-pub struct Sent {
-    /// Its JSON text.
-    pub answer: Answer,
-    place: Option<(ConversationId, Seq)>,
-    /// Of a direct message: the session does not get it besides its answer.
-    expectation: Option<Expectation>,
-}
-
-impl Sent {
-    /// The answer is written: from now on it counts as the offer of the event (D29).
-    pub fn written(self) {
-        if let (Some(expectation), Some((conversation, seq))) = (self.expectation, self.place) {
-            expectation.answered(conversation, seq);
-        }
-    }
-}
 
 /// Takes up requests of sessions.
 #[derive(Debug, Clone)]
@@ -90,6 +55,12 @@ impl Requests {
     #[must_use]
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// What answers the requests of one connection.
+    #[must_use]
+    pub fn responder(&self) -> Responder {
+        Responder::new(Arc::clone(&self.hub))
     }
 
     /// Whether a session may ask now. One that asks too fast is slowed down besides: refusing costs time too, and others
@@ -135,22 +106,23 @@ impl Requests {
         self.count(session);
         if matches!(reply, Result::Ok(Reply::Sent(_))) {
             let taken = &self.hub.metrics().messages_in;
-            session.encoding().of(taken).increment(1);
+            session.protocol().of(taken).increment(1);
         }
-        Some(reply.unwrap_or_else(|error| Reply::Now(self.refuse(&error))))
+        Some(reply.unwrap_or_else(|error| Reply::Now(self.refuse(error))))
     }
 
-    /// Prepares delivery, which [`Hub::deliver`] starts once the answer is written. `user` is the id a client claims, if it does; `options` the second argument of `join`.
+    /// Prepares delivery, which [`Hub::deliver`] starts once the answer is written. `user` is the id a client claims, if it
+    /// does; `options` is how it wants to resume, or what is wrong with what it said about that.
     pub async fn join(
         &self,
         session: &Arc<Session>,
         user: Option<&str>,
-        options: Option<&str>,
+        options: Result<JoinOptions, ChatError>,
     ) -> Reply {
         self.count(session);
         let joined = async {
             self.claim(session, "userId", user)?;
-            let options: JoinOptions = options.map(read).transpose()?.unwrap_or_default();
+            let options = options?;
             let since = resume_points(options.since)?;
             let is_auto = options.ack.map(|mode| mode.is_auto());
             self.hub.join(session, since, is_auto).await
@@ -158,20 +130,20 @@ impl Requests {
         match joined.await {
             Result::Ok(joined) => {
                 let answer = JoinedJson::new(session.user(), &joined);
-                Reply::Joined(ok_json(&answer), joined.backlog)
+                Reply::Joined(Answer::done(&answer), joined.backlog)
             }
-            Err(error) => Reply::Now(self.refuse(&error)),
+            Err(error) => Reply::Now(self.refuse(error)),
         }
     }
 
     fn count(&self, session: &Session) {
         let taken = &self.hub.metrics().socket_requests;
-        session.encoding().of(taken).increment(1);
+        session.protocol().of(taken).increment(1);
     }
 
-    /// The JSON text of a refusal, which is counted.
+    /// A refusal, which is counted.
     #[must_use]
-    pub fn refuse(&self, error: &ChatError) -> Answer {
+    pub fn refuse(&self, error: ChatError) -> Answer {
         refusal(self.hub.metrics(), error)
     }
 
@@ -182,8 +154,8 @@ impl Requests {
             self.require_member(session, room.into()).await
         };
         match checked.await {
-            Result::Ok(()) => ok_json(&Ok::default()),
-            Err(error) => self.refuse(&error),
+            Result::Ok(()) => Answer::done(&Ok::default()),
+            Err(error) => self.refuse(error),
         }
     }
 
@@ -225,7 +197,7 @@ impl Requests {
 
     /// The span of a message that is being received, when it is traced.
     fn receiving(&self, session: &Session) -> Option<Receiving> {
-        let protocol = session.encoding().protocol();
+        let protocol = session.protocol().name();
         let traces = self.chat.traces();
         traces.receive(protocol, Some(session.id()), None)
     }
@@ -241,7 +213,7 @@ impl Requests {
         Ok(self.later(async move {
             hub.acknowledge(&session, conversation, seq, is_read)
                 .await?;
-            Ok(ok_json(&Ok::default()))
+            Ok(Answer::done(&Ok::default()))
         }))
     }
 
@@ -250,7 +222,7 @@ impl Requests {
         let conversation = params.conversation(session.user())?;
         self.require_member(session, conversation).await?;
         self.hub.typing(conversation, session.user(), params.typing);
-        Ok(Reply::Now(ok_json(&Ok::default())))
+        Ok(Reply::Now(Answer::done(&Ok::default())))
     }
 
     fn edit(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
@@ -261,7 +233,7 @@ impl Requests {
             let event = chat
                 .edit_message(user, conversation, seq, &params.content, Some(origin))
                 .await?;
-            Ok(ok_json(&Changed::new(event.as_deref())))
+            Ok(Answer::done(&Changed::new(event.as_deref())))
         }))
     }
 
@@ -273,7 +245,7 @@ impl Requests {
             let event = chat
                 .delete_message(user, conversation, seq, Some(origin))
                 .await?;
-            Ok(ok_json(&Changed::new(event.as_deref())))
+            Ok(Answer::done(&Changed::new(event.as_deref())))
         }))
     }
 
@@ -286,19 +258,19 @@ impl Requests {
             let event = chat
                 .react(user, conversation, seq, reaction, Some(origin))
                 .await?;
-            Ok(ok_json(&Changed::new(event.as_deref())))
+            Ok(Answer::done(&Changed::new(event.as_deref())))
         }))
     }
 
     async fn watch(&self, session: &Arc<Session>, payload: &str) -> Result<Reply, ChatError> {
         let users = params::user_ids(payload)?;
         let online = self.hub.watch(session, &users).await?;
-        Ok(Reply::Now(ok_json(&PresenceList::new(online))))
+        Ok(Reply::Now(Answer::done(&PresenceList::new(online))))
     }
 
     fn unwatch(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
         self.hub.unwatch(session, &params::user_ids(payload)?);
-        Ok(Reply::Now(ok_json(&PresenceList::new(HashMap::new()))))
+        Ok(Reply::Now(Answer::done(&PresenceList::new(HashMap::new()))))
     }
 
     fn authenticate(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
@@ -308,7 +280,7 @@ impl Requests {
             return Err(ChatError::WrongUser { field: "token" });
         }
         session.extend(caller.expires_at);
-        Ok(Reply::Now(ok_json(&Ok::default())))
+        Ok(Reply::Now(Answer::done(&Ok::default())))
     }
 
     async fn require_member(
@@ -334,7 +306,7 @@ impl Requests {
     ) -> Reply {
         let metrics = self.hub.metrics().clone();
         Reply::Later(Box::pin(async move {
-            work.await.unwrap_or_else(|error| refusal(&metrics, &error))
+            work.await.unwrap_or_else(|error| refusal(&metrics, error))
         }))
     }
 
@@ -346,9 +318,9 @@ impl Requests {
                 Result::Ok(event) => {
                     metrics.ack_seconds.record(begun.elapsed());
                     let place = (event.conversation, event.seq);
-                    (ok_json(&Stored::new(&event)), Some(place))
+                    (Answer::done(&Stored::new(&event)), Some(place))
                 }
-                Err(error) => (refusal(&metrics, &error), None),
+                Err(error) => (refusal(&metrics, error), None),
             };
             Sent {
                 answer,
@@ -373,9 +345,9 @@ impl Requests {
     }
 }
 
-fn refusal(metrics: &Metrics, error: &ChatError) -> Answer {
+fn refusal(metrics: &Metrics, error: ChatError) -> Answer {
     metrics.request_failed(error.code());
-    error_json(error)
+    Answer::Refused(error)
 }
 
 fn resume_points(since: HashMap<String, u64>) -> Result<Since, ChatError> {

@@ -4,13 +4,17 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::Error as NoSuchName;
+use serde::de::{DeserializeOwned, IntoDeserializer};
 
 use crate::chat::ChatError;
 use crate::domain::{ConversationId, InvalidId, RoomId, Seq, UserId};
 
 /// The most users named in one request.
 const USERS: usize = 500;
+
+/// What is said of a request that is not as `docs/asyncapi.yaml` has it.
+const UNDOCUMENTED: &str = "the request is not of the documented form";
 
 /// `send_message`.
 #[derive(Debug, Deserialize)]
@@ -113,10 +117,34 @@ pub(super) struct Authenticate {
 /// How a joining client resumes and acknowledges. Strict, since `join` takes it in place of a user id.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct JoinOptions {
+pub struct JoinOptions {
+    /// Where to resume, by conversation id; elsewhere the user's cursor says it.
     #[serde(default)]
     pub(super) since: HashMap<String, u64>,
     pub(super) ack: Option<AckMode>,
+}
+
+impl JoinOptions {
+    /// The JSON text of an object.
+    ///
+    /// # Errors
+    /// `invalid_request` when it has another field, or one of another type.
+    pub fn parse(text: &str) -> Result<Self, ChatError> {
+        read(text)
+    }
+
+    /// These.
+    ///
+    /// # Errors
+    /// `invalid_request` when nothing moves cursors under this name.
+    pub fn new(since: HashMap<String, u64>, ack: &str) -> Result<Self, ChatError> {
+        let ack = AckMode::deserialize(ack.into_deserializer());
+        let ack = ack.map_err(|_: NoSuchName| undocumented())?;
+        Ok(Self {
+            since,
+            ack: Some(ack),
+        })
+    }
 }
 
 /// Who moves the cursors.
@@ -181,6 +209,10 @@ fn describe(error: &serde_json::Error) -> String {
             rest.split('`').next().unwrap_or_default()
         )
         .replace("missing field ", ""),
-        _ => "the request is not of the documented form".to_owned(),
+        _ => UNDOCUMENTED.to_owned(),
     }
+}
+
+fn undocumented() -> ChatError {
+    ChatError::InvalidRequest(UNDOCUMENTED.to_owned())
 }
