@@ -20,6 +20,7 @@ pub mod scenario;
 
 pub use client::Resume;
 pub use gateways::{Gateway, Gateways, Trust};
+use invalid::carried_out;
 pub use invalid::{Invalid, Verdict};
 pub use ledger::{Balance, Elsewhere, Tally};
 pub use measure::{LatenessReport, Percentiles};

@@ -4,9 +4,8 @@
 use super::program::{Gateway, Program};
 use crate::support::certificates::Certificates;
 use crate::support::leash::free_port;
-use crate::support::servers::{
-    Redis, RedisCluster, RedisNode, RedisSentinels, shared_mongo, until,
-};
+use crate::support::servers::{Redis, RedisCluster, RedisNode, RedisSentinels, shared_mongo};
+use crate::support::until;
 
 /// A gateway with this Redis, once it hears the bus.
 struct Heard {
@@ -58,7 +57,7 @@ async fn one_redis() {
 async fn one_redis_with_tls() {
     let certificates = Certificates::make();
     let redis = RedisNode::start(Some(&certificates), "save \"\"", &[]);
-    until("it answers", || redis.answers()).await;
+    until("it answers", async || redis.answers()).await;
     hears(
         &format!("rediss://localhost:{}", redis.port),
         Some(&certificates),
@@ -102,7 +101,7 @@ async fn sentinels_lead_to_the_primary_and_to_the_next() {
         let _heard = hears(&url, certificates.as_ref()).await;
         assert!(group.primary.has_gateways() && !group.replica.has_gateways());
         group.primary.kill9();
-        until("the gateway subscribes at the new primary", || {
+        until("the gateway subscribes at the new primary", async || {
             group.replica.has_gateways()
         })
         .await;

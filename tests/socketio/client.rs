@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::server::{PATIENCE, Server};
+use super::server::PATIENCE;
 
 /// An HTTP answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,8 +30,13 @@ pub(super) fn ok(body: &str) -> Answer {
 }
 
 /// Sends one request to this path and query.
-pub(super) async fn request(server: &Server, method: &str, path: &str, body: String) -> Answer {
-    let url = format!("http://{}{path}", server.address);
+pub(super) async fn request(
+    server: &impl AsRef<str>,
+    method: &str,
+    path: &str,
+    body: String,
+) -> Answer {
+    let url = format!("http://{}{path}", server.as_ref());
     let method = method.parse().unwrap();
     let request = reqwest::Client::new().request(method, url).body(body);
     let answer = timeout(PATIENCE, request.send()).await.unwrap().unwrap();
@@ -78,20 +83,20 @@ pub(super) struct Polling {
 
 impl Polling {
     /// A session of the official client in Node, as far as it can be told from its requests.
-    pub(super) async fn open(server: &Server, path: &str) -> (Self, Value) {
+    pub(super) async fn open(server: &impl AsRef<str>, path: &str) -> (Self, Value) {
         Self::open_as(server, path, "node-XMLHttpRequest", Stamp::fresh()).await
     }
 
     /// A session of a client that calls itself `agent`.
     pub(super) async fn open_as(
-        server: &Server,
+        server: &impl AsRef<str>,
         path: &str,
         agent: &str,
         stamp: Stamp,
     ) -> (Self, Value) {
         let http = reqwest::Client::builder().user_agent(agent).build();
         let mut client = Self {
-            address: server.address.clone(),
+            address: server.as_ref().to_owned(),
             path: format!("{path}?EIO=4&transport=polling"),
             stamp,
             sid: String::new(),
@@ -110,7 +115,7 @@ impl Polling {
         (client, handshake)
     }
 
-    pub(super) async fn echo(server: &Server) -> Self {
+    pub(super) async fn echo(server: &impl AsRef<str>) -> Self {
         Self::open(server, "/engine.io/").await.0
     }
 
@@ -183,8 +188,8 @@ pub(super) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     /// Connects to this path and query; the error is the HTTP status of a refusal.
-    pub(super) async fn connect(server: &Server, path: &str) -> Result<Self, u16> {
-        let url = format!("ws://{}{path}", server.address);
+    pub(super) async fn connect(server: &impl AsRef<str>, path: &str) -> Result<Self, u16> {
+        let url = format!("ws://{}{path}", server.as_ref());
         match timeout(PATIENCE, connect_async(url)).await.unwrap() {
             Ok((socket, _)) => Ok(Self(socket)),
             Err(Error::Http(answer)) => Err(answer.status().as_u16()),
@@ -193,7 +198,7 @@ impl Socket {
     }
 
     /// A session of its own; the open packet is read.
-    pub(super) async fn open(server: &Server, path: &str) -> (Self, Value) {
+    pub(super) async fn open(server: &impl AsRef<str>, path: &str) -> (Self, Value) {
         let path = format!("{path}?EIO=4&transport=websocket");
         let mut socket = Self::connect(server, &path).await.unwrap();
         let Received::Text(open) = socket.receive().await else {
@@ -203,24 +208,27 @@ impl Socket {
         (socket, handshake)
     }
 
-    pub(super) async fn echo(server: &Server) -> Self {
+    pub(super) async fn echo(server: &impl AsRef<str>) -> Self {
         Self::open(server, "/engine.io/").await.0
     }
 
     /// The WebSocket beside a polling session.
-    pub(super) async fn beside(server: &Server, polling: &Polling) -> Self {
+    pub(super) async fn beside(server: &impl AsRef<str>, polling: &Polling) -> Self {
         Self::try_beside(server, polling).await.unwrap()
     }
 
     /// The same, of a session that may have ended.
-    pub(super) async fn try_beside(server: &Server, polling: &Polling) -> Result<Self, u16> {
+    pub(super) async fn try_beside(
+        server: &impl AsRef<str>,
+        polling: &Polling,
+    ) -> Result<Self, u16> {
         let sid = &polling.sid;
         let path = format!("/engine.io/?EIO=4&transport=websocket&sid={sid}");
         Self::connect(server, &path).await
     }
 
     /// A Socket.IO session in the main namespace; everything up to `auth` is read.
-    pub(super) async fn socket_io(server: &Server) -> Self {
+    pub(super) async fn socket_io(server: &impl AsRef<str>) -> Self {
         let (mut socket, _) = Self::open(server, "/socket.io/").await;
         socket.send("40").await;
         socket.receive().await;

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod client;
+mod conformance;
 mod engine;
 mod habits;
 mod proof;

@@ -66,6 +66,12 @@ pub(super) fn calm() -> EngineConfig {
     }
 }
 
+impl AsRef<str> for Server {
+    fn as_ref(&self) -> &str {
+        &self.address
+    }
+}
+
 impl Server {
     pub(super) async fn start(config: EngineConfig) -> Self {
         let entropy = Arc::new(Entropy::seeded(1));

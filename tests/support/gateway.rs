@@ -3,30 +3,35 @@
 //!
 //! Knows how gateways are configured, started, signalled and brought back; refuses to know what clients do with them.
 
-use std::path::Path;
+use std::ops::{Deref, DerefMut};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
+use testbed::gateway::Place;
+use testbed::until;
 use tokio::sync::OnceCell;
 
-use super::leash::{Leashed, START_DEADLINE, free_port, scratch, signal};
 use super::rest::unique;
 use super::servers::{Redis, shared_mongo};
 
 /// The secret that signs the tokens of every gateway of the tests.
 pub(crate) const SECRET: &str = "the-secret-of-the-end-to-end-tests";
 
-/// One gateway process. It may be restarted on its ports and data; it ends with this value.
+/// One process of the binary under test.
 #[derive(Debug)]
-pub(crate) struct Gateway {
-    process: Option<Leashed>,
-    port: u16,
-    admin_port: u16,
-    environment: Vec<(String, String)>,
-    /// How many files it may have open; as many as this process, unless it is said.
-    files: Option<u32>,
-    directory: TempDir,
+pub(crate) struct Gateway(testbed::gateway::Gateway);
+
+impl Deref for Gateway {
+    type Target = testbed::gateway::Gateway;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Gateway {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
 }
 
 impl Gateway {
@@ -46,104 +51,14 @@ impl Gateway {
     }
 
     async fn start(files: Option<u32>, settings: &[(&str, &str)]) -> Self {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let mut gateway = Self {
-            process: None,
-            port: 0,
-            admin_port: 0,
-            environment: settings.iter().map(owned).collect(),
-            files,
-            directory: scratch("gateway"),
-        };
-        for _ in 0..5 {
-            (gateway.port, gateway.admin_port) = (free_port(), free_port());
-            gateway.launch();
-            // Another process may have taken a port in between: then this one exits at once.
-            if gateway.wait_ready().await {
-                return gateway;
-            }
-        }
-        panic!("no gateway started: {}", gateway.output());
-    }
-
-    /// `http://127.0.0.1:port` and this path.
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-
-    /// The same on the operators' port.
-    pub(crate) fn admin_url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.admin_port)
-    }
-
-    /// The operators' port, the same after a restart.
-    pub(crate) fn admin_port(&self) -> u16 {
-        self.admin_port
-    }
-
-    /// The port for clients, the same after a restart.
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The process id.
-    ///
-    /// # Panics
-    /// When it was killed.
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.as_ref().expect("a running gateway").pid()
-    }
-
-    /// Whether the process still runs.
-    pub(crate) fn is_running(&self) -> bool {
-        self.process.as_ref().is_some_and(Leashed::is_running)
-    }
-
-    /// `kill -9`; returns when the process is gone.
-    pub(crate) fn kill9(&mut self) {
-        if let Some(process) = self.process.take() {
-            process.kill9();
-        }
-    }
-
-    /// Asks it to drain and stop (SIGTERM).
-    pub(crate) fn terminate(&self) {
-        signal(self.pid(), "TERM");
-    }
-
-    /// Freezes it (SIGSTOP): its connections stay open, and nothing answers.
-    pub(crate) fn stop(&self) {
-        signal(self.pid(), "STOP");
-    }
-
-    /// Lets a frozen gateway go on (SIGCONT).
-    pub(crate) fn cont(&self) {
-        signal(self.pid(), "CONT");
-    }
-
-    /// Waits until it has ended by itself; its exit status.
-    pub(crate) async fn ended(&mut self) -> Option<i32> {
-        let process = self.process.take().expect("a running gateway");
-        process.ended().await
-    }
-
-    /// Kills it if it still runs, and starts it again with its data on the same ports. Returns when it is ready.
-    pub(crate) async fn restart(&mut self) {
-        self.kill9();
-        self.launch();
-        let back = self.wait_ready().await;
-        assert!(back, "the gateway did not come back: {}", self.output());
-    }
-
-    /// Whether `/readyz` says yes.
-    pub(crate) async fn is_ready(&self) -> bool {
-        matches!(reqwest::get(self.admin_url("/readyz")).await, Ok(answer) if answer.status() == 200)
+        let command = |place: &mut Place| command(place, files, settings);
+        Self(testbed::gateway::Gateway::start(command).await)
     }
 
     /// What `/metrics` shows.
     pub(crate) async fn metrics(&self) -> String {
-        let url = format!("http://127.0.0.1:{}/metrics", self.admin_port);
-        let answer = reqwest::get(url).await.expect("the gateway answers");
+        let answer = reqwest::get(self.admin_url("/metrics")).await;
+        let answer = answer.expect("the gateway answers");
         answer.text().await.expect("a whole answer")
     }
 
@@ -158,68 +73,43 @@ impl Gateway {
 
     /// Waits until this check of `/readyz` reports a trouble that all gateways may share.
     pub(crate) async fn until_degraded(&self, check: &str) {
-        let url = format!("http://127.0.0.1:{}/readyz?verbose", self.admin_port);
-        let deadline = Instant::now() + START_DEADLINE;
-        loop {
+        let url = self.admin_url("/readyz?verbose");
+        until(&format!("{check} is degraded"), async || {
             let answer = reqwest::get(&url).await.expect("an admin port");
             let report: serde_json::Value = answer.json().await.expect("a report");
-            if report["checks"][check]["status"] == "degraded" {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{check} is well: {report}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            let is_degraded = report["checks"][check]["status"] == "degraded";
+            is_degraded.then_some(()).ok_or(report)
+        })
+        .await;
     }
+}
 
-    /// What it logged.
-    pub(crate) fn output(&self) -> String {
-        let path = self.directory.path().join("output.log");
-        std::fs::read_to_string(path).unwrap_or_default()
-    }
+/// How a gateway is started.
+fn command(place: &Place, files: Option<u32>, settings: &[(&str, &str)]) -> Command {
+    let mut command = program(files);
+    let on = |port: u16| format!("127.0.0.1:{port}");
+    command
+        .env("HOBNOB_LISTEN", on(place.port))
+        .env("HOBNOB_ADMIN_LISTEN", on(place.admin_port))
+        .env("HOBNOB_DATA_DIR", place.data())
+        .env("HOBNOB_JWT_SECRET", SECRET)
+        // Everybody's people register, and everybody's strangers come, from one address.
+        .env("HOBNOB_SIGN_IN_RATE", "0")
+        .env("HOBNOB_HANDSHAKE_RATE", "0")
+        .envs(settings.iter().copied());
+    command
+}
 
-    fn launch(&mut self) {
-        let mut command = self.program();
-        command
-            .env("HOBNOB_LISTEN", format!("127.0.0.1:{}", self.port))
-            .env(
-                "HOBNOB_ADMIN_LISTEN",
-                format!("127.0.0.1:{}", self.admin_port),
-            )
-            .env("HOBNOB_DATA_DIR", self.data())
-            .env("HOBNOB_JWT_SECRET", SECRET)
-            // Everybody's people register, and everybody's strangers come, from one address.
-            .env("HOBNOB_SIGN_IN_RATE", "0")
-            .env("HOBNOB_HANDSHAKE_RATE", "0")
-            .envs(self.environment.iter().map(|(name, value)| (name, value)));
-        self.process = Some(Leashed::start(self.directory.path(), &command));
-    }
-
-    fn program(&self) -> Command {
-        let binary = env!("CARGO_BIN_EXE_hobnob");
-        let Some(files) = self.files else {
-            return Command::new(binary);
-        };
-        let mut command = Command::new("bash");
-        command.args(["-c", "ulimit -n \"$0\" && exec \"$1\""]);
-        command.args([&files.to_string(), binary]);
-        command
-    }
-
-    /// Its data directory.
-    pub(crate) fn data(&self) -> &Path {
-        self.directory.path()
-    }
-
-    async fn wait_ready(&self) -> bool {
-        let deadline = Instant::now() + START_DEADLINE;
-        while self.is_running() && Instant::now() < deadline {
-            if self.is_ready().await {
-                return true;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        false
-    }
+/// The binary; it may have so many files open, else as many as this process.
+fn program(files: Option<u32>) -> Command {
+    let binary = env!("CARGO_BIN_EXE_hobnob");
+    let Some(files) = files else {
+        return Command::new(binary);
+    };
+    let mut command = Command::new("bash");
+    command.args(["-c", "ulimit -n \"$0\" && exec \"$1\""]);
+    command.args([&files.to_string(), binary]);
+    command
 }
 
 /// Several gateways over one Redis of their own and one database of the shared MongoDB.

@@ -356,7 +356,7 @@ impl Unit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::repository;
+    use testbed::leash::repository;
 
     #[test]
     fn the_readme_shows_the_results_and_nothing_else() {

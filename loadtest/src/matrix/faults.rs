@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use testbed::cable::Cable;
+use testbed::gateway::Gateway;
+use testbed::servers::{Redis, Reply};
+use testbed::until;
 use tokio::time::{Instant, sleep};
 
-use super::cluster::{Cluster, Gateway, Proxy, Redis};
+use super::cluster::Cluster;
 use super::row::Row;
 use crate::Invalid;
 use crate::check::Cutter;
@@ -27,10 +31,9 @@ const fn seconds(seconds: u64) -> Duration {
 #[derive(Debug, Default)]
 pub(crate) struct Props {
     replica: Option<Redis>,
-    mongo_cable: Option<Proxy>,
+    mongo_cable: Option<Cable>,
     /// Between the clients and the first gateway.
-    client_cable: Option<Proxy>,
-    mongodb_uri: Option<String>,
+    client_cable: Option<Cable>,
     /// That the fault really came about, where that can be doubted.
     pub(super) evidence: Option<String>,
 }
@@ -47,47 +50,39 @@ impl Props {
 }
 
 /// Puts up what a row needs.
-pub(crate) async fn prepare(row: Row, cluster: &mut Cluster) -> Result<Props, Invalid> {
+pub(crate) async fn prepare(row: Row, cluster: &mut Cluster) -> Props {
     let mut props = Props::default();
     match row {
         Row::RedisPromote | Row::RedisLagging => {
-            props.replica = Some(Redis::start_replica(&cluster.redis).await?);
+            props.replica = Some(Redis::start_replica(&cluster.redis).await);
         }
         Row::MongoCut | Row::GatewayCutMix => {
             // Drivers learn the members' own addresses from the set, past any proxy; unless told to stay where they are.
-            let primary = cluster.mongo.primary().await?;
-            let cable = Proxy::start(cluster.mongo.port(primary)).await?;
+            let primary = cluster.mongo.wait_for_primary().await;
+            let cable = Cable::start(cluster.mongo.port(primary)).await;
             let uri = format!(
                 "mongodb://127.0.0.1:{}/hobnob?directConnection=true",
                 cable.port()
             );
-            props.mongodb_uri = Some(restart_with(cluster, uri).await?);
+            cluster.lead_first_gateway(&uri).await;
             props.mongo_cable = Some(cable);
             if row == Row::GatewayCutMix {
                 let port = cluster.gateways[0].port();
-                props.client_cable = Some(Proxy::start(port).await?);
+                props.client_cable = Some(Cable::start(port).await);
             }
         }
         _ => {}
     }
-    Ok(props)
+    props
 }
 
 /// Puts the cluster back as it was.
-pub(crate) async fn clean_up(cluster: &mut Cluster, props: Props) -> Result<(), Invalid> {
-    if let Some(uri) = props.mongodb_uri {
-        restart_with(cluster, uri).await?;
+pub(crate) async fn clean_up(cluster: &mut Cluster, props: Props) {
+    if props.mongo_cable.is_some() {
+        let uri = cluster.mongodb_uri();
+        cluster.lead_first_gateway(&uri).await;
     }
-    cluster.ready().await
-}
-
-async fn restart_with(cluster: &mut Cluster, uri: String) -> Result<String, Invalid> {
-    let gateway = &mut cluster.gateways[0];
-    gateway.kill();
-    let before = gateway.set_mongodb_uri(uri);
-    gateway.launch()?;
-    gateway.ready().await?;
-    Ok(before)
+    cluster.ready().await;
 }
 
 /// Breaks the cluster, and mends it.
@@ -112,7 +107,10 @@ pub(crate) async fn make(
         Row::RedisLagging => redis_lagging(cluster, props).await,
         Row::RedisSnapshot => redis_snapshot(cluster).await,
         Row::PresenceDel => presence_del(cluster).await,
-        Row::MongoStepdown => cluster.mongo.step_down().await,
+        Row::MongoStepdown => {
+            cluster.mongo.step_down(10).await;
+            Ok(())
+        }
         Row::MongoKill => mongo_kill(cluster).await,
         Row::MongoRollback => mongo_rollback(cluster, props).await,
         Row::MongoDown => mongo_down(cluster).await,
@@ -128,75 +126,79 @@ pub(crate) async fn make(
 }
 
 async fn gateway_kill(cluster: &mut Cluster) -> Result<(), Invalid> {
-    cluster.gateways[0].kill();
+    cluster.gateways[0].kill9();
     sleep(seconds(5)).await;
-    cluster.gateways[0].launch()?;
-    cluster.gateways[0].ready().await
+    cluster.gateways[0].restart().await;
+    Ok(())
 }
 
 async fn gateway_stop(cluster: &Cluster) -> Result<(), Invalid> {
-    cluster.gateways[0].signal("STOP")?;
+    cluster.gateways[0].stop();
     sleep(seconds(20)).await;
-    cluster.gateways[0].signal("CONT")
+    cluster.gateways[0].cont();
+    Ok(())
 }
 
 async fn drain(cluster: &mut Cluster) -> Result<(), Invalid> {
     for gateway in &mut cluster.gateways {
-        gateway.signal("TERM")?;
-        gateway.ended().await?;
-        gateway.launch()?;
-        gateway.ready().await?;
+        gateway.terminate();
+        gateway.ended().await;
+        gateway.restart().await;
     }
     Ok(())
 }
 
 async fn redis_down(cluster: &mut Cluster, time: Duration) -> Result<(), Invalid> {
-    cluster.redis.kill();
+    cluster.redis.kill9();
     sleep(time).await;
-    cluster.redis.launch().await
+    cluster.redis.launch();
+    until("redis-server answers", async || cluster.redis.answers()).await;
+    Ok(())
 }
 
 async fn flushall(cluster: &Cluster) -> Result<(), Invalid> {
-    cluster.redis.command("FLUSHALL").await.map(drop)
+    order(&cluster.redis, &["FLUSHALL"])
 }
 
 async fn pubsub_kill(cluster: &Cluster) -> Result<(), Invalid> {
     let end = Instant::now() + seconds(8);
     while Instant::now() < end {
-        cluster.redis.command("CLIENT KILL TYPE pubsub").await?;
+        order(&cluster.redis, &["CLIENT", "KILL", "TYPE", "pubsub"])?;
         sleep(seconds(2)).await;
     }
     Ok(())
 }
 
 async fn redis_stop(cluster: &Cluster) -> Result<(), Invalid> {
-    cluster.redis.signal("STOP")?;
+    cluster.redis.stop();
     sleep(seconds(10)).await;
-    cluster.redis.signal("CONT")
+    cluster.redis.cont();
+    Ok(())
 }
 
 /// The replica has what was written until it stopped copying, and nothing since.
 async fn redis_lagging(cluster: &mut Cluster, props: &mut Props) -> Result<(), Invalid> {
     if let Some(replica) = &props.replica {
-        replica.command("REPLICAOF NO ONE").await?;
+        order(replica, &["REPLICAOF", "NO", "ONE"])?;
     }
     sleep(BEHIND).await;
     redis_promote(cluster, props).await
 }
 
 async fn redis_snapshot(cluster: &mut Cluster) -> Result<(), Invalid> {
-    cluster.redis.command("SAVE").await?;
+    order(&cluster.redis, &["SAVE"])?;
     sleep(BEHIND).await;
     redis_down(cluster, seconds(1)).await?;
-    cluster.redis.forget_snapshot()
+    cluster.redis.forget_snapshot();
+    Ok(())
 }
 
 async fn presence_del(cluster: &Cluster) -> Result<(), Invalid> {
-    let delete = r#"EVAL "for _,key in ipairs(redis.call('KEYS',ARGV[1])) do redis.call('DEL',key) end return 'OK'" 0 *presence:*"#;
-    cluster.redis.command(delete).await?;
+    let delete =
+        "for _,key in ipairs(redis.call('KEYS',ARGV[1])) do redis.call('DEL',key) end return 'OK'";
+    order(&cluster.redis, &["EVAL", delete, "0", "*presence:*"])?;
     for kind in ["normal", "pubsub"] {
-        let kill = format!("CLIENT KILL TYPE {kind}");
-        cluster.redis.command(&kill).await?;
+        order(&cluster.redis, &["CLIENT", "KILL", "TYPE", kind])?;
     }
     Ok(())
 }
@@ -205,9 +207,9 @@ async fn presence_del(cluster: &Cluster) -> Result<(), Invalid> {
 async fn redis_promote(cluster: &mut Cluster, props: &mut Props) -> Result<(), Invalid> {
     let replica = props.replica.take();
     let replica = replica.ok_or_else(|| Invalid("there is no replica".to_owned()))?;
-    cluster.redis.kill();
+    cluster.redis.kill9();
     sleep(seconds(1)).await;
-    replica.command("REPLICAOF NO ONE").await?;
+    order(&replica, &["REPLICAOF", "NO", "ONE"])?;
     for cable in &cluster.redis_cables {
         cable.switch(replica.port());
     }
@@ -216,16 +218,18 @@ async fn redis_promote(cluster: &mut Cluster, props: &mut Props) -> Result<(), I
 }
 
 async fn mongo_kill(cluster: &mut Cluster) -> Result<(), Invalid> {
-    let primary = cluster.mongo.primary().await?;
-    cluster.mongo.kill(primary);
+    let primary = cluster.mongo.wait_for_primary().await;
+    cluster.mongo.kill9(primary);
     sleep(seconds(5)).await;
-    cluster.mongo.restart()
+    cluster.mongo.relaunch();
+    Ok(())
 }
 
 async fn mongo_down(cluster: &mut Cluster) -> Result<(), Invalid> {
-    cluster.mongo.kill_all();
+    cluster.mongo.kill9_all();
     sleep(seconds(10)).await;
-    cluster.mongo.restart()
+    cluster.mongo.relaunch();
+    Ok(())
 }
 
 /// The primary takes writes that nobody copies, and is frozen; the others elect one of theirs, which takes writes of its
@@ -233,39 +237,44 @@ async fn mongo_down(cluster: &mut Cluster) -> Result<(), Invalid> {
 /// majority resigns by itself.
 async fn mongo_rollback(cluster: &Cluster, props: &mut Props) -> Result<(), Invalid> {
     let mongo = &cluster.mongo;
-    let old = mongo.primary().await?;
-    let before = mongo.rollback_id(old).await?;
+    let old = mongo.wait_for_primary().await;
+    let before = until("a number", async || mongo.rollback_id(old).await).await;
     for other in mongo.others(old) {
-        mongo.signal(other, "STOP")?;
+        mongo.stop(other);
     }
     sleep(UNCOPIED).await;
-    mongo.signal(old, "STOP")?;
+    mongo.stop(old);
     for other in mongo.others(old) {
-        mongo.signal(other, "CONT")?;
+        mongo.cont(other);
     }
-    let new = mongo.primary().await?;
+    let new = mongo.wait_for_primary().await;
     sleep(seconds(2)).await;
-    mongo.signal(old, "CONT")?;
+    mongo.cont(old);
     if new == old {
         return Err(Invalid("the frozen primary was elected again".to_owned()));
     }
-    let rolled_back = async || matches!(mongo.rollback_id(old).await, Ok(id) if id > before);
-    super::cluster::wait_until("nothing was rolled back", rolled_back).await?;
+    let rolled_back = async || mongo.rollback_id(old).await > Some(before);
+    until("a rollback", rolled_back).await;
     // The number grows at the rollback's beginning, the summary is its end.
-    let mut inserts = None;
-    super::cluster::wait_until("no insert was rolled back", async || {
-        inserts = mongo.rolled_back_inserts(old);
-        inserts.is_some()
-    })
-    .await?;
-    props.evidence =
-        inserts.map(|count| format!("{count} inserts were rolled back on the old primary"));
+    let summary = async || mongo.rolled_back_inserts(old);
+    let count = until("inserts rolled back", summary).await;
+    props.evidence = Some(format!(
+        "{count} inserts were rolled back on the old primary"
+    ));
     Ok(())
 }
 
+/// Has Redis do something.
+fn order(redis: &Redis, command: &[&str]) -> Result<(), Invalid> {
+    match redis.command(command) {
+        Reply::Error(why) => Err(Invalid(format!("redis-server: {command:?}: {why}"))),
+        _ => Ok(()),
+    }
+}
+
 /// Cuts all cables at once, for so many seconds.
-async fn cut(cables: &[Option<&Proxy>], time: u64) -> Result<(), Invalid> {
-    let there: Option<Vec<&Proxy>> = cables.iter().copied().collect();
+async fn cut(cables: &[Option<&Cable>], time: u64) -> Result<(), Invalid> {
+    let there: Option<Vec<&Cable>> = cables.iter().copied().collect();
     let cables = there.ok_or_else(|| Invalid("there is no cable".to_owned()))?;
     cables.iter().for_each(|cable| cable.set_cut(true));
     sleep(seconds(time)).await;
@@ -282,10 +291,10 @@ async fn storm(cutter: &Cutter) -> Result<(), Invalid> {
 }
 
 async fn two_faults(cluster: &mut Cluster) -> Result<(), Invalid> {
-    cluster.gateways[0].kill();
-    cluster.mongo.step_down().await?;
+    cluster.gateways[0].kill9();
+    cluster.mongo.step_down(10).await;
     sleep(seconds(4)).await;
     flushall(cluster).await?;
-    cluster.gateways[0].launch()?;
-    cluster.gateways[0].ready().await
+    cluster.gateways[0].restart().await;
+    Ok(())
 }

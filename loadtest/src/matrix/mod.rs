@@ -12,16 +12,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::cluster::Peer;
-pub(crate) use self::cluster::{
-    Cluster, Leashed, Program, SECRET, ask, free_port, repository, tool, wait_until,
-};
+pub(crate) use self::cluster::{Cluster, Program, SECRET};
 pub(crate) use self::faults::{BEFORE, Props, clean_up, make, prepare};
+use testbed::leash::repository;
+
 use self::presence::{Agreement, Crowd};
 pub use self::row::Row;
 use self::table::Table;
 use crate::check::{Load, Plan, Protocols, Report, run_plan};
 use crate::gateways::Gateways;
-use crate::{Invalid, Verdict};
+use crate::{Invalid, Verdict, carried_out};
 
 /// How often a row is run in which the generator fell behind; never again because a promise was broken.
 const TRIES: u32 = 3;
@@ -123,7 +123,8 @@ pub async fn command(options: &MatrixOptions) -> Result<Verdict, Invalid> {
     let mut cluster = None;
     let mut table = Table::default();
     for case in cases(options) {
-        let outcome = run_row_until_valid(case, &mut cluster, &program, options).await;
+        let outcome = run_row_until_valid(case, &mut cluster, &program, options);
+        let outcome = carried_out(outcome).await;
         match &outcome {
             Ok(outcome) => eprint!("{}", outcome.report),
             Err(Invalid(why)) => eprintln!("{}: {why}", case.name()),
@@ -202,7 +203,7 @@ async fn run_row(
     if row == Row::Churn {
         load.churn = Some(2.0);
     }
-    let mut props = faults::prepare(row, &mut cluster).await?;
+    let mut props = faults::prepare(row, &mut cluster).await;
     let gateways = props.addresses(&cluster);
     // The short row leaves presence to the others.
     let has_crowd = options.peer.is_none() && !(options.short && row.is_mixed());
@@ -214,12 +215,14 @@ async fn run_row(
         Some(rooms) => mixed::plan(rooms, load.mix),
         None => Plan::of(&load)?,
     };
-    let term = cluster.mongo.term().await?;
+    let term = cluster.mongo.term().await;
     let scene = (&mut cluster, &mut props, &crowd);
     let broken = break_under_load(case, &gateways, (&load, plan), scene).await;
     if let Some(logs) = &options.logs {
         for (index, gateway) in cluster.gateways.iter().enumerate() {
-            gateway.keep_log(logs, &format!("{}-gateway{index}", case.name()))?;
+            std::fs::create_dir_all(logs)?;
+            let name = format!("{}-gateway{index}.log", case.name());
+            std::fs::write(logs.join(name), gateway.output())?;
         }
     }
     let (report, presence) = broken?;
@@ -227,9 +230,9 @@ async fn run_row(
         report,
         evidence: props.evidence.take(),
         presence,
-        is_disturbed: cluster.mongo.term().await? != term,
+        is_disturbed: cluster.mongo.term().await != term,
     };
-    faults::clean_up(&mut cluster, props).await?;
+    faults::clean_up(&mut cluster, props).await;
     Ok((outcome, cluster))
 }
 

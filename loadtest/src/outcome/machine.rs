@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use crate::matrix::{repository, tool};
+use testbed::leash::{find_tool, repository};
 
 /// The machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -51,7 +51,9 @@ impl Machine {
 }
 
 fn version(name: &str, flag: &str) -> String {
-    let output = Command::new(tool(name)).arg(flag).output();
+    let output = Command::new(find_tool(name).unwrap_or_else(|| name.into()))
+        .arg(flag)
+        .output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let text = text.unwrap_or_default();
     let words = text

@@ -174,7 +174,7 @@ impl Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::repository;
+    use testbed::leash::repository;
 
     #[test]
     fn every_scenario_of_the_repository_can_be_read() {

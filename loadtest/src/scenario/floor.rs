@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use testbed::leash::{Leashed, free_port, scratch};
+use testbed::until;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -18,7 +20,6 @@ use crate::Invalid;
 use crate::check::Load;
 use crate::client::{Connection, Dial, Protocol};
 use crate::gateways::Gateways;
-use crate::matrix::{Leashed, free_port, wait_until};
 
 /// Handshakes at once.
 const AT_ONCE: usize = 50;
@@ -62,10 +63,8 @@ async fn fan_out(load: &Load, is_saturated: bool) -> Result<Outcome, Invalid> {
             }
         });
     }
-    wait_until("the limit writes nothing", async || {
-        received.load(Ordering::Relaxed) > 0
-    })
-    .await?;
+    let is_read = async || received.load(Ordering::Relaxed) > 0;
+    until("the limit writes", is_read).await;
     sleep(REST).await;
     let processes = limit.processes();
     let sampler = Sampler::start(processes.clone());
@@ -124,19 +123,19 @@ struct Limit {
 
 impl Limit {
     async fn start(numbers: &[(&str, String)]) -> Result<Self, Invalid> {
-        let (port, directory) = (free_port()?, tempfile::tempdir()?);
+        let (port, directory) = (free_port(), scratch("limit"));
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("limit").args(["--port", &port.to_string()]);
         for (name, value) in numbers {
             command.args([name, value.as_str()]);
         }
-        let process = Leashed::start(directory.path(), &command)?;
+        let process = Leashed::start(directory.path(), &command);
         let answers = async || {
             tokio::net::TcpStream::connect(("127.0.0.1", port))
                 .await
                 .is_ok()
         };
-        wait_until("the limit does not listen", answers).await?;
+        until("the limit listens", answers).await;
         Ok(Self {
             process,
             port,

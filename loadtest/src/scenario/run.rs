@@ -20,7 +20,7 @@ use crate::ledger::{Closed, Series};
 use crate::matrix::{BEFORE, Cluster, Program, Props, clean_up, make, prepare};
 use crate::measure::{Lateness, LatenessReport};
 use crate::mix::Kind;
-use crate::{Invalid, Verdict};
+use crate::{Invalid, Verdict, carried_out};
 
 const DRAIN_GRACE: Duration = Duration::from_secs(6);
 
@@ -98,21 +98,21 @@ pub(crate) async fn perform(
     hobnob: Option<&Path>,
 ) -> Result<Outcome, Invalid> {
     let Some(program) = server.program(hobnob)? else {
-        return floor::perform(scenario).await;
+        return carried_out(floor::perform(scenario)).await;
     };
     let Some(versus) = scenario.versus else {
-        return on(scenario, server, &program).await;
+        return carried_out(on(scenario, server, &program)).await;
     };
     let other = Scenario {
         gateways: versus.gateways,
         ..scenario.clone()
     };
-    let other = on(&other, server, &program).await?;
+    let other = carried_out(on(&other, server, &program)).await?;
     // What is compared with must be sound itself.
     if other.verdict() != Verdict::Pass {
         return Ok(other);
     }
-    let mut outcome = on(scenario, server, &program).await?;
+    let mut outcome = carried_out(on(scenario, server, &program)).await?;
     super::figures::versus(&mut outcome.figures, &other.figures);
     Ok(outcome)
 }
@@ -142,11 +142,11 @@ pub(super) async fn once(
         return Err(Invalid("a peer knows messages only".to_owned()));
     }
     let props = match scenario.fault {
-        Some(fault) => prepare(fault, cluster).await?,
+        Some(fault) => prepare(fault, cluster).await,
         None => Props::default(),
     };
     let addresses = props.addresses(cluster);
-    let (processes, mongodb) = (cluster.processes(), cluster.mongo.uri());
+    let (processes, mongodb) = (cluster.processes(), cluster.mongodb_uri());
     let stage = prepare_stage(scenario, load.as_ref(), &addresses).await?;
     let mut scene = Scene {
         gateways: &addresses,
@@ -286,7 +286,7 @@ async fn break_and_mend(
     };
     make(fault, cluster, &mut props, &Cutter::of(&stage.phase)).await?;
     let mended = begin.elapsed().as_secs_f64();
-    clean_up(cluster, props).await?;
+    clean_up(cluster, props).await;
     Ok(Some((BEFORE.as_secs_f64(), mended)))
 }
 

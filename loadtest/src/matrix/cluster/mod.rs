@@ -1,33 +1,22 @@
 //! A whole cluster as processes of this one: Redis, a replica set, and gateways, each gateway with a cable of its own to
 //! Redis. Knows how it is put together; breaking it is another file's business.
 
-mod gateway;
-mod leash;
-mod mongo;
 mod program;
-mod proxy;
-mod redis;
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use testbed::cable::Cable;
+use testbed::gateway::Gateway;
+use testbed::servers::{Mongo, Redis};
 
-pub(crate) use gateway::Gateway;
-pub(crate) use leash::{Leashed, free_port, repository, tool};
-pub(crate) use mongo::Mongo;
 pub use program::Peer;
 pub(crate) use program::{Program, SECRET};
-pub(crate) use proxy::Proxy;
-pub(crate) use redis::{Redis, ask};
 
 use crate::Invalid;
 use crate::scenario::Named;
 
 const GATEWAYS: usize = 3;
 const MEMBERS: usize = 3;
-/// How long anything may take to come up.
-const START: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(50);
 
 /// The whole.
 #[derive(Debug)]
@@ -36,7 +25,8 @@ pub(crate) struct Cluster {
     pub(crate) mongo: Mongo,
     pub(crate) gateways: Vec<Gateway>,
     /// One per gateway.
-    pub(crate) redis_cables: Vec<Proxy>,
+    pub(crate) redis_cables: Vec<Cable>,
+    program: Program,
 }
 
 impl Cluster {
@@ -53,70 +43,64 @@ impl Cluster {
         members: usize,
     ) -> Result<Self, Invalid> {
         program.check()?;
-        let (redis, mongo) = (Redis::start().await?, Mongo::start(members).await?);
         let mut cluster = Self {
-            redis,
-            mongo,
+            redis: Redis::start(),
+            mongo: Mongo::start_to_measure(members).await,
             gateways: Vec::new(),
             redis_cables: Vec::new(),
+            program: program.clone(),
         };
         for _ in 0..gateways {
-            let cable = Proxy::start(cluster.redis.port()).await?;
-            let program = program.clone();
-            let mut gateway =
-                Gateway::new(program, cable.port(), cluster.mongo.uri(), drain_grace)?;
-            gateway.launch()?;
-            cluster.gateways.push(gateway);
+            let cable = Cable::start(cluster.redis.port()).await;
+            let (redis, mongodb) = (cable.port(), cluster.mongodb_uri());
+            let command = |place: &mut _| program.command(place, redis, &mongodb, drain_grace);
+            cluster.gateways.push(Gateway::launched(command));
             cluster.redis_cables.push(cable);
         }
-        cluster.ready().await?;
+        cluster.ready().await;
         Ok(cluster)
     }
 
     /// Waits until every gateway takes clients, and the replica set writes.
-    pub(crate) async fn ready(&self) -> Result<(), Invalid> {
-        self.mongo.primary().await?;
+    pub(crate) async fn ready(&self) {
+        self.mongo.wait_for_primary().await;
         for gateway in &self.gateways {
-            gateway.ready().await?;
+            gateway.ready().await;
         }
-        Ok(())
+    }
+
+    /// The gateways' database, in the whole replica set.
+    pub(crate) fn mongodb_uri(&self) -> String {
+        self.mongo.uri("hobnob")
+    }
+
+    /// Leads the first gateway to MongoDB by another way, and restarts it.
+    pub(crate) async fn lead_first_gateway(&mut self, mongodb_uri: &str) {
+        let setting = self.program.mongodb_setting();
+        self.gateways[0].set(setting, mongodb_uri);
+        self.gateways[0].restart().await;
     }
 
     /// Where each gateway of the product tells its metrics.
     pub(crate) fn admins(&self) -> Vec<String> {
-        self.gateways.iter().map(Gateway::admin).collect()
+        let admins = self.gateways.iter();
+        admins.map(|gateway| gateway.admin_url("")).collect()
     }
 
     /// Everything that runs, by kind.
     pub(crate) fn processes(&self) -> Vec<Named> {
-        let gateways = self.gateways.iter().filter_map(Gateway::pid);
+        let gateways = self.gateways.iter().filter(|gateway| gateway.is_running());
         let named = |name: &'static str| {
             move |pid| Named {
                 name: name.to_owned(),
                 pid,
             }
         };
-        let gateways = gateways.map(named("gateway"));
+        let gateways = gateways.map(Gateway::pid).map(named("gateway"));
         let mongo = self.mongo.pids().into_iter().map(named("mongod"));
-        let redis = self.redis.pid().into_iter().map(named("redis"));
-        gateways.chain(mongo).chain(redis).collect()
+        gateways
+            .chain(mongo)
+            .chain([named("redis")(self.redis.pid())])
+            .collect()
     }
-}
-
-/// Waits for a condition.
-///
-/// # Errors
-/// `what`, when it is not met within a minute.
-pub(crate) async fn wait_until(
-    what: &str,
-    mut condition: impl AsyncFnMut() -> bool,
-) -> Result<(), Invalid> {
-    let deadline = Instant::now() + START;
-    while !condition().await {
-        if Instant::now() > deadline {
-            return Err(Invalid(what.to_owned()));
-        }
-        sleep(LOOK).await;
-    }
-    Ok(())
 }

@@ -1,10 +1,12 @@
 //! What runs as a gateway: the product, or a peer to compare it with. Knows the settings each is given.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::leash::repository;
+use testbed::gateway::Place;
+use testbed::leash::repository;
+
 use crate::Invalid;
 
 /// What all gateways of a cluster share; long enough for the product, and worth nothing.
@@ -28,16 +30,6 @@ pub(crate) enum Program {
     Peer(Peer),
 }
 
-/// What a gateway is told.
-#[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) port: u16,
-    pub(super) admin_port: u16,
-    pub(super) redis_url: String,
-    pub(super) mongodb_uri: String,
-    pub(super) drain_grace: Duration,
-}
-
 impl Program {
     /// Whether it can be started: a peer needs its packages.
     pub(super) fn check(&self) -> Result<(), Invalid> {
@@ -50,19 +42,31 @@ impl Program {
         }
     }
 
-    /// How it is started.
-    pub(super) fn command(&self, settings: &Settings) -> Command {
-        match self {
-            Self::Hobnob(binary) => hobnob(binary, settings),
-            Self::Peer(peer) => node(*peer, settings),
-        }
+    /// How it is started in its place.
+    pub(super) fn command(
+        &self,
+        place: &mut Place,
+        redis_port: u16,
+        mongodb_uri: &str,
+        drain_grace: Duration,
+    ) -> Command {
+        let redis_url = format!("redis://127.0.0.1:{redis_port}");
+        let mut command = match self {
+            Self::Hobnob(binary) => hobnob(binary, place, &redis_url, drain_grace),
+            Self::Peer(peer) => {
+                place.readiness = format!("http://127.0.0.1:{}/health", place.port);
+                node(*peer, place, &redis_url)
+            }
+        };
+        command.env(self.mongodb_setting(), mongodb_uri);
+        command
     }
 
-    /// Where it says that it takes clients.
-    pub(super) fn readiness(&self, settings: &Settings) -> String {
+    /// What says where MongoDB is.
+    pub(super) const fn mongodb_setting(&self) -> &'static str {
         match self {
-            Self::Hobnob(_) => format!("http://127.0.0.1:{}/readyz", settings.admin_port),
-            Self::Peer(_) => format!("http://127.0.0.1:{}/health", settings.port),
+            Self::Hobnob(_) => "HOBNOB_MONGODB_URI",
+            Self::Peer(_) => "MONGODB_URI",
         }
     }
 }
@@ -76,22 +80,16 @@ impl std::fmt::Display for Program {
     }
 }
 
-fn hobnob(binary: &PathBuf, settings: &Settings) -> Command {
+fn hobnob(binary: &Path, place: &Place, redis_url: &str, drain_grace: Duration) -> Command {
+    let on = |port: u16| format!("127.0.0.1:{port}");
     let mut command = Command::new(binary);
     command
-        .env("HOBNOB_LISTEN", format!("127.0.0.1:{}", settings.port))
-        .env(
-            "HOBNOB_ADMIN_LISTEN",
-            format!("127.0.0.1:{}", settings.admin_port),
-        )
-        .env("HOBNOB_REDIS_URL", &settings.redis_url)
-        .env("HOBNOB_MONGODB_URI", &settings.mongodb_uri)
+        .env("HOBNOB_LISTEN", on(place.port))
+        .env("HOBNOB_ADMIN_LISTEN", on(place.admin_port))
+        .env("HOBNOB_REDIS_URL", redis_url)
         .env("HOBNOB_JWT_SECRET", SECRET)
         .env("HOBNOB_ACCESS_TOKEN_LIFETIME", "1h")
-        .env(
-            "HOBNOB_DRAIN_GRACE",
-            format!("{}s", settings.drain_grace.as_secs()),
-        )
+        .env("HOBNOB_DRAIN_GRACE", format!("{}s", drain_grace.as_secs()))
         .env("HOBNOB_LOG_FORMAT", "text")
         // One address stands for thousands of people here, and one session for what goes at all.
         .env("HOBNOB_SIGN_IN_RATE", "0")
@@ -118,16 +116,15 @@ fn peer_folder() -> PathBuf {
     repository().join("loadtest/peers/node-socketio")
 }
 
-fn node(peer: Peer, settings: &Settings) -> Command {
+fn node(peer: Peer, place: &Place, redis_url: &str) -> Command {
     let server = peer_folder().join("server.mjs");
     let catches_up = peer == Peer::NodeSocketioCatchUp;
     let mut command = Command::new("node");
     command
         .arg(server)
         .env("NODE_ENV", "production")
-        .env("PORT", settings.port.to_string())
-        .env("REDIS_URL", &settings.redis_url)
-        .env("MONGODB_URI", &settings.mongodb_uri)
+        .env("PORT", place.port.to_string())
+        .env("REDIS_URL", redis_url)
         .env("JWT_SECRET", SECRET)
         .env("CATCH_UP", if catches_up { "1" } else { "" });
     command

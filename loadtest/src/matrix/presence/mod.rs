@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde::Serialize;
+use testbed::until;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::guest::{Guest, Standing, View};
-use super::cluster::wait_until;
 use super::faults::BEFORE;
 use crate::Invalid;
 use crate::accounts::Accounts;
@@ -109,11 +109,11 @@ impl Crowd {
             gateways: Rest::of(gateways),
         };
         crowd.turn(0);
-        wait_until(
-            "presence was wrong before anything was broken",
-            async || crowd.differing().await.is_empty(),
-        )
-        .await?;
+        until("presence is right before anything is broken", async || {
+            let differing = crowd.differing().await;
+            differing.is_empty().then_some(()).ok_or(differing)
+        })
+        .await;
         Ok(crowd)
     }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
+use testbed::servers::{Reply, ask};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -16,7 +17,6 @@ use super::super::idle::{IdleOptions, Speaks as Protocol, connect, hold};
 use super::people::users;
 use super::{Scene, figure};
 use crate::Invalid;
-use crate::matrix::ask;
 
 /// After the last who came: time for what comes with it.
 const REST: Duration = Duration::from_secs(5);
@@ -73,9 +73,9 @@ impl Heartbeat {
 
 /// Commands and CPU, a second, over the scenario's time.
 async fn watch(scene: Scene<'_>, number: &str, time: Duration) -> Result<Figures, Invalid> {
-    let (before, begin) = (calls(scene.redis).await?, Instant::now());
+    let (before, begin) = (calls(scene.redis)?, Instant::now());
     let used = Baseline::over(scene.processes, time).await?;
-    let (after, seconds) = (calls(scene.redis).await?, begin.elapsed().as_secs_f64());
+    let (after, seconds) = (calls(scene.redis)?, begin.elapsed().as_secs_f64());
     let micros = used.rates().map(|(name, rate)| {
         let name = format!("{name}MicrosPerSecond{number}");
         (name, rate * 1e6)
@@ -107,8 +107,11 @@ fn options(scene: Scene<'_>, sessions: usize) -> IdleOptions {
 }
 
 /// How often each command was called, our own question aside.
-async fn calls(redis: u16) -> Result<BTreeMap<String, f64>, Invalid> {
-    Ok(read_calls(&ask(redis, "INFO commandstats").await?))
+fn calls(redis: u16) -> Result<BTreeMap<String, f64>, Invalid> {
+    match ask(redis, &["INFO", "commandstats"])? {
+        Reply::Text(info) => Ok(read_calls(&info)),
+        other => Err(Invalid(format!("redis-server: {other:?}"))),
+    }
 }
 
 fn read_calls(info: &str) -> BTreeMap<String, f64> {

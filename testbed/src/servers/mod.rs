@@ -4,15 +4,13 @@
 //! break a server start their own; the others share one of each kind and keep apart by database and by key prefix.
 
 mod mongo;
-mod proxy;
 mod redis;
 mod redis_group;
 mod redis_node;
 mod redis_tap;
 
-pub(crate) use mongo::{Mongo, shared_mongo};
-pub(crate) use proxy::Proxy;
-pub(crate) use redis::{Redis, Reply, shared_redis};
-pub(crate) use redis_group::{RedisCluster, RedisSentinels, until};
-pub(crate) use redis_node::RedisNode;
-pub(crate) use redis_tap::RedisTap;
+pub use mongo::{Mongo, shared_mongo};
+pub use redis::{Redis, Reply, ask, shared_redis};
+pub use redis_group::{RedisCluster, RedisSentinels};
+pub use redis_node::RedisNode;
+pub use redis_tap::RedisTap;

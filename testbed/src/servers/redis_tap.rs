@@ -14,14 +14,14 @@ use super::Redis;
 type Heard = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
 /// See the module's documentation. Its thread ends with the server, or the test process.
-pub(crate) struct RedisTap {
+pub struct RedisTap {
     heard: Heard,
     publisher: Mutex<BufReader<TcpStream>>,
 }
 
 impl RedisTap {
     /// Hears everything from now on.
-    pub(crate) fn on(redis: &Redis) -> Self {
+    pub fn on(redis: &Redis) -> Self {
         let connect = || {
             let stream = TcpStream::connect(("127.0.0.1", redis.port())).expect("a connection");
             BufReader::new(stream)
@@ -45,14 +45,14 @@ impl RedisTap {
     }
 
     /// What it has heard on channels whose names contain this.
-    pub(crate) fn heard(&self, part: &str) -> Vec<(String, Vec<u8>)> {
+    pub fn heard(&self, part: &str) -> Vec<(String, Vec<u8>)> {
         let heard = self.heard.lock();
         let of_it = heard.iter().filter(|(channel, _)| channel.contains(part));
         of_it.cloned().collect()
     }
 
     /// Publishes; returns how many have heard it, itself included.
-    pub(crate) fn publish(&self, channel: &str, payload: &[u8]) -> i64 {
+    pub fn publish(&self, channel: &str, payload: &[u8]) -> i64 {
         let mut publisher = self.publisher.lock();
         say(
             publisher.get_mut(),

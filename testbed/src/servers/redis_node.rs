@@ -6,26 +6,23 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::certificates::Certificates;
-use crate::support::leash::{Leashed, free_port, scratch, tool};
+use crate::certificates::Certificates;
+use crate::leash::{Leashed, free_port, scratch, tool};
 
 /// One process.
 #[derive(Debug)]
-pub(crate) struct RedisNode {
+pub struct RedisNode {
     process: Option<Leashed>,
     _directory: TempDir,
-    pub(crate) port: u16,
+    /// Where it listens.
+    pub port: u16,
     /// What its clients must believe in, when it speaks TLS.
     ca: Option<String>,
 }
 
 impl RedisNode {
     /// Starts one with these lines of configuration besides address, port and TLS.
-    pub(crate) fn start(
-        tls: Option<&Certificates>,
-        configuration: &str,
-        arguments: &[&str],
-    ) -> Self {
+    pub fn start(tls: Option<&Certificates>, configuration: &str, arguments: &[&str]) -> Self {
         let (directory, port) = (scratch("redis-node"), free_port());
         let file = directory.path().join("redis.conf");
         let text = format!(
@@ -45,7 +42,7 @@ impl RedisNode {
     }
 
     /// What `redis-cli` prints for a command.
-    pub(crate) fn ask(&self, arguments: &[&str]) -> String {
+    pub fn ask(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(tool("redis-cli"));
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
         if let Some(ca) = &self.ca {
@@ -55,17 +52,18 @@ impl RedisNode {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    pub(crate) fn answers(&self) -> bool {
+    /// Whether it does.
+    pub fn answers(&self) -> bool {
         self.ask(&["PING"]) == "PONG"
     }
 
     /// Whether a gateway subscribes here.
-    pub(crate) fn has_gateways(&self) -> bool {
+    pub fn has_gateways(&self) -> bool {
         !self.ask(&["PUBSUB", "CHANNELS", "hobnob:*"]).is_empty()
     }
 
     /// `kill -9`; returns when the process is gone.
-    pub(crate) fn kill9(&mut self) {
+    pub fn kill9(&mut self) {
         if let Some(process) = self.process.take() {
             process.kill9();
         }

@@ -13,10 +13,11 @@ const NAMES: &str = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1";
 
 /// The files, which live as long as this value.
 #[derive(Debug)]
-pub(crate) struct Certificates(TempDir);
+pub struct Certificates(TempDir);
 
 impl Certificates {
-    pub(crate) fn make() -> Self {
+    /// Makes them.
+    pub fn make() -> Self {
         let made = Self(scratch("certificates"));
         let ca = [
             "-subj",
@@ -26,7 +27,12 @@ impl Certificates {
         ];
         made.request("ca", &ca);
         let (by, key) = (made.ca(), made.file("ca.key"));
-        let signed = ["-CA", by.to_str().unwrap(), "-CAkey", key.to_str().unwrap()];
+        let signed = [
+            "-CA",
+            by.to_str().expect("a plain path"),
+            "-CAkey",
+            key.to_str().expect("a plain path"),
+        ];
         let server = [
             "-subj",
             "/CN=localhost",
@@ -72,17 +78,17 @@ impl Certificates {
     }
 
     /// The authority's certificate: what clients believe in.
-    pub(crate) fn ca(&self) -> PathBuf {
+    pub fn ca(&self) -> PathBuf {
         self.file("ca.pem")
     }
 
     /// The server's.
-    pub(crate) fn certificate(&self) -> PathBuf {
+    pub fn certificate(&self) -> PathBuf {
         self.file("server.pem")
     }
 
     /// Its key.
-    pub(crate) fn key(&self) -> PathBuf {
+    pub fn key(&self) -> PathBuf {
         self.file("server.key")
     }
 }

@@ -1,23 +1,24 @@
 //! Several Redis servers that belong together: a cluster of two masters, and a primary with a replica under Sentinels.
 //! Knows how they find each other, not what is kept in them.
 
-use std::time::{Duration, Instant};
-
 use super::redis_node::RedisNode;
-use crate::support::certificates::Certificates;
-use crate::support::leash::{START_DEADLINE, free_port};
+use crate::certificates::Certificates;
+use crate::leash::free_port;
+use crate::until;
 
 /// Nothing is kept over a restart.
 const NOTHING_KEPT: &str = "save \"\"\nappendonly no";
 
 /// Two masters, each with half of the slots.
 #[derive(Debug)]
-pub(crate) struct RedisCluster {
-    pub(crate) nodes: Vec<RedisNode>,
+pub struct RedisCluster {
+    /// The masters.
+    pub nodes: Vec<RedisNode>,
 }
 
 impl RedisCluster {
-    pub(crate) async fn start(tls: Option<&Certificates>) -> Self {
+    /// Starts all of them, and returns when they have found each other.
+    pub async fn start(tls: Option<&Certificates>) -> Self {
         let node = || {
             let port = free_port();
             let configuration = format!("{NOTHING_KEPT}\ncluster-enabled yes\ncluster-port {port}");
@@ -25,7 +26,7 @@ impl RedisCluster {
         };
         let nodes = vec![node(), node()];
         for node in &nodes {
-            until("a node answers", || node.answers()).await;
+            until("a node answers", async || node.answers()).await;
         }
         nodes[0].ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
         nodes[1].ask(&["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
@@ -39,7 +40,7 @@ impl RedisCluster {
                 let line = info.lines().find_map(|line| line.strip_prefix(of));
                 line.unwrap_or_default().trim().to_owned()
             };
-            until("the cluster is whole", || {
+            until("the cluster is whole", async || {
                 number("cluster_state:") == "ok"
                     && number("cluster_slots_ok:") == "16384"
                     && number("cluster_known_nodes:") == "2"
@@ -52,18 +53,22 @@ impl RedisCluster {
 
 /// A primary, a replica, and three Sentinels that call them `main`.
 #[derive(Debug)]
-pub(crate) struct RedisSentinels {
-    pub(crate) primary: RedisNode,
-    pub(crate) replica: RedisNode,
-    pub(crate) sentinels: Vec<RedisNode>,
+pub struct RedisSentinels {
+    /// Who is copied at first.
+    pub primary: RedisNode,
+    /// Who copies.
+    pub replica: RedisNode,
+    /// Who decides.
+    pub sentinels: Vec<RedisNode>,
 }
 
 impl RedisSentinels {
-    pub(crate) async fn start(tls: Option<&Certificates>) -> Self {
+    /// Starts all of them, and returns when they have found each other.
+    pub async fn start(tls: Option<&Certificates>) -> Self {
         let primary = RedisNode::start(tls, NOTHING_KEPT, &[]);
         let follow = format!("{NOTHING_KEPT}\nreplicaof 127.0.0.1 {}", primary.port);
         let replica = RedisNode::start(tls, &follow, &[]);
-        until("the replica follows", || {
+        until("the replica follows", async || {
             replica
                 .ask(&["INFO", "replication"])
                 .contains("master_link_status:up")
@@ -77,12 +82,15 @@ impl RedisSentinels {
         let sentinel = || RedisNode::start(tls, &watch, &["--sentinel"]);
         let sentinels = vec![sentinel(), sentinel(), sentinel()];
         for sentinel in &sentinels {
-            until("the Sentinels know each other and the replica", || {
-                let known = sentinel.ask(&["SENTINEL", "MASTER", "main"]);
-                let fields: Vec<&str> = known.lines().collect();
-                let is = |name, value| fields.windows(2).any(|pair| pair == [name, value]);
-                is("num-other-sentinels", "2") && is("num-slaves", "1")
-            })
+            until(
+                "the Sentinels know each other and the replica",
+                async || {
+                    let known = sentinel.ask(&["SENTINEL", "MASTER", "main"]);
+                    let fields: Vec<&str> = known.lines().collect();
+                    let is = |name, value| fields.windows(2).any(|pair| pair == [name, value]);
+                    is("num-other-sentinels", "2") && is("num-slaves", "1")
+                },
+            )
             .await;
         }
         Self {
@@ -90,17 +98,5 @@ impl RedisSentinels {
             replica,
             sentinels,
         }
-    }
-}
-
-/// Waits for a condition.
-///
-/// # Panics
-/// When it does not come true.
-pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + START_DEADLINE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within a minute: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

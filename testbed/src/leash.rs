@@ -1,4 +1,4 @@
-//! Child processes that cannot outlive the test process, not even when it is killed with -9.
+//! Child processes that cannot outlive whoever starts them, not even when it is killed with -9.
 //!
 //! Knows how a process is started on `deploy/local/leash`, signalled and ended; refuses to know what it serves.
 
@@ -11,18 +11,24 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long a server may take to start or to answer before a test fails.
-pub(crate) const START_DEADLINE: Duration = Duration::from_secs(60);
+pub const START_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The repository's root directory.
-pub(crate) fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+pub fn repository() -> &'static Path {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own)
 }
 
 /// A file named `name` in `.tools/bin`, else on PATH.
 ///
 /// # Panics
 /// When there is none: a test that needs a real server never skips.
-pub(crate) fn tool(name: &str) -> PathBuf {
+pub fn tool(name: &str) -> PathBuf {
+    find_tool(name).unwrap_or_else(|| panic!("`{name}` was not found: run `make tools`"))
+}
+
+/// The same, if there is one.
+pub fn find_tool(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::iter::once(repository().join(".tools/bin"))
         .chain(std::env::split_paths(&path))
@@ -30,11 +36,10 @@ pub(crate) fn tool(name: &str) -> PathBuf {
         .chain([PathBuf::from("/usr/sbin")])
         .map(|directory| directory.join(name))
         .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| panic!("`{name}` was not found: run `make tools`"))
 }
 
 /// A port of 127.0.0.1 that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port");
     listener.local_addr().expect("its address").port()
 }
@@ -42,7 +47,7 @@ pub(crate) fn free_port() -> u16 {
 /// Sends a signal (`KILL`, `TERM`, `STOP`, `CONT`) to one process.
 ///
 /// Bash's own `kill` is used because the workspace forbids `unsafe`. A process that has gone is not an error.
-pub(crate) fn signal(pid: u32, name: &str) {
+pub fn signal(pid: u32, name: &str) {
     let _gone_is_fine = Command::new("bash")
         .args([
             "-c",
@@ -55,7 +60,7 @@ pub(crate) fn signal(pid: u32, name: &str) {
 }
 
 /// A directory for a server's data, removed when dropped.
-pub(crate) fn scratch(prefix: &str) -> TempDir {
+pub fn scratch(prefix: &str) -> TempDir {
     tempfile::Builder::new()
         .prefix(&format!("hobnob-{prefix}-"))
         .tempdir()
@@ -64,20 +69,27 @@ pub(crate) fn scratch(prefix: &str) -> TempDir {
 
 /// One process on a leash. Dropping it kills the process and keeps its directory, which belongs to the caller.
 #[derive(Debug)]
-pub(crate) struct Leashed {
+pub struct Leashed {
     leash: Child,
     pid: u32,
 }
 
 impl Leashed {
-    /// Starts `command` on a leash; its output goes to `output.log` in `directory`, which the leash removes if the
-    /// test process dies. Environment and working directory of `command` are kept.
-    pub(crate) fn start(directory: &Path, command: &Command) -> Self {
+    /// Starts `command` on a leash; its output goes to `output.log` in `directory`, which the leash removes if this
+    /// process dies. Environment and working directory of `command` are kept.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(directory: &Path, command: &Command) -> Self {
         let mut leash = Command::new(repository().join("deploy/local/leash"));
         leash
             .arg(directory)
             .arg(command.get_program())
             .args(command.get_args());
+        // Gateways refuse settings they do not know, and those of a command are complete.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HOBNOB_")) {
+            leash.env_remove(name);
+        }
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => leash.env(name, value),
@@ -102,12 +114,12 @@ impl Leashed {
     }
 
     /// The process id of the command itself, not of its leash.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Whether the command still runs (a zombie does not).
-    pub(crate) fn is_running(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
         let state = stat
             .rsplit_once(") ")
@@ -116,7 +128,7 @@ impl Leashed {
     }
 
     /// `kill -9`, and waits until the process is gone.
-    pub(crate) fn kill9(mut self) {
+    pub fn kill9(mut self) {
         let _killed = self.end();
     }
 
@@ -124,7 +136,7 @@ impl Leashed {
     ///
     /// # Panics
     /// When it still runs after the deadline.
-    pub(crate) async fn ended(mut self) -> Option<i32> {
+    pub async fn ended(mut self) -> Option<i32> {
         let deadline = Instant::now() + START_DEADLINE;
         while self.is_running() {
             assert!(Instant::now() < deadline, "{} does not end", self.pid);

@@ -10,8 +10,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::Invalid;
-
 /// Where a connection goes, and whether anything passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Route {
@@ -19,45 +17,50 @@ struct Route {
     is_cut: bool,
 }
 
-/// One listening proxy; ends when dropped.
+/// One cable; ends when dropped.
 #[derive(Debug)]
-pub(crate) struct Proxy {
+pub struct Cable {
     port: u16,
     route: watch::Sender<Route>,
     listening: JoinHandle<()>,
 }
 
-impl Proxy {
+impl Cable {
     /// Listens on a free port of 127.0.0.1 and forwards to another.
-    pub(crate) async fn start(port: u16) -> Result<Self, Invalid> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    ///
+    /// # Panics
+    /// When there is no such port.
+    pub async fn start(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await;
+        let listener = listener.expect("a loopback port");
         let (route, routes) = watch::channel(Route {
             port,
             is_cut: false,
         });
-        Ok(Self {
-            port: listener.local_addr()?.port(),
+        Self {
+            port: listener.local_addr().expect("its address").port(),
             route,
             listening: tokio::spawn(listen(listener, routes)),
-        })
+        }
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Cuts the cable, or repairs it.
-    pub(crate) fn set_cut(&self, is_cut: bool) {
+    pub fn set_cut(&self, is_cut: bool) {
         self.route.send_modify(|route| route.is_cut = is_cut);
     }
 
     /// Goes to another server from now on; present connections are closed.
-    pub(crate) fn switch(&self, port: u16) {
+    pub fn switch(&self, port: u16) {
         self.route.send_modify(|route| route.port = port);
     }
 }
 
-impl Drop for Proxy {
+impl Drop for Cable {
     fn drop(&mut self) {
         self.listening.abort();
     }
@@ -133,7 +136,7 @@ mod tests {
     #[tokio::test]
     async fn a_cut_is_silent_and_a_switch_closes() {
         let (one, two) = (server(1).await, server(2).await);
-        let proxy = Proxy::start(one).await.unwrap();
+        let proxy = Cable::start(one).await;
         let mut stream = TcpStream::connect(("127.0.0.1", proxy.port()))
             .await
             .unwrap();

@@ -10,7 +10,8 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
 /// Forwards each new connection to the next of its targets, until dropped.
-pub(crate) struct Balancer {
+#[derive(Debug)]
+pub struct Balancer {
     port: u16,
     targets: Arc<Mutex<Vec<u16>>>,
     task: tokio::task::JoinHandle<()>,
@@ -18,7 +19,7 @@ pub(crate) struct Balancer {
 
 impl Balancer {
     /// In front of these ports.
-    pub(crate) async fn start(targets: Vec<u16>) -> Self {
+    pub async fn start(targets: Vec<u16>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("a loopback port");
@@ -33,12 +34,12 @@ impl Balancer {
     }
 
     /// `http://127.0.0.1:port`.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Sends new connections to these ports from now on; open ones stay where they are.
-    pub(crate) fn point_to(&self, targets: Vec<u16>) {
+    pub fn point_to(&self, targets: Vec<u16>) {
         *self.targets.lock() = targets;
     }
 }

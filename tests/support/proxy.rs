@@ -2,12 +2,12 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::support::gateway::Gateway;
-use crate::support::leash::{Leashed, START_DEADLINE, free_port, repository, scratch, tool};
+use crate::support::leash::{Leashed, free_port, repository, scratch, tool};
+use crate::support::until;
 
 /// How many connections the shipped files leave to one address.
 const SHARE: u32 = 2500;
@@ -76,15 +76,12 @@ impl Proxy {
             port,
             directory,
         };
-        let deadline = Instant::now() + START_DEADLINE;
-        while !proxy.is_ready().await {
-            assert!(
-                proxy.process.is_running() && Instant::now() < deadline,
-                "{command:?} does not answer: {}",
-                proxy.output()
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until("the proxy answers", async || {
+            let (is_running, output) = (proxy.process.is_running(), proxy.output());
+            assert!(is_running, "{command:?} has ended: {output}");
+            proxy.is_ready().await.then_some(()).ok_or(output)
+        })
+        .await;
         proxy
     }
 

@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::support::leash::{Leashed, START_DEADLINE, free_port, scratch, signal, tool};
+use crate::leash::{Leashed, START_DEADLINE, free_port, scratch, signal, tool};
+use crate::until;
 
 /// Of the users that tests make; it protects nothing.
 const PASSWORD: &str = "of-a-test";
 
 /// A Redis that lives as long as this value, or as the test process.
 #[derive(Debug)]
-pub(crate) struct Redis {
+pub struct Redis {
     process: Option<Leashed>,
     port: u16,
     directory: TempDir,
@@ -25,7 +26,7 @@ pub(crate) struct Redis {
 
 /// What Redis answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Reply {
+pub enum Reply {
     /// A simple or a bulk string.
     Text(String),
     /// An integer.
@@ -39,14 +40,14 @@ pub(crate) enum Reply {
 }
 
 /// The Redis shared by all tests that do not break it. Never flush it; use keys or databases of your own.
-pub(crate) fn shared_redis() -> &'static Redis {
+pub fn shared_redis() -> &'static Redis {
     static SHARED: OnceLock<Redis> = OnceLock::new();
     SHARED.get_or_init(Redis::start)
 }
 
 impl Redis {
     /// Starts a Redis without persistence: after a restart it is empty, which is what P5 is about.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         for _ in 0..5 {
             let mut redis = Self {
                 process: None,
@@ -62,18 +63,35 @@ impl Redis {
         panic!("redis-server did not start on five free ports");
     }
 
+    /// Starts a copy of another server, and returns when it is in step.
+    pub async fn start_replica(of: &Self) -> Self {
+        let replica = Self::start();
+        replica.command(&["REPLICAOF", "127.0.0.1", &of.port.to_string()]);
+        until("a replica in step", async || {
+            let info = replica.command(&["INFO", "replication"]);
+            matches!(info, Reply::Text(info) if info.contains("master_link_status:up"))
+        })
+        .await;
+        replica
+    }
+
+    /// Lets the next start begin empty again, after a `SAVE`.
+    pub fn forget_snapshot(&self) {
+        std::fs::remove_file(self.directory.path().join("dump.rdb")).expect("a snapshot");
+    }
+
     /// `redis://127.0.0.1:port`.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// The same for a user of [`Self::grant`].
-    pub(crate) fn url_of(&self, user: &str) -> String {
+    pub fn url_of(&self, user: &str) -> String {
         format!("redis://{user}:{PASSWORD}@127.0.0.1:{}", self.port)
     }
 
     /// Makes a user who may do everything, until the server restarts.
-    pub(crate) fn grant(&self, user: &str) {
+    pub fn grant(&self, user: &str) {
         let password = format!(">{PASSWORD}");
         let rules = [
             "ACL", "SETUSER", user, "reset", "on", &password, "~*", "&*", "+@all",
@@ -82,7 +100,7 @@ impl Redis {
     }
 
     /// The port, the same after a restart.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
@@ -90,30 +108,29 @@ impl Redis {
     ///
     /// # Panics
     /// When it has been killed.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.process.as_ref().expect("a running redis-server").pid()
     }
 
     /// `kill -9`; returns when the process is gone.
-    pub(crate) fn kill9(&mut self) {
+    pub fn kill9(&mut self) {
         if let Some(process) = self.process.take() {
             process.kill9();
         }
     }
 
     /// Freezes the server (SIGSTOP): connections stay open, nothing answers.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         signal(self.pid(), "STOP");
     }
 
     /// Lets a frozen server go on (SIGCONT).
-    pub(crate) fn cont(&self) {
+    pub fn cont(&self) {
         signal(self.pid(), "CONT");
     }
 
     /// Kills the server if it still runs, and starts it again, empty, on the same port.
-    pub(crate) fn restart(&mut self) {
-        self.kill9();
+    pub fn restart(&mut self) {
         self.launch();
         assert!(
             self.wait_ready(),
@@ -126,23 +143,18 @@ impl Redis {
     ///
     /// # Panics
     /// When the server cannot be reached or does not answer in 10 s.
-    pub(crate) fn command(&self, arguments: &[&str]) -> Reply {
+    pub fn command(&self, arguments: &[&str]) -> Reply {
         self.try_command(arguments)
             .unwrap_or_else(|error| panic!("redis {arguments:?}: {error}"))
     }
 
     fn try_command(&self, arguments: &[&str]) -> Result<Reply> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        let mut request = format!("*{}\r\n", arguments.len());
-        for argument in arguments {
-            request.push_str(&format!("${}\r\n{argument}\r\n", argument.len()));
-        }
-        stream.write_all(request.as_bytes())?;
-        read_reply(&mut BufReader::new(stream))
+        ask(self.port, arguments)
     }
 
-    fn launch(&mut self) {
+    /// Starts it, empty, on its port; kills it before if it still runs. [`Self::answers`] tells when it is there.
+    pub fn launch(&mut self) {
+        self.kill9();
         let mut command = Command::new(tool("redis-server"));
         command
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
@@ -156,7 +168,7 @@ impl Redis {
         let deadline = Instant::now() + START_DEADLINE;
         let process = self.process.as_ref().expect("launched");
         while process.is_running() && Instant::now() < deadline {
-            if self.is_ours() {
+            if self.answers() {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -165,10 +177,25 @@ impl Redis {
     }
 
     /// Whether what answers on the port is our process and not another's that took the port first.
-    fn is_ours(&self) -> bool {
+    pub fn answers(&self) -> bool {
         let line = format!("process_id:{}\r\n", self.pid());
         matches!(self.try_command(&["INFO", "server"]), Ok(Reply::Text(info)) if info.contains(&line))
     }
+}
+
+/// Sends one command to whatever Redis listens on that port of 127.0.0.1.
+///
+/// # Errors
+/// When it does not answer in 10 s.
+pub fn ask(port: u16, arguments: &[&str]) -> Result<Reply> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut request = format!("*{}\r\n", arguments.len());
+    for argument in arguments {
+        request.push_str(&format!("${}\r\n{argument}\r\n", argument.len()));
+    }
+    stream.write_all(request.as_bytes())?;
+    read_reply(&mut BufReader::new(stream))
 }
 
 fn read_reply(input: &mut impl BufRead) -> Result<Reply> {
