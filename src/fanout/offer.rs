@@ -51,7 +51,7 @@ pub struct Encoding {
 /// What an event does to who receives later ones. Only what the hub acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing.
+    /// Who receives later events stays as it is.
     None,
     /// Roles changed: what is known of the senders' standing is stale.
     Roles,
@@ -64,7 +64,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Of this event.
+    /// What this event does.
     #[must_use]
     pub const fn of(body: &Body) -> Self {
         match body {
@@ -108,7 +108,7 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    /// A named object.
+    /// This object, for no protocol yet.
     #[must_use]
     pub fn new(name: &'static str, json: Bytes) -> Self {
         Self {
@@ -133,7 +133,7 @@ impl Encoded {
 /// An event on its way to sessions.
 #[derive(Debug)]
 pub struct Offer {
-    /// The conversation.
+    /// In whose log it is.
     pub conversation: ConversationId,
     /// Its place in the log.
     pub seq: Seq,
@@ -152,13 +152,13 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Of an event.
+    /// An event that is not traced.
     #[must_use]
     pub fn of(event: &Event) -> Arc<Self> {
         Self::traced(event, None)
     }
 
-    /// Of an event that may be traced.
+    /// An event whose trace goes on here, if it has one.
     #[must_use]
     pub fn traced(event: &Event, trace: Option<TraceContext>) -> Arc<Self> {
         let encoded = wire::event_json(event);
