@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use crate::chat::ChatError;
 use crate::wire::{ErrorJson, encode, refusal};
 
-/// A refused request.
+/// Why a request over HTTP is refused.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ApiError {
     /// A use case refuses it.

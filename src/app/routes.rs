@@ -17,6 +17,7 @@ use crate::transport::closing::closing;
 use crate::transport::engineio::{Cors, EngineConfig};
 use crate::transport::heartbeat::Wheel;
 use crate::transport::lobby::Lobby;
+use crate::transport::outbox::Flusher;
 use crate::transport::socketio::{SocketIo, SocketIoConfig};
 use crate::web;
 
@@ -41,6 +42,7 @@ pub(super) fn routes(
         )
     })?;
     let sessions = &config.sessions;
+    let flusher = Flusher::default();
     let native = NativeConfig {
         frame_bytes: sessions.frame_bytes,
         outbox_bytes: sessions.outbox_bytes,
@@ -48,11 +50,16 @@ pub(super) fn routes(
         ping_timeout: sessions.ping_timeout,
         hello_within: sessions.hello_timeout,
         lobby: lobby.clone(),
+        flusher: flusher.clone(),
     };
     let metrics = requests.hub().metrics();
     let wheel = Wheel::new(metrics.ping_seconds.clone());
     let socket_io = SocketIo::new(
-        socketio_config(config, world, &allowed_origins, metrics, lobby),
+        SocketIoConfig {
+            engine: engine_config(config, world, &allowed_origins, metrics, (lobby, flusher)),
+            connect_timeout: sessions.hello_timeout,
+            ..SocketIoConfig::default()
+        },
         Arc::new(ChatApplication::new(
             requests.clone(),
             Arc::clone(&world.entropy),
@@ -81,34 +88,31 @@ fn session_prefix(config: &Config, world: &World) -> String {
     prefix.unwrap_or_else(|| world.gateway.to_string())
 }
 
-fn socketio_config(
+fn engine_config(
     config: &Config,
     world: &World,
     origins: &[HeaderValue],
     metrics: &Metrics,
-    lobby: &Lobby,
-) -> SocketIoConfig {
+    (lobby, flusher): (&Lobby, Flusher),
+) -> EngineConfig {
     let sessions = &config.sessions;
     let cors = if origins.is_empty() {
         Cors::Closed
     } else {
         Cors::Origins(origins.to_vec())
     };
-    SocketIoConfig {
-        engine: EngineConfig {
-            path: "/socket.io".to_owned(),
-            ping_interval: sessions.ping_interval,
-            ping_timeout: sessions.ping_timeout,
-            max_payload: sessions.frame_bytes,
-            outbox_bytes: sessions.outbox_bytes,
-            sid_prefix: session_prefix(config, world),
-            cors,
-            lobby: lobby.clone(),
-            metrics: metrics.clone(),
-            close_code: |reason| closing(reason).code,
-            ..EngineConfig::default()
-        },
-        connect_timeout: sessions.hello_timeout,
-        ..SocketIoConfig::default()
+    EngineConfig {
+        path: "/socket.io".to_owned(),
+        ping_interval: sessions.ping_interval,
+        ping_timeout: sessions.ping_timeout,
+        max_payload: sessions.frame_bytes,
+        outbox_bytes: sessions.outbox_bytes,
+        sid_prefix: session_prefix(config, world),
+        cors,
+        lobby: lobby.clone(),
+        flusher,
+        metrics: metrics.clone(),
+        close_code: |reason| closing(reason).code,
+        ..EngineConfig::default()
     }
 }

@@ -61,7 +61,7 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    /// A named object.
+    /// This object, for no protocol yet.
     #[must_use]
     pub fn new(name: &'static str, json: Bytes) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Encoded {
 /// An event on its way to sessions.
 #[derive(Debug)]
 pub struct Offer {
-    /// The conversation.
+    /// In whose log it is.
     pub conversation: ConversationId,
     /// Its place in the log.
     pub seq: Seq,
@@ -105,13 +105,13 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Of an event.
+    /// An event that is not traced.
     #[must_use]
     pub fn of(event: &Event) -> Arc<Self> {
         Self::traced(event, None)
     }
 
-    /// Of an event that may be traced.
+    /// An event whose trace goes on here, if it has one.
     #[must_use]
     pub fn traced(event: &Event, trace: Option<TraceContext>) -> Arc<Self> {
         let encoded = wire::event_json(event);

@@ -59,21 +59,21 @@ impl Default for HubConfig {
 pub struct HubPorts {
     /// This gateway, whose own channel is heard.
     pub gateway: GatewayId,
-    /// The log.
+    /// Logs, memberships and cursors.
     pub store: Arc<dyn Store>,
     /// Hints between gateways.
     pub bus: Arc<dyn Bus>,
-    /// Who is online.
+    /// Who is online, on any gateway.
     pub presence: Arc<dyn Presence>,
     /// What is known to be committed; what is heard is noted there.
     pub frontier: Arc<Frontier>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
-    /// Jitter.
+    /// What spreads retries in time.
     pub entropy: Arc<Entropy>,
-    /// What is counted.
+    /// Where deliveries, sessions and faults are counted.
     pub metrics: Metrics,
-    /// What is traced.
+    /// Where the spans of traced messages go.
     pub traces: Traces,
 }
 

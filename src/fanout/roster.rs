@@ -30,7 +30,7 @@ impl<K: Eq + Hash, V> Roster<K, V> {
         self.0.get(id)
     }
 
-    /// All of them.
+    /// Every value, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &V> {
         self.0.values()
     }

@@ -40,7 +40,7 @@ struct State {
 }
 
 impl Default for SeatLimits {
-    /// None.
+    /// As many as come.
     fn default() -> Self {
         Self {
             all: usize::MAX,

@@ -69,7 +69,7 @@ impl Default for Lobby {
 }
 
 impl Lobby {
-    /// An empty one.
+    /// A lobby in which nobody waits.
     #[must_use]
     pub fn new(limits: LobbyLimits, metrics: Metrics) -> Self {
         Self(Arc::new(Inner {

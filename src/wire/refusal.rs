@@ -14,7 +14,7 @@ impl From<&ChatError> for ErrorJson<'_> {
     }
 }
 
-/// Its status.
+/// The HTTP status of its answer.
 #[must_use]
 pub const fn status(error: &ChatError) -> StatusCode {
     match error {

@@ -211,7 +211,10 @@ impl Application for App {
         request: &HandshakeRequest,
         socket: Socket,
     ) -> Result<Box<dyn Connection>, ConnectRefused> {
-        assert!(socket.emit("early", &1).is_err(), "not connected yet");
+        assert!(
+            socket.emit_raw("early", &["1"], Vec::new()).is_err(),
+            "not connected yet"
+        );
         let auth = auth.unwrap_or_else(|| json!({}));
         if auth["token"] == "bad" {
             return Err(ConnectRefused {
@@ -238,10 +241,16 @@ struct Client {
     log: SharedLog,
 }
 
+impl Client {
+    fn emit(&self, name: &str, arg: &Value) {
+        let _ = self.socket.emit_raw(name, &[&arg.to_string()], Vec::new());
+    }
+}
+
 #[async_trait]
 impl Connection for Client {
     async fn connected(&mut self) {
-        let _ = self.socket.emit("auth", &self.auth);
+        self.emit("auth", &self.auth);
     }
 
     async fn event(&mut self, event: Event<'_>) {
@@ -258,13 +267,15 @@ impl Connection for Client {
             ("later", Some(ack)) => self.later.push(ack),
             ("now", _) => {
                 while let Some(ack) = self.later.pop() {
-                    drop(tokio::spawn(async move { ack.send(&"now").map_err(drop) }));
+                    drop(tokio::spawn(async move {
+                        ack.send_raw(&["\"now\""], Vec::new())
+                    }));
                 }
             }
-            ("who", _) => drop(self.socket.emit("you", &self.user)),
+            ("who", _) => self.emit("you", &json!(self.user)),
             ("ask", _) => drop(self.socket.emit_with_ack("question", &["1"])),
-            ("shared", _) => drop(self.socket.emit_encoded(encode_event("all", &["2"]))),
-            ("mark", _) => self.log.lock().marks.push(self.socket.mark()),
+            ("shared", _) => drop(self.socket.outbox().push(encode_event("all", &["2"]))),
+            ("mark", _) => self.log.lock().marks.push(self.socket.outbox().mark()),
             ("leave", _) => self.socket.disconnect(),
             _ => {}
         }
@@ -272,7 +283,7 @@ impl Connection for Client {
 
     async fn acknowledged(&mut self, id: u64, args: Vec<&RawValue>, _attachments: Vec<Bytes>) {
         let args: Vec<&str> = args.iter().map(|arg| arg.get()).collect();
-        let _ = self.socket.emit("answered", &json!([id, args.join(",")]));
+        self.emit("answered", &json!([id, args.join(",")]));
     }
 
     fn proved(&mut self, mark: Mark) {

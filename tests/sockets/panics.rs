@@ -24,6 +24,7 @@ use hobnob::throttle::LocalThrottle;
 use hobnob::traces::Traces;
 use hobnob::transport::heartbeat::Wheel;
 use hobnob::transport::lobby::Lobby;
+use hobnob::transport::outbox::Flusher;
 use hobnob::transport::socketio::{SocketIo, SocketIoConfig};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -141,6 +142,7 @@ impl Scene {
             ping_timeout: CALM,
             hello_within: CALM,
             lobby: Lobby::default(),
+            flusher: Flusher::default(),
         };
         let wheel = Wheel::default();
         let native = native::router(config, requests.clone(), Arc::clone(&entropy), &wheel);

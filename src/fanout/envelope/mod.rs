@@ -50,7 +50,7 @@ const NAMES: [&str; 9] = [
 /// One payload.
 #[derive(Debug)]
 pub enum Envelope {
-    /// An event of a log.
+    /// An event of a conversation's log.
     Event(Offer),
     /// The channel's user became a member of this conversation.
     Joined(ConversationId),
@@ -71,22 +71,22 @@ pub enum Envelope {
 /// Something for those sessions of a conversation that are there: typing, receipts.
 #[derive(Debug)]
 pub struct Passing {
-    /// The conversation.
+    /// Whose sessions are told.
     pub conversation: ConversationId,
     /// Whose doing it is; their own sessions do not get it. None: it tells of several.
     pub from: Option<UserId>,
-    /// What is written.
+    /// What they are told.
     pub encoded: Encoded,
 }
 
 /// A user came or went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PresenceChange {
-    /// Who.
+    /// Who came or went.
     pub user: UserId,
     /// Online from now on, or offline.
     pub online: bool,
-    /// When.
+    /// When they did, by the clock of their gateway.
     pub at: Timestamp,
 }
 

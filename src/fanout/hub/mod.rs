@@ -243,7 +243,7 @@ impl Hub {
         self.parts.sessions.all()
     }
 
-    /// What is counted.
+    /// Where the edges count what they do, too.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.parts.ports.metrics

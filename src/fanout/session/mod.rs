@@ -67,9 +67,9 @@ struct State {
 /// What a new session is made of.
 #[derive(Debug)]
 pub struct NewSession {
-    /// Its id.
+    /// What it is called in logs, and on other gateways.
     pub id: SessionId,
-    /// Whose it is: the token's user.
+    /// The user of its token.
     pub user: UserId,
     /// When the token expires.
     pub expires_at: Timestamp,
@@ -120,13 +120,13 @@ impl Session {
         })
     }
 
-    /// Its id.
+    /// What it is called in logs, and on other gateways.
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.id
     }
 
-    /// Whose it is.
+    /// The user of its token.
     #[must_use]
     pub fn user(&self) -> UserId {
         self.user
@@ -334,7 +334,7 @@ impl Session {
             .collect()
     }
 
-    /// Forgets all of them.
+    /// Forgets all users whose presence it showed; whose that was.
     pub(super) fn unwatch_all(&self) -> Vec<UserId> {
         self.state.lock().watching.drain().collect()
     }

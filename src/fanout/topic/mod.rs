@@ -110,7 +110,8 @@ impl Topic {
             self.held.clear();
             return;
         }
-        // A second one is an echo, which knows less.
+        // Keep the first copy: one of this gateway's own knows of its trace, and that nothing came over the bus; the copy
+        // that comes back from there does not.
         self.held.entry(offer.seq).or_insert(offer);
     }
 

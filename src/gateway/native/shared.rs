@@ -27,6 +27,8 @@ pub struct NativeConfig {
     pub hello_within: Duration,
     /// Where clients wait for that frame.
     pub lobby: Lobby,
+    /// What writes to the connections, whatever else it writes to.
+    pub flusher: Flusher,
 }
 
 /// What every connection shares.
@@ -35,14 +37,13 @@ pub(super) struct Shared {
     pub(super) requests: Requests,
     pub(super) entropy: Arc<Entropy>,
     pub(super) wheel: Wheel,
-    pub(super) flusher: Flusher,
 }
 
 /// Whose connection it is, as far as its handshake said.
 pub(super) enum Guest {
-    /// Theirs.
+    /// It is theirs, and they have a seat.
     Known(Caller, Seat),
-    /// Nobody's yet.
+    /// It is nobody's yet: the first frame must say.
     Stranger(Stranger),
 }
 
@@ -58,7 +59,6 @@ impl Shared {
             requests,
             entropy,
             wheel,
-            flusher: Flusher::default(),
         }
     }
 

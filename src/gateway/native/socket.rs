@@ -64,7 +64,7 @@ impl Socket {
         let pings = Arc::new(PingCount::default());
         let ping = Ping::Numbered(Arc::clone(&pings));
         let bytes_out = shared.requests.hub().metrics().bytes_out.websocket.clone();
-        socket.attach(&outbox, &shared.flusher, ping, bytes_out);
+        socket.attach(&outbox, &config.flusher, ping, bytes_out);
         let responder = shared.requests.responder();
         let mut connection = Self {
             shared,

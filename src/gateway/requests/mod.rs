@@ -39,19 +39,19 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// On these use cases and this hub.
+    /// Answers what these use cases say, to sessions of this hub.
     #[must_use]
     pub fn new(chat: Arc<Chat>, hub: Arc<Hub>) -> Self {
         Self { chat, hub }
     }
 
-    /// The use cases.
+    /// The use cases, for who is asked to say whom a token speaks for.
     #[must_use]
     pub fn chat(&self) -> &Arc<Chat> {
         &self.chat
     }
 
-    /// The hub.
+    /// The hub, where an authenticated connection becomes a session.
     #[must_use]
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub

@@ -125,7 +125,7 @@ pub struct JoinOptions {
 }
 
 impl JoinOptions {
-    /// The JSON text of an object.
+    /// As the second argument of `join` says them, in JSON.
     ///
     /// # Errors
     /// `invalid_request` when it has another field, or one of another type.
@@ -133,7 +133,7 @@ impl JoinOptions {
         read(text)
     }
 
-    /// These.
+    /// As a `hello` says them.
     ///
     /// # Errors
     /// `invalid_request` when nothing moves cursors under this name.

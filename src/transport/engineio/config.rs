@@ -7,7 +7,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use crate::metrics::Metrics;
 use crate::transport::lobby::Lobby;
-use crate::transport::outbox::Reason;
+use crate::transport::outbox::{Flusher, Reason};
 
 /// Who may use the engine from a browser page of another origin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct EngineConfig {
     pub outbox_bytes: usize,
     /// Where clients wait until [`super::EngineSocket::settle`]; a handshake that finds no place there is answered 503 or 429.
     pub lobby: Lobby,
+    /// What writes to sessions on a WebSocket, whatever else it writes to.
+    pub flusher: Flusher,
     /// From the upgrade's handshake to its end, else the session stays on polling.
     pub upgrade_timeout: Duration,
     /// From the handshake to [`super::EngineSocket::settle`]. `None`: no limit.
@@ -66,6 +68,7 @@ impl Default for EngineConfig {
             max_body: 1_000_000,
             outbox_bytes: 1024 * 1024,
             lobby: Lobby::default(),
+            flusher: Flusher::default(),
             upgrade_timeout: Duration::from_secs(10),
             settle_timeout: None,
             farewell: Duration::from_secs(2),

@@ -30,7 +30,7 @@ use crate::domain::Entropy;
 use crate::logging::served::{current, serving};
 use crate::transport::heartbeat::Wheel;
 use crate::transport::lobby::Stranger;
-use crate::transport::outbox::{Flusher, Frame, Reason};
+use crate::transport::outbox::{Frame, Reason};
 use crate::transport::websocket::Handshake;
 
 /// Random bytes in a session id; 128 bits cannot be guessed.
@@ -44,7 +44,6 @@ struct Inner {
     config: Arc<EngineConfig>,
     app: Arc<dyn EngineApp>,
     wheel: Wheel,
-    flusher: Flusher,
     entropy: Arc<Entropy>,
     /// As many as the lobby lets in and the application lets stay.
     sessions: RwLock<HashMap<Box<str>, Arc<Session>>>,
@@ -66,7 +65,6 @@ impl Engine {
             config: Arc::new(config),
             app,
             wheel,
-            flusher: Flusher::default(),
             entropy,
             sessions: RwLock::default(),
             bodies: Bodies::default(),
@@ -144,8 +142,7 @@ impl Engine {
     /// Registers a new session; `None` when the engine has stopped meanwhile.
     fn register(&self, stage: Stage, stranger: Stranger) -> Option<Registration> {
         let config = Arc::clone(&self.0.config);
-        let flusher = self.0.flusher.clone();
-        let session = Session::new(self.new_sid(), config, flusher, stage, stranger);
+        let session = Session::new(self.new_sid(), config, stage, stranger);
         let session = Arc::new(session);
         let mut sessions = self.0.sessions.write();
         if self.0.refusing.load(Ordering::Relaxed) {

@@ -7,9 +7,9 @@ use crate::transport::outbox::{Mark, Reason};
 /// One message as it was received. Borrowed, because a slice kept would pin the connection's read buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message<'a> {
-    /// Text.
+    /// The packet's text behind its type.
     Text(&'a str),
-    /// Bytes.
+    /// An attachment of the packet before it, for instance.
     Binary(&'a [u8]),
 }
 

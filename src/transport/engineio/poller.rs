@@ -26,7 +26,7 @@ pub(super) enum Previous {
     Arrived,
     /// It was lost: this is the same poll again.
     Lost,
-    /// Nothing.
+    /// It does not tell: this may be another poll or the same again.
     Unknown,
 }
 

@@ -14,7 +14,7 @@ use super::poller::Poller;
 use super::{EngineConfig, EngineHandler, Message};
 use crate::transport::brake::Brake;
 use crate::transport::lobby::Stranger;
-use crate::transport::outbox::{Flusher, Outbox, Reason};
+use crate::transport::outbox::{Outbox, Reason};
 use crate::transport::websocket::WebSocket;
 
 /// The shared state of one session.
@@ -22,7 +22,6 @@ pub(super) struct Session {
     id: Box<str>,
     outbox: Outbox,
     pub(super) config: Arc<EngineConfig>,
-    pub(super) flusher: Flusher,
     pub(super) link: Mutex<Link>,
     /// Slows down what asks for nothing, on all transports of the session together.
     pub(super) brake: Brake,
@@ -63,7 +62,7 @@ pub(super) struct Link {
     pub(super) polling: bool,
     /// A post is being read or handled.
     pub(super) posting: bool,
-    /// Who polls.
+    /// What is known of the client by how it polls.
     pub(super) poller: Poller,
     /// A body for the task.
     pub(super) post: Option<Post>,
@@ -86,7 +85,6 @@ impl Session {
     pub(super) fn new(
         id: String,
         config: Arc<EngineConfig>,
-        flusher: Flusher,
         stage: Stage,
         stranger: Stranger,
     ) -> Self {
@@ -94,7 +92,6 @@ impl Session {
             id: id.into_boxed_str(),
             outbox: Outbox::new(config.outbox_bytes),
             config,
-            flusher,
             link: Mutex::new(Link {
                 stage,
                 ..Link::default()

@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
     use crate::transport::engineio::EngineConfig;
-    use crate::transport::outbox::{Flusher, Reason};
+    use crate::transport::outbox::Reason;
 
     /// How many WebSockets fight for one session.
     const SOCKETS: usize = 5;
@@ -226,12 +226,10 @@ mod tests {
 
     fn session() -> Arc<Session> {
         let config = Arc::new(EngineConfig::default());
-        let flusher = Flusher::default();
         let stranger = config.lobby.enter(None).unwrap();
         Arc::new(Session::new(
             "a".to_owned(),
             config,
-            flusher,
             Stage::Polling,
             stranger,
         ))

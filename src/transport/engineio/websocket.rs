@@ -27,7 +27,7 @@ pub(super) async fn run(session: &Session, handler: &mut dyn EngineHandler, sock
     let bytes_out = config.metrics.bytes_out.socketio.clone();
     socket.attach(
         outbox,
-        &session.flusher,
+        &session.config.flusher,
         Ping::Text(packet::PING),
         bytes_out,
     );

@@ -29,7 +29,7 @@ pub trait Flush: Send + Sync + 'static {
     /// Writes what waits, as far as it is taken at once; in the flusher's memory.
     fn flush(&self, memory: &mut Vec<u8>);
 
-    /// That has panicked.
+    /// [`Flush::flush`] has panicked: its connection is to end.
     fn fail(&self);
 }
 

@@ -42,7 +42,7 @@ pub trait Connection: Send {
     /// The client has been told that it is connected: emissions reach it from here on.
     async fn connected(&mut self) {}
 
-    /// An event came.
+    /// The client has sent an event; its acknowledgement, if it wants one, is in there.
     async fn event(&mut self, event: Event<'_>);
 
     /// The answer to [`Socket::emit_with_ack`].

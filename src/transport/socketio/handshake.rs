@@ -19,7 +19,7 @@ pub struct HandshakeRequest {
     token: Option<Box<str>>,
     /// Where it came from, if the server says so.
     pub origin: Option<Origin>,
-    /// When it came.
+    /// When it came, by which the time to the session's start is measured.
     pub at: Instant,
 }
 

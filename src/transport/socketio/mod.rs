@@ -24,9 +24,9 @@ pub use application::{Application, Connection};
 pub use args::Event;
 use client::{Server, Serving};
 pub use handshake::HandshakeRequest;
-pub use packet::{encode_event, encode_event_in};
+pub use packet::encode_event;
 pub use refused::ConnectRefused;
-pub use socket::{Ack, EmitError, Socket};
+pub use socket::{Ack, Socket};
 
 use super::engineio::{Engine, EngineConfig};
 use super::heartbeat::Wheel;

@@ -135,7 +135,7 @@ fn parse_number(digits: &str) -> Result<u64, InvalidPacket> {
     digits.parse().map_err(|_| InvalidPacket)
 }
 
-/// An event of the default namespace, encoded once for any number of sockets (`Socket::emit_encoded`). Each argument
+/// An event of the default namespace, encoded once for any number of sockets (`Socket::outbox`). Each argument
 /// is one JSON value.
 #[must_use]
 pub fn encode_event(name: &str, args: &[&str]) -> Frame {
@@ -143,8 +143,7 @@ pub fn encode_event(name: &str, args: &[&str]) -> Frame {
 }
 
 /// Like [`encode_event`], for another namespace.
-#[must_use]
-pub fn encode_event_in(namespace: &str, name: &str, args: &[&str]) -> Frame {
+fn encode_event_in(namespace: &str, name: &str, args: &[&str]) -> Frame {
     Packet {
         kind: Kind::Event,
         attachments: 0,

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use serde::Serialize;
 
 use super::ConnectRefused;
 use super::packet::{Kind, Packet, array, event_payload};
 use crate::transport::engineio::EngineSocket;
-use crate::transport::outbox::{Closed, Frame, Mark, Outbox, Reason};
+use crate::transport::outbox::{Closed, Frame, Outbox, Reason};
 
 /// One client in one namespace. Clones are handles to the same one; holding one keeps nothing open.
 #[derive(Clone)]
@@ -27,17 +26,6 @@ struct Inner {
 const CONNECTING: u8 = 0;
 const CONNECTED: u8 = 1;
 const GONE: u8 = 2;
-
-/// Why nothing was emitted.
-#[derive(Debug, thiserror::Error)]
-pub enum EmitError {
-    /// The client has left, or is not connected yet.
-    #[error(transparent)]
-    Closed(#[from] Closed),
-    /// The value has no JSON form.
-    #[error("the value has no JSON form")]
-    Unserializable(#[from] serde_json::Error),
-}
 
 impl Socket {
     pub(super) fn new(engine: EngineSocket, namespace: &str, id: String) -> Self {
@@ -68,28 +56,10 @@ impl Socket {
         &self.0.namespace
     }
 
-    /// Sends an event that is encoded already ([`super::encode_event`]) for this socket's namespace.
-    ///
-    /// # Errors
-    /// [`Closed`] when the client has left, is not connected yet, or does not read: then its session has just ended.
-    pub fn emit_encoded(&self, frame: Frame) -> Result<(), Closed> {
-        self.check_connected()?;
-        self.outbox().push(frame)
-    }
-
-    /// Sends an event with one argument.
-    ///
-    /// # Errors
-    /// See [`EmitError`].
-    pub fn emit(&self, name: &str, arg: &impl Serialize) -> Result<(), EmitError> {
-        let arg = serde_json::to_string(arg)?;
-        Ok(self.emit_raw(name, &[&arg], Vec::new())?)
-    }
-
     /// Sends an event whose arguments are JSON values already, with the attachments their placeholders stand for.
     ///
     /// # Errors
-    /// As [`Socket::emit_encoded`].
+    /// [`Closed`] when the client has left, is not connected yet, or does not read: then its session has just ended.
     pub fn emit_raw(
         &self,
         name: &str,
@@ -102,7 +72,7 @@ impl Socket {
     /// Sends an event and asks for an answer, which comes to [`super::Connection::acknowledged`] with the id returned.
     ///
     /// # Errors
-    /// As [`Socket::emit_encoded`].
+    /// As [`Socket::emit_raw`].
     pub fn emit_with_ack(&self, name: &str, args: &[&str]) -> Result<u64, Closed> {
         let id = self.0.next_ack.fetch_add(1, Ordering::Relaxed);
         self.send(
@@ -114,14 +84,8 @@ impl Socket {
         Ok(id)
     }
 
-    /// Asks for proof that everything sent so far was received; see [`Outbox::mark`]. The answer comes to
-    /// [`super::Connection::proved`].
-    #[must_use]
-    pub fn mark(&self) -> Mark {
-        self.outbox().mark()
-    }
-
-    /// The session's outbox, shared by its namespaces.
+    /// The session's outbox, shared by its namespaces: for events that are encoded already ([`super::encode_event`]), and
+    /// for proof that what was sent was received ([`Outbox::mark`]), which comes to [`super::Connection::proved`].
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
         self.0.engine.outbox()
@@ -229,15 +193,6 @@ pub struct Ack {
 impl Ack {
     pub(super) const fn new(socket: Socket, id: u64) -> Self {
         Self { socket, id }
-    }
-
-    /// Answers with one value.
-    ///
-    /// # Errors
-    /// See [`EmitError`].
-    pub fn send(self, value: &impl Serialize) -> Result<(), EmitError> {
-        let value = serde_json::to_string(value)?;
-        Ok(self.send_raw(&[&value], Vec::new())?)
     }
 
     /// Answers with JSON values, and the attachments their placeholders stand for.
