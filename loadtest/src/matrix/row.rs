@@ -91,7 +91,7 @@ impl Row {
     ];
 
     /// Those of the short matrix: one of each kind.
-    pub const SHORT: [Self; 10] = [
+    pub const SHORT: [Self; 11] = [
         Self::None,
         Self::GatewayKill,
         Self::Drain,
@@ -102,6 +102,7 @@ impl Row {
         Self::MongoStepdown,
         Self::MongoKill,
         Self::Storm,
+        Self::GatewayKillMix,
     ];
 
     /// The name on the command line and in the table.

@@ -48,6 +48,7 @@ fn a_row_is_broken_by_what_other_gateways_refuse_unless_there_was_an_election() 
             evidence: None,
             presence: None,
             is_disturbed,
+            is_timed: true,
         };
         outcome.verdict(row)
     };

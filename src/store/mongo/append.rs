@@ -248,7 +248,7 @@ mod tests {
         Run {
             conversation,
             first,
-            events: vec![Arc::new(event); length],
+            events: std::iter::repeat_n(Arc::new(event), length).collect(),
         }
     }
 

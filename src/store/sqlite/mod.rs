@@ -1,6 +1,7 @@
 //! The embedded store: SQLite in one data directory, durable at every commit, written by one thread with group commit
 //! and read by a few connections. Knows nothing of MongoDB; what a change does is decided in the domain.
 
+mod append;
 mod changes;
 mod columns;
 mod conversations;
@@ -290,7 +291,7 @@ impl Store for SqliteStore {
         let count = runs.len();
         let write = self
             .writer
-            .run(move |db| runs.iter().map(|run| log::append(db, run)).collect());
+            .run(move |db| runs.iter().map(|run| append::append(db, run)).collect());
         let unknown = |error: super::StoreError| RunOutcome {
             committed: 0,
             stopped: Some(Stop::Unknown(error.to_string())),
