@@ -139,52 +139,59 @@ impl Shared {
             self.writers.take_back(conversation);
             self.metrics.delegated_declined.increment(declined as u64);
         }
-        let taken = pending.drain(..settled.len().min(count));
         let (mut next, mut again) = (heard.next(), VecDeque::new());
-        for (mut waiting, outcome) in taken.zip(settled) {
-            match outcome {
-                Settled::Stored(seq) => {
-                    if seq != next {
-                        // Others have written meanwhile.
-                        self.writers.prolong(conversation);
-                    }
-                    next = seq.next();
-                    self.metrics.delegated_stored.increment(1);
-                    // Mostly heard before: the event precedes the answer.
-                    self.frontier.hear(conversation, seq, Some(writer));
-                    let Some(event) = waiting.subject.event(conversation, seq).map(Arc::new) else {
-                        // Only the log tells what it has become.
-                        waiting.attempted = Some(first);
-                        again.push_back(waiting);
-                        continue;
-                    };
-                    self.announce.delegated(&event, waiting.claim_origin());
-                    waiting.settle(Ok(Changed::Applied(event)));
+        for (waiting, outcome) in pending.drain(..settled.len().min(count)).zip(settled) {
+            if let Settled::Stored(seq) = outcome {
+                if seq != next {
+                    // Others have written meanwhile.
+                    self.writers.prolong(conversation);
                 }
-                Settled::Nothing => {
-                    self.metrics.delegated_stored.increment(1);
-                    waiting.settle(Ok(Changed::Nothing));
-                }
-                // Its original is looked up as any retry's is.
-                Settled::Before => {
-                    self.metrics.delegated_stored.increment(1);
-                    waiting.attempted = Some(first);
-                    again.push_back(waiting);
-                }
-                Settled::Failed(error) => {
-                    self.metrics.delegated_refused.increment(1);
-                    waiting.settle(match (error, &waiting.subject) {
-                        (CommitError::Refused(refusal), Entry::Change(_)) => {
-                            Ok(Changed::Refused(refusal))
-                        }
-                        (error, _) => Err(error),
-                    });
-                }
+                next = seq.next();
+                // Mostly heard before: the event precedes the answer.
+                self.frontier.hear(conversation, seq, Some(writer));
+            }
+            if let Some(mut waiting) = self.settle_delegated(conversation, waiting, outcome) {
+                // Only the log tells what it has become: it is looked for there like any retry's original.
+                waiting.attempted = Some(first);
+                again.push_back(waiting);
             }
         }
         again.append(pending);
         *pending = again;
         Ok(Progress::Some)
+    }
+
+    /// Settles one by what the other says of it; gives it back when that does not tell the event.
+    fn settle_delegated(
+        &self,
+        conversation: ConversationId,
+        mut waiting: PendingEntry,
+        outcome: Settled,
+    ) -> Option<PendingEntry> {
+        let counted = match outcome {
+            Settled::Failed(_) => &self.metrics.delegated_refused,
+            Settled::Stored(_) | Settled::Before | Settled::Nothing => {
+                &self.metrics.delegated_stored
+            }
+        };
+        counted.increment(1);
+        let changed = match (outcome, &waiting.subject) {
+            (Settled::Before, _) => return Some(waiting),
+            (Settled::Stored(seq), subject) => {
+                let Some(event) = subject.event(conversation, seq).map(Arc::new) else {
+                    return Some(waiting);
+                };
+                self.announce.delegated(&event, waiting.claim_origin());
+                Ok(Changed::Applied(event))
+            }
+            (Settled::Nothing, _) => Ok(Changed::Nothing),
+            (Settled::Failed(CommitError::Refused(refusal)), Entry::Change(_)) => {
+                Ok(Changed::Refused(refusal))
+            }
+            (Settled::Failed(error), _) => Err(error),
+        };
+        waiting.settle(changed);
+        None
     }
 
     /// Waits for a writer's answer for as long as that gateway is heard to write in the conversation, [`ANSWER_WITHIN`] at

@@ -35,7 +35,7 @@ pub(super) struct Shared {
     pub(super) announce: Arc<dyn Announce>,
     pub(super) frontier: Arc<Frontier>,
     pub(super) entropy: Arc<Entropy>,
-    pub(super) batcher: Arc<Batcher>,
+    pub(super) batcher: Batcher,
     /// What changes are decided by, read together.
     pub(super) facts: Gather<Change, StoreResult<Facts>>,
     /// What follows from changes, written together.
@@ -52,9 +52,8 @@ impl Shared {
     pub(super) fn new(config: CommitterConfig, ports: Ports) -> Self {
         let tracker = TaskTracker::new();
         let (store, metrics) = (ports.store, ports.metrics);
-        let batcher = Batcher::new(Arc::clone(&store), tracker.clone(), metrics.clone());
         Self {
-            batcher: Arc::new(batcher),
+            batcher: Batcher::new(Arc::clone(&store), tracker.clone(), metrics.clone()),
             facts: gather_facts(&store, &tracker),
             projecting: gather_projections(&store, &tracker),
             lanes: Lanes::new(config),
