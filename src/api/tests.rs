@@ -7,17 +7,6 @@ use crate::domain::{InvalidText, Refusal};
 
 /// Every refusal there is. The two functions below do not compile when a variant is added; this list follows them.
 fn every_error() -> Vec<ApiError> {
-    let refusals = [
-        Refusal::NotAMember,
-        Refusal::NotAllowed,
-        Refusal::NoSuchMember,
-        Refusal::AlreadyAMember,
-        Refusal::RoomFull,
-        Refusal::NoSuchMessage,
-        Refusal::MessageDeleted,
-        Refusal::TooManyReactions,
-        Refusal::DirectConversation,
-    ];
     let texts = ["username", "name", "clientMessageId", "emoji", "content"];
     let (what, limit) = ("it", 1);
     let too_long = InvalidText::TooLong { limit, unit: what };
@@ -67,7 +56,7 @@ fn every_error() -> Vec<ApiError> {
     ];
     let texts = texts.map(|field| ChatError::text(field, InvalidText::Empty));
     let chat = chat.into_iter().chain(texts);
-    let chat = chat.chain(refusals.map(ChatError::Refused));
+    let chat = chat.chain(Refusal::ALL.map(ChatError::Refused));
     chat.map(ApiError::Chat).chain(edge).collect()
 }
 

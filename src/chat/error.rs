@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::commit::CommitError;
 use crate::domain::{InvalidId, InvalidText, Refusal};
 use crate::store::StoreError;
 
@@ -216,15 +217,6 @@ const fn refusal_code(refusal: Refusal) -> &'static str {
 
 impl From<StoreError> for ChatError {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(cause) => {
-                tracing::warn!(cause, "store unavailable");
-                Self::Unavailable
-            }
-            StoreError::Broken(cause) => {
-                tracing::error!(cause, "store failed");
-                Self::Internal
-            }
-        }
+        CommitError::from(error).into()
     }
 }

@@ -211,3 +211,18 @@ pub enum Refusal {
     #[error("not possible in a direct conversation")]
     DirectConversation,
 }
+
+impl Refusal {
+    /// All of them. Gateways tell each other of one by its place here: new ones are added at the end.
+    pub const ALL: [Self; 9] = [
+        Self::NotAMember,
+        Self::NotAllowed,
+        Self::NoSuchMember,
+        Self::AlreadyAMember,
+        Self::RoomFull,
+        Self::NoSuchMessage,
+        Self::MessageDeleted,
+        Self::TooManyReactions,
+        Self::DirectConversation,
+    ];
+}

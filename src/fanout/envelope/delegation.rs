@@ -21,19 +21,6 @@ use crate::traces::TraceContext;
 /// What an entry takes besides its texts, in bytes, at most.
 const FIXED: usize = 58 + TraceContext::BYTES;
 
-/// What is refused for good, by its number in an answer. New ones are added at the end.
-const REFUSALS: [Refusal; 9] = [
-    Refusal::NotAMember,
-    Refusal::NotAllowed,
-    Refusal::NoSuchMember,
-    Refusal::AlreadyAMember,
-    Refusal::RoomFull,
-    Refusal::NoSuchMessage,
-    Refusal::MessageDeleted,
-    Refusal::TooManyReactions,
-    Refusal::DirectConversation,
-];
-
 /// What another gateway is to commit.
 #[derive(Debug)]
 pub struct Request {
@@ -167,9 +154,9 @@ pub fn encode_answer(answer: &Answer) -> Bytes {
     out.freeze()
 }
 
-/// Where a refusal is in the list, in the field of a place.
+/// Where a refusal is in the list of all, in the field of a place.
 fn number_of(refusal: Refusal) -> Seq {
-    let number = REFUSALS.iter().position(|known| *known == refusal);
+    let number = Refusal::ALL.iter().position(|known| *known == refusal);
     Seq::new(number.map_or(u64::MAX, |number| number as u64))
 }
 
@@ -282,7 +269,7 @@ pub(super) fn decode_answer(mut bytes: Bytes) -> Option<Answer> {
             1 => Settled::Before,
             2 => {
                 let number = usize::try_from(seq.get()).ok()?;
-                Settled::Failed(CommitError::Refused(*REFUSALS.get(number)?))
+                Settled::Failed(CommitError::Refused(*Refusal::ALL.get(number)?))
             }
             3 => Settled::Failed(CommitError::ClientMessageIdReused),
             4 => Settled::Failed(CommitError::Internal),

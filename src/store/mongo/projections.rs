@@ -55,11 +55,7 @@ impl MongoStore {
 
     /// Runs `update` statements one behind the other. An upsert that meets a document whose guard is ahead is refused as a
     /// duplicate, and is done: the others go on behind it.
-    pub(super) async fn write_in_order(
-        &self,
-        collection: &str,
-        statements: Vec<Document>,
-    ) -> StoreResult<()> {
+    async fn write_in_order(&self, collection: &str, statements: Vec<Document>) -> StoreResult<()> {
         let mut rest = &statements[..];
         while !rest.is_empty() {
             let some = &rest[..rest.len().min(STATEMENTS)];

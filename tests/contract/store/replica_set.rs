@@ -356,6 +356,28 @@ async fn a_page_of_rooms_reads_a_page_of_the_index() {
 }
 
 #[tokio::test]
+async fn looking_for_what_writers_have_left_reads_nothing_else() {
+    let mongo = shared_mongo().await;
+    let store = connect(mongo, "left", PATIENCE).await;
+    store.migrate().await.unwrap();
+    let scene = Scene::new(store);
+    let (room, owner) = scene.room().await;
+    scene.say_all(room, scene.messages(owner, 100)).await;
+    let database = raw(mongo, "left").await;
+    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    scene.store.project_leftovers(None).await.unwrap();
+    scene.store.project_leftovers(Some(room)).await.unwrap();
+    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    let profile = database.collection::<Document>("system.profile");
+    for of in ["command.distinct", "command.find"] {
+        let read = profile.find_one(doc! { of: "events" }).await.unwrap();
+        let read = read.unwrap();
+        assert_eq!(read.get_i32("docsExamined").unwrap(), 0, "{read}");
+        assert!(read.get_i32("keysExamined").unwrap() <= 1, "{read}");
+    }
+}
+
+#[tokio::test]
 async fn heads_skip_from_log_to_log() {
     let mongo = shared_mongo().await;
     let store = connect(mongo, "profiled", PATIENCE).await;
