@@ -17,7 +17,7 @@ pub struct Message {
     /// Of what was first sent; stays when the content is edited or deleted, so that a retry is still recognised (P3).
     pub fingerprint: Fingerprint,
     /// What it said before its first edit; none when it was never edited, or was deleted, or was edited by a version
-    /// that did not keep it. Never shown but to former members ([`Event::into_sent`]).
+    /// that did not keep it. Never shown but to former members ([`super::Event::into_sent`]).
     pub original: Option<Content>,
     /// When it was last edited.
     pub edited_at: Option<Timestamp>,
