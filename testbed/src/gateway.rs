@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::leash::{Leashed, START_DEADLINE, free_port, scratch, signal};
+use crate::leash::{Leashed, START_DEADLINE, free_port, freeze, scratch, signal};
 
 /// How often other ports are tried when somebody else takes one first.
 const TRIES: u32 = 5;
@@ -157,7 +157,7 @@ impl Gateway {
 
     /// Freezes it (SIGSTOP): its connections stay open, and nothing answers.
     pub fn stop(&self) {
-        signal(self.pid(), "STOP");
+        freeze(self.pid());
     }
 
     /// Lets a frozen gateway go on (SIGCONT).

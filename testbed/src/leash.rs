@@ -59,6 +59,37 @@ pub fn signal(pid: u32, name: &str) {
         .expect("bash runs");
 }
 
+/// Freezes a process (SIGSTOP), and returns when each of its threads stands still: on a busy machine one may still
+/// answer a request for a while after the signal was sent. A process that has gone is not an error.
+///
+/// # Panics
+/// When it goes on.
+pub fn freeze(pid: u32) {
+    signal(pid, "STOP");
+    let deadline = Instant::now() + START_DEADLINE;
+    while !stands_still(pid) {
+        assert!(Instant::now() < deadline, "{pid} goes on after SIGSTOP");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether every thread of a process is stopped or dead.
+fn stands_still(pid: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return true;
+    };
+    threads
+        .filter_map(Result::ok)
+        .all(|thread| state(&thread.path()).is_none_or(|state| "TtZX".contains(state)))
+}
+
+/// The state of a process or a thread, as the letter that proc(5) gives it; none when it has gone.
+fn state(directory: &Path) -> Option<char> {
+    let stat = std::fs::read_to_string(directory.join("stat")).ok()?;
+    // A command's name may contain anything, but ends at the last bracket.
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
 /// A directory for a server's data, removed when dropped.
 pub fn scratch(prefix: &str) -> TempDir {
     tempfile::Builder::new()
@@ -120,11 +151,8 @@ impl Leashed {
 
     /// Whether the command still runs (a zombie does not).
     pub fn is_running(&self) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
-        let state = stat
-            .rsplit_once(") ")
-            .and_then(|(_, rest)| rest.chars().next());
-        state.is_some_and(|state| state != 'Z' && state != 'X')
+        state(Path::new(&format!("/proc/{}", self.pid)))
+            .is_some_and(|state| state != 'Z' && state != 'X')
     }
 
     /// `kill -9`, and waits until the process is gone.

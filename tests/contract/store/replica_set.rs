@@ -30,12 +30,27 @@ async fn connect(mongo: &Mongo, database: &str, limit: Duration) -> Arc<MongoSto
     Arc::new(MongoStore::connect(config, entropy).await.unwrap())
 }
 
-/// A store with the limit of time of an impatient operator, over servers that are going to be broken.
-async fn scene_over(mongo: &Mongo) -> (Scene, Arc<MongoStore>) {
-    let patient = connect(mongo, "faults", PATIENCE).await;
-    patient.migrate().await.unwrap();
-    let store = connect(mongo, "faults", Duration::from_secs(2)).await;
-    (Scene::new(store.clone()), store)
+/// Two stores over servers that are going to be broken: a patient one for what must work, before and after, however
+/// busy the machine is; and one with the limit of time of an impatient operator, for what is asked meanwhile.
+struct Faulty {
+    patient: Scene,
+    hasty: Scene,
+    store: Arc<MongoStore>,
+}
+
+impl Faulty {
+    async fn over(mongo: &Mongo) -> Self {
+        let patient = connect(mongo, "faults", PATIENCE).await;
+        patient.migrate().await.unwrap();
+        let store = connect(mongo, "faults", Duration::from_secs(2)).await;
+        // It has a connection by then, as a gateway has: what it sends reaches the server, however broken.
+        while store.ping().await.is_err() {}
+        Self {
+            patient: Scene::new(patient),
+            hasty: Scene::new(store.clone()),
+            store,
+        }
+    }
 }
 
 async fn raw(mongo: &Mongo, database: &str) -> mongodb::Database {
@@ -114,60 +129,67 @@ async fn assert_unavailable(scene: &Scene, room: ConversationId, user: UserId) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_server_makes_outcomes_unknown_and_the_retry_finds_what_was_stored() {
     let mongo = Mongo::start_replica_set(1).await;
-    let (scene, _) = scene_over(&mongo).await;
-    let (room, owner) = scene.room().await;
-    let place = scene.say(room, owner, "before").await.next();
-    let message = scene.message(owner, "meanwhile");
+    let Faulty { patient, hasty, .. } = Faulty::over(&mongo).await;
+    let (room, owner) = patient.room().await;
+    let place = patient.say(room, owner, "before").await.next();
+    let message = patient.message(owner, "meanwhile");
     mongo.stop(0);
-    assert_unknown(&scene, room, place, &message).await;
-    assert_unavailable(&scene, room, owner).await;
+    assert_unknown(&hasty, room, place, &message).await;
+    assert_unavailable(&hasty, room, owner).await;
     mongo.cont(0);
-    assert_eq!(send(&scene, room, &message).await, place);
-    assert_eq!(send(&scene, room, &message).await, place);
-    assert_eq!(texts(&scene.said(room).await), ["before", "meanwhile"]);
+    assert_eq!(send(&hasty, room, &message).await, place);
+    assert_eq!(send(&hasty, room, &message).await, place);
+    assert_eq!(texts(&patient.said(room).await), ["before", "meanwhile"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d53_a_room_whose_making_has_an_unknown_outcome_is_made_once_with_its_event() {
     let mongo = Mongo::start_replica_set(1).await;
-    let (scene, _) = scene_over(&mongo).await;
-    let users = scene.users(2).await;
-    let room = scene.new_room(&users);
+    let Faulty { patient, hasty, .. } = Faulty::over(&mongo).await;
+    let users = patient.users(2).await;
+    let room = patient.new_room(&users);
     mongo.stop(0);
-    let unknown = scene.store.create_room(room.clone()).await;
+    let unknown = hasty.store.create_room(room.clone()).await;
     assert!(
         matches!(unknown, Err(StoreError::Unavailable(_))),
         "{unknown:?}"
     );
     mongo.cont(0);
     // As the committer does, until it is known; and once more.
-    let known = async { while scene.store.create_room(room.clone()).await.is_err() {} };
+    let known = async { while hasty.store.create_room(room.clone()).await.is_err() {} };
     tokio::time::timeout(PATIENCE, known)
         .await
         .expect("the outcome becomes known");
-    scene.store.create_room(room.clone()).await.unwrap();
+    patient.store.create_room(room.clone()).await.unwrap();
     assert_eq!(
-        scene.log(room.conversation.id).await,
+        patient.log(room.conversation.id).await,
         [(*room.created).clone()]
     );
-    let members = scene.store.members(room.conversation.id, None, 9).await;
+    let members = patient.store.members(room.conversation.id, None, 9).await;
     assert_eq!(members.unwrap().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_keeps_what_was_acknowledged() {
     let mut mongo = Mongo::start_replica_set(1).await;
-    let (scene, store) = scene_over(&mongo).await;
-    let (room, owner) = scene.room().await;
-    let place = scene.say_all(room, scene.messages(owner, 50)).await.next();
+    let Faulty {
+        patient,
+        hasty,
+        store,
+    } = Faulty::over(&mongo).await;
+    let (room, owner) = patient.room().await;
+    let place = patient
+        .say_all(room, patient.messages(owner, 50))
+        .await
+        .next();
     let before = *store.primary_changes().borrow();
     mongo.kill9(0);
-    let message = scene.message(owner, "after");
-    assert_unknown(&scene, room, place, &message).await;
-    assert_unavailable(&scene, room, owner).await;
+    let message = patient.message(owner, "after");
+    assert_unknown(&hasty, room, place, &message).await;
+    assert_unavailable(&hasty, room, owner).await;
     mongo.restart(0).await;
-    assert_eq!(send(&scene, room, &message).await, place);
-    assert_dense(&scene.log(room).await);
+    assert_eq!(send(&hasty, room, &message).await, place);
+    assert_dense(&patient.log(room).await);
     let mut changes = store.primary_changes();
     let found_again = changes.wait_for(|count| *count > before);
     tokio::time::timeout(PATIENCE, found_again)
@@ -179,37 +201,44 @@ async fn a_killed_server_keeps_what_was_acknowledged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_majority_nothing_is_committed_or_seen() {
     let mongo = Mongo::start_with_election_timeout(3, Duration::from_secs(30)).await;
-    let (scene, _) = scene_over(&mongo).await;
-    let (room, owner) = scene.room().await;
-    let before = scene.say(room, owner, "before").await;
+    let Faulty { patient, hasty, .. } = Faulty::over(&mongo).await;
+    let (room, owner) = patient.room().await;
+    let before = patient.say(room, owner, "before").await;
     let primary = mongo.wait_for_primary().await;
     let others = (0..mongo.member_count()).filter(|member| *member != primary);
     let others: Vec<usize> = others.collect();
     others.iter().for_each(|member| mongo.stop(*member));
-    let message = scene.message(owner, "meanwhile");
-    assert_unknown(&scene, room, before.next(), &message).await;
+    let message = patient.message(owner, "meanwhile");
+    assert_unknown(&hasty, room, before.next(), &message).await;
     // It is stored on the primary, but an election may take it back: no read shows it (D1).
-    assert_eq!(scene.head(room).await, before);
+    assert_eq!(patient.head(room).await, before);
     let own_id = &message.client_message_id;
-    let found = scene.store.message_by_client_id(room, owner, own_id).await;
+    let found = patient
+        .store
+        .message_by_client_id(room, owner, own_id)
+        .await;
     assert_eq!(found.unwrap(), None);
     others.iter().for_each(|member| mongo.cont(*member));
-    assert_eq!(send(&scene, room, &message).await, before.next());
-    assert_eq!(texts(&scene.said(room).await), ["before", "meanwhile"]);
+    assert_eq!(send(&hasty, room, &message).await, before.next());
+    assert_eq!(texts(&patient.said(room).await), ["before", "meanwhile"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_election_loses_nothing_and_is_noticed() {
     let mongo = Mongo::start_replica_set(3).await;
-    let (scene, store) = scene_over(&mongo).await;
-    let (room, owner) = scene.room().await;
-    let first = scene.say(room, owner, "first").await;
+    let Faulty {
+        patient,
+        hasty,
+        store,
+    } = Faulty::over(&mongo).await;
+    let (room, owner) = patient.room().await;
+    let first = patient.say(room, owner, "first").await;
     let before = *store.primary_changes().borrow();
-    let messages = scene.messages(owner, 40);
+    let messages = patient.messages(owner, 40);
     let sending = async {
         let mut places = Vec::new();
         for message in &messages {
-            places.push(send(&scene, room, message).await);
+            places.push(send(&hasty, room, message).await);
         }
         places
     };
@@ -219,7 +248,7 @@ async fn an_election_loses_nothing_and_is_noticed() {
         .take(messages.len())
         .collect();
     assert_eq!(places, expected);
-    let log = scene.log(room).await;
+    let log = patient.log(room).await;
     assert_dense(&log);
     assert_eq!(log.last().map(|event| event.seq), places.last().copied());
     let mut changes = store.primary_changes();
@@ -228,7 +257,7 @@ async fn an_election_loses_nothing_and_is_noticed() {
         .await
         .unwrap()
         .unwrap();
-    scene.store.ping().await.unwrap();
+    patient.store.ping().await.unwrap();
 }
 
 #[tokio::test]

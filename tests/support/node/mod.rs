@@ -21,7 +21,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use arrivals::Arrivals;
 
 use crate::support::fold::Fold;
-use crate::support::leash::{Leashed, START_DEADLINE, repository, scratch, signal, tool};
+use crate::support::leash::{Leashed, START_DEADLINE, freeze, repository, scratch, signal, tool};
 
 /// How long a client waits for anything before the test fails.
 const WAIT_DEADLINE: Duration = Duration::from_secs(60);
@@ -132,7 +132,7 @@ impl Node {
 
     /// Freezes the process (SIGSTOP): its clients keep their connections and read nothing.
     pub(crate) fn stop(&self) {
-        signal(self.pid(), "STOP");
+        freeze(self.pid());
     }
 
     /// Lets a frozen process go on (SIGCONT).

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::leash::{Leashed, free_port, scratch, signal, tool};
+use crate::leash::{Leashed, free_port, freeze, scratch, signal, tool};
 use crate::until;
 
 /// How long a silent primary is waited for, not the default's 10 s.
@@ -136,7 +136,7 @@ impl Mongo {
 
     /// Freezes a member (SIGSTOP): connections stay open, nothing answers.
     pub fn stop(&self, member: usize) {
-        signal(self.pid(member), "STOP");
+        freeze(self.pid(member));
     }
 
     /// Lets a frozen member go on (SIGCONT).
