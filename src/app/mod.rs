@@ -22,6 +22,7 @@ use crate::auth::{Auth, AuthConfig};
 use crate::chat::{Chat, Cursors, Limits, Ports};
 use crate::commit::Committer;
 use crate::config::{Config, StartError};
+use crate::domain::{Backoff, Entropy};
 use crate::fanout::hub::Hub;
 use crate::fanout::seats::Seats;
 use crate::gateway::requests::Requests;
@@ -82,7 +83,7 @@ impl App {
         let stores = Stores::open(config, &world, &metrics).await?;
         crate::logging::name_gateway(&id);
         tracing::info!(traces = world.traces.is_on(), "this gateway");
-        let log = prepare_for_ever(&stores, &readiness).await?;
+        let log = prepare_for_ever(&stores, &readiness, &world.entropy).await?;
         let parts = stores.connect(&log, config, &world);
         Ok(Self::assemble(config, &world, parts, &readiness, &metrics)?)
     }
@@ -272,7 +273,11 @@ async fn ask_store(store: Arc<dyn Store>, stop: CancellationToken) {
 }
 
 /// Returns which log this is.
-async fn prepare_for_ever(stores: &Stores, readiness: &Readiness) -> Result<String, Failure> {
+async fn prepare_for_ever(
+    stores: &Stores,
+    readiness: &Readiness,
+    entropy: &Entropy,
+) -> Result<String, Failure> {
     use std::sync::atomic::{AtomicBool, Ordering};
     let is_there = Arc::new(AtomicBool::new(false));
     let shown = Arc::clone(&is_there);
@@ -280,15 +285,14 @@ async fn prepare_for_ever(stores: &Stores, readiness: &Readiness) -> Result<Stri
         true => Health::Well,
         false => Health::Failed("waiting for the store".to_owned()),
     });
-    let mut pause = MIGRATE_RETRY.0;
+    let mut backoff = Backoff::between(MIGRATE_RETRY.0, MIGRATE_RETRY.1);
     let log = loop {
         match stores.prepare().await {
             Ok(log) => break log,
             Err(crate::store::StoreError::Broken(cause)) => return Err(Failure::Runtime(cause)),
             Err(error) => tracing::warn!(%error, "waiting for the store"),
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(MIGRATE_RETRY.1);
+        tokio::time::sleep(backoff.step(entropy)).await;
     };
     is_there.store(true, Ordering::Relaxed);
     Ok(log)

@@ -18,13 +18,9 @@ use super::shared::Shared;
 use super::together::abandoned;
 use crate::commit::batcher::Appended;
 use crate::commit::frontier::Standing;
-use crate::domain::{ConversationId, Entropy, Member, Seq, UserId};
+use crate::domain::{Backoff, ConversationId, Member, Seq, UserId};
 use crate::store::{NewConversation, Projected, Run, RunOutcome, StoreError, StoreResult};
 
-/// The first wait after a conflict that a majority read cannot explain yet, or after an unknown outcome.
-const BACKOFF: Duration = Duration::from_millis(2);
-/// The longest wait.
-const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// The longest wait after a conflict that is explained, when it was not the first in a row (D2): two gateways that
 /// write alternately step out of each other's way.
 const STEP_ASIDE: Duration = Duration::from_millis(2);
@@ -91,7 +87,7 @@ impl Shared {
         if pending.is_given_up(Instant::now()) {
             return;
         }
-        let mut backoff = Backoff::new();
+        let mut backoff = backoff();
         let mut is_in_doubt = false;
         let result = loop {
             match self.store_conversation(&pending.subject).await {
@@ -101,7 +97,7 @@ impl Shared {
                         "unknown whether a conversation is made, trying again"
                     );
                     is_in_doubt = true;
-                    backoff.wait(&self.entropy).await;
+                    tokio::time::sleep(backoff.step(&self.entropy)).await;
                 }
                 result => break result,
             }
@@ -130,7 +126,7 @@ impl Shared {
 
     /// Makes events of entries until all are settled.
     async fn commit(&self, conversation: ConversationId, mut pending: VecDeque<PendingEntry>) {
-        let mut backoff = Backoff::new();
+        let mut backoff = backoff();
         let mut conflicts = 0_u32;
         loop {
             drop_abandoned(&mut pending);
@@ -146,19 +142,19 @@ impl Shared {
                 _ => 0,
             };
             match progress {
-                Progress::Some => backoff = Backoff::new(),
+                Progress::Some => backoff.reset(),
                 Progress::Conflict => {
-                    backoff = Backoff::new();
+                    backoff.reset();
                     self.lost_places(conversation, conflicts);
                     if conflicts > 1 {
                         tokio::time::sleep(self.entropy.jitter(STEP_ASIDE)).await;
                     }
                 }
-                Progress::None => backoff.wait(&self.entropy).await,
+                Progress::None => tokio::time::sleep(backoff.step(&self.entropy)).await,
                 Progress::Unknown => {
                     let held = pending.len() as f64;
                     self.metrics.unknown_held.increment(held);
-                    backoff.wait(&self.entropy).await;
+                    tokio::time::sleep(backoff.step(&self.entropy)).await;
                     self.metrics.unknown_held.decrement(held);
                 }
             }
@@ -231,7 +227,7 @@ impl Shared {
         if events.is_empty() {
             return;
         }
-        let mut backoff = Backoff::new();
+        let mut backoff = backoff();
         loop {
             let written = self.projecting.ask(events.clone()).await;
             match written.unwrap_or_else(|| Err(abandoned())) {
@@ -241,7 +237,7 @@ impl Shared {
                         cause,
                         "what follows from a change is not written, trying again"
                     );
-                    backoff.wait(&self.entropy).await;
+                    tokio::time::sleep(backoff.step(&self.entropy)).await;
                 }
                 Err(StoreError::Broken(cause)) => {
                     tracing::error!(cause, "what follows from a change cannot be written");
@@ -341,16 +337,7 @@ fn postpone(error: &StoreError, pending: &mut VecDeque<PendingEntry>) -> Progres
     Progress::None
 }
 
-/// Full jitter, doubling.
-struct Backoff(Duration);
-
-impl Backoff {
-    const fn new() -> Self {
-        Self(BACKOFF)
-    }
-
-    async fn wait(&mut self, entropy: &Entropy) {
-        tokio::time::sleep(entropy.jitter(self.0) + Duration::from_micros(500)).await;
-        self.0 = (self.0 * 2).min(BACKOFF_MAX);
-    }
+/// The waits after a conflict that a majority read cannot explain yet, or after an unknown outcome.
+const fn backoff() -> Backoff {
+    Backoff::between(Duration::from_millis(2), Duration::from_secs(1))
 }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use crate::domain::{ConversationId, GatewayId, Member, Role, Seq, UserId};
+use crate::domain::{ConversationId, GatewayId, Member, Role, Seq, UserId, make_room};
 
 /// How many conversations are remembered; beyond it, those not touched lately are forgotten and read again.
 const CONVERSATIONS: usize = 50_000;
@@ -317,10 +317,9 @@ impl Inner {
     }
 
     fn insert(&mut self, conversation: ConversationId, mut known: Known) {
-        if self.known.len() >= CONVERSATIONS {
-            let horizon = self.now.saturating_sub(CONVERSATIONS as u64 / 2);
-            self.known.retain(|_, known| known.touched > horizon);
-        }
+        let horizon = self.now.saturating_sub(CONVERSATIONS as u64 / 2);
+        let is_young = |known: &Known| known.touched > horizon;
+        make_room(&mut self.known, CONVERSATIONS, &conversation, is_young);
         self.now += 1;
         known.touched = self.now;
         known.generation = self.now;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::domain::{ConversationId, GatewayId};
+use crate::domain::{ConversationId, GatewayId, make_room};
 
 /// How long another gateway writes for this one after the last sign of competition; or this one for others, after one
 /// has delegated something to it.
@@ -98,11 +98,9 @@ fn set(
     conversation: ConversationId,
     writer: Writer,
 ) {
-    if writers.len() >= CONVERSATIONS && !writers.contains_key(&conversation) {
-        writers.retain(|_, (writer, since)| writer.holds(*since));
-        if writers.len() >= CONVERSATIONS {
-            writers.clear();
-        }
+    let holds = |(writer, since): &(Writer, Instant)| writer.holds(*since);
+    if !make_room(writers, CONVERSATIONS, &conversation, holds) {
+        writers.clear();
     }
     writers.insert(conversation, (writer, Instant::now()));
 }

@@ -2,7 +2,9 @@
 //!
 //! Everything here is parsed once, at an edge; inside, an invalid value cannot exist.
 
+mod backoff;
 mod body;
+mod bounded;
 mod change;
 mod clock;
 mod conversation;
@@ -15,7 +17,9 @@ mod tally;
 mod text;
 mod user;
 
+pub use backoff::Backoff;
 pub use body::{Body, Effect, Kind};
+pub use bounded::make_room;
 pub use change::{Change, ChangeKind, Facts, Projection, Refusal, decide, projections};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use conversation::{Conversation, Member, Role};

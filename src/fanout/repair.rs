@@ -12,7 +12,7 @@ use super::standstill::Standstill;
 use super::tasks::Tasks;
 use super::topics::Topics;
 use crate::commit::frontier::Frontier;
-use crate::domain::{ConversationId, Event, Seq};
+use crate::domain::{Backoff, ConversationId, Event, Seq};
 use crate::metrics::Metrics;
 use crate::store::{Span, Store, StoreError};
 use crate::transport::outbox::Reason;
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// How many events are read at once.
 const PAGE: usize = 200;
 /// The longest wait between reads that do not show what must be there: during an election they may be stale.
-const RETRY_MAX: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(2);
 /// How often a log that cannot be understood is read again before its sessions are closed, to resume (D15).
 const TRIES: usize = 20;
 
@@ -69,7 +69,7 @@ impl Repair {
     }
 
     async fn fill(&self, conversation: ConversationId) {
-        let mut pause = PATIENCE;
+        let mut backoff = Backoff::between(2 * PATIENCE, RETRY_MAX);
         let mut broken = 0;
         let mut standstill = Standstill::watch(&self.metrics.gaps_standing_still);
         while let Some(gap) = self.gap(conversation) {
@@ -87,11 +87,9 @@ impl Repair {
             if events.is_empty() {
                 // It was published, so it is there: read again, never skip (D14).
                 standstill.goes_on();
-                let pause_now = tokio::time::sleep(pause + self.tasks.jitter(pause));
-                if self.tasks.unless_stopped(pause_now).await.is_none() {
+                if self.tasks.pause(&mut backoff).await.is_none() {
                     return;
                 }
-                pause = (pause * 2).min(RETRY_MAX);
                 continue;
             }
             standstill.ended();

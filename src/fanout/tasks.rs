@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::{Entropy, SessionId};
+use crate::domain::{Backoff, Entropy, SessionId};
 use crate::logging::served::{Served, serving, task};
 
 /// The first and the longest wait before a read that has failed is tried again.
-const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// See the module's documentation. Clones are handles to the same ones.
 #[derive(Clone)]
@@ -53,6 +53,12 @@ impl Tasks {
         self.stop.run_until_cancelled(work).await
     }
 
+    /// Waits before another attempt; `None` when the tasks are to stop before that.
+    pub(super) async fn pause(&self, backoff: &mut Backoff) -> Option<()> {
+        let pause = tokio::time::sleep(backoff.step(&self.entropy));
+        self.unless_stopped(pause).await
+    }
+
     /// A random time up to this one.
     pub(super) fn jitter(&self, up_to: Duration) -> Duration {
         self.entropy.jitter(up_to)
@@ -64,15 +70,13 @@ impl Tasks {
         E: std::fmt::Display,
         F: Future<Output = Result<T, E>>,
     {
-        let mut pause = RETRY.0;
+        let mut backoff = Backoff::between(RETRY.0, RETRY.1);
         loop {
             match read().await {
                 Ok(found) => return Some(found),
                 Err(error) => tracing::warn!(%error, "resync, reading again"),
             }
-            let pause_now = pause + self.jitter(pause);
-            self.unless_stopped(tokio::time::sleep(pause_now)).await?;
-            pause = (pause * 2).min(RETRY.1);
+            self.pause(&mut backoff).await?;
         }
     }
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{LocalThrottle, Step, Throttle};
 use crate::domain::Entropy;
-use crate::redis::{Backoff, Connection, Purpose, RedisConfig};
+use crate::redis::{Connection, Purpose, RedisConfig, backoff};
 
 /// Behind the configured prefix: what was taken, and what was noted.
 const TAKEN: &str = "throttle:taken:";
@@ -76,7 +76,7 @@ impl RedisThrottle {
     }
 
     async fn keep(&self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = backoff();
         loop {
             match Connection::open(&self.config, Purpose::Commands).await {
                 Ok(mut connection) => {

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::super::outlet::Outlet;
 use super::sealed::Sealing;
 use super::wire::Wire;
-use crate::domain::Entropy;
-use crate::redis::{Backoff, Connection, Purpose, RedisConfig};
+use crate::domain::{Backoff, Entropy};
+use crate::redis::{Connection, Purpose, RedisConfig, backoff};
 
 /// Payloads waiting for one connection. Full: the payload is dropped and a `PublishDoubt` follows (D10).
 const QUEUE: usize = 16_384;
@@ -86,7 +86,7 @@ impl Lane {
             shared,
             waiting,
             doubt,
-            backoff: Backoff::new(),
+            backoff: backoff(),
         };
         (lane, task)
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use parking_lot::Mutex;
 
-use crate::domain::{GatewayId, Timestamp};
+use crate::domain::{GatewayId, Timestamp, make_room};
 use crate::redis::{Seal, TAG_BYTES};
 
 /// The format; payloads of another are refused.
@@ -106,11 +106,9 @@ impl Sealing {
 
     fn admits(&self, publisher: u64, count: u64, now: Timestamp) -> bool {
         let mut heard = self.heard.lock();
-        if heard.len() >= PUBLISHERS && !heard.contains_key(&publisher) {
-            heard.retain(|_, heard| heard.last.after(FRESH) >= now);
-            if heard.len() >= PUBLISHERS {
-                return false;
-            }
+        let is_fresh = |heard: &Heard| heard.last.after(FRESH) >= now;
+        if !make_room(&mut heard, PUBLISHERS, &publisher, is_fresh) {
+            return false;
         }
         let heard = heard
             .entry(publisher)

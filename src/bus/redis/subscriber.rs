@@ -19,9 +19,10 @@ use super::probe::Hearing;
 use super::sealed::{Refusal, Sealing};
 use super::standing::Standing;
 use super::wire::Wire;
+use crate::domain::Backoff;
 use crate::logging::served::spawn_task;
 use crate::metrics::RefusedHints;
-use crate::redis::{Backoff, Connection, Purpose};
+use crate::redis::{Connection, Purpose, backoff};
 
 /// How often the server must answer a PING (trap 7: fred never notices that a subscriber's server is frozen), and how
 /// long an unsubscription waits for others at most.
@@ -49,7 +50,7 @@ enum End {
 impl Subscriber {
     /// Keeps the subscriptions alive until the bus is closed.
     pub(super) async fn run(self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = backoff();
         // The very first connection owes no gap, unless somebody had to give up waiting for it.
         let mut gap = false;
         loop {

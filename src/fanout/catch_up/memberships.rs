@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::super::session::Session;
 use crate::commit::frontier::Frontier;
-use crate::domain::{ConversationId, Entropy, Member, UserId};
+use crate::domain::{Backoff, ConversationId, Entropy, Member, UserId};
 use crate::store::{Store, StoreError, StoreResult, all_memberships};
 use crate::transport::outbox::Reason;
 
 /// The first and the longest wait after a failed read.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(4));
 /// How often a read is tried again before the session is closed, to resume elsewhere (D15).
 const TRIES: u32 = 20;
 
@@ -74,7 +74,7 @@ impl Memberships {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let mut pause = RETRY.0;
+        let mut backoff = Backoff::between(RETRY.0, RETRY.1);
         for _ in 0..TRIES {
             if session.is_closed() {
                 return None;
@@ -85,8 +85,7 @@ impl Memberships {
                     tracing::warn!(%error, "catching up, reading again")
                 }
             }
-            tokio::time::sleep(pause + self.entropy.jitter(pause)).await;
-            pause = (pause * 2).min(RETRY.1);
+            tokio::time::sleep(backoff.step(&self.entropy)).await;
         }
         session.close(Reason::ServerClosed);
         None

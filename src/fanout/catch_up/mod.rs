@@ -21,7 +21,7 @@ use super::topics::Topics;
 use super::users::Users;
 use crate::bus::{Bus, Channel};
 use crate::commit::frontier::Frontier;
-use crate::domain::{ConversationId, Entropy, Event, Member, Seq, UserId};
+use crate::domain::{Backoff, ConversationId, Entropy, Event, Member, Seq, UserId};
 use crate::metrics::Metrics;
 use crate::store::{Span, Store, StoreResult, is_cut};
 use former::find_former;
@@ -38,7 +38,7 @@ const SPANS: usize = 100;
 /// many connections to the store are there.
 const READING: usize = 16;
 /// The first and the longest wait for what a stale read does not show.
-const STALE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
+const STALE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(4));
 
 /// See the module's documentation.
 pub(super) struct CatchUp {
@@ -165,7 +165,7 @@ impl CatchUp {
         if !rooms.is_empty() {
             let _ = self.bus.subscribe(&rooms).await;
         }
-        let mut pause = STALE.0;
+        let mut backoff = Backoff::between(STALE.0, STALE.1);
         let mut waiting: VecDeque<Pursuit> = pursuits.into();
         waiting.iter().for_each(Pursuit::note);
         while !waiting.is_empty() && !session.is_closed() && !session.is_withdrawn() {
@@ -187,10 +187,11 @@ impl CatchUp {
             drop(reading);
             if page.is_empty() && waiting.len() == before {
                 // Published but not shown: a majority read may be stale during an election (D14).
-                tokio::time::sleep(pause + self.tasks.jitter(pause)).await;
-                pause = (pause * 2).min(STALE.1);
+                if self.tasks.pause(&mut backoff).await.is_none() {
+                    break;
+                }
             } else {
-                pause = STALE.0;
+                backoff.reset();
             }
         }
         for pursuit in waiting {

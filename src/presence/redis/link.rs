@@ -16,7 +16,7 @@ use super::super::PresenceError;
 use super::entries::{Entries, Entry};
 use crate::domain::Entropy;
 use crate::metrics::Metrics;
-use crate::redis::{Backoff, Connection, Purpose, RedisConfig};
+use crate::redis::{Connection, Purpose, RedisConfig, backoff};
 
 /// The connection of the moment.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Link {
     /// Keeps a connection, for ever.
     pub(super) async fn keep(&self, entropy: &Entropy) {
         let _closing = Closing(self);
-        let mut backoff = Backoff::new();
+        let mut backoff = backoff();
         let mut number = 0;
         loop {
             match Connection::open(&self.config, Purpose::Commands).await {

@@ -13,7 +13,7 @@ use super::documents::{
 };
 use super::event_document::EventDocument;
 use super::schema::USER_CONVERSATION;
-use super::{MongoStore, failure};
+use super::{MongoStore, backoff, failure};
 use crate::domain::{
     Conversation, ConversationId, Event, Member, Role, RoomId, RoomName, Seq, Timestamp, UserId,
 };
@@ -51,7 +51,8 @@ impl MongoStore {
         filter: Document,
         facts: Document,
     ) -> StoreResult<bool> {
-        for attempt in 0.. {
+        let mut backoff = backoff();
+        loop {
             let insert = doc! { "$setOnInsert": facts.clone() };
             match collection
                 .update_one(filter.clone(), insert)
@@ -60,11 +61,10 @@ impl MongoStore {
             {
                 Ok(outcome) => return Ok(outcome.upserted_id.is_some()),
                 // Of two upserts that both find nothing, the unique index refuses one: it is there now.
-                Err(error) if failure::is_duplicate(&error) => self.back_off(attempt).await,
+                Err(error) if failure::is_duplicate(&error) => self.pause(&mut backoff).await,
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(false)
     }
 
     /// The event that its log begins with makes it, in one insert: if that is there, the room is, and what is missing of

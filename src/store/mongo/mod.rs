@@ -52,8 +52,8 @@ use super::{
     Rotation, Run, RunOutcome, Span, Store, StoreError, StoreResult,
 };
 use crate::domain::{
-    Change, ClientMessageId, Conversation, ConversationId, Entropy, Event, EventId, Facts, Member,
-    RoomId, Seq, Timestamp, User, UserId,
+    Backoff, Change, ClientMessageId, Conversation, ConversationId, Entropy, Event, EventId, Facts,
+    Member, RoomId, Seq, Timestamp, User, UserId,
 };
 
 /// The store over MongoDB.
@@ -145,10 +145,9 @@ impl MongoStore {
         })
     }
 
-    /// Waits a little before an attempt is repeated; longer each time, up to 50 ms, and never twice the same.
-    async fn back_off(&self, attempt: u32) {
-        let most = Duration::from_millis(2 << attempt.min(5)).min(Duration::from_millis(50));
-        tokio::time::sleep(most / 4 + self.entropy.jitter(most)).await;
+    /// Waits before an attempt is repeated.
+    async fn pause(&self, backoff: &mut Backoff) {
+        tokio::time::sleep(backoff.step(&self.entropy)).await;
     }
 
     /// Runs a command that writes, all of it or an error.
@@ -193,6 +192,11 @@ impl fmt::Debug for MongoStore {
             .field("database", &self.database.name())
             .finish_non_exhaustive()
     }
+}
+
+/// The waits between attempts that another writer's got in the way of.
+const fn backoff() -> Backoff {
+    Backoff::between(Duration::from_millis(4), Duration::from_millis(50))
 }
 
 #[async_trait]

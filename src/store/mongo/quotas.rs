@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mongodb::bson::{Document, doc};
 
 use super::documents::date;
-use super::{MongoStore, failure};
+use super::{MongoStore, backoff, failure};
 use crate::store::{Charge, StoreError, StoreResult};
 
 /// How often what the unique key refused is counted again: two that make a key at once are no full quota.
@@ -15,7 +15,8 @@ impl MongoStore {
     /// A key that is full does not match its statement, whose upsert the unique key then refuses.
     pub(super) async fn count_charges(&self, charges: &[Charge]) -> StoreResult<Option<usize>> {
         let mut open: BTreeSet<usize> = (0..charges.len()).collect();
-        for attempt in 0..ATTEMPTS {
+        let mut backoff = backoff();
+        for _ in 0..ATTEMPTS {
             let counting = open.iter().copied().collect::<Vec<_>>();
             let statements = counting.iter().map(|place| count(&charges[*place]));
             let refused = self.update_quotas(statements.collect()).await?;
@@ -23,7 +24,7 @@ impl MongoStore {
             if open.is_empty() {
                 return Ok(None);
             }
-            self.back_off(attempt).await;
+            self.pause(&mut backoff).await;
         }
         let counted = (0..charges.len()).filter(|place| !open.contains(place));
         let given_back = counted.map(|place| give_back(&charges[place]));

@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
 use super::documents::{UserDocument, date, user_key};
-use super::{MongoStore, failure};
+use super::{MongoStore, backoff, failure};
 use crate::domain::{Timestamp, User, UserId};
 use crate::store::{Inserted, NewUser, StoreResult};
 
@@ -13,9 +13,10 @@ impl MongoStore {
     /// of this very call may be under way (D5).
     pub(super) async fn insert_user(&self, new: &NewUser) -> StoreResult<Inserted> {
         let document = UserDocument::from(new);
-        for attempt in 0.. {
+        let mut backoff = backoff();
+        loop {
             match self.users.insert_one(&document).await {
-                Ok(_) => break,
+                Ok(_) => return Ok(Inserted::Yes),
                 Err(error) if !failure::is_duplicate(&error) => return Err(error.into()),
                 Err(_) => {}
             }
@@ -27,9 +28,8 @@ impl MongoStore {
                 let mine = User::try_from(owner)?.id == new.user.id;
                 return Ok(if mine { Inserted::Yes } else { Inserted::Taken });
             }
-            self.back_off(attempt).await;
+            self.pause(&mut backoff).await;
         }
-        Ok(Inserted::Yes)
     }
 
     async fn find_user(&self, filter: Document) -> StoreResult<Option<UserDocument>> {
