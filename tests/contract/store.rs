@@ -107,6 +107,7 @@ macro_rules! store_contract {
                     a_deleted_message_still_recognises_its_retry,
                     reactions_are_put_on_and_taken_off,
                     racing_reactions_all_stay,
+                    what_follows_from_several_changes_is_written_together,
                     racing_edits_leave_the_last_one_in_the_log,
                     what_is_no_message_of_theirs_cannot_be_changed,
                     messages_of_a_direct_conversation_change_likewise,

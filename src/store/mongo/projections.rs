@@ -2,6 +2,8 @@
 //! repeated, and comes to nothing when that of a later event is written already (D56). Who is to write them when is the
 //! committer's affair, or that of `leftovers.rs`.
 
+use std::collections::HashMap;
+
 use mongodb::bson::{Bson, Document, doc};
 
 use super::MongoStore;
@@ -9,7 +11,7 @@ use super::documents::{date, number, user_key};
 use super::event_document::{event_key, reactions_bson};
 use super::failure::DUPLICATE_KEY;
 use super::schema::CONVERSATION_SEQ;
-use crate::domain::{Event, Projection, Role, Seq};
+use crate::domain::{ConversationId, Event, Projection, Role, Seq};
 use crate::store::{Projected, StoreResult};
 
 /// The most statements of one command: of 100 large reactions or contents together, some megabytes.
@@ -19,11 +21,13 @@ const STATEMENTS: usize = 100;
 const GUARD: &str = "projectedSeq";
 
 impl MongoStore {
-    /// What follows from these events, and then that it is written. In three commands at most, whatever the events are.
+    /// What follows from these events, of each log in its order, and then that it is written. In three commands at most,
+    /// whatever the events are.
     pub(super) async fn project_events(&self, events: &[Projected]) -> StoreResult<()> {
         let mut members = Vec::new();
         let mut rooms = Vec::new();
         let mut targets = Vec::new();
+        let newest = newest_reactions(events);
         for Projected { event, projections } in events {
             for projection in projections {
                 match projection {
@@ -37,6 +41,8 @@ impl MongoStore {
                     | Projection::Role { .. } => {
                         members.push(statement(event, projection));
                     }
+                    Projection::Reactions { target, .. }
+                        if newest[&(event.conversation, *target)] != event.seq => {}
                     Projection::Content { .. } | Projection::Reactions { .. } => {
                         targets.push(statement(event, projection));
                     }
@@ -69,6 +75,24 @@ impl MongoStore {
         }
         Ok(())
     }
+}
+
+/// Of each message the event that says its reactions last. Many react to one message at the same time, and the last of
+/// these events says all that those before it did: their statements need not be run.
+fn newest_reactions(events: &[Projected]) -> HashMap<(ConversationId, Seq), Seq> {
+    let reactions = events.iter().flat_map(|projected| {
+        let event = &projected.event;
+        projected
+            .projections
+            .iter()
+            .filter_map(move |projection| match projection {
+                Projection::Reactions { target, .. } => {
+                    Some(((event.conversation, *target), event.seq))
+                }
+                _ => None,
+            })
+    });
+    reactions.collect()
 }
 
 /// That what follows from these events is written.

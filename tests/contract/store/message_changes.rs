@@ -1,11 +1,14 @@
 //! Edits, deletions and reactions: the event and its projection on the message, in one transaction (D8).
 
+use std::collections::HashMap;
+
 use futures_util::future::join_all;
 use hobnob::commit::Changed;
 use hobnob::domain::{
-    Body, ChangeKind, Content, ConversationId, Emoji, Event, Fingerprint, Refusal, Role, Seq,
-    UserId,
+    Body, ChangeKind, Content, ConversationId, Emoji, Event, Fingerprint, Message, Refusal, Role,
+    Seq, UserId, projections,
 };
+use hobnob::store::Projected;
 
 use super::scene::{Scene, assert_dense, message_of, text_of};
 
@@ -164,6 +167,57 @@ pub(crate) async fn racing_reactions_all_stay(scene: &Scene) {
     let thumb = Emoji::parse("👍").unwrap();
     assert!(users.iter().all(|user| reactions.has(&thumb, *user)));
     assert_eq!(reactions.count(), 5);
+}
+
+/// As the committer does it: each is decided as of the one before, and what follows is written for all of them at once.
+pub(crate) async fn what_follows_from_several_changes_is_written_together(scene: &Scene) {
+    let users = scene.users(2).await;
+    let room = scene.room_of(&users).await;
+    let said = [
+        scene.say(room, users[0], "teh cat").await,
+        scene.say(room, users[0], "and the dog").await,
+    ];
+    let changes = [
+        (users[0], react(said[0], "👍", true)),
+        (users[1], react(said[1], "👍", true)),
+        (users[0], edit(said[0], "the cat")),
+        (users[1], react(said[0], "👍", true)),
+        (users[0], react(said[0], "👍", false)),
+    ];
+    let mut messages = HashMap::new();
+    for seq in said {
+        messages.insert(seq, message_of(&scene.event(room, seq).await).clone());
+    }
+    let mut together = Vec::new();
+    for (actor, kind) in changes {
+        let change = scene.a_change(room, actor, kind);
+        let message = messages.get_mut(&change.kind.target().unwrap()).unwrap();
+        let body = match &change.kind {
+            ChangeKind::React {
+                target,
+                emoji,
+                added,
+            } => Body::Reacted {
+                target: *target,
+                emoji: emoji.clone(),
+                added: *added,
+            },
+            ChangeKind::Edit { target, content } => Body::Edited {
+                target: *target,
+                content: Some(content.clone()),
+            },
+            other => panic!("{other:?}"),
+        };
+        let event = scene.happen(&change, body).await;
+        let projections = projections(&event, Some(message));
+        *message = projections.iter().fold(message.clone(), Message::with);
+        together.push(Projected { event, projections });
+    }
+    scene.store.project(&together).await.unwrap();
+    scene.store.project(&together).await.unwrap();
+    for seq in said {
+        assert_eq!(message_of(&scene.event(room, seq).await), &messages[&seq]);
+    }
 }
 
 pub(crate) async fn racing_edits_leave_the_last_one_in_the_log(scene: &Scene) {
