@@ -16,6 +16,7 @@ mod inbox;
 mod joining;
 pub mod offer;
 mod offering;
+mod own_sends;
 mod pacer;
 mod parts;
 mod passing;

@@ -11,7 +11,7 @@ impl Session {
     /// The session is about to send a direct message with this event id.
     #[must_use]
     pub fn expect(self: &Arc<Self>, id: EventId) -> Expectation {
-        self.state.lock().receipts.expect(id);
+        self.state.lock().own.expect(id);
         Expectation {
             session: Arc::clone(self),
             id,
@@ -50,11 +50,8 @@ pub struct Expectation {
 impl Expectation {
     /// The answer is written: it says that the message is stored there.
     pub fn answered(&self, conversation: ConversationId, seq: Seq) {
-        self.session
-            .state
-            .lock()
-            .receipts
-            .own_answered(conversation, seq);
+        let mut state = self.session.state.lock();
+        state.own.answered(conversation, seq);
     }
 }
 

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::offer::{Encoded, Encoding, Offer, Protocol};
+use super::own_sends::OwnSends;
 use super::pacer::{Paced, Pacer};
 use super::receipts::Receipts;
 use super::seats::Seat;
@@ -57,6 +58,7 @@ pub struct Session {
 struct State {
     places: Places,
     receipts: Receipts<Mark>,
+    own: OwnSends,
     last_mark: Option<Instant>,
     /// The pacer has it on its list.
     is_paced: bool,
@@ -91,15 +93,7 @@ impl State {
 
     fn mark(&mut self, mark: Mark, now: Instant) {
         self.last_mark = Some(now);
-        self.receipts.mark(mark);
-    }
-
-    /// Whether an event is the session's own send, and its answer shows it.
-    fn is_own(&mut self, offer: &Arc<Offer>) -> bool {
-        if let Some(id) = offer.id {
-            self.receipts.recognise(offer.conversation, offer.seq, id);
-        }
-        self.receipts.own_passes(offer)
+        self.receipts.mark(mark, &self.own);
     }
 }
 
@@ -214,7 +208,7 @@ impl Session {
     /// Gives an event: writes it, unless the answer to the session's own request shows it (D19, D29).
     pub(super) fn give(self: &Arc<Self>, offer: &Arc<Offer>) {
         let mut state = self.state.lock();
-        let is_shown = offer.is_direct() && state.is_own(offer);
+        let is_shown = offer.is_direct() && state.own.passes(offer);
         state.receipts.give(offer.conversation, offer.seq);
         if !is_shown {
             self.write_event(&mut state, offer);
@@ -247,7 +241,7 @@ impl Session {
     /// others, and has come late as its answer would have.
     fn expect_no_more(&self, id: EventId) {
         let mut state = self.state.lock();
-        if let Some(offer) = state.receipts.expect_no_more(id) {
+        if let Some(offer) = state.own.expect_no_more(id) {
             self.write_event(&mut state, &offer);
         }
     }
@@ -259,8 +253,7 @@ impl Session {
 
     /// A send of this session was committed, and will be answered.
     pub(super) fn own_committed(&self, conversation: ConversationId, seq: Seq, id: EventId) {
-        let mut state = self.state.lock();
-        state.receipts.own_committed(conversation, seq, Some(id));
+        self.state.lock().own.committed(conversation, seq, id);
     }
 
     /// Whether it may ask now, at this rate.
