@@ -23,6 +23,7 @@ pub mod logging;
 pub mod metrics;
 pub mod presence;
 pub mod redis;
+pub mod refusal;
 pub mod store;
 pub mod throttle;
 pub mod traces;

@@ -6,7 +6,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::chat::ChatError;
-use crate::wire::{ErrorJson, encode, refusal};
+use crate::refusal;
+use crate::wire::{ErrorJson, encode};
 
 /// Why a request over HTTP is refused.
 #[derive(Debug, Clone, thiserror::Error)]

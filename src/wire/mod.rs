@@ -1,12 +1,11 @@
 //! The JSON shapes that REST, Socket.IO and WebSocket share, so that a message is the same object everywhere.
-//! Knows the domain, what a use case may refuse, serde and, to describe itself, utoipa; no protocol, no port.
+//! Knows the domain, serde and, to describe itself, utoipa; no use case, no protocol, no port.
 //!
 //! Shapes that belong to one edge alone (request bodies, frames) live at that edge.
 
 mod change;
 mod error;
 mod message;
-pub mod refusal;
 mod scalar;
 
 pub use change::{DeletedJson, EditedJson, Header, ReactionJson, RoomUpdatedJson};

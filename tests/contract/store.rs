@@ -8,6 +8,7 @@
 
 mod append;
 mod conversations;
+mod database;
 mod embedded;
 mod leftovers;
 mod message_changes;
@@ -146,4 +147,4 @@ macro_rules! store_contract {
 }
 
 store_contract!(sqlite, crate::contract::store::embedded::open);
-store_contract!(mongo, crate::contract::store::replica_set::open);
+store_contract!(mongo, crate::contract::store::database::open);

@@ -37,6 +37,12 @@ fn no_circle_among_the_files_of_the_gateway() {
 }
 
 #[test]
+fn no_circle_among_the_files_of_the_load_tool() {
+    let found = circles(&Crate::read("loadtest/src"));
+    assert_none("let one of them know less", &found);
+}
+
+#[test]
 fn a_circle_would_be_noticed_and_passing_on_is_none() {
     let file = |path: &str, text: &str| {
         let source = Source {

@@ -27,7 +27,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "domain", "metrics", "traces", "auth", "store", "commit", "presence", "throttle",
         ],
     ),
-    ("wire", &["domain", "chat::ChatError"]),
+    ("wire", &["domain"]),
+    ("refusal", &["domain", "chat", "wire"]),
     (
         "api",
         &[
@@ -39,6 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "store",
             "chat",
             "wire",
+            "refusal",
         ],
     ),
     // Bytes to and from clients: what is said is not known here.
@@ -79,6 +81,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "auth",
             "chat",
             "wire",
+            "refusal",
             "transport",
             "fanout",
         ],

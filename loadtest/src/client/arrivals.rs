@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use super::deed::Deed;
 use super::outstanding::Unanswered;
 use super::place::place_in;
-use super::protocol::{Answered, Incoming, Message, Target};
+use super::protocol::Target;
 use super::record::Receipt;
+use super::said::{Answered, Incoming, Message};
 use super::session::Session;
 use crate::fold::{Effect, Event};
 

@@ -4,21 +4,14 @@
 use std::sync::atomic::Ordering;
 
 use super::deed::Deed;
-use super::outstanding::{Order, Unanswered};
+use super::order::Order;
+use super::outstanding::Unanswered;
 use super::own::Spot;
 use super::record::{Ending, Held, Sent, Wanted};
+use super::rest_answer::RestAnswer;
 use super::session::Session;
 use crate::fold::{Effect, Folded};
 use crate::rest::Failed;
-
-/// The answer to something that was asked over REST.
-#[derive(Debug)]
-pub(super) struct RestAnswer {
-    number: u64,
-    /// Which attempt it answers.
-    tries: u32,
-    outcome: Result<(), Failed>,
-}
 
 impl Session {
     /// Takes up an order: chooses what to do, and notes that it is to be done.

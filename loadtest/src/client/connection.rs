@@ -9,7 +9,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
 use super::dial::{Dial, Stream};
-use super::protocol::{Incoming, Joining, Protocol};
+use super::protocol::Protocol;
+use super::said::{Incoming, Joining};
 
 /// How long the TCP and WebSocket handshakes may take.
 const OPEN: Duration = Duration::from_secs(5);

@@ -3,8 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::place::Place;
-use super::record::Record;
+use super::place::{Arrival, Place};
 
 /// Conversation and seq of each message that is stored, by the message's number in this run.
 #[derive(Debug, Default)]
@@ -24,7 +23,7 @@ impl Numbering {
         Self(numbering)
     }
 
-    fn get(&self, number: u64) -> Option<(usize, u64)> {
+    pub(super) fn get(&self, number: u64) -> Option<(usize, u64)> {
         self.0.get(&number).copied()
     }
 }
@@ -48,6 +47,44 @@ impl Hindsight {
     /// When the latest message was stored that has arrived, as the server writes times.
     pub(super) fn last(&self) -> Option<&str> {
         self.last.as_deref()
+    }
+
+    /// Whether nothing has happened.
+    pub(super) fn is_empty(&self) -> bool {
+        self.happenings.is_empty()
+    }
+
+    /// Judges what happened by the seqs of history: how each message came, with a description. What history does not know
+    /// is left out.
+    pub(super) fn arrivals(&mut self, numbering: &Numbering) -> Vec<(Arrival, String)> {
+        let mut places: HashMap<usize, Place> = HashMap::new();
+        let mut arrivals = Vec::new();
+        for happening in self.happenings.drain(..) {
+            match happening {
+                Happening::Reconnected => {
+                    places
+                        .values_mut()
+                        .for_each(|place| place.reconnected(None));
+                }
+                Happening::Answered {
+                    number,
+                    is_first_try,
+                } => {
+                    if let Some((conversation, seq)) = numbering.get(number) {
+                        let place = places.entry(conversation).or_default();
+                        place.answered(seq, is_first_try);
+                    }
+                }
+                Happening::Arrived { number, own_direct } => {
+                    if let Some((conversation, seq)) = numbering.get(number) {
+                        let place = places.entry(conversation).or_default();
+                        let arrival = place.arrived(seq, own_direct);
+                        arrivals.push((arrival, format!("message {number}, {seq} in history")));
+                    }
+                }
+            }
+        }
+        arrivals
     }
 
     pub(super) fn reconnected(&mut self) {
@@ -77,50 +114,10 @@ impl Hindsight {
     }
 }
 
-impl Record {
-    /// Judges what came without a seq, by the seqs of history. What history does not know stays without.
-    pub(crate) fn judge(&mut self, numbering: &Numbering) {
-        let happenings = std::mem::take(&mut self.hindsight.happenings);
-        if happenings.is_empty() && self.acknowledged.iter().all(|receipt| receipt.seq > 0) {
-            return;
-        }
-        let mut places: HashMap<usize, Place> = HashMap::new();
-        for happening in happenings {
-            match happening {
-                Happening::Reconnected => {
-                    places
-                        .values_mut()
-                        .for_each(|place| place.reconnected(None));
-                }
-                Happening::Answered {
-                    number,
-                    is_first_try,
-                } => {
-                    if let Some((conversation, seq)) = numbering.get(number) {
-                        let place = places.entry(conversation).or_default();
-                        place.answered(seq, is_first_try);
-                    }
-                }
-                Happening::Arrived { number, own_direct } => {
-                    if let Some((conversation, seq)) = numbering.get(number) {
-                        let place = places.entry(conversation).or_default();
-                        let arrival = place.arrived(seq, own_direct);
-                        self.note(arrival, || format!("message {number}, {seq} in history"));
-                    }
-                }
-            }
-        }
-        for receipt in self.receipts.iter_mut().chain(&mut self.acknowledged) {
-            let known = numbering.get(receipt.number);
-            receipt.seq = known.map_or(receipt.seq, |(_, seq)| seq);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::Receipt;
+    use crate::client::{Receipt, Record};
     use std::time::Duration;
 
     fn numbering(numbers: [u64; 3]) -> Numbering {

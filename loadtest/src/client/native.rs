@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::protocol::{Answer, CHANGES, EventPlace, Incoming, Joining, Message, Refusal};
+use super::said::{Answer, CHANGES, EventPlace, Incoming, Joining, Message, Refusal};
 use crate::fold::Event;
 
 #[derive(Deserialize)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use super::hindsight::Hindsight;
+use super::hindsight::{Hindsight, Numbering};
 use super::place::Arrival;
 use crate::fold::{Effect, Folded};
 use crate::mix::Kind;
@@ -150,6 +150,20 @@ impl Record {
         }
         if self.examples.len() < EXAMPLES {
             self.examples.push(format!("{arrival:?}: {}", describe()));
+        }
+    }
+
+    /// Judges what came without a seq, by the seqs of history. What history does not know stays without.
+    pub(crate) fn judge(&mut self, numbering: &Numbering) {
+        if self.hindsight.is_empty() && self.acknowledged.iter().all(|receipt| receipt.seq > 0) {
+            return;
+        }
+        for (arrival, description) in self.hindsight.arrivals(numbering) {
+            self.note(arrival, || description);
+        }
+        for receipt in self.receipts.iter_mut().chain(&mut self.acknowledged) {
+            let known = numbering.get(receipt.number);
+            receipt.seq = known.map_or(receipt.seq, |(_, seq)| seq);
         }
     }
 

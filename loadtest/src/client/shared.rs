@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::outstanding::Order;
+use super::order::Order;
 use super::protocol::Target;
 use crate::accounts::Accounts;
 use crate::gateways::Gateways;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::protocol::{Answer, CHANGES, Incoming, Joining, Message};
+use super::said::{Answer, CHANGES, Incoming, Joining, Message};
 use crate::fold::Event;
 
 /// Engine.IO's pong.
@@ -85,7 +85,7 @@ fn refusal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::protocol::Answered;
+    use crate::client::said::Answered;
 
     #[test]
     fn events_and_answers_are_read() {

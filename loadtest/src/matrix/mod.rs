@@ -1,9 +1,11 @@
 //! The fault matrix: one check per fault, on real servers started here, and the table of what came of it. Knows neither
 //! how the load is made nor how the servers are broken.
 
+mod case;
 mod cluster;
 mod faults;
 mod mixed;
+mod outcome;
 mod presence;
 mod row;
 mod table;
@@ -11,11 +13,13 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use testbed::leash::repository;
+
+use self::case::Case;
 pub use self::cluster::Peer;
 pub(crate) use self::cluster::{Cluster, Program, SECRET};
 pub(crate) use self::faults::{BEFORE, Props, clean_up, make, prepare};
-use testbed::leash::repository;
-
+use self::outcome::Outcome;
 use self::presence::{Agreement, Crowd};
 pub use self::row::Row;
 use self::table::Table;
@@ -25,61 +29,6 @@ use crate::{Invalid, Verdict, carried_out};
 
 /// How often a row is run in which the generator fell behind; never again because a promise was broken.
 const TRIES: u32 = 3;
-
-/// A row, and in how many rooms if it brings a load of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Case {
-    row: Row,
-    rooms: Option<usize>,
-}
-
-impl Case {
-    fn name(self) -> String {
-        match self.rooms {
-            None => self.row.name().to_owned(),
-            Some(rooms) => format!("{}-{rooms}", self.row.name()),
-        }
-    }
-
-    fn fault(self) -> String {
-        match self.rooms {
-            None => self.row.fault().to_owned(),
-            Some(1) => format!("{} in 1 room", self.row.fault()),
-            Some(rooms) => format!("{} in {rooms} rooms", self.row.fault()),
-        }
-    }
-}
-
-/// What came of a row.
-#[derive(Debug)]
-struct Outcome {
-    report: Report,
-    /// That its fault really came about, where that can be doubted.
-    evidence: Option<String>,
-    /// When everybody agreed who is there; peers have no presence of this kind.
-    presence: Option<Agreement>,
-    /// MongoDB elected meanwhile, although nothing was done to it.
-    is_disturbed: bool,
-    /// How long the other gateways take counts. Not in the short matrix, which is run on busy machines: there a wait that
-    /// is too long shows as a refusal, after 10 s.
-    is_timed: bool,
-}
-
-impl Outcome {
-    fn verdict(&self, row: Row) -> Verdict {
-        let is_late = |presence: &Agreement| !presence.is_within(row.presence_right_within());
-        let elsewhere = &self.report.balance.elsewhere;
-        let is_slow = self.is_timed && !mixed::is_unhurt(elsewhere);
-        let is_hurt = row.is_mixed() && (is_slow || elsewhere.refusals() > 0);
-        match self.report.verdict {
-            Verdict::Pass if self.presence.as_ref().is_some_and(is_late) => Verdict::Broken,
-            // Whom an election hurt proves nothing.
-            Verdict::Pass if is_hurt && self.is_disturbed => Verdict::Invalid,
-            Verdict::Pass if is_hurt => Verdict::Broken,
-            verdict => verdict,
-        }
-    }
-}
 
 /// `hobnob-load matrix`.
 #[derive(Debug, Clone, clap::Args)]

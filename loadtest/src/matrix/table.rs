@@ -5,8 +5,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::case::Case;
+use super::mixed;
+use super::outcome::Outcome;
+use super::presence::Agreement;
 use super::row::Row;
-use super::{Agreement, Case, Outcome, mixed};
 use crate::check::Report;
 use crate::ledger::Elsewhere;
 use crate::{Invalid, Verdict};

@@ -8,7 +8,7 @@ use mongodb::options::{Acknowledgment, CollectionOptions, WriteConcern};
 use mongodb::{Client, Collection};
 use tokio::time::{Instant, sleep_until};
 
-use super::file::Figures;
+use super::figures::Figures;
 use crate::Invalid;
 use crate::measure::Latencies;
 

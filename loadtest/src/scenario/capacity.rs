@@ -2,7 +2,8 @@
 //! step only as a run.
 
 use super::file::Scenario;
-use super::run::{Outcome, once};
+use super::outcome::Outcome;
+use super::run::once;
 use super::server::Server;
 use crate::matrix::Cluster;
 use crate::{Invalid, Verdict};

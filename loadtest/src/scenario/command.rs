@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::file::Scenario;
-use super::run::perform;
+use super::perform::perform;
 use super::server::Server;
 use crate::mix::Mix;
 use crate::outcome::{self, Summary};

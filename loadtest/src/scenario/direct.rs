@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Measured;
 use super::cost::{Meter, Named, parse, rate};
+use super::measured::Measured;
 use crate::check::{Load, Plan, Report, STALL, Stage, closed_loop};
 use crate::gateways::Gateways;
 use crate::measure::Lateness;

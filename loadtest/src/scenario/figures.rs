@@ -1,13 +1,17 @@
 //! The names under which a run's figures are known to thresholds, comparisons and tables. Knows no run.
 
+use std::collections::BTreeMap;
+
 use super::cost::Cost;
-use super::file::Figures;
 use super::sampler::Sample;
 use crate::Invalid;
 use crate::check::Report;
 use crate::ledger::{Series, Shares};
 use crate::measure::{Latencies, LatenessReport, Percentiles};
 use crate::mix::Kind;
+
+/// Figures by name; thresholds speak of them.
+pub(crate) type Figures = BTreeMap<String, f64>;
 
 /// Of the books and the clocks.
 #[expect(

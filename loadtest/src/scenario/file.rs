@@ -1,17 +1,14 @@
 //! A scenario as a file: what it simulates, its load, what happens beside it, and its thresholds. Knows no run.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::beside::{Backlog, Connect, Heartbeat, Idle, Presence, Slow, Typing};
+use super::figures::Figures;
 use crate::Invalid;
 use crate::check::{Deep, Load, Plan};
 use crate::matrix::Row;
-
-/// Figures by name; thresholds speak of them.
-pub(crate) type Figures = BTreeMap<String, f64>;
 
 /// One file of `loadtest/scenarios/`.
 #[derive(Debug, Clone, Deserialize)]

@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::cost::{Meter, Named, rate};
-use super::file::{Figures, Scenario};
-use super::run::Outcome;
+use super::figures::Figures;
+use super::file::Scenario;
+use super::outcome::Outcome;
 use super::sampler::Sampler;
 use crate::Invalid;
 use crate::check::Load;

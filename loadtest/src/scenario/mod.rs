@@ -12,6 +12,9 @@ mod figures;
 mod file;
 mod floor;
 mod idle;
+mod measured;
+mod outcome;
+mod perform;
 mod run;
 mod sampler;
 mod server;
@@ -20,49 +23,11 @@ pub use command::{RunOptions, command as run};
 pub use cost::{Cost, Named};
 pub use direct::{DirectOptions, command as direct};
 pub use fanout::{FanoutOptions, command as fanout};
-pub(crate) use file::{Figures, Scenario};
+pub(crate) use figures::Figures;
+pub(crate) use file::Scenario;
 pub use idle::{IdleOptions, command as idle};
-pub(crate) use run::{Outcome, perform};
+pub use measured::Measured;
+pub(crate) use outcome::Outcome;
+pub(crate) use perform::perform;
 pub(crate) use sampler::Used;
 pub use server::Server;
-
-use std::path::Path;
-
-use serde::Serialize;
-
-use crate::Invalid;
-use crate::check::Report;
-
-/// A check's report, and what it cost.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Measured {
-    /// The books, latencies and verdict.
-    #[serde(flatten)]
-    pub report: Report,
-    /// What is counted: delivery, or message.
-    pub unit: &'static str,
-    /// How many in the measured time.
-    pub count: u64,
-    /// How many a second.
-    pub per_second: f64,
-    /// What each named process used.
-    pub costs: Vec<Cost>,
-}
-
-impl Measured {
-    fn show(&self, json: Option<&Path>) -> Result<(), Invalid> {
-        print!("{}", self.report);
-        println!(
-            "  measured: {}, {:.0}/s; the unit is a {}",
-            self.count, self.per_second, self.unit
-        );
-        for cost in &self.costs {
-            println!("  {cost} per {}", self.unit);
-        }
-        if let Some(path) = json {
-            std::fs::write(path, serde_json::to_vec_pretty(self)?)?;
-        }
-        Ok(())
-    }
-}

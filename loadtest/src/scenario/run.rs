@@ -1,7 +1,6 @@
-//! One run of a scenario on servers of its own. Knows neither files nor how its outcome is written down.
+//! One run of a scenario on servers that are there. Knows neither files nor how its outcome is written down.
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,19 +9,18 @@ use tokio::time::Instant;
 use super::bare;
 use super::beside::{Scene, beside, prepare as prepare_people};
 use super::cost::{Cost, Meter, Named, rate};
-use super::file::{Figures, Scenario};
-use super::floor;
-use super::sampler::{Sample, Sampler};
+use super::figures::Figures;
+use super::file::Scenario;
+use super::outcome::Outcome;
+use super::sampler::Sampler;
 use super::server::Server;
+use crate::Invalid;
 use crate::check::{Cutter, Load, Report, STALL, Stage, closed_loop, open_loop};
 use crate::gateways::Gateways;
-use crate::ledger::{Closed, Series};
-use crate::matrix::{BEFORE, Cluster, Program, Props, clean_up, make, prepare};
-use crate::measure::{Lateness, LatenessReport};
+use crate::ledger::Closed;
+use crate::matrix::{BEFORE, Cluster, Props, clean_up, make, prepare};
+use crate::measure::Lateness;
 use crate::mix::Kind;
-use crate::{Invalid, Verdict, carried_out};
-
-const DRAIN_GRACE: Duration = Duration::from_secs(6);
 
 /// Figures that the gateways count, by the beginning of their lines in `/metrics`: how often one lost a place to another,
 /// and what became of messages that one had another write.
@@ -42,42 +40,6 @@ const COUNTED: [(&str, &str); 4] = [
     ),
 ];
 
-/// What came of a run.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) report: Option<Report>,
-    pub(crate) series: Option<Series>,
-    pub(crate) samples: Vec<Sample>,
-    pub(crate) costs: Vec<Cost>,
-    pub(crate) figures: Figures,
-    /// From when to when something was broken, in seconds from the first send.
-    pub(crate) fault: Option<(f64, f64)>,
-    /// How late the generator was; the limit has none.
-    pub(crate) generator: Option<LatenessReport>,
-}
-
-impl Outcome {
-    /// By the books alone, or without books by whether the generator kept up; thresholds come on top.
-    pub(crate) fn verdict(&self) -> Verdict {
-        let unbooked = match self.void() {
-            None => Verdict::Pass,
-            Some(_) => Verdict::Invalid,
-        };
-        let report = self.report.as_ref();
-        report.map_or(unbooked, |report| report.verdict)
-    }
-
-    /// Why it proves nothing good.
-    pub(crate) fn void(&self) -> Option<String> {
-        self.generator.filter(LatenessReport::fell_behind).map(|generator| {
-            format!(
-                "the generator's timers fired {:.0} ms late at p99, {:.0} allowed; {} sends found no room",
-                generator.late.p99, generator.allowed_p99, generator.overflowed
-            )
-        })
-    }
-}
-
 /// What one load came to.
 struct Talked {
     overflowed: u64,
@@ -89,41 +51,6 @@ struct Talked {
     /// When it was warm, and when it ended, from the start of the run.
     within: Range<Duration>,
     costs: Vec<Cost>,
-}
-
-/// Starts the servers, runs, and stops them.
-pub(crate) async fn perform(
-    scenario: &Scenario,
-    server: Server,
-    hobnob: Option<&Path>,
-) -> Result<Outcome, Invalid> {
-    let Some(program) = server.program(hobnob)? else {
-        return carried_out(floor::perform(scenario)).await;
-    };
-    let Some(versus) = scenario.versus else {
-        return carried_out(on(scenario, server, &program)).await;
-    };
-    let other = Scenario {
-        gateways: versus.gateways,
-        ..scenario.clone()
-    };
-    let other = carried_out(on(&other, server, &program)).await?;
-    // What is compared with must be sound itself.
-    if other.verdict() != Verdict::Pass {
-        return Ok(other);
-    }
-    let mut outcome = carried_out(on(scenario, server, &program)).await?;
-    super::figures::versus(&mut outcome.figures, &other.figures);
-    Ok(outcome)
-}
-
-async fn on(scenario: &Scenario, server: Server, program: &Program) -> Result<Outcome, Invalid> {
-    let (gateways, members) = (scenario.gateways, scenario.mongodb_members);
-    let mut cluster = Cluster::of(program, DRAIN_GRACE, gateways, members).await?;
-    match scenario.capacity {
-        Some(_) => super::capacity::find(scenario, server, &mut cluster).await,
-        None => once(scenario, server, &mut cluster).await,
-    }
 }
 
 /// One run on servers that are there.

@@ -1,6 +1,7 @@
 //! Books that agree, and each way in which they do not.
 
 use super::*;
+use crate::ledger::Truth;
 use crate::mix::Kind;
 
 const fn at(seconds: u64) -> Duration {

@@ -9,9 +9,9 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::super::cost::{Meter, rate};
-use super::super::file::Figures;
+use super::super::figures::Figures;
 use super::feed::feed;
-use super::{Scene, Speaks, figure, micros_per, open};
+use super::scene::{Scene, Speaks, figure, micros_per, open};
 use crate::Invalid;
 use crate::accounts::User;
 use crate::client::{Incoming, Target};

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::super::cost::{Baseline, Meter};
-use super::super::file::Figures;
-use super::{Scene, Speaks, figure, open};
+use super::super::figures::Figures;
+use super::scene::{Scene, Speaks, figure, open};
 use crate::Invalid;
 use crate::accounts::User;
 use crate::client::{Connection, Dial, Incoming, Protocol};

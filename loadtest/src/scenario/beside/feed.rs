@@ -1,6 +1,6 @@
 //! Many messages by one sender in a short time, before what is measured. Knows not whom they wait for.
 
-use super::{Scene, open};
+use super::scene::{Scene, open};
 use crate::Invalid;
 use crate::accounts::User;
 use crate::client::{Incoming, Protocol, Target};

@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::super::cost::Baseline;
-use super::super::file::Figures;
+use super::super::figures::Figures;
 use super::super::idle::{IdleOptions, Speaks as Protocol, connect, hold};
 use super::people::users;
-use super::{Scene, figure};
+use super::scene::{Scene, figure};
 use crate::Invalid;
 
 /// After the last who came: time for what comes with it.

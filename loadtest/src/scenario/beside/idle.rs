@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use super::super::file::Figures;
+use super::super::figures::Figures;
 use super::super::idle::{IdleOptions, Speaks as Protocol, measure};
-use super::{Scene, Speaks, figure};
+use super::scene::{Scene, Speaks, figure};
 use crate::Invalid;
 
 /// How many, of whom, for how long.

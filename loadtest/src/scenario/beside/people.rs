@@ -7,8 +7,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use rand::Rng;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::Connect;
 use super::feed::feed;
-use super::{Connect, Scene, Speaks, open};
+use super::scene::{Scene, Speaks, open};
 use crate::Invalid;
 use crate::accounts::{Accounts, User};
 use crate::client::{Protocol, Target};

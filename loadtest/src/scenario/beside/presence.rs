@@ -9,8 +9,8 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::super::file::Figures;
-use super::{Scene, Speaks, figure, open};
+use super::super::figures::Figures;
+use super::scene::{Scene, Speaks, figure, open};
 use crate::Invalid;
 use crate::accounts::User;
 use crate::client::{Dial, Protocol};

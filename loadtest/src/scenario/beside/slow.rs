@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
-use super::super::file::Figures;
-use super::{Scene, Speaks, figure, open};
+use super::super::figures::Figures;
+use super::scene::{Scene, Speaks, figure, open};
 use crate::Invalid;
 use crate::client::{Connection, Protocol};
 

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::super::file::Figures;
-use super::{Scene, Speaks, figure, open};
+use super::super::figures::Figures;
+use super::scene::{Scene, Speaks, figure, open};
 use crate::Invalid;
 use crate::client::{Connection, Incoming, Protocol};
 

@@ -4,9 +4,9 @@
 
 use axum::http::StatusCode;
 
-use super::ErrorJson;
 use crate::chat::ChatError;
 use crate::domain::Refusal;
+use crate::wire::ErrorJson;
 
 impl From<&ChatError> for ErrorJson<'_> {
     fn from(error: &ChatError) -> Self {
