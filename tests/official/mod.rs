@@ -33,14 +33,9 @@ async fn join(
     transports: &[&str],
 ) -> SocketIo {
     let token = user["token"].as_str().expect("a token");
-    let client = node
-        .connect(&gateway.url(""), token, transports)
-        .await
-        .expect("a connection");
-    assert_eq!(
-        client.emit_with_ack("join", json!([user["userId"]])).await["ok"],
-        true
-    );
+    let connected = node.connect(&gateway.url(""), token, transports).await;
+    let client = connected.expect("a connection");
+    client.granted("join", json!([user["userId"]])).await;
     client
 }
 
@@ -59,10 +54,8 @@ async fn two_users_chat_across_gateways_on_every_transport() {
         let at_first = join(&node, first, &alice, transports).await;
         let at_second = join(&node, second, &bob, transports).await;
         let content = format!("over {transports:?}");
-        let answer = at_first
-            .emit_with_ack("send_message", private(&bob, &content))
-            .await;
-        assert_eq!(answer["ok"], true, "{answer}");
+        let message = private(&bob, &content);
+        let answer = at_first.granted("send_message", message).await;
         let got = at_second
             .wait_for_matching("receive_message", |got| got["content"] == content.as_str())
             .await;

@@ -35,7 +35,7 @@ async fn a_guesser_has_to_wait_and_the_owner_has_not() {
     let gateway = Gateway::embedded().await;
     let ann = Person::register(&gateway, "ann").await;
     let (guesser, owner) = (from(2), from(3));
-    let mut wrong = 0;
+    let (begun, mut wrong) = (Instant::now(), 0);
     let refused = loop {
         let (status, body) = log_in(&guesser, &gateway, &ann.name, "wrong horse").await;
         if status != 401 {
@@ -44,8 +44,9 @@ async fn a_guesser_has_to_wait_and_the_owner_has_not() {
         }
         wrong += 1;
     };
-    // On a busy machine some seconds have passed meanwhile.
-    assert!((AT_ONCE..20).contains(&wrong), "{wrong}");
+    // On a busy machine some seconds have passed meanwhile, in which more come back.
+    let most = AT_ONCE + 1 + begun.elapsed().as_secs() as usize;
+    assert!((AT_ONCE..=most).contains(&wrong), "{wrong} of {most}");
     assert_eq!(refused["error"]["code"], "rate_limited");
     assert!(
         refused["error"]["retryAfterMs"].as_u64().unwrap() <= 60_000,

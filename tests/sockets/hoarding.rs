@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::polling_session;
 use crate::support::fold::DEADLINE;
 use crate::support::frames::frame;
 use crate::support::gateway::Gateway;
@@ -47,33 +48,30 @@ struct Flood {
 }
 
 impl Flood {
-    fn ws(name: &'static str, opening: Vec<u8>, unit: Vec<u8>) -> Self {
-        let socket = Some("/ws".to_owned());
+    fn on(path: &str, name: &'static str, opening: Vec<u8>, unit: Vec<u8>) -> Self {
         Self {
             name,
-            socket,
+            socket: Some(path.to_owned()),
             opening,
             unit,
         }
+    }
+
+    fn ws(name: &'static str, opening: Vec<u8>, unit: Vec<u8>) -> Self {
+        Self::on("/ws", name, opening, unit)
     }
 
     fn socket_io(name: &'static str, opening: Vec<u8>, unit: Vec<u8>) -> Self {
-        let socket = Some("/socket.io/?EIO=4&transport=websocket".to_owned());
-        Self {
-            name,
-            socket,
-            opening,
-            unit,
-        }
+        let path = "/socket.io/?EIO=4&transport=websocket";
+        Self::on(path, name, opening, unit)
     }
 
     fn http(name: &'static str, unit: String) -> Self {
-        let unit = unit.into_bytes();
         Self {
             name,
             socket: None,
             opening: Vec::new(),
-            unit,
+            unit: unit.into_bytes(),
         }
     }
 
@@ -128,14 +126,6 @@ impl Flood {
     }
 }
 
-/// A new polling session; its handshake is an ordinary request.
-async fn polling(gateway: &Gateway) -> String {
-    let url = gateway.url("/socket.io/?EIO=4&transport=polling");
-    let open = reqwest::get(url).await.unwrap().text().await.unwrap();
-    let open: Value = serde_json::from_str(&open[1..]).unwrap();
-    open["sid"].as_str().unwrap().to_owned()
-}
-
 fn post(sid: &str, body: &str) -> String {
     format!(
         "POST /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
@@ -146,18 +136,14 @@ fn post(sid: &str, body: &str) -> String {
 /// What is answered by the transport itself: nothing of it passes through an outbox.
 async fn pings(gateway: &Gateway, hello: &[u8], connect: &[u8]) -> Vec<Flood> {
     let ping = frame(PING, &[7; 125]);
-    let sid = polling(gateway).await;
-    let probing = Flood {
-        name: "socket.io: ping beside polling",
-        socket: Some(format!("/socket.io/?EIO=4&transport=websocket&sid={sid}")),
-        opening: text("2probe"),
-        unit: ping.clone(),
-    };
+    let sid = polling_session(gateway).await;
+    let beside = format!("/socket.io/?EIO=4&transport=websocket&sid={sid}");
+    let probing = "socket.io: ping beside polling";
     vec![
         Flood::ws("ws: ping, anonymous", vec![], ping.clone()),
         Flood::ws("ws: ping", hello.to_vec(), ping.clone()),
-        Flood::socket_io("socket.io: ping", connect.to_vec(), ping),
-        probing,
+        Flood::socket_io("socket.io: ping", connect.to_vec(), ping.clone()),
+        Flood::on(&beside, probing, text("2probe"), ping.clone()),
     ]
 }
 
@@ -209,13 +195,22 @@ fn on_socket_io(connect: &[u8], receiver: &str) -> Vec<Flood> {
 async fn on_polling(gateway: &Gateway) -> Vec<Flood> {
     let many = |packet: &str| [packet; 100].join("\x1e");
     let (noops, pongs, connects) = (many("6"), many("3"), many("40/nowhere,"));
-    let sid = polling(gateway).await;
+    let sid = polling_session(gateway).await;
     let poll =
         format!("GET /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nHost: x\r\n\r\n");
     vec![
-        Flood::http("polling: noops", post(&polling(gateway).await, &noops)),
-        Flood::http("polling: pongs", post(&polling(gateway).await, &pongs)),
-        Flood::http("polling: CONNECT", post(&polling(gateway).await, &connects)),
+        Flood::http(
+            "polling: noops",
+            post(&polling_session(gateway).await, &noops),
+        ),
+        Flood::http(
+            "polling: pongs",
+            post(&polling_session(gateway).await, &pongs),
+        ),
+        Flood::http(
+            "polling: CONNECT",
+            post(&polling_session(gateway).await, &connects),
+        ),
         Flood::http("polling: polls", poll),
     ]
 }
