@@ -15,8 +15,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::bus::{PATIENCE, gateway_id, seal};
+use super::bus::{gateway_id, seal};
+use crate::support::fold::DEADLINE;
 use crate::support::servers::shared_redis;
+use crate::support::until;
 
 /// Short times: a death takes two seconds instead of twenty. Long enough for a machine that is busy with other tests.
 pub(super) const TIMES: PresenceConfig = PresenceConfig {
@@ -96,16 +98,9 @@ impl Gateway {
 
     /// A user of this gateway alone comes and goes: then the lease is held.
     pub(super) async fn settle_in(&self, scout: UserId) {
-        let held = async {
-            while self.presence.enter(scout).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            while !self.sees(scout).await {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            while self.presence.exit(scout).await.is_err() {}
-        };
-        timeout(PATIENCE, held).await.expect("the lease in time");
+        let _transition = until("it enters", async || self.presence.enter(scout).await).await;
+        until("it is seen", async || self.sees(scout).await).await;
+        let _transition = until("it leaves", async || self.presence.exit(scout).await).await;
     }
 
     pub(super) async fn enter(&self, user: UserId) -> Transition {
@@ -137,24 +132,19 @@ impl Gateway {
     }
 
     async fn any_signal(&mut self) -> PresenceSignal {
-        let next = timeout(PATIENCE, self.signals.recv()).await;
+        let next = timeout(DEADLINE, self.signals.recv()).await;
         next.expect("a signal in time").expect("a running presence")
     }
 
     /// Waits until it sees these other gateways, and only these.
     async fn until_gateways(&self, others: &[u64]) {
         let wanted: Vec<GatewayId> = others.iter().copied().map(gateway_id).collect();
-        let seen = async {
-            loop {
-                let mut gateways = self.presence.gateways().await.unwrap_or_default();
-                gateways.sort_unstable();
-                if gateways == wanted {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(PATIENCE, seen).await.expect("the others in time");
+        until("it sees the others", async || {
+            let mut gateways = self.presence.gateways().await.unwrap_or_default();
+            gateways.sort_unstable();
+            (gateways == wanted).then_some(()).ok_or(gateways)
+        })
+        .await;
     }
 
     /// `kill -9`: nothing is released.
@@ -164,10 +154,8 @@ impl Gateway {
 
     async fn drain(self) {
         self.stop.cancel();
-        timeout(PATIENCE, self.running)
-            .await
-            .expect("an end in time")
-            .unwrap();
+        let ended = timeout(DEADLINE, self.running).await;
+        ended.expect("an end in time").unwrap();
     }
 }
 
@@ -295,24 +283,7 @@ async fn a_draining_gateway_leaves_its_users_their_grace<R: Rig>() {
     assert!(other.sees(user(1)).await, "reconnected in time");
 }
 
-macro_rules! contract {
-    ($($case:ident),* $(,)?) => {
-        mod local {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                super::$case::<super::Local>().await;
-            })*
-        }
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                super::$case::<super::Redis>().await;
-            })*
-        }
-    };
-}
-
-contract!(
+over_every_adapter!(
     a_user_is_online_from_the_first_gateway_to_the_last,
     entering_and_leaving_twice_is_once,
     answers_come_in_the_order_asked,

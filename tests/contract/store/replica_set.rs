@@ -7,20 +7,27 @@ use std::time::Duration;
 use hobnob::domain::{Clock, ConversationId, Entropy, Seq, SystemClock, UserId};
 use hobnob::store::mongo::{MongoConfig, MongoStore};
 use hobnob::store::{CursorMove, NewMessage, Stop, Store, StoreError};
+use mongodb::Collection;
 use mongodb::bson::{DateTime, Document, doc};
 use mongodb::error::{ErrorKind, WriteFailure};
 
 use super::scene::{Scene, assert_dense, begins_with_what_is_said, texts};
 use crate::support::servers::{Mongo, shared_mongo};
+use crate::support::until;
 
 /// Far more than any wait here takes; what does not end by then does not end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A migrated store in a database that all cases share. The limit is far from what a call takes: none may end by it.
 pub(crate) async fn open() -> (Arc<dyn Store>, ()) {
-    let store = connect(shared_mongo().await, "contract", PATIENCE).await;
+    (migrated("contract").await.store, ())
+}
+
+/// The same in a database of this name.
+async fn migrated(database: &str) -> Scene {
+    let store = connect(shared_mongo().await, database, PATIENCE).await;
     store.migrate().await.unwrap();
-    (store, ())
+    Scene::new(store)
 }
 
 async fn connect(mongo: &Mongo, database: &str, limit: Duration) -> Arc<MongoStore> {
@@ -44,7 +51,7 @@ impl Faulty {
         patient.migrate().await.unwrap();
         let store = connect(mongo, "faults", Duration::from_secs(2)).await;
         // It has a connection by then, as a gateway has: what it sends reaches the server, however broken.
-        while store.ping().await.is_err() {}
+        until("it has a connection", async || store.ping().await).await;
         Self {
             patient: Scene::new(patient),
             hasty: Scene::new(store.clone()),
@@ -60,33 +67,30 @@ async fn raw(mongo: &Mongo, database: &str) -> mongodb::Database {
 
 /// Sends until the outcome is known, as the committer does, and says where the message is.
 async fn send(scene: &Scene, room: ConversationId, message: &NewMessage) -> Seq {
-    let known = async {
-        loop {
-            let Ok(heads) = scene.store.heads(&[room]).await else {
-                continue;
-            };
-            let next = heads.get(&room).map_or(Seq::new(1), |head| head.next());
-            let outcome = scene.append(room, next.get(), vec![message.clone()]).await;
-            let own_id = &message.client_message_id;
-            match outcome.stopped {
-                None => return next,
-                Some(Stop::IdTaken) => {
-                    let stored = scene
-                        .store
-                        .message_by_client_id(room, message.sender, own_id)
-                        .await;
-                    if let Ok(Some(event)) = stored {
-                        return event.seq;
-                    }
-                }
-                Some(Stop::SeqTaken | Stop::Unknown(_)) => {}
-                Some(Stop::Broken(cause)) => panic!("{cause}"),
+    let sent = async || {
+        let heads = scene.store.heads(&[room]).await.ok()?;
+        let next = heads.get(&room).map_or(Seq::new(1), |head| head.next());
+        let outcome = scene.append(room, next.get(), vec![message.clone()]).await;
+        let (sender, own_id) = (message.sender, &message.client_message_id);
+        match outcome.stopped {
+            None => Some(next),
+            Some(Stop::IdTaken) => {
+                let stored = scene.store.message_by_client_id(room, sender, own_id);
+                stored.await.ok()?.map(|event| event.seq)
             }
+            Some(Stop::SeqTaken | Stop::Unknown(_)) => None,
+            Some(Stop::Broken(cause)) => panic!("{cause}"),
         }
     };
-    tokio::time::timeout(PATIENCE, known)
-        .await
-        .expect("the outcome becomes known")
+    until("the outcome is known", sent).await
+}
+
+async fn until_primary_changed(store: &MongoStore, before: u64) {
+    let changes = store.primary_changes();
+    until("a new primary is noticed", async || {
+        *changes.borrow() > before
+    })
+    .await;
 }
 
 async fn assert_unknown(scene: &Scene, room: ConversationId, at: Seq, message: &NewMessage) {
@@ -117,12 +121,9 @@ async fn assert_unavailable(scene: &Scene, room: ConversationId, user: UserId) {
     })
     .await
     .expect("every call is bounded");
-    let failures = [heads.err(), member.err(), ping.err(), moved.err()];
-    for failure in failures {
-        assert!(
-            matches!(failure, Some(StoreError::Unavailable(_))),
-            "{failure:?}"
-        );
+    for failure in [heads.err(), member.err(), ping.err(), moved.err()] {
+        let is_unavailable = matches!(failure, Some(StoreError::Unavailable(_)));
+        assert!(is_unavailable, "{failure:?}");
     }
 }
 
@@ -156,10 +157,10 @@ async fn d53_a_room_whose_making_has_an_unknown_outcome_is_made_once_with_its_ev
     );
     mongo.cont(0);
     // As the committer does, until it is known; and once more.
-    let known = async { while hasty.store.create_room(room.clone()).await.is_err() {} };
-    tokio::time::timeout(PATIENCE, known)
-        .await
-        .expect("the outcome becomes known");
+    until("the outcome is known", async || {
+        hasty.store.create_room(room.clone()).await
+    })
+    .await;
     patient.store.create_room(room.clone()).await.unwrap();
     assert_eq!(
         patient.log(room.conversation.id).await,
@@ -172,11 +173,8 @@ async fn d53_a_room_whose_making_has_an_unknown_outcome_is_made_once_with_its_ev
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_keeps_what_was_acknowledged() {
     let mut mongo = Mongo::start_replica_set(1).await;
-    let Faulty {
-        patient,
-        hasty,
-        store,
-    } = Faulty::over(&mongo).await;
+    let faulty = Faulty::over(&mongo).await;
+    let (patient, hasty, store) = (faulty.patient, faulty.hasty, faulty.store);
     let (room, owner) = patient.room().await;
     let place = patient
         .say_all(room, patient.messages(owner, 50))
@@ -190,12 +188,7 @@ async fn a_killed_server_keeps_what_was_acknowledged() {
     mongo.restart(0).await;
     assert_eq!(send(&hasty, room, &message).await, place);
     assert_dense(&patient.log(room).await);
-    let mut changes = store.primary_changes();
-    let found_again = changes.wait_for(|count| *count > before);
-    tokio::time::timeout(PATIENCE, found_again)
-        .await
-        .unwrap()
-        .unwrap();
+    until_primary_changed(&store, before).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -226,11 +219,8 @@ async fn without_a_majority_nothing_is_committed_or_seen() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_election_loses_nothing_and_is_noticed() {
     let mongo = Mongo::start_replica_set(3).await;
-    let Faulty {
-        patient,
-        hasty,
-        store,
-    } = Faulty::over(&mongo).await;
+    let faulty = Faulty::over(&mongo).await;
+    let (patient, hasty, store) = (faulty.patient, faulty.hasty, faulty.store);
     let (room, owner) = patient.room().await;
     let first = patient.say(room, owner, "first").await;
     let before = *store.primary_changes().borrow();
@@ -251,12 +241,7 @@ async fn an_election_loses_nothing_and_is_noticed() {
     let log = patient.log(room).await;
     assert_dense(&log);
     assert_eq!(log.last().map(|event| event.seq), places.last().copied());
-    let mut changes = store.primary_changes();
-    let elected = changes.wait_for(|count| *count > before);
-    tokio::time::timeout(PATIENCE, elected)
-        .await
-        .unwrap()
-        .unwrap();
+    until_primary_changed(&store, before).await;
     patient.store.ping().await.unwrap();
 }
 
@@ -277,10 +262,7 @@ async fn a_lock_that_a_crash_left_behind_does_not_block_a_migration() {
 
 #[tokio::test]
 async fn after_a_restore_cursors_are_clamped_to_the_log() {
-    let mongo = shared_mongo().await;
-    let store = connect(mongo, "restored", PATIENCE).await;
-    store.migrate().await.unwrap();
-    let scene = Scene::new(store);
+    let scene = migrated("restored").await;
     let users = scene.users(2).await;
     let room = scene.room_of(&users).await;
     // Up to seq 5.
@@ -305,11 +287,10 @@ async fn after_a_restore_cursors_are_clamped_to_the_log() {
 
 #[tokio::test]
 async fn a_room_that_is_older_than_the_event_of_its_making_begins_with_what_is_said() {
-    let (store, ()) = open().await;
-    let scene = Scene::new(store);
+    let scene = migrated("contract").await;
     let (room, owner) = scene.room().await;
-    let events = raw(shared_mongo().await, "contract").await;
-    let events = events.collection::<Document>("events");
+    let database = raw(shared_mongo().await, "contract").await;
+    let events = database.collection::<Document>("events");
     let all = events.delete_many(doc! { "conversation": room.to_string() });
     assert_eq!(all.await.unwrap().deleted_count, 1);
     begins_with_what_is_said(&scene, (room, owner)).await;
@@ -317,12 +298,11 @@ async fn a_room_that_is_older_than_the_event_of_its_making_begins_with_what_is_s
 
 #[tokio::test]
 async fn the_database_itself_refuses_what_is_no_event() {
-    let (store, ()) = open().await;
-    let scene = Scene::new(store);
+    let scene = migrated("contract").await;
     let (room, owner) = scene.room().await;
     scene.say(room, owner, "hello").await;
-    let events = raw(shared_mongo().await, "contract").await;
-    let events = events.collection::<Document>("events");
+    let database = raw(shared_mongo().await, "contract").await;
+    let events = database.collection::<Document>("events");
     let this = doc! { "conversation": room.to_string() };
     let mut event = events.find_one(this).await.unwrap().unwrap();
     event.remove("_id");
@@ -336,22 +316,33 @@ async fn the_database_itself_refuses_what_is_no_event() {
     assert_eq!(code, 121, "DocumentValidationFailure");
 }
 
+/// What a database of the shared server is asked meanwhile.
+struct Profile(mongodb::Database);
+
+impl Profile {
+    async fn begin(database: &str) -> Self {
+        let database = raw(shared_mongo().await, database).await;
+        database.run_command(doc! { "profile": 2 }).await.unwrap();
+        Self(database)
+    }
+
+    async fn end(self) -> Collection<Document> {
+        self.0.run_command(doc! { "profile": 0 }).await.unwrap();
+        self.0.collection("system.profile")
+    }
+}
+
 #[tokio::test]
 async fn a_start_reads_no_membership_and_no_event() {
-    let mongo = shared_mongo().await;
-    let store = connect(mongo, "started", PATIENCE).await;
-    store.migrate().await.unwrap();
-    let scene = Scene::new(store);
+    let scene = migrated("started").await;
     let users = scene.users(2).await;
     for _ in 0..50 {
         let room = scene.room_of(&users).await;
         scene.say(room, users[0], "hello").await;
     }
-    let database = raw(mongo, "started").await;
-    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    let profile = Profile::begin("started").await;
     scene.store.migrate().await.unwrap();
-    database.run_command(doc! { "profile": 0 }).await.unwrap();
-    let profile = database.collection::<Document>("system.profile");
+    let profile = profile.end().await;
     let read = doc! { "ns": { "$ne": "started.system.profile" }, "docsExamined": { "$gt": 1 } };
     assert_eq!(profile.find_one(read).await.unwrap(), None);
     assert!(profile.estimated_document_count().await.unwrap() > 0);
@@ -359,10 +350,7 @@ async fn a_start_reads_no_membership_and_no_event() {
 
 #[tokio::test]
 async fn a_page_of_rooms_reads_a_page_of_the_index() {
-    let mongo = shared_mongo().await;
-    let store = connect(mongo, "paged", PATIENCE).await;
-    store.migrate().await.unwrap();
-    let scene = Scene::new(store);
+    let scene = migrated("paged").await;
     let users = scene.users(2).await;
     let mut rooms = Vec::new();
     for _ in 0..60 {
@@ -370,15 +358,12 @@ async fn a_page_of_rooms_reads_a_page_of_the_index() {
     }
     rooms.sort_unstable();
     let after = rooms[19].to_string().parse().unwrap();
-    let database = raw(mongo, "paged").await;
-    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    let profile = Profile::begin("paged").await;
     let page = scene.store.rooms(users[1], Some(after), 5).await.unwrap();
     let page: Vec<_> = page.iter().map(|member| member.conversation).collect();
     assert_eq!(page, rooms[20..25]);
-    let profile = database.collection::<Document>("system.profile");
     let this = doc! { "command.find": "members", "command.hint": "user_conversation" };
-    let read = profile.find_one(this).await.unwrap().unwrap();
-    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    let read = profile.end().await.find_one(this).await.unwrap().unwrap();
     assert!(read.get_i32("keysExamined").unwrap() <= 6, "{read}");
     assert!(read.get_i32("docsExamined").unwrap() <= 6, "{read}");
     assert!(!read.contains_key("hasSortStage"), "{read}");
@@ -386,18 +371,13 @@ async fn a_page_of_rooms_reads_a_page_of_the_index() {
 
 #[tokio::test]
 async fn looking_for_what_writers_have_left_reads_nothing_else() {
-    let mongo = shared_mongo().await;
-    let store = connect(mongo, "left", PATIENCE).await;
-    store.migrate().await.unwrap();
-    let scene = Scene::new(store);
+    let scene = migrated("left").await;
     let (room, owner) = scene.room().await;
     scene.say_all(room, scene.messages(owner, 100)).await;
-    let database = raw(mongo, "left").await;
-    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    let profile = Profile::begin("left").await;
     scene.store.project_leftovers(None).await.unwrap();
     scene.store.project_leftovers(Some(room)).await.unwrap();
-    database.run_command(doc! { "profile": 0 }).await.unwrap();
-    let profile = database.collection::<Document>("system.profile");
+    let profile = profile.end().await;
     for of in ["command.distinct", "command.find"] {
         let read = profile.find_one(doc! { of: "events" }).await.unwrap();
         let read = read.unwrap();
@@ -408,19 +388,13 @@ async fn looking_for_what_writers_have_left_reads_nothing_else() {
 
 #[tokio::test]
 async fn heads_skip_from_log_to_log() {
-    let mongo = shared_mongo().await;
-    let store = connect(mongo, "profiled", PATIENCE).await;
-    store.migrate().await.unwrap();
-    let scene = Scene::new(store);
+    let scene = migrated("profiled").await;
     let (room, owner) = scene.room().await;
     let last = scene.say_all(room, scene.messages(owner, 100)).await;
-    let database = raw(mongo, "profiled").await;
-    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    let profile = Profile::begin("profiled").await;
     assert_eq!(scene.head(room).await, last);
-    let profile = database.collection::<Document>("system.profile");
     let this = doc! { "command.pipeline.0.$match.conversation.$in": room.to_string() };
-    let read = profile.find_one(this).await.unwrap().unwrap();
-    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    let read = profile.end().await.find_one(this).await.unwrap().unwrap();
     assert!(read.get_i32("keysExamined").unwrap() <= 3, "{read}");
     assert_eq!(read.get_i32("docsExamined").unwrap(), 0);
 }
