@@ -42,7 +42,7 @@ async fn pair(redis: &Redis) -> (Gateway, Gateway) {
 }
 
 /// Longer than a command may take, and the connection behind it.
-const FAILS_IN: Duration = Duration::from_secs(6);
+const FAILS_IN: Duration = Duration::from_secs(15);
 /// Between two tries to be heard.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -73,7 +73,7 @@ async fn a_killed_redis_that_comes_back() {
     assert!(one.bus.subscribe(&[user(2)]).await.is_err());
     redis.restart();
     one.until(&Signal::Gap(Doubt::Reconnected)).await;
-    assert!(one.bus.health().is_ok());
+    one.healthy().await;
     // D10: the publishing connections were new as well.
     other.until_publish_doubt().await;
     hears_again(&mut one, &other).await;
@@ -146,6 +146,14 @@ async fn subscribers_that_are_cut() {
     let redis = Redis::start();
     let (mut one, other) = pair(&redis).await;
     for _ in 0..3 {
+        // Whoever has not noticed the last cut yet calls itself healthy: the server knows better.
+        until("both subscribe", async || {
+            match redis.command(&["CLIENT", "LIST", "TYPE", "pubsub"]) {
+                Reply::Text(clients) => clients.lines().count() == 2,
+                other => panic!("{other:?}"),
+            }
+        })
+        .await;
         let killed = redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
         assert_eq!(killed, Reply::Integer(2));
         one.until(&Signal::Gap(Doubt::Reconnected)).await;

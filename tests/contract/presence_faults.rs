@@ -316,6 +316,7 @@ async fn d49_what_is_not_proved_keeps_nobody_online_and_buries_nobody() {
     server.command(&["ZADD", "hobnob:gateways", "0", &foreign]);
     let index = format!("hobnob:gateway-users:{}:00ee", gateway_id(78));
     server.command(&["ZADD", &index, "0", &user(1).to_string()]);
+    // A time in which nothing may happen: whoever believed it would bury the dead meanwhile.
     tokio::time::sleep(TIMES.lease + 5 * TIMES.look).await;
     assert_eq!(server.command(&["ZCARD", &index]), Reply::Integer(1));
     assert!(other.sees(user(1)).await);

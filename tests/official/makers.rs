@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{private, register};
+use super::{heard, private, register};
 use crate::support::gateway::Gateway;
 use crate::support::node::{Library, Node, SocketIo};
 use crate::support::until;
@@ -23,11 +23,6 @@ async fn until_connected(client: &SocketIo) {
 async fn join(client: &SocketIo) {
     until_connected(client).await;
     client.granted("join", json!([null, {}])).await;
-}
-
-async fn hears(client: &SocketIo, content: &str) {
-    let is_it = |got: &Value| got["content"] == content;
-    client.wait_for_matching("receive_message", is_it).await;
 }
 
 /// Says all of it at once, and is answered.
@@ -65,7 +60,7 @@ async fn comes_back(client: &SocketIo, sender: &SocketIo, me: &Value, content: &
     join(client).await;
     until_connected(sender).await;
     sender.granted("send_message", private(me, content)).await;
-    hears(client, content).await;
+    heard(client, content).await;
 }
 
 async fn lives(library: Library, transport: &str) {

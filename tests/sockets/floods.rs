@@ -193,6 +193,7 @@ async fn a_client_that_reads_a_byte_a_second_is_closed_as_slow_and_the_room_goes
     }
     reader.fold().wait_seq(&room, last).await;
     assert_eq!(reader.fold().seqs(&room), dense(1, last));
+    gateway.until_metric(CLOSED_AS_SLOW, 1.0).await;
     assert_eq!(gateway.metric(CLOSED_AS_SLOW).await, 1.0);
     reading.abort();
 }
@@ -223,6 +224,7 @@ async fn a_flood_whose_answers_are_not_read_is_closed_as_slow_in_bounded_memory(
     let flooded = tokio::time::timeout(DEADLINE, flooding).await;
     flooded.expect("the gateway ends it");
     assert!(gateway.resident_bytes() < before + MEMORY);
+    gateway.until_metric(CLOSED_AS_SLOW, 1.0).await;
     assert_eq!(gateway.metric(CLOSED_AS_SLOW).await, 1.0);
     calm.granted("typing", typing(&bob)).await;
 }

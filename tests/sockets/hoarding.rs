@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::polling_session;
 use crate::support::fold::DEADLINE;
-use crate::support::frames::frame;
+use crate::support::frames::{BINARY, CONTINUATION, FINAL, PING, PONG, TEXT, frame};
 use crate::support::gateway::Gateway;
 use crate::support::rest::Person;
 use crate::support::ws::Ws;
@@ -25,15 +25,8 @@ const CHUNK: usize = 64 * 1024;
 /// Between two connections of a flood that the gateway has ended: a fresh handshake is no frame.
 const AGAIN: Duration = Duration::from_secs(1);
 
-const TEXT: u8 = 0x81;
-const BINARY: u8 = 0x82;
-const PING: u8 = 0x89;
-const PONG: u8 = 0x8A;
-const FIRST_FRAGMENT: u8 = 0x01;
-const FRAGMENT: u8 = 0x00;
-
 fn text(packet: &str) -> Vec<u8> {
-    frame(TEXT, packet.as_bytes())
+    frame(FINAL | TEXT, packet.as_bytes())
 }
 
 /// One way to flood a gateway.
@@ -135,7 +128,7 @@ fn post(sid: &str, body: &str) -> String {
 
 /// What is answered by the transport itself: nothing of it passes through an outbox.
 async fn pings(gateway: &Gateway, hello: &[u8], connect: &[u8]) -> Vec<Flood> {
-    let ping = frame(PING, &[7; 125]);
+    let ping = frame(FINAL | PING, &[7; 125]);
     let sid = polling_session(gateway).await;
     let beside = format!("/socket.io/?EIO=4&transport=websocket&sid={sid}");
     let probing = "socket.io: ping beside polling";
@@ -151,16 +144,16 @@ fn on_ws(hello: &[u8], receiver: &str) -> Vec<Flood> {
     let typing =
         json!({"type": "typing", "receiverId": receiver, "typing": true, "ref": "r".repeat(120)});
     let payload = [7; 125];
-    let fragments = [hello, &frame(FIRST_FRAGMENT, b"{")].concat();
+    let fragments = [hello, &frame(TEXT, b"{")].concat();
     let open = || hello.to_vec();
     vec![
-        Flood::ws("ws: pong", open(), frame(PONG, &payload)),
+        Flood::ws("ws: pong", open(), frame(FINAL | PONG, &payload)),
         Flood::ws(
             "ws: empty fragments",
             fragments.clone(),
-            frame(FRAGMENT, b""),
+            frame(CONTINUATION, b""),
         ),
-        Flood::ws("ws: fragments", fragments, frame(FRAGMENT, &payload)),
+        Flood::ws("ws: fragments", fragments, frame(CONTINUATION, &payload)),
         Flood::ws("ws: requests", open(), text(&typing.to_string())),
         Flood::ws("ws: no request", open(), text("{}")),
         Flood::ws("ws: hello", vec![], open()),
@@ -171,11 +164,11 @@ fn on_socket_io(connect: &[u8], receiver: &str) -> Vec<Flood> {
     let typing = json!(["typing", {"receiverId": receiver, "typing": true}]);
     let attached = [
         text(r#"451-["typing",{"_placeholder":true,"num":0}]"#),
-        frame(BINARY, b"x"),
+        frame(FINAL | BINARY, b"x"),
     ];
     let open = || connect.to_vec();
     vec![
-        Flood::socket_io("socket.io: pong frames", open(), frame(PONG, b"")),
+        Flood::socket_io("socket.io: pong frames", open(), frame(FINAL | PONG, b"")),
         Flood::socket_io("socket.io: noop, anonymous", vec![], text("6")),
         Flood::socket_io("socket.io: pong packets", open(), text("3")),
         Flood::socket_io("socket.io: upgrade packets", open(), text("5")),

@@ -7,21 +7,13 @@ use tokio::time::timeout;
 
 use super::connect;
 use crate::support::fold::DEADLINE;
-use crate::support::frames::frame;
+use crate::support::frames::{BINARY, CLOSE, CONTINUATION, FINAL, PING, PONG, TEXT, frame};
 use crate::support::gateway::{Gateway, shared_embedded};
 
 const PATHS: [&str; 2] = ["/ws", "/socket.io/?EIO=4&transport=websocket"];
 /// The key of the document's own example, and its answer (section 1.3).
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
-
-const FINAL: u8 = 0x80;
-const CONTINUATION: u8 = 0x0;
-const TEXT: u8 = 0x1;
-const BINARY: u8 = 0x2;
-const CLOSE: u8 = 0x8;
-const PING: u8 = 0x9;
-const PONG: u8 = 0xA;
 
 fn close(code: u16, reason: &[u8]) -> Vec<u8> {
     frame(FINAL | CLOSE, &[&code.to_be_bytes()[..], reason].concat())
