@@ -10,6 +10,7 @@ use crate::support::fold::{dense, seq, seqs};
 use crate::support::gateway::Cluster;
 use crate::support::node::{Node, SocketIo};
 use crate::support::rest::Person;
+use crate::support::until;
 use crate::support::ws::Ws;
 
 /// Sends one after the other until told to stop; a send whose answer the reconnect swallowed is sent again. The seq of
@@ -53,7 +54,10 @@ async fn joined(node: &std::sync::Arc<Node>, balancer: &Balancer, person: &Perso
 async fn moves(client: &SocketIo, person: &Person) {
     assert!(client.wait_for("reconnect").await["afterMs"].is_u64());
     assert_eq!(client.wait_disconnected().await, "transport close");
-    while client.wait_connected().await.is_err() {}
+    until("it connects elsewhere", async || {
+        client.wait_connected().await
+    })
+    .await;
     client.join(person, json!({})).await;
 }
 

@@ -253,16 +253,12 @@ async fn an_ended_subscription_can_begin_again<R: Rig>() {
     one.hear(&[user(1), user(2)]).await;
     one.bus.unsubscribe(&[user(1)]);
     // It ends soon, not at once: publish both until only the marker comes.
-    let silence = async {
-        loop {
-            other.say(user(1), "unwanted");
-            other.say(user(2), "marker");
-            if one.payload().await.1 == "marker" {
-                return;
-            }
-        }
-    };
-    timeout(DEADLINE, silence).await.expect("it ends");
+    until("it ends", async || {
+        other.say(user(1), "unwanted");
+        other.say(user(2), "marker");
+        one.payload().await.1 == "marker"
+    })
+    .await;
     while one.queued() > 0 {
         one.next().await;
     }

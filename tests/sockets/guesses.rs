@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::support::gateway::{Cluster, Gateway};
 use crate::support::rest::{PASSWORD, Person};
+use crate::support::until;
 
 /// Of one network, before it has to wait for a second attempt.
 const AT_ONCE: usize = 5;
@@ -53,7 +54,10 @@ async fn a_guesser_has_to_wait_and_the_owner_has_not() {
         "{refused}"
     );
     // Not even the right one is looked at now, or a guesser would learn it.
-    while log_in(&guesser, &gateway, &ann.name, "wrong horse").await.0 != 429 {}
+    until("a guesser waits again", async || {
+        log_in(&guesser, &gateway, &ann.name, "wrong horse").await.0 == 429
+    })
+    .await;
     let (status, body) = log_in(&owner, &gateway, &ann.name, PASSWORD).await;
     assert_eq!(status, 200, "{body}");
     // Another account is another matter, and so is a name that nobody has: it looks the same.
