@@ -75,6 +75,7 @@ async fn the_slowest_step_decides_and_what_is_refused_counts_nothing(pair: Pair)
     let mut granted = 0;
     for _ in 0..50 {
         granted += usize::from(pair[0].take("a", &steps).await.is_ok());
+        // The first step alone grants one more each time.
         sleep(Duration::from_millis(2)).await;
     }
     assert_eq!(granted, 3);

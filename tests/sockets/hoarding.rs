@@ -243,6 +243,7 @@ impl Scene {
             assert!(grown < MEMORY, "the floods cost {} MiB", grown >> 20);
             let asked = timeout(DEADLINE, calm.request(typing.clone())).await;
             assert_eq!(asked.expect("others are served")["ok"], true);
+            // Between two looks, as long as it is flooded.
             sleep(Duration::from_millis(250)).await;
         }
         let taken = running.join_all().await;

@@ -13,7 +13,9 @@ pub(crate) fn rows<const CELLS: usize>(table: &str) -> Vec<[&str; CELLS]> {
             .try_into()
             .unwrap_or_else(|_| panic!("not {CELLS} cells: {line}"))
     });
-    rows.collect()
+    let rows: Vec<_> = rows.collect();
+    assert!(!rows.is_empty(), "a table without rows tries nothing");
+    rows
 }
 
 /// A cell of JSON in which these words stand for something.
