@@ -16,6 +16,11 @@ async fn raw(server: &Server, path: &str, kind: Option<&str>, body: impl Into<Bo
     server.send(request.body(body.into()).unwrap()).await
 }
 
+async fn described(server: &Server) -> Value {
+    let answer = server.call(Method::GET, "/openapi.json", None, None).await;
+    answer.expect(200)
+}
+
 /// What is sent, in which field, with what beside it.
 const TEXTS: [(&str, &str, &str, &str); 5] = [
     ("/register", "Credentials", "username", "a"),
@@ -29,13 +34,11 @@ const TEXTS: [(&str, &str, &str, &str); 5] = [
 async fn the_lengths_that_are_described_are_those_that_are_enforced() {
     let server = Server::start().await;
     let ann = server.person("ann").await;
-    let description = server.call(Method::GET, "/openapi.json", None, None).await;
-    let schemas = description.expect(200)["components"]["schemas"].take();
+    let schemas = described(&server).await["components"]["schemas"].take();
     let room = ann.post("/room", json!({"name": "ours"})).await.expect(201);
     for (path, schema, field, letter) in TEXTS {
-        let most = schemas[schema]["properties"][field]["maxLength"]
-            .as_u64()
-            .unwrap();
+        let most = &schemas[schema]["properties"][field]["maxLength"];
+        let most = most.as_u64().unwrap();
         for (length, is_taken) in [(most, true), (most + 1, false)] {
             let mut body = json!({
                 "username": format!("user {length}"), "password": PASSWORD, "name": "a room",
@@ -44,23 +47,16 @@ async fn the_lengths_that_are_described_are_those_that_are_enforced() {
             body[field] = json!(letter.repeat(usize::try_from(length).unwrap()));
             let answer = ann.post(path, body).await;
             assert_eq!(answer.status == 201, is_taken, "{field}: {length}");
-            assert!(
-                is_taken || answer.status == 400,
-                "{field}: {}",
-                answer.status
-            );
+            let status = answer.status;
+            assert!(is_taken || status == 400, "{field}: {status}");
         }
     }
     let members = vec![json!(ann.id); 2];
-    let most = schemas["NewRoom"]["properties"]["members"]["maxItems"]
-        .as_u64()
-        .unwrap();
-    assert_eq!(most, Limits::default().room_members as u64);
-    let pattern = schemas["NewRoom"]["properties"]["members"]["items"]["pattern"].as_str();
-    assert_eq!(pattern, Some("^[0-9a-f]{24}$"));
-    ann.post("/room", json!({"name": "ours", "members": members}))
-        .await
-        .expect(201);
+    let described = &schemas["NewRoom"]["properties"]["members"];
+    assert_eq!(described["maxItems"], Limits::default().room_members);
+    assert_eq!(described["items"]["pattern"], "^[0-9a-f]{24}$");
+    let ours = json!({"name": "ours", "members": members});
+    ann.post("/room", ours).await.expect(201);
     for bad in [
         "A".repeat(24),
         "a".repeat(23),
@@ -71,9 +67,8 @@ async fn the_lengths_that_are_described_are_those_that_are_enforced() {
         ann.post("/room", body).await.refused(400, "invalid_id");
     }
     let long = "a".repeat(257);
-    ann.get(&format!("/users?query={long}"))
-        .await
-        .refused(400, "invalid_request");
+    let search = ann.get(&format!("/users?query={long}")).await;
+    search.refused(400, "invalid_request");
     assert_eq!(ann.refresh_token.len(), 43);
 }
 
@@ -82,30 +77,21 @@ async fn a_body_must_be_json_of_the_documented_form() {
     let server = Server::start().await;
     let json = Some("application/json; charset=utf-8");
     for body in [
-        "",
-        "{",
-        "[]",
-        "null",
-        "{}",
-        r#"{"username": "ann"}"#,
-        "\u{feff}{}",
+        &b""[..],
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        br#"{"username": "ann"}"#,
+        "\u{feff}{}".as_bytes(),
+        // Deep; an injection; no UTF-8.
+        &[b'['; 100_000],
+        br#"{"username": {"$ne": null}, "password": {"$ne": null}}"#,
+        b"{\"username\": \"\xff\"}",
     ] {
-        raw(&server, "/login", json, body)
-            .await
-            .refused(400, "invalid_request");
+        let answer = raw(&server, "/login", json, body.to_vec()).await;
+        answer.refused(400, "invalid_request");
     }
-    let deep = "[".repeat(100_000);
-    raw(&server, "/login", json, deep)
-        .await
-        .refused(400, "invalid_request");
-    let injected = r#"{"username": {"$ne": null}, "password": {"$ne": null}}"#;
-    raw(&server, "/login", json, injected)
-        .await
-        .refused(400, "invalid_request");
-    let not_utf8 = b"{\"username\": \"\xff\"}".to_vec();
-    raw(&server, "/login", json, not_utf8)
-        .await
-        .refused(400, "invalid_request");
 }
 
 #[tokio::test]
@@ -127,9 +113,8 @@ async fn a_body_larger_than_any_valid_request_is_not_read() {
     let server = Server::start().await;
     let kind = Some("application/json");
     let huge = "x".repeat(400 * 1024);
-    raw(&server, "/login", kind, huge)
-        .await
-        .refused(413, "payload_too_large");
+    let answer = raw(&server, "/login", kind, huge).await;
+    answer.refused(413, "payload_too_large");
     // The longest content, written in the longest way, is no such body.
     let ann = server.person("ann").await;
     let room = ann.room("Tea", &[]).await;
@@ -155,23 +140,20 @@ async fn an_id_is_24_hexadecimal_digits_wherever_it_stands() {
         &ann.id.to_uppercase(),
     ] {
         for path in ["/users/", "/room/", "/rooms/"] {
-            ann.get(&format!("{path}{bad}"))
-                .await
-                .refused(400, "invalid_id");
+            let answer = ann.get(&format!("{path}{bad}")).await;
+            answer.refused(400, "invalid_id");
         }
     }
     let body = json!({"roomId": "x", "content": "hi"});
     ann.post("/group", body).await.refused(400, "invalid_id");
     let body = json!({"roomId": {"$gt": ""}, "content": "hi"});
-    ann.post("/group", body)
-        .await
-        .refused(400, "invalid_request");
+    let answer = ann.post("/group", body).await;
+    answer.refused(400, "invalid_request");
     let body = json!({"name": "Tea", "members": ["x"]});
     ann.post("/room", body).await.refused(400, "invalid_id");
-    ann.get("/presence?ids=x").await.refused(400, "invalid_id");
-    ann.get("/conversations?after=x")
-        .await
-        .refused(400, "invalid_id");
+    for path in ["/presence?ids=x", "/conversations?after=x"] {
+        ann.get(path).await.refused(400, "invalid_id");
+    }
 }
 
 #[tokio::test]
@@ -180,9 +162,8 @@ async fn a_parameter_of_the_wrong_form_is_refused() {
     let ann = server.person("ann").await;
     let own = format!("/message/{0}/{0}", ann.id);
     for query in ["limit=x", "limit=-1", "before=", "after=1.5"] {
-        ann.get(&format!("{own}?{query}"))
-            .await
-            .refused(400, "invalid_request");
+        let answer = ann.get(&format!("{own}?{query}")).await;
+        answer.refused(400, "invalid_request");
     }
     ann.get("/users").await.refused(400, "invalid_request");
     ann.get("/presence").await.refused(400, "invalid_request");
@@ -217,10 +198,8 @@ async fn a_request_keeps_a_reasonable_id() {
         let request = Request::get("/me").header("x-request-id", id);
         server.send(request.body(Body::empty()).unwrap())
     };
-    assert_eq!(
-        with_id("abc-1".to_owned()).await.header("x-request-id"),
-        "abc-1"
-    );
+    let kept = with_id("abc-1".to_owned()).await;
+    assert_eq!(kept.header("x-request-id"), "abc-1");
     for odd in ["x".repeat(65), "a b".to_owned()] {
         assert_eq!(with_id(odd).await.header("x-request-id").len(), 16);
     }
@@ -241,10 +220,7 @@ async fn a_fault_says_nothing_about_itself() {
 #[tokio::test]
 async fn every_documented_route_is_there_and_needs_a_token() {
     let server = Server::start().await;
-    let description = server
-        .call(Method::GET, "/openapi.json", None, None)
-        .await
-        .expect(200);
+    let description = described(&server).await;
     let mut seen = 0;
     for (path, item) in description["paths"].as_object().unwrap() {
         for method in [Method::GET, Method::POST, Method::PATCH, Method::DELETE] {
@@ -283,10 +259,7 @@ async fn every_shape_the_description_refers_to_is_in_it() {
         }
     }
     let server = Server::start().await;
-    let description = server
-        .call(Method::GET, "/openapi.json", None, None)
-        .await
-        .expect(200);
+    let description = described(&server).await;
     let schemas = &description["components"]["schemas"];
     assert!(schemas["Message"]["properties"]["clientMessageId"].is_object());
     check(&description, schemas);
@@ -299,24 +272,19 @@ async fn the_browsable_page_loads_nothing_from_elsewhere() {
         let answer = server.call(Method::GET, path, None, None).await;
         assert_eq!(answer.status, 200, "{path}");
         assert!(!answer.text.contains("://"), "{path} names another server");
-        assert!(
-            answer
-                .header("content-security-policy")
-                .starts_with("default-src 'none'")
-        );
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
     }
 }
 
 #[tokio::test]
 async fn another_origin_is_let_in_only_when_configured() {
+    const HEADERS: &str = "content-type, x-my-client";
     let preflight = || {
         Request::options("/login")
             .header("origin", "https://chat.example")
             .header("access-control-request-method", "POST")
-            .header(
-                "access-control-request-headers",
-                "content-type, x-my-client",
-            )
+            .header("access-control-request-headers", HEADERS)
             .body(Body::empty())
             .unwrap()
     };
@@ -325,33 +293,20 @@ async fn another_origin_is_let_in_only_when_configured() {
     assert_eq!(answer.header("access-control-allow-origin"), "");
 
     let allowed_origins = vec![HeaderValue::from_static("https://chat.example")];
-    let open = Server::with(
-        ApiConfig {
-            allowed_origins,
-            ..ApiConfig::default()
-        },
-        Limits::default(),
-    )
-    .await;
+    let config = ApiConfig {
+        allowed_origins,
+        ..ApiConfig::default()
+    };
+    let open = Server::with(config, Limits::default()).await;
     let answer = open.send(preflight()).await;
-    assert_eq!(
-        answer.header("access-control-allow-origin"),
-        "https://chat.example"
-    );
-    assert!(
-        answer
-            .header("access-control-allow-methods")
-            .contains("POST")
-    );
-    assert_eq!(
-        answer.header("access-control-allow-headers"),
-        "content-type, x-my-client"
-    );
+    let [origin, methods, headers] = ["origin", "methods", "headers"]
+        .map(|what| answer.header(&format!("access-control-allow-{what}")));
+    assert_eq!(origin, "https://chat.example");
+    assert!(methods.contains("POST"), "{methods}");
+    assert_eq!(headers, HEADERS);
     let mut other = preflight();
     let origin = HeaderValue::from_static("https://other.example");
     other.headers_mut().insert("origin", origin);
-    assert_eq!(
-        open.send(other).await.header("access-control-allow-origin"),
-        ""
-    );
+    let answer = open.send(other).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "");
 }

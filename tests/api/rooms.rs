@@ -14,10 +14,8 @@ async fn who_makes_a_room_owns_it_and_all_members_are_told() {
     let server = Server::start().await;
     let (ann, bob) = (server.person("ann").await, server.person("bob").await);
     let members = [&bob.id, &bob.id, &ann.id];
-    let room = ann
-        .post("/room", json!({"name": " Tea ", "members": members}))
-        .await
-        .expect(201);
+    let tea = json!({"name": " Tea ", "members": members});
+    let room = ann.post("/room", tea).await.expect(201);
     assert_eq!(room["name"], "Tea");
     assert_eq!(room["members"], json!([ann.id, bob.id]));
     assert_eq!(room["creator"], ann.id.as_str());
@@ -29,14 +27,9 @@ async fn who_makes_a_room_owns_it_and_all_members_are_told() {
 
     let path = format!("/rooms/{}", text(&room["_id"]));
     let seen = bob.get(&path).await.expect(200);
-    assert_eq!(
-        (&seen["role"], &seen["name"]),
-        (&json!("member"), &json!("Tea"))
-    );
-    assert_eq!(
-        each(&bob.get("/rooms").await.expect(200), "_id"),
-        [room["_id"].clone()]
-    );
+    assert_eq!([&seen["role"], &seen["name"]], ["member", "Tea"]);
+    let listed = bob.get("/rooms").await.expect(200);
+    assert_eq!(each(&listed, "_id"), [room["_id"].clone()]);
 }
 
 #[tokio::test]
@@ -50,19 +43,18 @@ async fn a_room_has_only_members_that_exist_and_not_too_many() {
     let (bob, cat) = (server.person("bob").await, server.person("cat").await);
     let make =
         |name: &str, members: Value| ann.post("/room", json!({"name": name, "members": members}));
-    make("Tea", json!([NO_ROOM]))
-        .await
-        .refused(404, "user_not_found");
-    make("Tea", json!([bob.id, cat.id]))
-        .await
-        .refused(400, "limit_exceeded");
-    make(" ", json!([])).await.refused(400, "invalid_name");
+    for (name, members, status, code) in [
+        ("Tea", json!([NO_ROOM]), 404, "user_not_found"),
+        ("Tea", json!([bob.id, cat.id]), 400, "limit_exceeded"),
+        (" ", json!([]), 400, "invalid_name"),
+    ] {
+        make(name, members).await.refused(status, code);
+    }
     assert_eq!(ann.get("/rooms").await.expect(200), json!([]));
 
     let room = ann.room("Tea", &[&bob]).await;
-    let add = ann
-        .post(&format!("/rooms/{room}/members"), json!({"userId": cat.id}))
-        .await;
+    let members = format!("/rooms/{room}/members");
+    let add = ann.post(&members, json!({"userId": cat.id})).await;
     add.refused(409, "room_full");
 }
 
@@ -104,51 +96,36 @@ async fn roles_decide_who_may_change_a_room() {
     let cat = server.person("cat").await;
     let room = ann.room("Tea", &[&bob]).await;
     let path = format!("/rooms/{room}");
-    let (members, member) = (format!("{path}/members"), |id: &str| {
-        format!("{path}/members/{id}")
-    });
+    let members = format!("{path}/members");
+    let [anns, bobs, nobodys] = [&*ann.id, &bob.id, NO_ROOM].map(|id| format!("{members}/{id}"));
+    let (coffee, of_cat) = (json!({"name": "Coffee"}), json!({"userId": cat.id}));
+    let role = |role: &str| json!({"role": role});
 
-    bob.patch(&path, json!({"name": "Coffee"}))
-        .await
-        .refused(403, "not_allowed");
-    bob.post(&members, json!({"userId": cat.id}))
-        .await
-        .refused(403, "not_allowed");
-    bob.delete(&path).await.refused(403, "not_allowed");
-    bob.patch(&member(&bob.id), json!({"role": "owner"}))
-        .await
-        .refused(403, "not_allowed");
+    for answer in [
+        bob.patch(&path, coffee.clone()).await,
+        bob.post(&members, of_cat.clone()).await,
+        bob.delete(&path).await,
+        bob.patch(&bobs, role("owner")).await,
+    ] {
+        answer.refused(403, "not_allowed");
+    }
 
-    let made = ann
-        .patch(&member(&bob.id), json!({"role": "admin"}))
-        .await
-        .expect(200);
+    let made = ann.patch(&bobs, role("admin")).await.expect(200);
     assert_eq!(made, json!({"userId": bob.id, "role": "admin"}));
-    ann.patch(&member(&bob.id), json!({"role": "king"}))
-        .await
-        .refused(400, "invalid_request");
-    let renamed = bob
-        .patch(&path, json!({"name": "Coffee"}))
-        .await
-        .expect(200);
+    let renamed = bob.patch(&path, coffee).await.expect(200);
     assert_eq!(renamed["name"], "Coffee");
-    let added = bob
-        .post(&members, json!({"userId": cat.id}))
-        .await
-        .expect(201);
+    let added = bob.post(&members, of_cat.clone()).await.expect(201);
     assert_eq!(added, json!({"userId": cat.id, "role": "member"}));
-    bob.post(&members, json!({"userId": cat.id}))
-        .await
-        .refused(409, "already_a_member");
-    bob.post(&members, json!({"userId": NO_ROOM}))
-        .await
-        .refused(404, "user_not_found");
-    bob.delete(&member(&ann.id))
-        .await
-        .refused(403, "not_allowed");
-    bob.delete(&member(NO_ROOM))
-        .await
-        .refused(404, "no_such_member");
+    let of_nobody = json!({"userId": NO_ROOM});
+    for (answer, status, code) in [
+        (ann.patch(&bobs, role("king")).await, 400, "invalid_request"),
+        (bob.post(&members, of_cat).await, 409, "already_a_member"),
+        (bob.post(&members, of_nobody).await, 404, "user_not_found"),
+        (bob.delete(&anns).await, 403, "not_allowed"),
+        (bob.delete(&nobodys).await, 404, "no_such_member"),
+    ] {
+        answer.refused(status, code);
+    }
 
     let listed = cat.get(&members).await.expect(200);
     let mut names = each(&listed, "username");
@@ -162,16 +139,12 @@ async fn every_change_is_an_event_that_is_announced() {
     let (ann, bob) = (server.person("ann").await, server.person("bob").await);
     let room = ann.room("Tea", &[]).await;
     let members = format!("/rooms/{room}/members");
-    ann.post(&members, json!({"userId": bob.id}))
-        .await
-        .expect(201);
-    ann.patch(&format!("/rooms/{room}"), json!({"name": "Coffee"}))
-        .await
-        .expect(200);
-    bob.delete(&format!("{members}/{}", bob.id))
-        .await
-        .expect(204);
-    ann.delete(&format!("/rooms/{room}")).await.expect(204);
+    let (path, bobs) = (format!("/rooms/{room}"), format!("{members}/{}", bob.id));
+    let (of_bob, coffee) = (json!({"userId": bob.id}), json!({"name": "Coffee"}));
+    ann.post(&members, of_bob).await.expect(201);
+    ann.patch(&path, coffee).await.expect(200);
+    bob.delete(&bobs).await.expect(204);
+    ann.delete(&path).await.expect(204);
     let events = server.announced.committed.lock().clone();
     let kinds: Vec<_> = events
         .iter()
@@ -197,22 +170,15 @@ async fn who_left_was_removed_or_whose_room_was_deleted_is_an_outsider() {
     let cat = server.person("cat").await;
     let room = ann.room("Tea", &[&bob, &cat]).await;
     let path = format!("/rooms/{room}");
-    bob.delete(&format!("{path}/members/{}", bob.id))
-        .await
-        .expect(204);
-    ann.delete(&format!("{path}/members/{}", cat.id))
-        .await
-        .expect(204);
+    let [bobs, cats] = [&bob.id, &cat.id].map(|id| format!("{path}/members/{id}"));
+    bob.delete(&bobs).await.expect(204);
+    ann.delete(&cats).await.expect(204);
     for former in [&bob, &cat] {
-        former
-            .get(&format!("/room/{room}"))
-            .await
-            .refused(403, "not_a_member");
+        let history = former.get(&format!("/room/{room}")).await;
+        history.refused(403, "not_a_member");
         let body = json!({"roomId": room, "content": "still here"});
-        former
-            .post("/group", body)
-            .await
-            .refused(403, "not_a_member");
+        let said = former.post("/group", body).await;
+        said.refused(403, "not_a_member");
         assert_eq!(former.get("/rooms").await.expect(200), json!([]));
         assert_eq!(former.get("/conversations").await.expect(200), json!([]));
     }

@@ -54,10 +54,7 @@ async fn lines_name_the_request_or_the_session_they_are_about() {
     let plain = Ws::join(gateway, &ann).await;
     let mut official = Vec::new();
     for transport in ["websocket", "polling"] {
-        let client = node
-            .connect(&gateway.url(""), &ann.token, &[transport])
-            .await;
-        official.push(client.expect("the gateway takes the token"));
+        official.push(node.open_by(gateway, &ann, &[transport]).await);
     }
     let mut open = sessions(gateway).await;
     assert_eq!(open.len(), 3);
@@ -72,14 +69,12 @@ async fn lines_name_the_request_or_the_session_they_are_about() {
     assert_eq!(answer.headers()["x-request-id"], id);
     assert_eq!(ids(gateway, "presence unavailable", "request_id"), [id]);
 
-    let watched = plain
-        .ask("watch_presence", json!({"userIds": [ann.id]}))
-        .await;
+    let me = json!({"userIds": [ann.id]});
+    let watched = plain.ask("watch_presence", me).await;
     assert_eq!(watched["error"]["code"], "unavailable", "{watched}");
     for client in &official {
-        let watched = client
-            .emit_with_ack("watch_presence", json!([[ann.id]]))
-            .await;
+        let me = json!([[ann.id]]);
+        let watched = client.emit_with_ack("watch_presence", me).await;
         assert_eq!(watched["error"]["code"], "unavailable", "{watched}");
     }
     let mut named = ids(gateway, "presence not asked", "session_id");

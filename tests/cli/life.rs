@@ -16,11 +16,8 @@ async fn it_becomes_ready_and_a_signal_ends_it_with_status_0() {
         assert!(text("/readyz?verbose").await.contains("connections"));
         assert!(text("/metrics").await.contains("hobnob_ready 1"));
         assert!(text("/version").await.contains(env!("CARGO_PKG_VERSION")));
-        assert!(
-            reqwest::get(format!("http://{}/", gateway.public))
-                .await
-                .is_ok()
-        );
+        let page = format!("http://{}/", gateway.public);
+        assert!(reqwest::get(page).await.is_ok());
         gateway.signal(signal).await;
         assert_eq!(gateway.ended().await.code(), Some(0));
     }
@@ -56,8 +53,6 @@ async fn without_a_secret_one_is_made_and_kept() {
         assert_eq!(gateway.ended().await.code(), Some(0));
     }
     assert_eq!(kept[0], kept[1]);
-    assert_eq!(
-        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+    let permissions = std::fs::metadata(&path).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o777, 0o600);
 }

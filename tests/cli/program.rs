@@ -8,6 +8,8 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
+use crate::support::until;
+
 /// Ends a test that would hang.
 const HANG: Duration = Duration::from_secs(60);
 
@@ -135,8 +137,10 @@ impl Gateway {
     /// Waits until it calls itself ready: the record "serving clients" comes just before.
     pub(super) async fn ready(&self) {
         let url = format!("http://{}/readyz", self.admin);
-        let asked = async { while reqwest::get(&url).await.unwrap().status() != 200 {} };
-        timeout(HANG, asked).await.expect("it never is ready");
+        until("it is ready", async || {
+            reqwest::get(&url).await.unwrap().status() == 200
+        })
+        .await;
     }
 
     /// Sends it a signal, by name.

@@ -26,18 +26,11 @@ async fn hears(url: &str, certificates: Option<&Certificates>) -> Heard {
     assert_eq!(checked.status, Some(0), "{url}: {}", checked.stderr);
     let gateway = program.serve().await;
     let metrics = format!("http://{}/metrics", gateway.admin);
-    let begun = std::time::Instant::now();
-    loop {
+    until(&format!("{url}: the bus is heard"), async || {
         let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
-        if text.contains(r#"hobnob_dependency_up{dependency="bus"} 1"#) {
-            break;
-        }
-        assert!(
-            begun.elapsed().as_secs() < 60,
-            "{url}: the bus is not heard"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+        text.contains(r#"hobnob_dependency_up{dependency="bus"} 1"#)
+    })
+    .await;
     Heard {
         _program: program,
         _gateway: gateway,

@@ -1,7 +1,6 @@
 //! Many senders on several gateways write to one room at once: one dense order for everybody (P2).
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -58,13 +57,6 @@ impl Client {
     }
 }
 
-async fn official(node: &Arc<Node>, gateway: &str, person: &Person) -> Client {
-    let connected = node.connect(gateway, &person.token, &["websocket"]).await;
-    let client = connected.expect("the gateway takes the token");
-    client.emit_with_ack("join", json!([person.id])).await;
-    Client::Official(client)
-}
-
 #[tokio::test]
 async fn four_senders_on_two_gateways_make_one_dense_order() {
     let cluster = shared_cluster().await;
@@ -80,9 +72,9 @@ async fn four_senders_on_two_gateways_make_one_dense_order() {
     let reader = Person::register(three, "reader").await;
     let room = ann.room(one, &[bob, cid, dot, &reader]).await;
     let clients = [
-        official(&node, &one.url(""), ann).await,
+        Client::Official(node.join(one, ann).await),
         Client::Plain(Ws::join(one, bob).await),
-        official(&node, &two.url(""), cid).await,
+        Client::Official(node.join(two, cid).await),
         Client::Plain(Ws::join(two, dot).await),
     ];
     let reading = Ws::join(three, &reader).await;

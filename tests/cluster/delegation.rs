@@ -3,14 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::support::fold::{FIRST, behind_making, dense, seq, seqs};
 use crate::support::gateway::{Cluster, Gateway};
 use crate::support::rest::Person;
+use crate::support::until;
 use crate::support::ws::Ws;
 
 /// How many messages each sender has under way.
@@ -60,44 +62,26 @@ async fn talk(client: Arc<Ws>, room: String, going: Arc<AtomicBool>) -> Vec<Valu
 }
 
 /// How many messages a gateway has delegated, with this outcome.
-async fn delegated(gateway: &Gateway, outcome: &str) -> u64 {
-    let series = format!("hobnob_appends_delegated_total{{outcome=\"{outcome}\"}} ");
-    let metrics = gateway.metrics().await;
-    let value = metrics.lines().find_map(|line| line.strip_prefix(&series));
-    value.expect("the series").parse().unwrap()
+async fn delegated(gateway: &Gateway, outcome: &str) -> f64 {
+    let series = format!("hobnob_appends_delegated_total{{outcome=\"{outcome}\"}}");
+    gateway.metric(&series).await
 }
 
 /// Waits until all gateways but one delegate; that one's number.
 async fn writer(gateways: &[&Gateway]) -> usize {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let mut counts = Vec::new();
-        for gateway in gateways {
-            counts.push(delegated(gateway, "stored").await);
-        }
+    let stored = async || join_all(gateways.iter().map(|one| delegated(one, "stored"))).await;
+    until("one writes for all", async || {
+        let before = stored().await;
+        // Time in which to delegate: who counts no more afterwards is the writer.
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let mut still = Vec::new();
-        for (number, gateway) in gateways.iter().enumerate() {
-            if delegated(gateway, "stored").await == counts[number] {
-                still.push(number);
-            }
+        let counts = before.into_iter().zip(stored().await).enumerate();
+        let still = counts.filter(|(_, (before, after))| before == after);
+        match still.collect::<Vec<_>>()[..] {
+            [(writer, _)] => Ok(writer),
+            ref others => Err(others.to_vec()),
         }
-        if let [writer] = still[..] {
-            return writer;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "nobody writes for all: {counts:?}"
-        );
-    }
-}
-
-async fn until_unknown(gateway: &Gateway) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while delegated(gateway, "unknown").await == 0 {
-        assert!(Instant::now() < deadline, "nothing was without an answer");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    })
+    .await
 }
 
 #[tokio::test]
@@ -118,7 +102,10 @@ async fn d2_d5_the_gateway_that_writes_for_others_may_freeze_or_die() {
     let frozen = writer(&gateways).await;
     let other = gateways[(frozen + 1) % 3];
     gateways[frozen].stop();
-    until_unknown(other).await;
+    until("a delegation without an answer", async || {
+        delegated(other, "unknown").await > 0.0
+    })
+    .await;
     // What was delegated to it before is committed late, beside those that were tired of waiting.
     gateways[frozen].cont();
 
@@ -167,8 +154,7 @@ async fn d2_d5_the_gateway_that_writes_for_others_may_freeze_or_die() {
 async fn d29_who_sends_a_direct_message_gets_it_once_whoever_writes_it() {
     let cluster = Cluster::start(2).await;
     let (first, second) = (cluster.gateway(0), cluster.gateway(1));
-    let ann = Person::register(first, "ann").await;
-    let bob = Person::register(first, "bob").await;
+    let (ann, bob) = Person::pair(first, first).await;
     let (here, there) = (Ws::join(first, &ann).await, Ws::join(second, &bob).await);
     let speak = async |client: &Ws, to: &Person| {
         let mut references = Vec::new();
@@ -178,16 +164,11 @@ async fn d29_who_sends_a_direct_message_gets_it_once_whoever_writes_it() {
             });
             references.push(client.submit(message).await);
         }
-        let mut places = Vec::new();
-        for reference in references {
-            let answer = client.answer(reference).await;
-            assert_eq!(answer["ok"], true, "{answer}");
-            places.push(seq(&answer["message"]));
-        }
-        places
+        seqs(&client.messages(references).await)
     };
     let (mut answered, mut rounds) = ([Vec::new(), Vec::new()], 0);
-    while rounds < 3 || delegated(first, "stored").await + delegated(second, "stored").await < 100 {
+    while rounds < 3 || delegated(first, "stored").await + delegated(second, "stored").await < 100.0
+    {
         let (one, other) = tokio::join!(speak(&here, &bob), speak(&there, &ann));
         answered[0].extend(one);
         answered[1].extend(other);

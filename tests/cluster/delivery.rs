@@ -1,42 +1,23 @@
 //! Who receives what: the official client on three gateways.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use crate::support::fold::{FIRST, dense, seq, seqs};
-use crate::support::gateway::{Gateway, shared_cluster};
-use crate::support::node::{Node, SocketIo};
+use crate::support::gateway::shared_gateways;
+use crate::support::node::Node;
 use crate::support::rest::Person;
-
-async fn joined(node: &Arc<Node>, gateway: &Gateway, person: &Person) -> SocketIo {
-    let connected = node
-        .connect(&gateway.url(""), &person.token, &["websocket"])
-        .await;
-    let client = connected.expect("the gateway takes the token");
-    let answer = client.emit_with_ack("join", json!([person.id])).await;
-    assert_eq!(answer["userId"], person.id.as_str(), "{answer}");
-    client
-}
 
 #[tokio::test]
 async fn a_private_message_reaches_every_session_but_the_sending_one() {
-    let cluster = shared_cluster().await;
-    let [one, two, three] = [0, 1, 2].map(|number| cluster.gateway(number));
-    let node = Node::start().await;
-    let ann = Person::register(one, "ann").await;
-    let bob = Person::register(two, "bob").await;
-    let sending = joined(&node, one, &ann).await;
-    let other = joined(&node, two, &ann).await;
-    let receivers = [
-        joined(&node, two, &bob).await,
-        joined(&node, three, &bob).await,
-    ];
+    let [one, two, three] = shared_gateways().await;
+    let (node, (ann, bob)) = (Node::start().await, Person::pair(one, two).await);
+    let sending = node.join(one, &ann).await;
+    let other = node.join(two, &ann).await;
+    let receivers = [node.join(two, &bob).await, node.join(three, &bob).await];
     let conversation = ann.direct_with(&bob);
 
     let body = json!([{"receiverId": bob.id, "content": "hello"}]);
-    let sent = sending.emit_with_ack("send_message", body).await;
-    assert_eq!(sent["ok"], true, "{sent}");
+    let sent = sending.granted("send_message", body).await;
     for client in receivers.iter().chain([&other]) {
         let got = client.wait_for("receive_message").await;
         assert_eq!(got, sent["message"]);
@@ -59,23 +40,19 @@ async fn a_private_message_reaches_every_session_but_the_sending_one() {
 
 #[tokio::test]
 async fn a_room_message_reaches_every_session_of_every_member_the_sender_s_included() {
-    let cluster = shared_cluster().await;
-    let [one, two, three] = [0, 1, 2].map(|number| cluster.gateway(number));
-    let node = Node::start().await;
-    let ann = Person::register(one, "ann").await;
-    let bob = Person::register(two, "bob").await;
+    let [one, two, three] = shared_gateways().await;
+    let (node, (ann, bob)) = (Node::start().await, Person::pair(one, two).await);
     let eve = Person::register(three, "eve").await;
     let members = [
-        joined(&node, one, &ann).await,
-        joined(&node, three, &ann).await,
-        joined(&node, two, &bob).await,
-        joined(&node, three, &bob).await,
+        node.join(one, &ann).await,
+        node.join(three, &ann).await,
+        node.join(two, &bob).await,
+        node.join(three, &bob).await,
     ];
-    let outside = joined(&node, two, &eve).await;
+    let outside = node.join(two, &eve).await;
     // Made while they are online: it reaches them without a new join.
     let room = ann.room(two, &[&bob]).await;
-    let answer = members[2].emit_with_ack("join_room", json!([room])).await;
-    assert_eq!(answer["ok"], true, "{answer}");
+    members[2].granted("join_room", json!([room])).await;
     for (number, sender) in (FIRST..).zip(&members) {
         let body = json!([{"roomId": room, "content": format!("message {number}")}]);
         let sent = sender.emit_with_ack("send_group_message", body).await;
@@ -88,12 +65,8 @@ async fn a_room_message_reaches_every_session_of_every_member_the_sender_s_inclu
     for client in &members {
         assert_eq!(client.fold().seqs(&room), dense(1, FIRST + 3));
     }
-    let refused = outside
-        .emit_with_ack(
-            "send_group_message",
-            json!([{"roomId": room, "content": "psst"}]),
-        )
-        .await;
+    let body = json!([{"roomId": room, "content": "psst"}]);
+    let refused = outside.emit_with_ack("send_group_message", body).await;
     assert_eq!(refused["error"]["code"], "not_a_member");
     // Something that does reach her, sent after everything else.
     let body = json!([{"receiverId": eve.id, "content": "not for you"}]);

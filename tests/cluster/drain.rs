@@ -10,6 +10,7 @@ use crate::support::fold::{dense, seq, seqs};
 use crate::support::gateway::Cluster;
 use crate::support::node::{Node, SocketIo};
 use crate::support::rest::Person;
+use crate::support::until;
 use crate::support::ws::Ws;
 
 /// Sends one after the other until told to stop; a send whose answer the reconnect swallowed is sent again. The seq of
@@ -43,11 +44,9 @@ async fn joined(node: &std::sync::Arc<Node>, balancer: &Balancer, person: &Perso
         "reconnectionDelay": 50, "reconnectionDelayMax": 200,
     });
     let client = node.client(&balancer.url(), options).await;
-    client
-        .wait_connected()
-        .await
-        .expect("a gateway takes the token");
-    client.emit_with_ack("join", json!([person.id])).await;
+    let connected = client.wait_connected().await;
+    connected.expect("a gateway takes the token");
+    client.join(person, json!({})).await;
     client
 }
 
@@ -55,9 +54,11 @@ async fn joined(node: &std::sync::Arc<Node>, balancer: &Balancer, person: &Perso
 async fn moves(client: &SocketIo, person: &Person) {
     assert!(client.wait_for("reconnect").await["afterMs"].is_u64());
     assert_eq!(client.wait_disconnected().await, "transport close");
-    while client.wait_connected().await.is_err() {}
-    let answer = client.emit_with_ack("join", json!([person.id])).await;
-    assert_eq!(answer["ok"], true, "{answer}");
+    until("it connects elsewhere", async || {
+        client.wait_connected().await
+    })
+    .await;
+    client.join(person, json!({})).await;
 }
 
 #[tokio::test]
@@ -65,8 +66,7 @@ async fn a_stopped_gateway_hands_its_clients_over_and_loses_and_repeats_nothing(
     let mut cluster = Cluster::start_with(2, &[("HOBNOB_DRAIN_GRACE", "4s")]).await;
     let balancer = Balancer::start(vec![cluster.gateway(0).port()]).await;
     let node = Node::start().await;
-    let ann = Person::register(cluster.gateway(0), "ann").await;
-    let bob = Person::register(cluster.gateway(0), "bob").await;
+    let (ann, bob) = Person::pair(cluster.gateway(0), cluster.gateway(0)).await;
     let conversation = ann.direct_with(&bob);
     let sender = joined(&node, &balancer, &ann).await;
     let receiver = joined(&node, &balancer, &bob).await;
@@ -77,9 +77,7 @@ async fn a_stopped_gateway_hands_its_clients_over_and_loses_and_repeats_nothing(
     let moving = async {
         receiver.fold().wait_seq(&conversation, 20).await;
         cluster.gateway(0).terminate();
-        while cluster.gateway(0).is_ready().await {
-            tokio::task::yield_now().await;
-        }
+        cluster.gateway(0).until_ready(false).await;
         balancer.point_to(vec![cluster.gateway(1).port()]);
         tokio::join!(moves(&receiver, &bob), moves(&sender, &ann));
         let moved = receiver.fold().seqs(&conversation).len() as u64;
@@ -90,9 +88,7 @@ async fn a_stopped_gateway_hands_its_clients_over_and_loses_and_repeats_nothing(
 
     let log = receiver.fold().wait_seq(&conversation, last).await;
     assert_eq!(seqs(&log), dense(1, last));
-    let told = plain
-        .frame("reconnect", |frame| frame["type"] == "reconnect")
-        .await;
+    let told = plain.told("reconnect").await;
     assert!(told["afterMs"].is_u64(), "{told}");
     assert_eq!(plain.closed().await, (1012, "draining".to_owned()));
     assert_eq!(cluster.gateways[0].ended().await, Some(0));

@@ -2,7 +2,6 @@
 //! neither shown nor stored, and makes nobody skip anything.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -10,21 +9,14 @@ use hobnob::domain::{ConversationId, Entropy, GatewayId, Seq, Timestamp, UserId}
 use hobnob::fanout::envelope::{self, Passing, PresenceChange};
 use hobnob::fanout::offer::{Effect, Encoded, Offer};
 use mongodb::bson::{Document, doc};
-use serde_json::{Value, json};
-use tokio::time::timeout;
+use serde_json::json;
 
-use crate::support::fold::{DEADLINE, dense, seqs};
-use crate::support::gateway::{Cluster, Gateway, SECRET};
+use crate::support::fold::{dense, seqs};
+use crate::support::gateway::{Cluster, Gateway, SECRET, metric_sum};
 use crate::support::rest::{Person, text, unique};
 use crate::support::servers::{RedisTap, shared_mongo};
+use crate::support::until;
 use crate::support::ws::Ws;
-
-async fn send(from: &Ws, to: &Person, content: &str) -> Value {
-    let request = json!({"receiverId": to.id, "content": content});
-    let answer = from.ask("send_message", request).await;
-    assert_eq!(answer["ok"], true, "{answer}");
-    answer["message"]["seq"].clone()
-}
 
 /// What a restore from a dump makes of a database: the same documents in other collections.
 async fn restored(from: &str) -> String {
@@ -44,14 +36,11 @@ async fn restored(from: &str) -> String {
 async fn a_copy_is_not_heard(copys_secret: &str) {
     let production = Cluster::start(1).await;
     let (here, redis) = (production.gateway(0), &production.redis);
-    let (ann, bob) = (
-        Person::register(here, "ann").await,
-        Person::register(here, "bob").await,
-    );
+    let (ann, bob) = Person::pair(here, here).await;
     let conversation = ann.direct_with(&bob);
     let (anns, bobs) = (Ws::join(here, &ann).await, Ws::join(here, &bob).await);
     for content in ["1", "2", "3"] {
-        send(&anns, &bob, content).await;
+        anns.write(&bob, content).await;
     }
     bobs.fold().wait_seq(&conversation, 3).await;
 
@@ -68,19 +57,17 @@ async fn a_copy_is_not_heard(copys_secret: &str) {
     let ann_there = Person::login(&copy, &ann.name).await;
     assert_eq!(ann_there.id, ann.id);
     let anns_there = Ws::join(&copy, &ann_there).await;
-    assert_eq!(send(&anns_there, &bob, "in the copy").await, 4);
-    let published = timeout(DEADLINE, async {
-        while !(tap.heard(&bob.id).iter()).any(|(_, payload)| contains(payload, "in the copy")) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    });
-    published.await.expect("the copy publishes");
+    let copied = anns_there.write(&bob, "in the copy").await;
+    assert_eq!(copied["seq"], 4);
+    until("the copy publishes", async || {
+        let heard = tap.heard(&bob.id);
+        let mut payloads = heard.iter().map(|(_, payload)| payload);
+        payloads.any(|payload| contains(payload, "in the copy"))
+    })
+    .await;
 
-    assert_eq!(
-        send(&anns, &bob, "in production").await,
-        4,
-        "the next place"
-    );
+    let next = anns.write(&bob, "in production").await;
+    assert_eq!(next["seq"], 4, "the next place");
     let log = bobs.fold().wait_seq(&conversation, 4).await;
     assert_eq!(seqs(&log), dense(1, 4));
     let contents = log.iter().map(|message| text(&message["content"]));
@@ -173,13 +160,7 @@ fn frames(client: &Ws) -> usize {
 }
 
 async fn refused(gateway: &Gateway) -> f64 {
-    let metrics = gateway.metrics().await;
-    let lines = metrics.lines();
-    let counts = lines.filter_map(|line| {
-        let rest = line.strip_prefix("hobnob_bus_refused_total{")?;
-        rest.rsplit_once(' ')?.1.parse::<f64>().ok()
-    });
-    counts.sum()
+    metric_sum(&gateway.metrics().await, "hobnob_bus_refused_total")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -188,26 +169,21 @@ async fn d49_forged_and_replayed_payloads_show_store_and_hide_nothing() {
     let cluster = Cluster::start(2).await;
     let (one, two) = (cluster.gateway(0), cluster.gateway(1));
     let tap = RedisTap::on(&cluster.redis);
-    let (ann, bob) = (
-        Person::register(one, "ann").await,
-        Person::register(two, "bob").await,
-    );
+    let (ann, bob) = Person::pair(one, two).await;
     let conversation = ann.direct_with(&bob);
     let bobs = Ws::join(two, &bob).await;
-    bobs.ask("watch_presence", json!({"userIds": [ann.id]}))
-        .await;
+    bobs.watch(&ann).await;
     let anns = Ws::join(one, &ann).await;
     bobs.frame("presence", |frame| {
         frame["online"] == true && frame["type"] == "presence"
     })
     .await;
     for number in 1..=5 {
-        assert_eq!(send(&anns, &bob, "genuine").await, number);
+        assert_eq!(anns.write(&bob, "genuine").await["seq"], number);
     }
     anns.ask("typing", json!({"receiverId": bob.id, "typing": true}))
         .await;
-    bobs.frame("typing", |frame| frame["type"] == "typing")
-        .await;
+    bobs.told("typing").await;
     bobs.fold().wait_seq(&conversation, 5).await;
 
     // Where bob's gateway listens, and what was said there.
@@ -247,15 +223,13 @@ async fn d49_forged_and_replayed_payloads_show_store_and_hide_nothing() {
         }
     }
     assert!(published > 500.0, "{published}");
-    let all = timeout(DEADLINE, async {
+    until("everything was heard, and refused", async || {
         // Of the sum over both gateways each has its part.
-        while refused(one).await + refused(two).await < before + published {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    });
-    all.await.expect("everything was heard, and refused");
+        refused(one).await + refused(two).await >= before + published
+    })
+    .await;
     assert_eq!(frames(&bobs), shown, "nothing is shown");
-    assert_eq!(send(&anns, &bob, "the next").await, 6);
+    assert_eq!(anns.write(&bob, "the next").await["seq"], 6);
     let log = bobs.fold().wait_seq(&conversation, 6).await;
     assert_eq!(seqs(&log), dense(1, 6));
     let mut contents = log.iter().map(|message| text(&message["content"]));

@@ -7,7 +7,7 @@ use rand::Rng;
 use serde_json::{Value, json};
 
 use crate::support::fold::{Fold, dense, seq};
-use crate::support::gateway::{Cluster, shared_cluster};
+use crate::support::gateway::{Cluster, Gateway, shared_cluster};
 use crate::support::node::Node;
 use crate::support::rest::Person;
 use crate::support::ws::Ws;
@@ -57,7 +57,7 @@ impl Device {
     }
 }
 
-fn anywhere(cluster: &Cluster) -> &crate::support::gateway::Gateway {
+fn anywhere(cluster: &Cluster) -> &Gateway {
     cluster.gateway(rand::rng().random_range(0..cluster.gateways.len()))
 }
 
@@ -76,16 +76,10 @@ async fn write(
     }
     let mut last = [0, 0];
     for session in sessions.iter().cycle() {
-        let group = session.ask(
-            "send_group_message",
-            json!({"roomId": room, "content": "all"}),
-        );
-        let direct = session.ask(
-            "send_message",
-            json!({"receiverId": to.id, "content": "you"}),
-        );
-        let (group, direct) = tokio::join!(group, direct);
-        last = [seq(&group["message"]), seq(&direct["message"])];
+        let all = json!({"roomId": room, "content": "all"});
+        let group = session.granted("send_group_message", all);
+        let (group, direct) = tokio::join!(group, session.write(to, "you"));
+        last = [seq(&group["message"]), seq(&direct)];
         if stop.load(Ordering::Relaxed) {
             break;
         }
@@ -107,8 +101,7 @@ async fn finish(mut device: Device, fold: &Fold, last: [u64; 2]) {
 #[tokio::test]
 async fn a_hundred_connections_to_random_gateways_end_with_exactly_the_log_on_ws() {
     let cluster = shared_cluster().await;
-    let ann = Person::register(cluster.gateway(0), "ann").await;
-    let bob = Person::register(cluster.gateway(1), "bob").await;
+    let (ann, bob) = Person::pair(cluster.gateway(0), cluster.gateway(1)).await;
     let room = ann.room(cluster.gateway(2), &[&bob]).await;
     let mut device = Device::new(&room, &ann.direct_with(&bob));
     let stop = AtomicBool::new(false);
@@ -131,8 +124,7 @@ async fn a_hundred_connections_to_random_gateways_end_with_exactly_the_log_on_ws
 async fn a_hundred_connections_to_random_gateways_end_with_exactly_the_log_on_socket_io() {
     let cluster = shared_cluster().await;
     let node = Node::start().await;
-    let ann = Person::register(cluster.gateway(0), "ann").await;
-    let bob = Person::register(cluster.gateway(1), "bob").await;
+    let (ann, bob) = Person::pair(cluster.gateway(0), cluster.gateway(1)).await;
     let room = ann.room(cluster.gateway(2), &[&bob]).await;
     let mut device = Device::new(&room, &ann.direct_with(&bob));
     let stop = AtomicBool::new(false);
@@ -145,13 +137,10 @@ async fn a_hundred_connections_to_random_gateways_end_with_exactly_the_log_on_so
                 "auth": {"token": bob.token}, "transports": transports, "reconnection": false, "forceNew": true,
             });
             let client = node.client(&anywhere(cluster).url(""), options).await;
-            client
-                .wait_connected()
-                .await
-                .expect("the gateway takes the token");
-            let since = json!([bob.id, {"since": device.since()}]);
-            let answer = client.emit_with_ack("join", since).await;
-            assert_eq!(answer["ok"], true, "{answer}");
+            let connected = client.wait_connected().await;
+            connected.expect("the gateway takes the token");
+            let since = json!({"since": device.since()});
+            client.join(&bob, since).await;
             device.wait(client.fold()).await;
             client.cut().await;
             client.wait_disconnected().await;
@@ -160,12 +149,8 @@ async fn a_hundred_connections_to_random_gateways_end_with_exactly_the_log_on_so
         stop.store(true, Ordering::Relaxed);
     };
     let (last, ()) = tokio::join!(write(cluster, &ann, &room, &bob, &stop), travelling);
-    let connected = node
-        .connect(&anywhere(cluster).url(""), &bob.token, &["websocket"])
-        .await;
-    let client = connected.expect("the gateway takes the token");
-    client
-        .emit_with_ack("join", json!([bob.id, {"since": device.since()}]))
-        .await;
+    let client = node.open(anywhere(cluster), &bob).await;
+    let since = json!({"since": device.since()});
+    client.join(&bob, since).await;
     finish(device, client.fold(), last).await;
 }

@@ -36,10 +36,7 @@ impl Scene {
     async fn start() -> Self {
         let cluster = Cluster::start(2).await;
         let (one, two) = (cluster.gateway(0), cluster.gateway(1));
-        let (ann, bob) = (
-            Person::register(one, "ann").await,
-            Person::register(two, "bob").await,
-        );
+        let (ann, bob) = Person::pair(one, two).await;
         let bobs = Ws::join_with(two, &bob, json!({"ack": "auto"})).await;
         let room = ann.room(one, &[&bob]).await;
         ann.say(one, &room, "before").await;
@@ -101,12 +98,8 @@ impl Scene {
         events.insert_one(event).await.unwrap();
     }
 
-    async fn gaps_found(&self) -> String {
-        let metrics = self.two().metrics().await;
-        let line = metrics
-            .lines()
-            .find(|line| line.starts_with("hobnob_gaps_found_total"));
-        line.expect("a metric").to_owned()
+    async fn gaps_found(&self) -> f64 {
+        self.two().metric("hobnob_gaps_found_total").await
     }
 
     /// A message behind the pinning reaches bob, on the connection he has had all the time.

@@ -4,20 +4,10 @@ use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
 
 use crate::support::fold::{FIRST, dense, seqs};
-use crate::support::gateway::{Cluster, Gateway, shared_cluster};
-use crate::support::node::{Node, SocketIo};
+use crate::support::gateway::{Cluster, shared_cluster, shared_gateways};
+use crate::support::node::Node;
 use crate::support::rest::Person;
 use crate::support::ws::Ws;
-
-async fn official(gateway: &Gateway, person: &Person) -> SocketIo {
-    let node = Node::start().await;
-    let connected = node
-        .connect(&gateway.url(""), &person.token, &["websocket"])
-        .await;
-    let client = connected.expect("the gateway takes the token");
-    client.emit_with_ack("join", json!([person.id])).await;
-    client
-}
 
 /// What the members of a room that somebody has made are told.
 fn assert_made(event: &Value, room: &str, creator: &Person) {
@@ -35,17 +25,15 @@ fn assert_made(event: &Value, room: &str, creator: &Person) {
 
 #[tokio::test]
 async fn d53_every_session_of_every_member_is_told_once_before_anything_is_said() {
-    let cluster = shared_cluster().await;
-    let [one, two, three] = [0, 1, 2].map(|number| cluster.gateway(number));
-    let ann = Person::register(one, "ann").await;
-    let bob = Person::register(two, "bob").await;
+    let [one, two, three] = shared_gateways().await;
+    let (node, (ann, bob)) = (Node::start().await, Person::pair(one, two).await);
     let eve = Person::register(three, "eve").await;
     let plain = [
         Ws::join(one, &ann).await,
         Ws::join(two, &bob).await,
         Ws::join(three, &bob).await,
     ];
-    let (seed_like, outside) = (official(three, &ann).await, Ws::join(one, &eve).await);
+    let (seed_like, outside) = (node.join(three, &ann).await, Ws::join(one, &eve).await);
 
     let room = ann.room(two, &[&bob]).await;
     for client in &plain {
@@ -76,18 +64,15 @@ async fn d53_every_session_of_every_member_is_told_once_before_anything_is_said(
 
 #[tokio::test]
 async fn d53_who_was_offline_finds_it_in_the_backlog_and_acknowledges_it() {
-    let cluster = shared_cluster().await;
-    let [one, two] = [0, 1].map(|number| cluster.gateway(number));
-    let ann = Person::register(one, "ann").await;
-    let bob = Person::register(two, "bob").await;
+    let [one, two, _] = shared_gateways().await;
+    let (ann, bob) = Person::pair(one, two).await;
     let room = ann.room(one, &[&bob]).await;
     let first = Ws::join(two, &bob).await;
     let backlog = first.fold().wait_seq(&room, 1).await;
     assert_eq!(backlog.len(), 1);
     assert_made(&backlog[0], &room, &ann);
     let had = json!({"conversationId": room, "seq": 1});
-    let acknowledged = first.ask("message_ack", had).await;
-    assert_eq!(acknowledged["ok"], true, "{acknowledged}");
+    first.granted("message_ack", had).await;
     assert_eq!(bob.listed(one, &room).await["deliveredSeq"], 1);
     first.close().await;
 
@@ -98,10 +83,8 @@ async fn d53_who_was_offline_finds_it_in_the_backlog_and_acknowledges_it() {
 
 #[tokio::test]
 async fn d53_a_former_member_has_it_as_it_was_and_a_later_one_not_at_all() {
-    let cluster = shared_cluster().await;
-    let [one, two] = [0, 1].map(|number| cluster.gateway(number));
-    let ann = Person::register(one, "ann").await;
-    let bob = Person::register(one, "bob").await;
+    let [one, two, _] = shared_gateways().await;
+    let (ann, bob) = Person::pair(one, one).await;
     let cid = Person::register(one, "cid").await;
     let room = ann.room(one, &[&bob]).await;
     let path = format!("/rooms/{room}");
@@ -134,8 +117,7 @@ async fn a_room_that_is_older_than_the_event_begins_with_its_first_message() {
     let cluster = shared_cluster().await;
     // The gateway that made the room knows more than the log then shows: it has no part in what follows.
     let [one, two, three] = [0, 1, 2].map(|number| cluster.gateway(number));
-    let ann = Person::register(one, "ann").await;
-    let bob = Person::register(one, "bob").await;
+    let (ann, bob) = Person::pair(one, one).await;
     let room = ann.room(one, &[&bob]).await;
     forget_making(cluster, &room).await;
 

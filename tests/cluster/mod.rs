@@ -17,16 +17,34 @@ mod resync;
 mod retries;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hobnob::bus::{Bus, RedisBus};
 use hobnob::domain::{Entropy, GatewayId, SystemClock};
 use hobnob::redis::{RedisConfig, Seal};
-use tokio::time::timeout;
 
-use crate::support::fold::DEADLINE;
-use crate::support::gateway::{Cluster, SECRET};
+use crate::support::gateway::{Cluster, Gateway, SECRET};
 use crate::support::servers::Reply;
+use crate::support::until;
+
+/// How often all topics were compared with the log without a doubt: every minute, and every few seconds by a gateway that
+/// hears nothing (D16).
+const SWEEPS: &str = r#"hobnob_resyncs_total{cause="periodic"}"#;
+
+/// Plays a scene in which something is found that was lost. It says whether this gateway had not swept meanwhile, which
+/// finds everything and which it may do where a machine takes long: then it is played again.
+async fn without_a_sweep(mut scene: impl AsyncFnMut() -> bool) {
+    for _ in 0..3 {
+        if scene().await {
+            return;
+        }
+    }
+    panic!("nothing but the sweep finds it");
+}
+
+/// See there.
+async fn sweeps(gateway: &Gateway) -> f64 {
+    gateway.metric(SWEEPS).await
+}
 
 /// The bus of another gateway of the cluster.
 async fn another_gateway(cluster: &Cluster) -> RedisBus {
@@ -47,11 +65,6 @@ async fn another_gateway(cluster: &Cluster) -> RedisBus {
         Arc::new(Entropy::from_os()),
     );
     bus.start();
-    let ready = timeout(DEADLINE, async {
-        while bus.health().is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    });
-    ready.await.expect("a bus in time");
+    until("a bus", async || bus.health()).await;
     bus
 }

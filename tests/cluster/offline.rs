@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::fold::{FIRST, Fold, behind_making, dense, seq, seqs};
-use crate::support::gateway::{Gateway, shared_cluster};
+use crate::support::fold::{FIRST, Fold, behind_making, dense, seqs};
+use crate::support::gateway::{Gateway, shared_gateways};
 use crate::support::node::{Node, SocketIo};
 use crate::support::rest::Person;
 use crate::support::ws::Ws;
@@ -19,21 +19,13 @@ async fn send_all(client: &Ws, kind: &str, to: (&str, &str), first: u64) {
         let frame = json!({"type": kind, to.0: to.1, "content": format!("{kind} {number}")});
         references.push(client.submit(frame).await);
     }
-    for (number, reference) in (first..).zip(references) {
-        let answer = client.answer(reference).await;
-        assert_eq!(seq(&answer["message"]), number, "{answer}");
-    }
+    let messages = client.messages(references).await;
+    assert_eq!(seqs(&messages), dense(first, first + EACH - 1));
 }
 
 async fn joined(gateway: &Gateway, person: &Person, options: Value) -> (SocketIo, Value) {
-    let node = Node::start().await;
-    let connected = node
-        .connect(&gateway.url(""), &person.token, &["websocket"])
-        .await;
-    let client = connected.expect("the gateway takes the token");
-    let answer = client
-        .emit_with_ack("join", json!([person.id, options]))
-        .await;
+    let client = Node::start().await.open(gateway, person).await;
+    let answer = client.join(person, options).await;
     (client, answer)
 }
 
@@ -45,10 +37,8 @@ fn contents(log: &[Value]) -> Vec<&str> {
 
 #[tokio::test]
 async fn five_thousand_messages_wait_for_whoever_was_offline_and_come_once() {
-    let cluster = shared_cluster().await;
-    let [one, two, three] = [0, 1, 2].map(|number| cluster.gateway(number));
-    let ann = Person::register(one, "ann").await;
-    let bob = Person::register(two, "bob").await;
+    let [one, two, three] = shared_gateways().await;
+    let (ann, bob) = Person::pair(one, two).await;
     let room = ann.room(one, &[&bob]).await;
     let direct = ann.direct_with(&bob);
     let (here, there) = (Ws::join(one, &ann).await, Ws::join(two, &ann).await);
@@ -95,8 +85,7 @@ async fn five_thousand_messages_wait_for_whoever_was_offline_and_come_once() {
 
     // Nothing is left: what comes next comes first.
     let (client, _) = joined(two, &bob, json!({"ack": "auto"})).await;
-    let body = json!({"receiverId": bob.id, "content": "next"});
-    here.ask("send_message", body).await;
+    here.write(&bob, "next").await;
     let body = json!({"roomId": room, "content": "next"});
     here.ask("send_group_message", body).await;
     expect_only(client.fold(), &direct, EACH + 1).await;

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::fold::DEADLINE;
-use crate::support::gateway::{Gateway, shared_cluster};
+use crate::support::gateway::{Gateway, shared_gateways};
 use crate::support::rest::Person;
+use crate::support::until;
 use crate::support::ws::Ws;
 
 async fn shown(watcher: &Person, gateway: &Gateway, of: &Person) -> Value {
@@ -30,27 +30,13 @@ async fn told(client: &Ws, of: &Person, online: bool) -> Value {
 
 #[tokio::test]
 async fn a_user_is_online_from_the_first_session_to_the_last_on_any_gateway() {
-    let cluster = shared_cluster().await;
-    let [one, two, three] = [0, 1, 2].map(|number| cluster.gateway(number));
-    let ann = Person::register(one, "ann").await;
-    let bob = Person::register(two, "bob").await;
+    let [one, two, three] = shared_gateways().await;
+    let (ann, bob) = Person::pair(one, two).await;
     let watching = Ws::join(one, &ann).await;
     // Only who has to do with each other learns when the other was last seen.
-    let sent = watching
-        .ask(
-            "send_message",
-            json!({"receiverId": bob.id, "content": "hello"}),
-        )
-        .await;
-    assert_eq!(sent["ok"], true, "{sent}");
-    let answer = watching
-        .ask("watch_presence", json!({"userIds": [bob.id]}))
-        .await;
-    assert_eq!(
-        answer["presence"][&bob.id],
-        json!({"online": false}),
-        "{answer}"
-    );
+    watching.write(&bob, "hello").await;
+    let answer = watching.watch(&bob).await;
+    assert_eq!(answer, json!({"online": false}));
 
     let first = Ws::join(two, &bob).await;
     told(&watching, &bob, true).await;
@@ -63,43 +49,29 @@ async fn a_user_is_online_from_the_first_session_to_the_last_on_any_gateway() {
     second.close().await;
     let offline = told(&watching, &bob, false).await;
     assert!(offline["lastSeenAt"].is_string(), "{offline}");
-    let agrees = tokio::time::timeout(DEADLINE, async {
-        // When they were last seen is stored after the event was told.
-        loop {
-            let bob = shown(&ann, two, &bob).await;
-            if bob["online"] == false && bob["lastSeenAt"].is_string() {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-    });
-    agrees.await.expect("REST agrees with the event");
+    // When they were last seen is stored after the event was told.
+    until("REST agrees with the event", async || {
+        let bob = shown(&ann, two, &bob).await;
+        let agrees = bob["online"] == false && bob["lastSeenAt"].is_string();
+        agrees.then_some(()).ok_or(bob)
+    })
+    .await;
     // Not offline in between, and not twice online.
     assert_eq!(changes(&watching), [true, false]);
 }
 
 #[tokio::test]
 async fn typing_and_receipts_pass_between_gateways_and_are_not_stored() {
-    let cluster = shared_cluster().await;
-    let [one, two, three] = [0, 1, 2].map(|number| cluster.gateway(number));
-    let ann = Person::register(one, "ann").await;
-    let bob = Person::register(two, "bob").await;
+    let [one, two, three] = shared_gateways().await;
+    let (ann, bob) = Person::pair(one, two).await;
     let conversation = ann.direct_with(&bob);
     let (here, there) = (Ws::join(one, &ann).await, Ws::join(two, &bob).await);
-    let sent = here
-        .ask(
-            "send_message",
-            json!({"receiverId": bob.id, "content": "hello"}),
-        )
-        .await;
-    assert_eq!(sent["ok"], true, "{sent}");
+    here.write(&bob, "hello").await;
     there.fold().wait_seq(&conversation, 1).await;
 
     here.ask("typing", json!({"receiverId": bob.id, "typing": true}))
         .await;
-    let typing = there
-        .frame("typing", |frame| frame["type"] == "typing")
-        .await;
+    let typing = there.told("typing").await;
     let expected =
         json!({"type": "typing", "conversationId": conversation, "userId": ann.id, "typing": true});
     assert_eq!(typing, expected);
@@ -107,11 +79,9 @@ async fn typing_and_receipts_pass_between_gateways_and_are_not_stored() {
         ("message_ack", "message_delivered"),
         ("message_read", "message_read"),
     ] {
-        let answer = there
-            .ask(request, json!({"conversationId": conversation, "seq": 1}))
-            .await;
-        assert_eq!(answer["ok"], true, "{answer}");
-        let receipt = here.frame(told, |frame| frame["type"] == told).await;
+        let first = json!({"conversationId": conversation, "seq": 1});
+        there.granted(request, first).await;
+        let receipt = here.told(told).await;
         let expected =
             json!({"type": told, "conversationId": conversation, "cursors": {bob.id.as_str(): 1}});
         assert_eq!(receipt, expected);
@@ -122,11 +92,7 @@ async fn typing_and_receipts_pass_between_gateways_and_are_not_stored() {
     // A device that resumes from the beginning gets the log and nothing else.
     let since = json!({"since": {conversation.clone(): 0}});
     let device = Ws::join_with(three, &bob, since).await;
-    here.ask(
-        "send_message",
-        json!({"receiverId": bob.id, "content": "and now"}),
-    )
-    .await;
+    here.write(&bob, "and now").await;
     device.fold().wait_seq(&conversation, 2).await;
     assert_eq!(device.fold().seqs(&conversation), [1, 2]);
     for kind in ["typing", "message_delivered", "message_read"] {

@@ -1,19 +1,15 @@
 //! Presence after something was lost: watchers, `GET /presence` and the truth agree again soon (D51, D52).
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use hobnob::bus::{Bus, Channel};
 use hobnob::domain::{Timestamp, UserId};
 use hobnob::fanout::envelope::{self, PresenceChange};
-use serde_json::json;
-use tokio::time::timeout;
 
 use super::another_gateway;
-use crate::support::fold::DEADLINE;
 use crate::support::gateway::{Cluster, Gateway};
 use crate::support::rest::Person;
 use crate::support::servers::Reply;
+use crate::support::until;
 use crate::support::ws::Ws;
 
 /// Ann, who watches bob from one gateway, while he is on the other.
@@ -29,14 +25,10 @@ impl Scene {
     async fn start() -> Self {
         let cluster = Cluster::start_with(2, &[("HOBNOB_OFFLINE_GRACE", "1s")]).await;
         let (one, two) = (cluster.gateway(0), cluster.gateway(1));
-        let (ann, bob) = (
-            Person::register(one, "ann").await,
-            Person::register(two, "bob").await,
-        );
+        let (ann, bob) = Person::pair(one, two).await;
         let anns = Ws::join(one, &ann).await;
-        let watch = json!({"userIds": [bob.id]});
-        let answer = anns.ask("watch_presence", watch).await;
-        assert_eq!(answer["presence"][&bob.id]["online"], false, "{answer}");
+        let answer = anns.watch(&bob).await;
+        assert_eq!(answer["online"], false, "{answer}");
         let bobs = Ws::join(two, &bob).await;
         let scene = Self {
             cluster,
@@ -62,33 +54,27 @@ impl Scene {
     }
 
     async fn until_all_show(&self, online: bool) {
-        let agreed = timeout(DEADLINE, async {
-            loop {
-                let asked = [
-                    self.asked(self.cluster.gateway(0)).await,
-                    self.asked(self.cluster.gateway(1)).await,
-                ];
-                if asked == [online; 2] && self.shown() == online {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        });
-        let what = if online { "online" } else { "offline" };
-        agreed
-            .await
-            .unwrap_or_else(|_| panic!("not all show that bob is {what}"));
+        let [one, two] = [0, 1].map(|number| self.cluster.gateway(number));
+        until(
+            &format!("all show whether bob is online: {online}"),
+            async || {
+                let seen = [self.asked(one).await, self.asked(two).await, self.shown()];
+                (seen == [online; 3]).then_some(()).ok_or(seen)
+            },
+        )
+        .await;
     }
 
     fn key_of_bob(&self) -> String {
         let pattern = format!("hobnob:*presence:{}", self.bob.id);
-        match self.cluster.redis.command(&["KEYS", &pattern]) {
-            Reply::Array(keys) => match keys.as_slice() {
-                [Reply::Text(key)] => key.clone(),
-                other => panic!("{other:?}"),
-            },
-            other => panic!("{other:?}"),
-        }
+        let keys = self.cluster.redis.command(&["KEYS", &pattern]);
+        let Reply::Array(found) = &keys else {
+            panic!("{keys:?}")
+        };
+        let [Reply::Text(key)] = &found[..] else {
+            panic!("{keys:?}")
+        };
+        key.clone()
     }
 }
 
@@ -106,30 +92,14 @@ async fn d52_a_user_whose_entry_a_failover_lost_is_shown_online_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d51_an_announcement_that_could_not_be_published_is_made_good() {
-    let scene = Scene::start().await;
+    let mut scene = Scene::start().await;
     scene.cluster.refuse_publishing(1);
-    let Scene {
-        cluster,
-        ann,
-        bob,
-        anns,
-        bobs,
-    } = scene;
-    bobs.close().await;
-    let still = Ws::open(cluster.gateway(1).port()).await;
-    let scene = Scene {
-        cluster,
-        ann,
-        bob,
-        anns,
-        bobs: still,
-    };
-    let gone = timeout(DEADLINE, async {
-        while scene.asked(scene.cluster.gateway(1)).await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    });
-    gone.await.expect("the grace ends");
+    let nobody = Ws::open(scene.cluster.gateway(1).port()).await;
+    std::mem::replace(&mut scene.bobs, nobody).close().await;
+    until("the grace ends", async || {
+        !scene.asked(scene.cluster.gateway(1)).await
+    })
+    .await;
     scene.cluster.let_back_to_redis(1);
     scene.until_all_show(false).await;
 }
@@ -150,13 +120,9 @@ async fn d51_a_late_offline_of_another_gateway_is_not_believed() {
     let ann: UserId = scene.ann.id.parse().unwrap();
     let typing = Bytes::from_static(br#"{"typing":true}"#);
     let conversation = hobnob::domain::ConversationId::direct(user, ann);
-    let request = json!({"receiverId": scene.ann.id, "content": "here I am"});
-    assert_eq!(scene.bobs.ask("send_message", request).await["ok"], true);
-    scene
-        .anns
-        .fold()
-        .wait_seq(&scene.ann.direct_with(&scene.bob), 1)
-        .await;
+    scene.bobs.write(&scene.ann, "here I am").await;
+    let direct = scene.ann.direct_with(&scene.bob);
+    scene.anns.fold().wait_seq(&direct, 1).await;
     let passing = envelope::Passing {
         conversation,
         from: None,

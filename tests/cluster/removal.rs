@@ -108,10 +108,10 @@ impl Plan<'_> {
 
         // Whoever joins afresh, and the session that was there all the time, see nothing above the removal.
         let again = Ws::join(one, member).await;
-        self.shows_nothing_above(removal, owner, member, removed)
-            .await;
-        self.shows_nothing_above(removal, owner, member, &again)
-            .await;
+        for client in [removed, &again] {
+            self.shows_nothing_above(removal, owner, member, client)
+                .await;
+        }
         let history = member.get(two, &format!("/room/{}", self.room)).await;
         assert_eq!(history.refused(403), "not_a_member");
         refused
@@ -133,14 +133,9 @@ impl Plan<'_> {
         client: &Ws,
     ) {
         let teller = Ws::join(self.cluster.gateway(0), owner).await;
-        let told = teller
-            .ask(
-                "send_message",
-                json!({"receiverId": member.id, "content": "are you there"}),
-            )
-            .await;
+        let told = teller.write(member, "are you there").await;
         let direct = member.direct_with(owner);
-        client.fold().wait_seq(&direct, seq(&told["message"])).await;
+        client.fold().wait_seq(&direct, seq(&told)).await;
         let shown = client.fold().seqs(self.room);
         assert_eq!(shown, dense(1, *shown.last().unwrap_or(&0)));
         assert!(

@@ -18,16 +18,12 @@ const ATTEMPTS: usize = 50;
 async fn fifty_concurrent_attempts_store_one_message_and_get_one_answer() {
     let cluster = shared_cluster().await;
     let node = Node::start().await;
-    let ann = Person::register(cluster.gateway(0), "ann").await;
-    let bob = Person::register(cluster.gateway(0), "bob").await;
+    let (ann, bob) = Person::pair(cluster.gateway(0), cluster.gateway(0)).await;
     let room = ann.room(cluster.gateway(0), &[&bob]).await;
     let reading = Ws::join(cluster.gateway(2), &bob).await;
     let (mut official, mut plain) = (Vec::new(), Vec::new());
     for gateway in &cluster.gateways {
-        let connected = node
-            .connect(&gateway.url(""), &ann.token, &["websocket"])
-            .await;
-        official.push(connected.expect("the gateway takes the token"));
+        official.push(node.open(gateway, &ann).await);
         plain.push(Ws::join(gateway, &ann).await);
     }
 
@@ -42,16 +38,12 @@ async fn fifty_concurrent_attempts_store_one_message_and_get_one_answer() {
             attempts.push(match number % 3 {
                 0 => Box::pin(async move { ann.post(gateway, "/group", body).await.expect(201) }),
                 1 => Box::pin(async move {
-                    let mut answer = official
-                        .emit_with_ack("send_group_message", json!([body]))
-                        .await;
-                    assert_eq!(answer["ok"], true, "{answer}");
-                    answer["message"].take()
+                    let answer = official.granted("send_group_message", json!([body]));
+                    answer.await["message"].take()
                 }),
                 _ => Box::pin(async move {
-                    let mut answer = plain.ask("send_group_message", body).await;
-                    assert_eq!(answer["ok"], true, "{answer}");
-                    answer["message"].take()
+                    let answer = plain.granted("send_group_message", body);
+                    answer.await["message"].take()
                 }),
             });
         }

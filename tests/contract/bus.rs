@@ -2,7 +2,6 @@
 //! to a gateway is in `bus_faults.rs`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use hobnob::bus::{Bus, Channel, Doubt, LocalBus, LocalBusHub, RedisBus, Signal};
@@ -11,10 +10,9 @@ use hobnob::redis::{RedisConfig, Seal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::support::fold::DEADLINE;
 use crate::support::servers::shared_redis;
-
-/// A condition that has not come true by then never will.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+use crate::support::until;
 
 /// Makes connected buses that hear each other, and nobody else's.
 trait Rig: Sized {
@@ -71,7 +69,15 @@ impl Gateway {
     }
 
     pub(crate) async fn healthy(&self) {
-        eventually("the bus is healthy", || self.bus.health().is_ok()).await;
+        until("the bus is healthy", async || self.bus.health()).await;
+    }
+
+    /// Waits until it knows that it may not hear.
+    pub(crate) async fn deaf(&self) {
+        until("the bus is not healthy", async || {
+            self.bus.health().is_err()
+        })
+        .await;
     }
 
     pub(crate) async fn hear(&self, channels: &[Channel]) {
@@ -83,7 +89,7 @@ impl Gateway {
     }
 
     pub(crate) async fn next(&mut self) -> Signal {
-        let next = timeout(PATIENCE, self.signals.recv()).await;
+        let next = timeout(DEADLINE, self.signals.recv()).await;
         next.expect("a signal in time").expect("an open bus")
     }
 
@@ -109,16 +115,6 @@ impl Gateway {
     pub(crate) fn queued(&self) -> usize {
         self.signals.len()
     }
-}
-
-/// Waits for a condition.
-pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let poll = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    assert!(timeout(PATIENCE, poll).await.is_ok(), "never: {what}");
 }
 
 /// What the gateways of one deployment share.
@@ -257,16 +253,12 @@ async fn an_ended_subscription_can_begin_again<R: Rig>() {
     one.hear(&[user(1), user(2)]).await;
     one.bus.unsubscribe(&[user(1)]);
     // It ends soon, not at once: publish both until only the marker comes.
-    let silence = async {
-        loop {
-            other.say(user(1), "unwanted");
-            other.say(user(2), "marker");
-            if one.payload().await.1 == "marker" {
-                return;
-            }
-        }
-    };
-    timeout(PATIENCE, silence).await.expect("it ends");
+    until("it ends", async || {
+        other.say(user(1), "unwanted");
+        other.say(user(2), "marker");
+        one.payload().await.1 == "marker"
+    })
+    .await;
     while one.queued() > 0 {
         one.next().await;
     }
@@ -331,24 +323,7 @@ async fn closing_publishes_what_is_queued_and_ends_the_bus<R: Rig>() {
     }
 }
 
-macro_rules! contract {
-    ($($case:ident),* $(,)?) => {
-        mod local {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                super::$case::<super::Local>().await;
-            })*
-        }
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                super::$case::<super::Redis>().await;
-            })*
-        }
-    };
-}
-
-contract!(
+over_every_adapter!(
     subscribers_hear_what_is_published_and_nobody_else_does,
     kinds_of_channels_with_one_id_are_different_channels,
     any_bytes_arrive_as_they_were,

@@ -15,14 +15,17 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::bus::{PATIENCE, gateway_id, seal};
+use super::bus::{gateway_id, seal};
+use crate::support::fold::DEADLINE;
 use crate::support::servers::shared_redis;
+use crate::support::until;
 
-/// Short times: a death takes two seconds instead of twenty. Long enough for a machine that is busy with other tests.
+/// Short times, but for the two in which something must have been done: whoever lives renews its lease, and comes back
+/// within the grace, on a machine that is busy with other tests, too.
 pub(super) const TIMES: PresenceConfig = PresenceConfig {
-    lease: Duration::from_millis(2_000),
+    lease: Duration::from_secs(8),
     heartbeat: Duration::from_millis(300),
-    grace: Duration::from_millis(1_000),
+    grace: Duration::from_secs(10),
     look: Duration::from_millis(100),
     backstop: Duration::from_secs(60),
     verify: Duration::from_secs(1),
@@ -96,16 +99,9 @@ impl Gateway {
 
     /// A user of this gateway alone comes and goes: then the lease is held.
     pub(super) async fn settle_in(&self, scout: UserId) {
-        let held = async {
-            while self.presence.enter(scout).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            while !self.sees(scout).await {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            while self.presence.exit(scout).await.is_err() {}
-        };
-        timeout(PATIENCE, held).await.expect("the lease in time");
+        let _transition = until("it enters", async || self.presence.enter(scout).await).await;
+        until("it is seen", async || self.sees(scout).await).await;
+        let _transition = until("it leaves", async || self.presence.exit(scout).await).await;
     }
 
     pub(super) async fn enter(&self, user: UserId) -> Transition {
@@ -137,24 +133,19 @@ impl Gateway {
     }
 
     async fn any_signal(&mut self) -> PresenceSignal {
-        let next = timeout(PATIENCE, self.signals.recv()).await;
+        let next = timeout(DEADLINE, self.signals.recv()).await;
         next.expect("a signal in time").expect("a running presence")
     }
 
     /// Waits until it sees these other gateways, and only these.
     async fn until_gateways(&self, others: &[u64]) {
         let wanted: Vec<GatewayId> = others.iter().copied().map(gateway_id).collect();
-        let seen = async {
-            loop {
-                let mut gateways = self.presence.gateways().await.unwrap_or_default();
-                gateways.sort_unstable();
-                if gateways == wanted {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(PATIENCE, seen).await.expect("the others in time");
+        until("it sees the others", async || {
+            let mut gateways = self.presence.gateways().await.unwrap_or_default();
+            gateways.sort_unstable();
+            (gateways == wanted).then_some(()).ok_or(gateways)
+        })
+        .await;
     }
 
     /// `kill -9`: nothing is released.
@@ -164,10 +155,8 @@ impl Gateway {
 
     async fn drain(self) {
         self.stop.cancel();
-        timeout(PATIENCE, self.running)
-            .await
-            .expect("an end in time")
-            .unwrap();
+        let ended = timeout(DEADLINE, self.running).await;
+        ended.expect("an end in time").unwrap();
     }
 }
 
@@ -275,7 +264,7 @@ async fn everybody_notices_that_a_gateway_has_gone<R: Rig>() {
     let (rig, one, mut other) = two::<R>().await;
     let mut third = Gateway::run(rig.presence(gateway_id(3)), 3).await;
     one.until_gateways(&[2, 3]).await;
-    // Long enough that both have looked, and are past the time in which nobody is buried.
+    // Nothing shows that both have looked, and are past the time in which nobody is buried.
     tokio::time::sleep(TIMES.lease + TIMES.look * 3).await;
     one.crash();
     other.until_gateway_gone().await;
@@ -295,24 +284,7 @@ async fn a_draining_gateway_leaves_its_users_their_grace<R: Rig>() {
     assert!(other.sees(user(1)).await, "reconnected in time");
 }
 
-macro_rules! contract {
-    ($($case:ident),* $(,)?) => {
-        mod local {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                super::$case::<super::Local>().await;
-            })*
-        }
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                super::$case::<super::Redis>().await;
-            })*
-        }
-    };
-}
-
-contract!(
+over_every_adapter!(
     a_user_is_online_from_the_first_gateway_to_the_last,
     entering_and_leaving_twice_is_once,
     answers_come_in_the_order_asked,

@@ -7,11 +7,11 @@ use std::time::Duration;
 use hobnob::domain::UserId;
 use hobnob::presence::{PresenceConfig, PresenceSignal, Transition};
 use hobnob::redis::RedisConfig;
-use tokio::time::timeout;
 
-use super::bus::{PATIENCE, eventually, gateway_id};
+use super::bus::gateway_id;
 use super::presence::{Gateway, TIMES, redis_presence, user};
 use crate::support::servers::{Redis as Server, Reply};
+use crate::support::until;
 
 async fn on(server: &Server, number: u8, times: PresenceConfig) -> Gateway {
     let config = RedisConfig::parse(&server.url()).unwrap();
@@ -20,12 +20,9 @@ async fn on(server: &Server, number: u8, times: PresenceConfig) -> Gateway {
 }
 
 async fn both_see(one: &Gateway, other: &Gateway, user: UserId) {
-    let seen = async {
-        while !(one.sees(user).await && other.sees(user).await) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, seen).await.expect("online in time");
+    for gateway in [one, other] {
+        until_seen(gateway, user, true).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,8 +48,10 @@ async fn a_restarted_redis_makes_nobody_bury_anybody() {
     let _transition = one.enter(user(1)).await;
     let _transition = other.enter(user(2)).await;
     server.kill9();
-    let failed = async { while one.presence.enter(user(3)).await.is_ok() {} };
-    timeout(PATIENCE, failed).await.expect("calls fail in time");
+    until("calls fail", async || {
+        one.presence.enter(user(3)).await.is_err()
+    })
+    .await;
     server.restart();
     both_see(&one, &other, user(1)).await;
     both_see(&one, &other, user(2)).await;
@@ -77,11 +76,7 @@ async fn an_exit_that_failed_is_made_good() {
     server.stop();
     assert!(other.presence.exit(user(1)).await.is_err());
     server.cont();
-    loop {
-        if other.signal().await == PresenceSignal::Offline(user(1)) {
-            break;
-        }
-    }
+    until_signal(&mut other, PresenceSignal::Offline(user(1))).await;
     assert!(!one.sees(user(1)).await);
     server.kill9();
 }
@@ -99,7 +94,7 @@ async fn a_gateway_that_was_frozen_and_wakes_keeps_its_users() {
     both_see(&other, &other, user(1)).await;
     // It stays so: the old incarnation is cleared, the new one is not.
     let registry = || server.command(&["ZCARD", "hobnob:gateways"]);
-    eventually("two incarnations are registered", || {
+    until("two incarnations are registered", async || {
         registry() == Reply::Integer(2)
     })
     .await;
@@ -171,7 +166,7 @@ async fn an_heir_that_dies_half_way_is_replaced() {
     server.command(&["SET", &format!("hobnob:claim:{name}"), "a dead heir"]);
     server.command(&["PEXPIRE", &format!("hobnob:claim:{name}"), "3000"]);
     assert_eq!(other.signal().await, PresenceSignal::Offline(user(1)));
-    eventually("nothing of the dead remains", || {
+    until("nothing of the dead remains", async || {
         server.command(&["KEYS", &format!("hobnob:*{name}")]) == Reply::Array(Vec::new())
     })
     .await;
@@ -212,14 +207,14 @@ async fn the_backstop_is_renewed_and_ends_what_nobody_renews() {
     };
     // It sinks and rises again: renewed, not merely long.
     let mut lowest = left();
-    eventually("a renewal", || {
+    until("a renewal", async || {
         let now = left();
         lowest = lowest.min(now);
         now > lowest
     })
     .await;
     one.crash();
-    eventually("the end of what nobody renews", || left() < 0).await;
+    until("the end of what nobody renews", async || left() < 0).await;
 }
 
 fn entry_key(user: UserId) -> String {
@@ -232,15 +227,10 @@ fn cut_all(server: &Server) {
 }
 
 async fn until_seen(gateway: &Gateway, user: UserId, online: bool) {
-    let seen = async {
-        while gateway.presence.online(&[user]).await.ok() != Some(vec![online]) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let what = if online { "online" } else { "offline" };
-    timeout(PATIENCE, seen)
-        .await
-        .unwrap_or_else(|_| panic!("never {what}"));
+    until(&format!("{user} is online: {online}"), async || {
+        gateway.presence.online(&[user]).await.ok() == Some(vec![online])
+    })
+    .await;
 }
 
 async fn until_signal(gateway: &mut Gateway, wanted: PresenceSignal) {
@@ -326,6 +316,7 @@ async fn d49_what_is_not_proved_keeps_nobody_online_and_buries_nobody() {
     server.command(&["ZADD", "hobnob:gateways", "0", &foreign]);
     let index = format!("hobnob:gateway-users:{}:00ee", gateway_id(78));
     server.command(&["ZADD", &index, "0", &user(1).to_string()]);
+    // A time in which nothing may happen: whoever believed it would bury the dead meanwhile.
     tokio::time::sleep(TIMES.lease + 5 * TIMES.look).await;
     assert_eq!(server.command(&["ZCARD", &index]), Reply::Integer(1));
     assert!(other.sees(user(1)).await);

@@ -9,9 +9,10 @@ use hobnob::presence::{Presence, RedisPresence};
 use hobnob::redis::RedisConfig;
 use tokio_util::sync::CancellationToken;
 
-use super::bus::{Gateway, eventually, gateway_id, seal, user};
+use super::bus::{Gateway, gateway_id, seal, user};
 use super::presence::TIMES;
 use crate::support::servers::RedisCluster;
+use crate::support::until;
 
 /// The cluster, and the gateways that are put on it.
 struct Cluster(RedisCluster);
@@ -64,7 +65,7 @@ async fn channels_of_every_node_are_heard() {
     heard.sort_unstable();
     assert_eq!(heard, (0..100).collect::<Vec<u8>>());
     one.bus.unsubscribe(&[user(1)]);
-    eventually("it hears well", || one.bus.health().is_ok()).await;
+    one.healthy().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,8 +91,8 @@ async fn presence_spans_the_nodes() {
     let presence = RedisPresence::new(cluster.config(), seal(), gateway_id(1), TIMES, entropy);
     let presence = Arc::new(presence);
     let (runner, stop) = (Arc::clone(&presence), CancellationToken::new());
-    let until = stop.clone();
-    let running = tokio::spawn(async move { runner.run(until).await });
+    let stopped = stop.clone();
+    let running = tokio::spawn(async move { runner.run(stopped).await });
     let users: Vec<UserId> = (0..100)
         .map(|byte| UserId::from_bytes([byte; 12]))
         .collect();
@@ -99,12 +100,11 @@ async fn presence_spans_the_nodes() {
         // What fails before the connection stands is made good.
         let _transition = presence.enter(*user).await;
     }
-    loop {
-        match presence.online(&users).await {
-            Ok(online) if online.iter().all(|online| *online) => break,
-            _ => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
-        }
-    }
+    until("all are online", async || {
+        let online = presence.online(&users).await;
+        online.is_ok_and(|online| online.iter().all(|online| *online))
+    })
+    .await;
     let _transition = presence.exit(users[0]).await.unwrap();
     assert_eq!(presence.online(&users[..2]).await.unwrap(), [false, true]);
     stop.cancel();

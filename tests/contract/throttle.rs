@@ -9,11 +9,12 @@ use hobnob::domain::Entropy;
 use hobnob::metrics::Metrics;
 use hobnob::redis::RedisConfig;
 use hobnob::throttle::{LocalThrottle, RedisThrottle, Step, Throttle};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::bus::PATIENCE;
+use crate::support::gateway::metric;
 use crate::support::servers::{Redis as Server, shared_redis};
+use crate::support::until;
 
 /// Long enough that nothing comes back while a test runs.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -50,18 +51,13 @@ fn running(config: &RedisConfig) -> Arc<dyn Throttle> {
 
 /// Waits until what one notes the other knows, in both directions.
 async fn until_shared([one, other]: &Pair) {
-    let shared = async {
-        loop {
-            let key = format!("{:x}", Entropy::from_os().next_u64());
-            one.note(&key, HOUR).await;
-            other.note(&format!("{key}-back"), HOUR).await;
-            if other.is_noted(&key).await && one.is_noted(&format!("{key}-back")).await {
-                return;
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, shared).await.expect("connected in time");
+    until("both are connected", async || {
+        let key = format!("{:x}", Entropy::from_os().next_u64());
+        one.note(&key, HOUR).await;
+        other.note(&format!("{key}-back"), HOUR).await;
+        other.is_noted(&key).await && one.is_noted(&format!("{key}-back")).await
+    })
+    .await;
 }
 
 async fn of_concurrent_tries_of_both_no_more_than_the_burst_is_granted(pair: Pair) {
@@ -79,6 +75,7 @@ async fn the_slowest_step_decides_and_what_is_refused_counts_nothing(pair: Pair)
     let mut granted = 0;
     for _ in 0..50 {
         granted += usize::from(pair[0].take("a", &steps).await.is_ok());
+        // The first step alone grants one more each time.
         sleep(Duration::from_millis(2)).await;
     }
     assert_eq!(granted, 3);
@@ -106,12 +103,7 @@ async fn what_is_cleared_is_as_new_and_notes_end(pair: Pair) {
     pair[0].note("a", HOUR).await;
     assert!(pair[1].is_noted("a").await);
     pair[0].note("b", Duration::from_millis(50)).await;
-    let over = async {
-        while pair[1].is_noted("b").await {
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, over).await.expect("it ends");
+    until("it ends", async || !pair[1].is_noted("b").await).await;
 }
 
 macro_rules! suite {
@@ -146,13 +138,7 @@ async fn while_redis_is_away_each_gateway_counts_for_itself_and_says_so() {
     let config = config.with_metrics(metrics);
     let pair = [running(&config), running(&config)];
     until_shared(&pair).await;
-    let alone = || {
-        let text = exporter.render();
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix("hobnob_throttle_alone_total "));
-        line.unwrap().parse::<f64>().unwrap()
-    };
+    let alone = || metric(&exporter.render(), "hobnob_throttle_alone_total");
     let before = alone();
     let steps = [step(1, HOUR)];
     assert_eq!(pair[0].take("a", &steps).await, Ok(()));

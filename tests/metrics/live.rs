@@ -6,54 +6,29 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use super::document::{Metrics, documented, served};
-use crate::support::gateway::{Cluster, Gateway, shared_cluster};
+use crate::support::gateway::{Cluster, Gateway, metric, shared_gateways};
 use crate::support::leash::tool;
 use crate::support::node::Node;
 use crate::support::rest::Person;
+use crate::support::until;
 use crate::support::ws::Ws;
 
-async fn text_of(gateway: &Gateway) -> String {
-    let answer = reqwest::get(gateway.admin_url("/metrics")).await.unwrap();
-    assert_eq!(answer.status(), 200);
-    answer.text().await.unwrap()
-}
-
-/// The value of a series, named with its labels.
-fn value(text: &str, series: &str) -> f64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(series));
-    let line = line.unwrap_or_else(|| panic!("{series} is not in {text}"));
-    line.trim().parse().unwrap()
-}
-
-/// Asks until a series has at least this value.
-async fn reaches(gateway: &Gateway, series: &str, least: f64) {
-    for _ in 0..1200 {
-        if value(&text_of(gateway).await, series) >= least {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("{series} never reached {least}: {}", text_of(gateway).await);
-}
+const HANDSHAKES: &str = r#"hobnob_handshake_seconds_count{protocol="websocket"}"#;
 
 /// A direct message, a room's over REST, and a refusal; the last message is received on the second gateway.
 async fn chat(first: &Gateway, second: &Gateway) {
-    let (anna, ben) = (
-        Person::register(first, "anna").await,
-        Person::register(second, "ben").await,
-    );
+    let (anna, ben) = Person::pair(first, second).await;
     let (here, there) = (Ws::join(first, &anna).await, Ws::join(second, &ben).await);
     let text = json!({"receiverId": ben.id, "content": "hello"});
-    assert_eq!(here.ask("send_message", text.clone()).await["type"], "ok");
+    assert_eq!(here.ask("send_message", text).await["type"], "ok");
     let room = anna.room(first, &[&ben]).await;
-    let text = json!({"roomId": room, "content": "all"});
-    anna.post(first, "/group", text).await.expect(201);
+    anna.say(first, &room, "all").await;
     for (client, kind) in [
         (&there, "receive_message"),
         (&there, "receive_group_message"),
         (&here, "receive_group_message"),
     ] {
-        client.frame(kind, |frame| frame["type"] == kind).await;
+        client.told(kind).await;
     }
     anna.get(first, "/rooms/none").await.refused(400);
     let unknown = here.ask("no_such_request", json!({})).await;
@@ -102,35 +77,24 @@ fn compare(documented: &Metrics, served: &Metrics) {
 async fn the_document_and_a_gateway_alone_name_the_same_metrics() {
     let gateway = Gateway::embedded().await;
     chat(&gateway, &gateway).await;
-    compare(&documented(), &served(&text_of(&gateway).await));
+    compare(&documented(), &served(&gateway.metrics().await));
 }
 
 #[tokio::test]
 async fn the_document_and_a_gateway_of_a_cluster_name_the_same_metrics() {
-    let cluster = shared_cluster().await;
-    let (first, second) = (cluster.gateway(0), cluster.gateway(1));
+    let [first, second, _] = shared_gateways().await;
     chat(first, second).await;
-    compare(&documented(), &served(&text_of(first).await));
-    reaches(
-        second,
-        "hobnob_delivery_seconds_count{origin=\"remote\"}",
-        1.0,
-    )
-    .await;
-    reaches(first, "hobnob_bus_lag_seconds_count", 1.0).await;
-    reaches(
-        first,
-        "hobnob_dependency_seconds_count{dependency=\"presence\"}",
-        1.0,
-    )
-    .await;
-    for dependency in ["store", "bus", "presence"] {
-        reaches(
-            first,
-            &format!("hobnob_dependency_up{{dependency=\"{dependency}\"}}"),
-            1.0,
-        )
-        .await;
+    compare(&documented(), &served(&first.metrics().await));
+    let remote = r#"hobnob_delivery_seconds_count{origin="remote"}"#;
+    second.until_metric(remote, 1.0).await;
+    for series in [
+        "hobnob_bus_lag_seconds_count",
+        r#"hobnob_dependency_seconds_count{dependency="presence"}"#,
+        r#"hobnob_dependency_up{dependency="store"}"#,
+        r#"hobnob_dependency_up{dependency="bus"}"#,
+        r#"hobnob_dependency_up{dependency="presence"}"#,
+    ] {
+        first.until_metric(series, 1.0).await;
     }
 }
 
@@ -138,13 +102,9 @@ async fn the_document_and_a_gateway_of_a_cluster_name_the_same_metrics() {
 async fn traffic_is_counted_where_it_belongs() {
     let gateway = Gateway::embedded().await;
     chat(&gateway, &gateway).await;
-    reaches(
-        &gateway,
-        "hobnob_sessions_closed_total{reason=\"transport_closed\",class=\"normal\"}",
-        2.0,
-    )
-    .await;
-    let text = text_of(&gateway).await;
+    let closed = r#"hobnob_sessions_closed_total{reason="transport_closed",class="normal"}"#;
+    gateway.until_metric(closed, 2.0).await;
+    let text = gateway.metrics().await;
     for (series, expected) in [
         ("hobnob_sessions{protocol=\"websocket\"}", 0.0),
         ("hobnob_sessions_opened_total{protocol=\"websocket\"}", 2.0),
@@ -153,17 +113,14 @@ async fn traffic_is_counted_where_it_belongs() {
         // The direct message to its receiver; the room's making and its message to both.
         ("hobnob_deliveries_out_total{protocol=\"websocket\"}", 5.0),
         ("hobnob_ack_seconds_count", 2.0),
-        (
-            "hobnob_handshake_seconds_count{protocol=\"websocket\"}",
-            2.0,
-        ),
+        (HANDSHAKES, 2.0),
         ("hobnob_resumes_total{from=\"cursor\"}", 2.0),
         ("hobnob_presence_transitions_total{to=\"online\"}", 2.0),
         ("hobnob_ready", 1.0),
         ("hobnob_draining", 0.0),
         ("hobnob_connection_limit", 10_000.0),
     ] {
-        assert_eq!(value(&text, series), expected, "{series} in {text}");
+        assert_eq!(metric(&text, series), expected, "{series} in {text}");
     }
     for series in [
         "hobnob_bytes_in_total{protocol=\"websocket\"}",
@@ -174,7 +131,7 @@ async fn traffic_is_counted_where_it_belongs() {
         "process_cpu_seconds_total",
         "hobnob_runtime_workers",
     ] {
-        assert!(value(&text, series) > 0.0, "{series} in {text}");
+        assert!(metric(&text, series) > 0.0, "{series} in {text}");
     }
 }
 
@@ -185,19 +142,15 @@ async fn a_stranger_is_counted_as_refused() {
     let hello = json!({"type": "hello", "token": "nonsense"});
     client.send_text(&hello.to_string()).await;
     client.closed().await;
-    reaches(
-        &gateway,
-        "hobnob_connections_refused_total{reason=\"unauthorized\"}",
-        1.0,
-    )
-    .await;
+    let refused = r#"hobnob_connections_refused_total{reason="unauthorized"}"#;
+    gateway.until_metric(refused, 1.0).await;
 }
 
 #[tokio::test]
 async fn promtool_has_nothing_to_say() {
     let gateway = Gateway::embedded().await;
     chat(&gateway, &gateway).await;
-    let text = text_of(&gateway).await;
+    let text = gateway.metrics().await;
     let mut check = Command::new(tool("promtool"))
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -205,12 +158,9 @@ async fn promtool_has_nothing_to_say() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    check
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
+    let mut input = check.stdin.take().unwrap();
+    input.write_all(text.as_bytes()).unwrap();
+    drop(input);
     let output = check.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
@@ -223,33 +173,20 @@ async fn transports_are_counted_while_they_are_open() {
     let anna = Person::register(&gateway, "anna").await;
     let series =
         |transport: &str| format!("hobnob_socketio_transports{{transport=\"{transport}\"}}");
-    let open = async |transports: &[&str]| {
-        let client = node
-            .connect(&gateway.url(""), &anna.token, transports)
-            .await;
-        client.expect("the gateway takes the token")
-    };
+    let open = async |transports: &[&str]| node.open_by(&gateway, &anna, transports).await;
     let polling = open(&["polling"]).await;
     let _both = [open(&["websocket"]).await, open(&["websocket"]).await];
-    let text = text_of(&gateway).await;
-    assert_eq!(
-        (
-            value(&text, &series("polling")),
-            value(&text, &series("websocket"))
-        ),
-        (1.0, 2.0)
-    );
+    let text = gateway.metrics().await;
+    let counts = ["polling", "websocket"].map(|transport| metric(&text, &series(transport)));
+    assert_eq!(counts, [1.0, 2.0]);
     // Begins as one and goes on as the other.
     let _upgraded = open(&["polling", "websocket"]).await;
-    reaches(&gateway, &series("websocket"), 3.0).await;
+    gateway.until_metric(&series("websocket"), 3.0).await;
     polling.disconnect().await;
-    for _ in 0..400 {
-        if value(&text_of(&gateway).await, &series("polling")) == 0.0 {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("{}", text_of(&gateway).await);
+    until("no transport polls", async || {
+        gateway.metric(&series("polling")).await == 0.0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -260,35 +197,33 @@ async fn gaps_and_ghosts_are_counted() {
         ("HOBNOB_LEASE_HEARTBEAT", "1s"),
     ];
     let mut cluster = Cluster::start_with(2, &short).await;
-    let anna = Person::register(cluster.gateway(0), "anna").await;
-    let ben = Person::register(cluster.gateway(1), "ben").await;
-    let (here, there) = (
-        Ws::join(cluster.gateway(0), &anna).await,
-        Ws::join(cluster.gateway(1), &ben).await,
-    );
-    let text = |content: &str| json!({"receiverId": ben.id, "content": content});
-    here.ask("send_message", text("heard")).await;
+    let (one, two) = (cluster.gateway(0), cluster.gateway(1));
+    let (anna, ben) = Person::pair(one, two).await;
+    let (here, there) = (Ws::join(one, &anna).await, Ws::join(two, &ben).await);
+    here.write(&ben, "heard").await;
     there.fold().wait_seq(&anna.direct_with(&ben), 1).await;
-    let of =
-        async |cluster: &Cluster, series: &str| value(&text_of(cluster.gateway(1)).await, series);
-    let before = of(&cluster, "hobnob_gaps_found_total").await;
+    let gaps = "hobnob_gaps_found_total";
+    let before = two.metric(gaps).await;
     let doubts = "hobnob_bus_publish_doubts_total";
-    let doubted = value(&text_of(cluster.gateway(0)).await, doubts);
+    let doubted = one.metric(doubts).await;
 
     // Stored without a hint; the next one shows the hole, or the head that is announced again.
     cluster.refuse_publishing(0);
-    here.ask("send_message", text("not heard")).await;
+    here.write(&ben, "not heard").await;
     // It is acknowledged before it is published.
-    reaches(cluster.gateway(0), doubts, doubted + 1.0).await;
+    one.until_metric(doubts, doubted + 1.0).await;
     cluster.let_back_to_redis(0);
-    here.ask("send_message", text("heard again")).await;
+    here.write(&ben, "heard again").await;
     there.fold().wait_seq(&anna.direct_with(&ben), 3).await;
-    reaches(cluster.gateway(1), "hobnob_gaps_found_total", before + 1.0).await;
-    let found = of(&cluster, "hobnob_gaps_found_total").await;
-    reaches(cluster.gateway(1), "hobnob_gaps_repaired_total", found).await;
-    assert_eq!(of(&cluster, "hobnob_ghosts_reaped_total").await, 0.0);
+    two.until_metric(gaps, before + 1.0).await;
+    let found = two.metric(gaps).await;
+    let repaired = "hobnob_gaps_repaired_total";
+    two.until_metric(repaired, found).await;
+    let ghosts = "hobnob_ghosts_reaped_total";
+    assert_eq!(two.metric(ghosts).await, 0.0);
 
     cluster.gateways[0].kill9();
-    reaches(cluster.gateway(1), "hobnob_ghosts_reaped_total", 1.0).await;
-    assert_eq!(of(&cluster, "hobnob_ghosts_reaped_total").await, 1.0);
+    let two = cluster.gateway(1);
+    two.until_metric(ghosts, 1.0).await;
+    assert_eq!(two.metric(ghosts).await, 1.0);
 }

@@ -2,14 +2,13 @@
 //! gateway by SIGTERM and one by SIGKILL, on both transports.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{private, register};
+use super::{heard, private, register};
 use crate::support::gateway::Gateway;
-use crate::support::leash::START_DEADLINE;
 use crate::support::node::{Library, Node, SocketIo};
+use crate::support::until;
 
 const BACKLOG: usize = 1_000;
 /// Together nearly 1 MB, which some clients post in one request.
@@ -18,45 +17,36 @@ const LARGE: usize = 16 * 1024;
 
 /// Waits until it has connected, however often it had to try.
 async fn until_connected(client: &SocketIo) {
-    let deadline = Instant::now() + START_DEADLINE;
-    while let Err(error) = client.wait_connected().await {
-        assert!(Instant::now() < deadline, "{error:?}");
-    }
+    until("a connection", async || client.wait_connected().await).await;
 }
 
 async fn join(client: &SocketIo) {
     until_connected(client).await;
-    let answer = client.emit_with_ack("join", json!([null, {}])).await;
-    assert_eq!(answer["ok"], true, "{answer}");
+    client.granted("join", json!([null, {}])).await;
 }
 
-async fn hears(client: &SocketIo, content: &str) {
-    let is_it = |got: &Value| got["content"] == content;
-    client.wait_for_matching("receive_message", is_it).await;
-}
-
-/// `BACKLOG` messages to somebody who is not there.
-async fn fill(sender: &SocketIo, receiver: &Value) {
+/// Says all of it at once, and is answered.
+async fn sends_all(sender: &SocketIo, receiver: &Value, contents: impl Iterator<Item = String>) {
     let mut answers = Vec::new();
-    for number in 0..BACKLOG {
-        let message = private(receiver, &format!("missed {number}"));
+    for content in contents {
+        let message = private(receiver, &content);
         answers.push(sender.emit_for_ack("send_message", message).await);
     }
     for reference in answers {
         let answer = sender.wait_ack(reference).await;
-        assert_eq!(answer["ok"], true, "{answer}");
+        assert_eq!(answer["ok"], true, "{}", answer["error"]);
     }
 }
 
 /// All of it, once, and in its order where the library hands events on in the order in which they came: python-socketio
 /// calls each handler in a thread of its own.
 async fn gets_the_backlog(client: &SocketIo, is_ordered: bool) {
-    let deadline = Instant::now() + START_DEADLINE;
-    while client.received("receive_message").len() < BACKLOG {
-        assert!(Instant::now() < deadline, "the backlog does not come");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let got = client.received("receive_message");
+    let got = until("the backlog", async || {
+        let got = client.received("receive_message");
+        let count = got.len();
+        (count >= BACKLOG).then_some(got).ok_or(count)
+    })
+    .await;
     let mut got: Vec<u64> = got.iter().filter_map(|got| got["seq"].as_u64()).collect();
     if !is_ordered {
         got.sort_unstable();
@@ -64,32 +54,13 @@ async fn gets_the_backlog(client: &SocketIo, is_ordered: bool) {
     assert!(got.iter().copied().eq(1..=BACKLOG as u64), "{got:?}");
 }
 
-async fn sends_a_burst(client: &SocketIo, receiver: &Value) {
-    let mut answers = Vec::new();
-    for number in 0..BURST {
-        let content = format!("{number:0>LARGE$}");
-        answers.push(
-            client
-                .emit_for_ack("send_message", private(receiver, &content))
-                .await,
-        );
-    }
-    for reference in answers {
-        let answer = client.wait_ack(reference).await;
-        assert_eq!(answer["ok"], true, "{}", answer["error"]);
-    }
-}
-
 /// It comes back by itself, and hears what was said meanwhile.
 async fn comes_back(client: &SocketIo, sender: &SocketIo, me: &Value, content: &str) {
     client.wait_disconnected().await;
     join(client).await;
     until_connected(sender).await;
-    let answer = sender
-        .emit_with_ack("send_message", private(me, content))
-        .await;
-    assert_eq!(answer["ok"], true, "{answer}");
-    hears(client, content).await;
+    sender.granted("send_message", private(me, content)).await;
+    heard(client, content).await;
 }
 
 async fn lives(library: Library, transport: &str) {
@@ -101,12 +72,15 @@ async fn lives(library: Library, transport: &str) {
     let url = gateway.url("");
     let sender = official.connect(&url, token, &["websocket"]).await;
     let sender = sender.expect("a connection");
-    fill(&sender, &bob).await;
+    // To somebody who is not there.
+    let missed = (0..BACKLOG).map(|number| format!("missed {number}"));
+    sends_all(&sender, &bob, missed).await;
 
     let client = open(&other, &gateway, &bob, transport).await;
     join(&client).await;
     gets_the_backlog(&client, library != Library::Python("sync")).await;
-    sends_a_burst(&client, &alice).await;
+    let burst = (0..BURST).map(|number| format!("{number:0>LARGE$}"));
+    sends_all(&client, &alice, burst).await;
 
     gateway.terminate();
     assert_eq!(gateway.ended().await, Some(0), "{}", gateway.output());
@@ -130,35 +104,23 @@ async fn lives_on_both_transports(library: Library) {
     lives(library, "websocket").await;
 }
 
-#[tokio::test]
-async fn socket_io_client_4_8_lives_here() {
-    lives_on_both_transports(Library::JavaScript("socket.io-client")).await;
+macro_rules! lives_here {
+    ($($name:ident: $library:expr),* $(,)?) => {
+        $(#[tokio::test]
+        async fn $name() {
+            lives_on_both_transports($library).await;
+        })*
+    };
 }
 
-#[tokio::test]
-async fn socket_io_client_4_5_lives_here() {
-    lives_on_both_transports(Library::JavaScript("socket.io-client-4.5")).await;
-}
-
-#[tokio::test]
-async fn socket_io_client_4_0_lives_here() {
-    lives_on_both_transports(Library::JavaScript("socket.io-client-4.0")).await;
-}
-
-#[tokio::test]
-async fn socket_io_client_3_1_lives_here() {
-    lives_on_both_transports(Library::JavaScript("socket.io-client-3.1")).await;
-}
-
-#[tokio::test]
-async fn python_socketio_lives_here() {
-    lives_on_both_transports(Library::Python("sync")).await;
-}
-
-#[tokio::test]
-async fn python_socketio_on_asyncio_lives_here() {
-    lives_on_both_transports(Library::Python("async")).await;
-}
+lives_here!(
+    socket_io_client_4_8_lives_here: Library::JavaScript("socket.io-client"),
+    socket_io_client_4_5_lives_here: Library::JavaScript("socket.io-client-4.5"),
+    socket_io_client_4_0_lives_here: Library::JavaScript("socket.io-client-4.0"),
+    socket_io_client_3_1_lives_here: Library::JavaScript("socket.io-client-3.1"),
+    python_socketio_lives_here: Library::Python("sync"),
+    python_socketio_on_asyncio_lives_here: Library::Python("async"),
+);
 
 /// It speaks Engine.IO 3. What it is told on the wire names that; its own error does not show it.
 #[tokio::test]

@@ -10,6 +10,7 @@ mod readme;
 
 use serde_json::{Value, json};
 
+use crate::support::fold::{dense, seqs};
 use crate::support::gateway::{Cluster, Gateway};
 use crate::support::node::{Node, SocketIo};
 
@@ -33,15 +34,16 @@ async fn join(
     transports: &[&str],
 ) -> SocketIo {
     let token = user["token"].as_str().expect("a token");
-    let client = node
-        .connect(&gateway.url(""), token, transports)
-        .await
-        .expect("a connection");
-    assert_eq!(
-        client.emit_with_ack("join", json!([user["userId"]])).await["ok"],
-        true
-    );
+    let connected = node.connect(&gateway.url(""), token, transports).await;
+    let client = connected.expect("a connection");
+    client.granted("join", json!([user["userId"]])).await;
     client
+}
+
+/// Waits for the first message that says this.
+async fn heard(client: &SocketIo, content: &str) -> Value {
+    let is_it = |got: &Value| got["content"] == content;
+    client.wait_for_matching("receive_message", is_it).await
 }
 
 fn private(receiver: &Value, content: &str) -> Value {
@@ -59,14 +61,9 @@ async fn two_users_chat_across_gateways_on_every_transport() {
         let at_first = join(&node, first, &alice, transports).await;
         let at_second = join(&node, second, &bob, transports).await;
         let content = format!("over {transports:?}");
-        let answer = at_first
-            .emit_with_ack("send_message", private(&bob, &content))
-            .await;
-        assert_eq!(answer["ok"], true, "{answer}");
-        let got = at_second
-            .wait_for_matching("receive_message", |got| got["content"] == content.as_str())
-            .await;
-        assert_eq!(got, answer["message"]);
+        let message = private(&bob, &content);
+        let answer = at_first.granted("send_message", message).await;
+        assert_eq!(heard(&at_second, &content).await, answer["message"]);
         at_first.disconnect().await;
         at_second.disconnect().await;
         at_second.wait_disconnected().await;
@@ -78,9 +75,8 @@ async fn a_bad_token_is_a_connect_error_with_the_errors_code() {
     let gateway = Gateway::embedded().await;
     let node = Node::start().await;
     for transports in TRANSPORTS {
-        let refused = node
-            .connect(&gateway.url(""), "not a token", transports)
-            .await;
+        let url = gateway.url("");
+        let refused = node.connect(&url, "not a token", transports).await;
         let error = refused.err().expect("a connect_error");
         assert_eq!(error.data["code"], "token_invalid", "{error:?}");
     }
@@ -102,21 +98,15 @@ async fn a_cut_client_reconnects_by_itself_and_gets_what_it_missed() {
         .map(|number| json!(format!("missed {number}")))
         .collect();
     for content in &sent {
-        at_first
-            .emit_with_ack("send_message", private(&bob, content.as_str().unwrap()))
-            .await;
+        let message = private(&bob, content.as_str().unwrap());
+        at_first.granted("send_message", message).await;
     }
     at_second.wait_connected().await.expect("it comes back");
     at_second.emit_with_ack("join", json!([])).await;
-    at_second
-        .wait_for_matching("receive_message", |got| got["content"] == "missed 2")
-        .await;
-    let got: Vec<Value> = at_second
-        .received("receive_message")
-        .iter()
-        .map(|got| got["content"].clone())
-        .collect();
-    assert_eq!(got, sent);
+    heard(&at_second, "missed 2").await;
+    let received = at_second.received("receive_message");
+    let got = received.iter().map(|got| &got["content"]);
+    assert!(got.eq(&sent), "{received:?}");
 }
 
 #[tokio::test]
@@ -127,9 +117,8 @@ async fn clients_of_a_killed_gateway_come_back_to_their_conversation() {
     let node = Node::start().await;
     let at_alices = join(&node, &gateway, &alice, &["websocket"]).await;
     let at_bobs = join(&node, &gateway, &bob, &["websocket"]).await;
-    let answer = at_alices
-        .emit_with_ack("send_message", private(&bob, "before"))
-        .await;
+    let before = private(&bob, "before");
+    let answer = at_alices.granted("send_message", before).await;
     assert_eq!(at_bobs.wait_for("receive_message").await, answer["message"]);
 
     gateway.kill9();
@@ -138,30 +127,20 @@ async fn clients_of_a_killed_gateway_come_back_to_their_conversation() {
     // One client was told to stay away until called back; the other returns by itself.
     at_bobs.disconnect().await;
     gateway.restart().await;
-    at_alices
-        .wait_connected()
-        .await
-        .expect("it comes back by itself");
+    let back = at_alices.wait_connected().await;
+    back.expect("it comes back by itself");
     at_alices.emit_with_ack("join", json!([])).await;
-    at_bobs
-        .reconnect(Some(json!({ "token": bob["token"] })))
-        .await;
+    let credentials = json!({ "token": bob["token"] });
+    at_bobs.reconnect(Some(credentials)).await;
     at_bobs.wait_connected().await.expect("it was called back");
     at_bobs.emit_with_ack("join", json!([])).await;
 
-    at_bobs
-        .emit(
-            "typing",
-            json!([{ "receiverId": alice["userId"], "typing": true }]),
-        )
-        .await;
+    let typing = json!([{ "receiverId": alice["userId"], "typing": true }]);
+    at_bobs.emit("typing", typing).await;
     assert_eq!(at_alices.wait_for("typing").await["typing"], true);
-    at_alices
-        .emit_with_ack("send_message", private(&bob, "after"))
-        .await;
-    let got = at_bobs
-        .wait_for_matching("receive_message", |got| got["content"] == "after")
-        .await;
+    let after = private(&bob, "after");
+    at_alices.granted("send_message", after).await;
+    let got = heard(&at_bobs, "after").await;
     assert_eq!(got["seq"], 2);
 }
 
@@ -184,13 +163,7 @@ async fn a_frozen_client_hears_everything_when_it_goes_on() {
         assert_eq!(at_alices.wait_ack(reference).await["ok"], true);
     }
     asleep.cont();
-    at_bobs
-        .wait_for_matching("receive_message", |got| got["content"] == "number 49")
-        .await;
-    let seqs: Vec<u64> = at_bobs
-        .received("receive_message")
-        .iter()
-        .filter_map(|got| got["seq"].as_u64())
-        .collect();
-    assert_eq!(seqs, (1..=50).collect::<Vec<_>>());
+    heard(&at_bobs, "number 49").await;
+    let received = at_bobs.received("receive_message");
+    assert_eq!(seqs(&received), dense(1, 50));
 }

@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -13,9 +12,10 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
 use super::register;
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{Gateway, metric_sum};
 use crate::support::leash::{START_DEADLINE, repository, scratch, tool};
 use crate::support::servers::Proxy;
+use crate::support::until;
 
 /// The code blocks of this language in README, in their order.
 fn blocks(language: &str) -> Vec<String> {
@@ -99,15 +99,13 @@ impl Talk {
     }
 
     async fn hears(&self, content: &str) {
-        let deadline = Instant::now() + START_DEADLINE;
-        while self.heard(content) == 0 {
-            assert!(
-                Instant::now() < deadline,
-                "{content}: {:#?}",
-                self.said.lock()
-            );
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until(content, async || {
+            let is_heard = self.heard(content) > 0;
+            is_heard
+                .then_some(())
+                .ok_or_else(|| self.said.lock().clone())
+        })
+        .await;
     }
 
     /// No more lines: it ends, and had everything once.
@@ -146,21 +144,14 @@ fn talk_program() -> TempDir {
 }
 
 async fn until_tokens_expired(gateway: &Gateway, sessions: usize) {
-    let deadline = Instant::now() + START_DEADLINE;
-    loop {
+    until("tokens expire", async || {
         let metrics = gateway.metrics().await;
-        let ended = metrics.lines().filter(|line| {
-            line.starts_with("hobnob_sessions_closed_total") && line.contains("unauthorized")
-        });
-        let count: f64 = ended
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum();
-        if count >= sessions as f64 {
-            return;
-        }
-        assert!(Instant::now() < deadline, "no token expired: {metrics}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        let of_tokens = metrics.lines().filter(|line| line.contains("unauthorized"));
+        let of_tokens: String = of_tokens.map(|line| format!("{line}\n")).collect();
+        let ended = metric_sum(&of_tokens, "hobnob_sessions_closed_total");
+        (ended >= sessions as f64).then_some(()).ok_or(metrics)
+    })
+    .await;
 }
 
 /// A conversation of two of README's clients: at once, after a kill of the gateway, and after the end of their tokens.

@@ -163,8 +163,8 @@ async fn a_post_given_up_does_not_cancel_the_message_being_handled() {
     assert!(post.await.unwrap_err().is_cancelled());
     server.log.lock().released = true;
     server.until_empty().await;
+    server.until("the end", |log| log.ends.len() == 1).await;
     assert_eq!(server.log.lock().received, ["hold", "held"]);
-    assert_eq!(server.log.lock().ends.len(), 1);
 }
 
 #[tokio::test]

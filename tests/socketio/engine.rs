@@ -6,23 +6,15 @@ use serde_json::{Value, json};
 use hobnob::transport::outbox::Reason;
 
 use super::client::{Polling, Received, Socket, ok, request, text};
-use super::server::{Server, brisk, calm};
+use super::server::{Server, brisk, calm, lively};
 
 /// Both suites ask these of both paths; clients also leave out the slash.
 const PATHS: [&str; 4] = ["/engine.io/", "/engine.io", "/socket.io/", "/socket.io"];
 
 fn assert_handshake(handshake: &Value, upgrades: &Value) {
     let keys: Vec<&String> = handshake.as_object().unwrap().keys().collect();
-    assert_eq!(
-        keys,
-        [
-            "maxPayload",
-            "pingInterval",
-            "pingTimeout",
-            "sid",
-            "upgrades"
-        ]
-    );
+    let expected = "maxPayload pingInterval pingTimeout sid upgrades";
+    assert!(keys.into_iter().eq(expected.split(' ')), "{handshake}");
     assert!(handshake["sid"].as_str().unwrap().starts_with("gateway-1."));
     assert_eq!(&handshake["upgrades"], upgrades);
     assert_eq!(handshake["pingInterval"], 300);
@@ -63,11 +55,8 @@ async fn a_bad_handshake_is_refused_with_its_code() {
             ("GET", "EIO=4&transport=websocket", bad),
         ] {
             let answer = request(&server, verb, &format!("{path}?{query}"), String::new()).await;
-            assert_eq!(
-                (answer.status, answer.body.as_str()),
-                (400, body),
-                "{verb} {query}"
-            );
+            let answered = (answer.status, answer.body.as_str());
+            assert_eq!(answered, (400, body), "{verb} {query}");
         }
         for query in [
             "transport=websocket",
@@ -100,12 +89,9 @@ async fn any_origin_may_ask_when_allowed() {
         .header("Access-Control-Request-Headers", "x-my-client");
     let preflight = preflight.send().await.unwrap();
     assert!(preflight.status().is_success());
-    assert!(
-        preflight
-            .headers()
-            .contains_key("access-control-allow-methods")
-    );
-    let allowed = &preflight.headers()["access-control-allow-headers"];
+    let headers = preflight.headers();
+    assert!(headers.contains_key("access-control-allow-methods"));
+    let allowed = &headers["access-control-allow-headers"];
     assert_eq!(allowed, "x-my-client", "a header of the client's own");
 }
 
@@ -139,8 +125,7 @@ async fn polling_is_closed_by_an_invalid_packet() {
         assert_eq!(polling.post(invalid).await.status, 400, "{invalid:?}");
         assert_eq!(polling.poll().await.status, 400);
     }
-    server.until_empty().await;
-    assert_eq!(server.log.lock().ends, [Reason::ProtocolError; 5]);
+    server.until_ended(&[Reason::ProtocolError; 5]).await;
 }
 
 #[tokio::test]
@@ -169,9 +154,8 @@ async fn a_second_post_beside_the_first_closes_the_session() {
     assert_eq!(polling.post("4second").await.status, 400);
     server.log.lock().released = true;
     assert_eq!(first.await.unwrap().status, 400);
-    server.until_empty().await;
+    server.until_ended(&[Reason::ProtocolError]).await;
     assert_eq!(server.log.lock().received, ["hold", "held"]);
-    assert_eq!(server.log.lock().ends, [Reason::ProtocolError]);
 }
 
 #[tokio::test]
@@ -179,9 +163,8 @@ async fn a_cancelled_poll_closes_the_session() {
     let server = Server::start(calm()).await;
     let polling = Polling::echo(&server).await;
     polling.poll_and_leave().await;
-    server.until_empty().await;
+    server.until_ended(&[Reason::TransportClosed]).await;
     assert_eq!(polling.poll().await.status, 400);
-    assert_eq!(server.log.lock().ends, [Reason::TransportClosed]);
 }
 
 #[tokio::test]
@@ -191,8 +174,7 @@ async fn the_same_poll_again_closes_the_session_because_its_answer_was_lost() {
     assert_eq!(polling.post("4a").await, ok("ok"));
     assert_eq!(polling.poll_at("t1").await, ok("4a"));
     assert_eq!(polling.poll_at("t1").await.status, 400);
-    server.until_empty().await;
-    assert_eq!(server.log.lock().ends, [Reason::TransportError]);
+    server.until_ended(&[Reason::TransportError]).await;
 }
 
 #[tokio::test]
@@ -214,13 +196,12 @@ async fn a_websocket_is_closed_by_an_invalid_packet() {
         socket.send(invalid).await;
         assert_eq!(socket.receive().await, Received::Closed(Some(1002)));
     }
-    server.until_empty().await;
-    assert_eq!(server.log.lock().ends, [Reason::ProtocolError; 3]);
+    server.until_ended(&[Reason::ProtocolError; 3]).await;
 }
 
 #[tokio::test]
 async fn polling_sessions_live_by_the_heartbeat() {
-    let server = Server::start(brisk()).await;
+    let server = Server::start(lively()).await;
     for path in ["/engine.io/", "/socket.io/"] {
         let (polling, _) = Polling::open(&server, path).await;
         for _ in 0..3 {
@@ -237,14 +218,13 @@ async fn polling_sessions_live_by_the_heartbeat() {
 async fn a_polling_session_without_a_pong_is_closed() {
     let server = Server::start(brisk()).await;
     let polling = Polling::echo(&server).await;
-    server.until_empty().await;
+    server.until_ended(&[Reason::PingTimeout]).await;
     assert_eq!(polling.poll().await.status, 400);
-    assert_eq!(server.log.lock().ends, [Reason::PingTimeout]);
 }
 
 #[tokio::test]
 async fn websocket_sessions_live_by_the_heartbeat_and_end_without() {
-    let server = Server::start(brisk()).await;
+    let server = Server::start(lively()).await;
     let mut socket = Socket::echo(&server).await;
     for _ in 0..3 {
         assert_eq!(socket.receive().await, text("2"));
@@ -252,7 +232,7 @@ async fn websocket_sessions_live_by_the_heartbeat_and_end_without() {
     }
     assert_eq!(socket.receive().await, text("2"));
     assert_eq!(socket.receive().await, Received::Closed(Some(1000)));
-    assert_eq!(server.log.lock().ends, [Reason::PingTimeout]);
+    server.until_ended(&[Reason::PingTimeout]).await;
 }
 
 #[tokio::test]
@@ -271,6 +251,5 @@ async fn a_client_closes_its_websocket_session() {
     let mut socket = Socket::echo(&server).await;
     socket.send("1").await;
     assert_eq!(socket.receive().await, Received::Closed(Some(1000)));
-    server.until_empty().await;
-    assert_eq!(server.log.lock().ends, [Reason::TransportClosed]);
+    server.until_ended(&[Reason::TransportClosed]).await;
 }

@@ -3,7 +3,7 @@
 use super::client::{Polling, Socket, ok, text};
 use super::server::{Log, Server, calm};
 
-fn all_proved(log: &Log) -> bool {
+pub(super) fn all_proved(log: &Log) -> bool {
     !log.marks.is_empty() && log.proofs.last() >= log.marks.last()
 }
 

@@ -20,10 +20,10 @@ use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-/// The most any test waits for a condition.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) use crate::support::fold::DEADLINE as PATIENCE;
+use crate::support::until;
 
 /// What happened to the sessions, for tests to look at.
 #[derive(Debug, Default)]
@@ -57,11 +57,19 @@ pub(super) fn brisk() -> EngineConfig {
     }
 }
 
+/// Pings as often, and leaves a busy machine time to answer.
+pub(super) fn lively() -> EngineConfig {
+    EngineConfig {
+        ping_timeout: Duration::from_secs(10),
+        ..brisk()
+    }
+}
+
 /// No heartbeat within a test.
 pub(super) fn calm() -> EngineConfig {
     EngineConfig {
-        ping_interval: Duration::from_secs(60),
-        ping_timeout: Duration::from_secs(60),
+        ping_interval: PATIENCE,
+        ping_timeout: PATIENCE,
         ..brisk()
     }
 }
@@ -74,6 +82,11 @@ impl AsRef<str> for Server {
 
 impl Server {
     pub(super) async fn start(config: EngineConfig) -> Self {
+        Self::start_with(config, PATIENCE).await
+    }
+
+    /// The same, where a client has so long to say which namespace it wants.
+    pub(super) async fn start_with(config: EngineConfig, connect_timeout: Duration) -> Self {
         let entropy = Arc::new(Entropy::seeded(1));
         let (wheel, log) = (Wheel::default(), SharedLog::default());
         let engine = Engine::new(
@@ -87,7 +100,7 @@ impl Server {
                 path: "/socket.io/".to_owned(),
                 ..config
             },
-            connect_timeout: Duration::from_secs(1),
+            connect_timeout,
             ..SocketIoConfig::default()
         };
         let socket_io = SocketIo::new(config, Arc::new(App(Arc::clone(&log))), wheel, entropy);
@@ -105,22 +118,29 @@ impl Server {
 
     /// Waits until the log shows this.
     pub(super) async fn until(&self, what: &str, condition: impl Fn(&Log) -> bool) {
-        let seen = timeout(PATIENCE, async {
-            while !condition(&self.log.lock()) {
-                sleep(Duration::from_millis(2)).await;
-            }
-        });
-        assert!(seen.await.is_ok(), "{what}: {:?}", self.log.lock());
+        until(what, async || {
+            let log = self.log.lock();
+            condition(&log)
+                .then_some(())
+                .ok_or_else(|| format!("{log:?}"))
+        })
+        .await;
     }
 
     /// Waits until every session of the Engine.IO echo has gone.
     pub(super) async fn until_empty(&self) {
-        let empty = timeout(PATIENCE, async {
-            while self.engine.session_count() > 0 {
-                sleep(Duration::from_millis(2)).await;
-            }
-        });
-        assert!(empty.await.is_ok(), "a session stays");
+        until("no session stays", async || {
+            self.engine.session_count() == 0
+        })
+        .await;
+    }
+
+    /// The same, and until so many have been told why: for these reasons.
+    pub(super) async fn until_ended(&self, reasons: &[Reason]) {
+        self.until_empty().await;
+        self.until("the ends", |log| log.ends.len() >= reasons.len())
+            .await;
+        assert_eq!(self.log.lock().ends, reasons);
     }
 }
 
@@ -171,6 +191,7 @@ impl EngineHandler for EchoHandler {
 impl EchoHandler {
     /// Keeps the handler busy until the test says otherwise.
     async fn hold(&self) {
+        // Part of the application, and no wait of a test: the test has its own deadline.
         while !self.1.lock().released {
             sleep(Duration::from_millis(1)).await;
         }

@@ -1,11 +1,13 @@
 //! Socket.IO: the cases of its public suite, and what it leaves out.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use hobnob::transport::outbox::Reason;
 use serde_json::Value;
 
 use super::client::{Polling, Received, Socket, ok, text};
-use super::server::{Server, brisk, calm};
+use super::server::{Server, calm, lively};
 
 /// Connects to a namespace and returns the payload of `auth`'s packet.
 async fn connect(server: &Server, packet: &str, prefix: &str) -> Received {
@@ -62,7 +64,7 @@ async fn a_refused_client_is_told_why() {
 
 #[tokio::test]
 async fn an_invalid_handshake_or_none_closes_the_connection() {
-    let server = Server::start(brisk()).await;
+    let server = Server::start(calm()).await;
     for invalid in [
         "4abc",
         "40[]",
@@ -74,6 +76,7 @@ async fn an_invalid_handshake_or_none_closes_the_connection() {
         socket.send(invalid).await;
         assert_eq!(socket.receive_close().await, Some(1002), "{invalid}");
     }
+    let server = Server::start_with(lively(), Duration::from_secs(1)).await;
     let (mut silent, _) = Socket::open(&server, "/socket.io/").await;
     while let Received::Text(packet) = silent.receive().await {
         assert_eq!(packet, "2");
@@ -83,11 +86,13 @@ async fn an_invalid_handshake_or_none_closes_the_connection() {
 
 #[tokio::test]
 async fn after_leaving_the_main_namespace_the_session_stays() {
-    let server = Server::start(brisk()).await;
+    let server = Server::start(lively()).await;
     let mut socket = Socket::socket_io(&server).await;
     socket.send("41").await;
+    server
+        .until("the leaving", |log| log.ends == [Reason::TransportClosed])
+        .await;
     assert_eq!(socket.receive().await, text("2"));
-    assert_eq!(server.log.lock().ends, [Reason::TransportClosed]);
 }
 
 #[tokio::test]

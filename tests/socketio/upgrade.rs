@@ -107,6 +107,7 @@ async fn nothing_is_lost_repeated_or_reordered_across_an_upgrade() {
         assert_eq!(polling.post("4count").await, ok("ok"));
         let mut numbers = Vec::new();
         let mut socket = Socket::beside(&server, &polling).await;
+        // Each round meets the count at another moment.
         sleep(Duration::from_millis(round)).await;
         let probe = async {
             socket.send("2probe").await;

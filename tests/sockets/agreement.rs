@@ -29,13 +29,9 @@ struct Receivers {
 
 impl Receivers {
     async fn join(gateway: &Gateway, person: &Person, since: &Value) -> Self {
-        let node = Node::start().await;
-        let connected = node
-            .connect(&gateway.url(""), &person.token, &["websocket"])
-            .await;
-        let official = connected.expect("the gateway takes the token");
-        let options = json!([person.id, {"since": since, "ack": "client"}]);
-        official.emit_with_ack("join", options).await;
+        let official = Node::start().await.open(gateway, person).await;
+        let options = json!({"since": since, "ack": "client"});
+        official.join(person, options).await;
         let plain = Ws::join_with(gateway, person, json!({"since": since})).await;
         Self { official, plain }
     }
@@ -55,16 +51,11 @@ impl Receivers {
 #[tokio::test]
 async fn a_message_is_the_same_wherever_it_is_told() {
     let gateway = shared_embedded().await;
-    let ann = Person::register(gateway, "ann").await;
-    let bob = Person::register(gateway, "bob").await;
+    let (ann, bob) = Person::pair(gateway, gateway).await;
     let room = ann.room(gateway, &[&bob]).await;
     let direct = ann.direct_with(&bob);
     let live = Receivers::join(gateway, &bob, &json!({})).await;
-    let node = Node::start().await;
-    let connected = node
-        .connect(&gateway.url(""), &ann.token, &["websocket"])
-        .await;
-    let official = connected.expect("the gateway takes the token");
+    let official = Node::start().await.open(gateway, &ann).await;
     let plain = Ws::join(gateway, &ann).await;
 
     let awkward = "line\nbreak, \"quotes\", \\ and 👍 \u{0}\u{7f}\u{2028}";
@@ -78,10 +69,7 @@ async fn a_message_is_the_same_wherever_it_is_told() {
     let mut in_room = official
         .emit_with_ack("send_group_message", json!([to_room]))
         .await;
-    let by_rest = ann
-        .post(gateway, "/group", to_room.clone())
-        .await
-        .expect(201);
+    let by_rest = ann.say(gateway, &room, awkward).await;
     let sent = [
         (&direct, by_official["message"].take()),
         (&direct, by_plain["message"].take()),
@@ -98,14 +86,12 @@ async fn a_message_is_the_same_wherever_it_is_told() {
     for (conversation, acknowledged) in &sent {
         let number = seq(acknowledged);
         check_fields(acknowledged, conversation, &ann, &bob, awkward);
-        let mut told = live
-            .told(conversation, number, ["live, Socket.IO", "live, /ws"])
-            .await;
-        told.extend(
-            backlog
-                .told(conversation, number, ["backlog, Socket.IO", "backlog, /ws"])
-                .await,
+        let (now, later) = (
+            ["live, Socket.IO", "live, /ws"],
+            ["backlog, Socket.IO", "backlog, /ws"],
         );
+        let mut told = live.told(conversation, number, now).await;
+        told.extend(backlog.told(conversation, number, later).await);
         let (which, history) = &histories[usize::from(acknowledged["type"] == "group")];
         let stored = history.iter().find(|message| seq(message) == number);
         told.push((which, stored.expect("it is in the history").clone()));
@@ -114,11 +100,8 @@ async fn a_message_is_the_same_wherever_it_is_told() {
             told.push(("the list of conversations", listed));
         }
         for (how, message) in told {
-            assert_eq!(
-                without_changing(&message),
-                without_changing(acknowledged),
-                "{how}"
-            );
+            let [message, acknowledged] = [&message, acknowledged].map(without_changing);
+            assert_eq!(message, acknowledged, "{how}");
         }
     }
 }
@@ -126,15 +109,8 @@ async fn a_message_is_the_same_wherever_it_is_told() {
 fn check_fields(message: &Value, conversation: &str, ann: &Person, bob: &Person, content: &str) {
     let fields = message.as_object().expect("an object");
     let is_group = message["type"] == "group";
-    let mut expected = vec![
-        "_id",
-        "content",
-        "conversationId",
-        "senderId",
-        "seq",
-        "timestamp",
-        "type",
-    ];
+    let always = "_id content conversationId senderId seq timestamp type";
+    let mut expected: Vec<&str> = always.split(' ').collect();
     if is_group {
         assert_eq!(message["roomId"], conversation);
         expected.push("roomId");

@@ -1,6 +1,6 @@
 //! `kill -9` of a gateway on its embedded store: accounts, history and what nobody has received are there afterwards.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::fold::{FIRST, dense, seq, seqs};
 use crate::support::gateway::Gateway;
@@ -11,19 +11,16 @@ async fn joined(gateway: &Gateway, person: &Person) -> SocketIo {
     let node = Node::start().await;
     let options = json!({"auth": {"token": person.token}, "reconnection": false});
     let client = node.client(&gateway.url(""), options).await;
-    client
-        .wait_connected()
-        .await
-        .expect("the gateway takes the token");
-    client.emit_with_ack("join", json!([person.id])).await;
+    let connected = client.wait_connected().await;
+    connected.expect("the gateway takes the token");
+    client.join(person, json!({})).await;
     client
 }
 
 #[tokio::test]
 async fn accounts_history_and_backlog_survive_a_kill() {
     let mut gateway = Gateway::embedded().await;
-    let ann = Person::register(&gateway, "ann").await;
-    let bob = Person::register(&gateway, "bob").await;
+    let (ann, bob) = Person::pair(&gateway, &gateway).await;
     let room = ann.room(&gateway, &[&bob]).await;
     let direct = ann.direct_with(&bob);
     let (here, there) = (joined(&gateway, &ann).await, joined(&gateway, &bob).await);
@@ -31,8 +28,8 @@ async fn accounts_history_and_backlog_survive_a_kill() {
     // The room's making and ten messages that bob has, proved, then fifty of each kind that he has not.
     let say = |content: String| json!([{"receiverId": bob.id, "content": content}]);
     for number in 1..=10 {
-        here.emit_with_ack("send_message", say(format!("seen {number}")))
-            .await;
+        let seen = say(format!("seen {number}"));
+        here.granted("send_message", seen).await;
     }
     there.fold().wait_seq(&direct, 10).await;
     bob.wait_delivered(&gateway, &direct, 10).await;
@@ -58,27 +55,22 @@ async fn accounts_history_and_backlog_survive_a_kill() {
         Person::login(&gateway, &ann.name).await,
         Person::login(&gateway, &bob.name).await,
     );
-    let taken = bob.post(
-        &gateway,
-        "/register",
-        json!({"username": ann.name, "password": "another one"}),
-    );
-    assert_eq!(taken.await.refused(409), "username_taken");
+    let again = json!({"username": ann.name, "password": "another one"});
+    let taken = bob.post(&gateway, "/register", again).await;
+    assert_eq!(taken.refused(409), "username_taken");
     let direct_history = ann.direct_history(&gateway, &bob).await;
     let room_history = bob.room_history(&gateway, &room).await;
     assert_eq!(seqs(&direct_history), dense(1, 60));
     assert_eq!(seqs(&room_history), dense(FIRST, 51));
     for message in &acknowledged {
-        let history = if message["type"] == "group" {
+        let is_group = message["type"] == "group";
+        let history = if is_group {
             &room_history
         } else {
             &direct_history
         };
-        assert!(
-            history
-                .iter()
-                .any(|stored| stored["_id"] == message["_id"] && seq(stored) == seq(message))
-        );
+        let is_it = |stored: &Value| stored["_id"] == message["_id"] && seq(stored) == seq(message);
+        assert!(history.iter().any(is_it), "{message}");
     }
     let client = joined(&gateway, &bob).await;
     client.fold().wait_seq(&direct, 60).await;

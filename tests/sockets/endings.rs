@@ -1,10 +1,11 @@
 //! Sessions that the gateway ends: of clients that do not read, and of tokens that have expired.
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use hobnob::domain::{Clock, SystemClock};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::narrow;
 use crate::support::fold::{Fold, dense, seq, seqs};
 use crate::support::gateway::{Gateway, SECRET, shared_embedded};
 use crate::support::node::Node;
@@ -23,26 +24,15 @@ async fn a_client_that_does_not_read_is_closed_and_resumes_from_where_it_was() {
         ("HOBNOB_OFFLINE_GRACE", "0s"),
     ];
     let gateway = Gateway::embedded_with(&settings).await;
-    let ann = Person::register(&gateway, "ann").await;
-    let bob = Person::register(&gateway, "bob").await;
+    let (ann, bob) = Person::pair(&gateway, &gateway).await;
     let conversation = ann.direct_with(&bob);
     let sender = Ws::join(&gateway, &ann).await;
-    let mut lazy = Ws::dial(gateway.port(), Some(4096)).await;
-    let hello = json!({"type": "hello", "token": bob.token});
-    lazy.send(Message::text(hello.to_string())).await.unwrap();
-    let answer = lazy.next().await.unwrap().unwrap();
-    assert!(
-        answer.to_text().unwrap().starts_with(r#"{"type":"hello""#),
-        "{answer}"
-    );
-    sender
-        .ask("watch_presence", json!({"userIds": [bob.id]}))
-        .await;
+    let mut lazy = narrow(&gateway, &bob).await;
+    sender.watch(&bob).await;
 
     let mut last = 0;
     while sender.frames("presence").is_empty() {
-        let body = json!({"receiverId": bob.id, "content": "x".repeat(LARGE)});
-        last = seq(&sender.ask("send_message", body).await["message"]);
+        last = seq(&sender.write(&bob, &"x".repeat(LARGE)).await);
         assert!(last < 4_000, "64 MB wait for a client that does not read");
     }
     // Now it reads what was on its way, and why that was all.
@@ -75,31 +65,19 @@ async fn a_session_ends_with_its_token_unless_it_brings_a_new_one() {
     let gateway = shared_embedded().await;
     let node = Node::start().await;
     let ann = Person::register(gateway, "ann").await;
-    let soon = SystemClock.now().millis() / 1000 + 2;
+    // Long enough for a busy machine to bring all three in.
+    let soon = SystemClock.now().millis() / 1000 + 10;
     let brief = Person {
         token: token(&ann.id, SECRET, SECRET, soon),
         ..ann.clone()
     };
     let plain = Ws::join(gateway, &brief).await;
     let renewed = Ws::join(gateway, &brief).await;
-    let options = json!({"auth": {"token": brief.token}, "transports": ["websocket"]});
-    let official = node.client(&gateway.url(""), options).await;
-    official
-        .wait_connected()
-        .await
-        .expect("it is valid for now");
-    let answer = renewed
-        .ask("authenticate", json!({"token": ann.token}))
-        .await;
-    assert_eq!(answer["ok"], true, "{answer}");
+    let official = node.open(gateway, &brief).await;
+    let for_long = json!({"token": ann.token});
+    renewed.granted("authenticate", for_long).await;
 
     assert_eq!(plain.closed().await, (4101, "unauthorized".to_owned()));
     assert_eq!(official.wait_disconnected().await, "transport close");
-    let told = renewed
-        .ask(
-            "send_message",
-            json!({"receiverId": ann.id, "content": "still here"}),
-        )
-        .await;
-    assert_eq!(told["ok"], true, "{told}");
+    renewed.write(&ann, "still here").await;
 }

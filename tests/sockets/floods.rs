@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::fold::{DEADLINE, dense};
+use super::narrow;
+use crate::support::fold::{DEADLINE, dense, seq};
 use crate::support::gateway::Gateway;
 use crate::support::node::Node;
 use crate::support::rest::{PASSWORD, Person, unique};
@@ -20,12 +21,21 @@ const BURST: u64 = 5;
 /// How much a flood may add to a gateway's memory, in bytes.
 const MEMORY: u64 = 64 << 20;
 
+const CLOSED_AS_SLOW: &str =
+    r#"hobnob_sessions_closed_total{reason="slow_consumer",class="reconnect"}"#;
+
 fn typing(person: &Person) -> Value {
     json!({"type": "typing", "receiverId": person.id, "typing": true})
 }
 
 fn is_limited(answer: &Value) -> bool {
     answer["error"]["code"] == "rate_limited"
+}
+
+/// In seconds.
+fn retry_after(answer: &reqwest::Response) -> u64 {
+    let header = answer.headers()["retry-after"].to_str().unwrap();
+    header.parse().unwrap()
 }
 
 /// Sends this many requests at once; how many were granted, and the longest hint of the others, in milliseconds.
@@ -48,8 +58,7 @@ async fn flood(client: &Ws, request: Value, count: u64) -> (u64, u64) {
 #[tokio::test]
 async fn a_session_that_asks_too_fast_is_told_when_to_ask_again_and_others_are_not_held_up() {
     let gateway = Gateway::embedded_with(&[("HOBNOB_SESSION_RATE", "20")]).await;
-    let ann = Person::register(&gateway, "ann").await;
-    let bob = Person::register(&gateway, "bob").await;
+    let (ann, bob) = Person::pair(&gateway, &gateway).await;
     let (fast, calm) = (
         Ws::join(&gateway, &ann).await,
         Ws::join(&gateway, &bob).await,
@@ -80,11 +89,8 @@ async fn a_session_that_asks_too_fast_is_told_when_to_ask_again_and_others_are_n
         }
     };
     assert_eq!(answer["ok"], true, "{answer}");
-    let metrics = gateway.metrics().await;
-    assert!(
-        metrics.contains(r#"hobnob_requests_failed_total{code="rate_limited"}"#),
-        "{metrics}"
-    );
+    let limited = r#"hobnob_requests_failed_total{code="rate_limited"}"#;
+    assert!(gateway.metric(limited).await > 0.0);
 }
 
 #[tokio::test]
@@ -92,10 +98,7 @@ async fn the_official_client_is_told_in_its_acknowledgement() {
     let gateway = Gateway::embedded_with(&[("HOBNOB_SESSION_RATE", "1")]).await;
     let node = Node::start().await;
     let ann = Person::register(&gateway, "ann").await;
-    let connected = node
-        .connect(&gateway.url(""), &ann.token, &["websocket"])
-        .await;
-    let client = connected.expect("the gateway takes the token");
+    let client = node.open(&gateway, &ann).await;
     let mut answers = Vec::new();
     for _ in 0..=BURST {
         answers.push(client.emit_with_ack("typing", json!([typing(&ann)])).await);
@@ -112,8 +115,7 @@ async fn the_official_client_is_told_in_its_acknowledgement() {
 #[tokio::test]
 async fn a_user_has_one_rate_over_all_sessions_and_rest() {
     let gateway = Gateway::embedded_with(&[("HOBNOB_USER_RATE", "10")]).await;
-    let ann = Person::register(&gateway, "ann").await;
-    let bob = Person::register(&gateway, "bob").await;
+    let (ann, bob) = Person::pair(&gateway, &gateway).await;
     let (one, two) = (
         Ws::join(&gateway, &ann).await,
         Ws::join(&gateway, &ann).await,
@@ -129,11 +131,7 @@ async fn a_user_has_one_rate_over_all_sessions_and_rest() {
             break answer;
         }
     };
-    let seconds: u64 = refused.headers()["retry-after"]
-        .to_str()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let seconds = retry_after(&refused);
     assert!((1..=2).contains(&seconds));
     let body: Value = serde_json::from_str(&refused.text().await.unwrap()).unwrap();
     assert!(is_limited(&body), "{body}");
@@ -158,25 +156,12 @@ async fn log_ins_and_registrations_from_one_address_are_limited() {
         }
     };
     assert_eq!(limited.status(), 429);
-    let seconds: u64 = limited.headers()["retry-after"]
-        .to_str()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let seconds = retry_after(&limited);
     // Who is known already is not limited with the strangers.
     ann.get(&gateway, "/me").await.expect(200);
+    // As the answer says.
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     assert_eq!(attempt("/register", &unique("bob")).await.status(), 201);
-}
-
-/// A joined connection whose receive buffer is small.
-async fn narrow(gateway: &Gateway, person: &Person) -> crate::support::ws::RawWs {
-    let mut raw = Ws::dial(gateway.port(), Some(4096)).await;
-    let hello = json!({"type": "hello", "token": person.token});
-    raw.send(Message::text(hello.to_string())).await.unwrap();
-    let answer = raw.next().await.unwrap().unwrap();
-    assert!(answer.to_text().unwrap().contains(r#""type":"hello""#));
-    raw
 }
 
 #[tokio::test]
@@ -186,8 +171,7 @@ async fn a_client_that_reads_a_byte_a_second_is_closed_as_slow_and_the_room_goes
         ("HOBNOB_OFFLINE_GRACE", "0s"),
     ];
     let gateway = Gateway::embedded_with(&settings).await;
-    let ann = Person::register(&gateway, "ann").await;
-    let bob = Person::register(&gateway, "bob").await;
+    let (ann, bob) = Person::pair(&gateway, &gateway).await;
     let cid = Person::register(&gateway, "cid").await;
     let room = ann.room(&gateway, &[&bob, &cid]).await;
     let (writer, reader) = (
@@ -200,26 +184,17 @@ async fn a_client_that_reads_a_byte_a_second_is_closed_as_slow_and_the_room_goes
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
-    writer
-        .ask("watch_presence", json!({"userIds": [bob.id]}))
-        .await;
+    writer.watch(&bob).await;
     let mut last = 0;
     while writer.frames("presence").is_empty() {
         let body = json!({"roomId": room, "content": "x".repeat(16 * 1024)});
-        last = writer.ask("send_group_message", body).await["message"]["seq"]
-            .as_u64()
-            .expect("it is stored");
+        last = seq(&writer.granted("send_group_message", body).await["message"]);
         assert!(last < 4_000, "64 MB wait for a client that does not read");
     }
     reader.fold().wait_seq(&room, last).await;
     assert_eq!(reader.fold().seqs(&room), dense(1, last));
-    let metrics = gateway.metrics().await;
-    assert!(
-        metrics.contains(
-            r#"hobnob_sessions_closed_total{reason="slow_consumer",class="reconnect"} 1"#
-        ),
-        "{metrics}"
-    );
+    gateway.until_metric(CLOSED_AS_SLOW, 1.0).await;
+    assert_eq!(gateway.metric(CLOSED_AS_SLOW).await, 1.0);
     reading.abort();
 }
 
@@ -231,8 +206,7 @@ async fn a_flood_whose_answers_are_not_read_is_closed_as_slow_in_bounded_memory(
         ("HOBNOB_OUTBOX_BYTES", "262144"),
     ];
     let gateway = Gateway::embedded_with(&settings).await;
-    let ann = Person::register(&gateway, "ann").await;
-    let bob = Person::register(&gateway, "bob").await;
+    let (ann, bob) = Person::pair(&gateway, &gateway).await;
     let calm = Ws::join(&gateway, &bob).await;
     let before = gateway.resident_bytes();
     let mut raw = narrow(&gateway, &ann).await;
@@ -250,13 +224,7 @@ async fn a_flood_whose_answers_are_not_read_is_closed_as_slow_in_bounded_memory(
     let flooded = tokio::time::timeout(DEADLINE, flooding).await;
     flooded.expect("the gateway ends it");
     assert!(gateway.resident_bytes() < before + MEMORY);
-    let metrics = gateway.metrics().await;
-    assert!(
-        metrics.contains(
-            r#"hobnob_sessions_closed_total{reason="slow_consumer",class="reconnect"} 1"#
-        ),
-        "{metrics}"
-    );
-    let answer = calm.request(typing(&bob)).await;
-    assert_eq!(answer["ok"], true, "{answer}");
+    gateway.until_metric(CLOSED_AS_SLOW, 1.0).await;
+    assert_eq!(gateway.metric(CLOSED_AS_SLOW).await, 1.0);
+    calm.granted("typing", typing(&bob)).await;
 }

@@ -2,49 +2,33 @@
 
 use serde_json::{Value, json};
 
-use crate::support::fold::FIRST;
 use crate::support::gateway::{Gateway, SECRET, shared_embedded};
 use crate::support::node::Node;
 use crate::support::rest::Person;
+use crate::support::table::{filled, rows};
 use crate::support::tokens::{EARLIER, LATER, OTHER_SECRET, token};
 use crate::support::ws::Ws;
 
 fn bad_tokens(person: &Person) -> Vec<(&'static str, String, &'static str)> {
     let mut tampered = person.token.clone();
     let payload = tampered.find('.').unwrap() + 5;
-    let other_letter = if &tampered[payload..=payload] == "A" {
-        "B"
-    } else {
-        "A"
-    };
-    tampered.replace_range(payload..=payload, other_letter);
+    let is_a = &tampered[payload..=payload] == "A";
+    tampered.replace_range(payload..=payload, if is_a { "B" } else { "A" });
     let unsigned = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4IiwiZXhwIjo0MDAwMDAwMDAwfQ.".to_owned();
+    let (id, invalid) = (person.id.as_str(), "token_invalid");
+    let foreign = token(id, OTHER_SECRET, SECRET, LATER);
+    let unknown = token(id, SECRET, OTHER_SECRET, LATER);
+    let expired = token(id, SECRET, SECRET, EARLIER);
     vec![
-        ("malformed", "not.a.token".to_owned(), "token_invalid"),
-        ("empty", String::new(), "token_invalid"),
-        ("huge", "a".repeat(10_000), "token_invalid"),
-        ("unsigned", unsigned, "token_invalid"),
-        ("tampered with", tampered, "token_invalid"),
-        (
-            "wrongly signed",
-            token(&person.id, OTHER_SECRET, SECRET, LATER),
-            "token_invalid",
-        ),
-        (
-            "of an unknown key",
-            token(&person.id, SECRET, OTHER_SECRET, LATER),
-            "token_invalid",
-        ),
-        (
-            "of no user",
-            token("me", SECRET, SECRET, LATER),
-            "token_invalid",
-        ),
-        (
-            "expired",
-            token(&person.id, SECRET, SECRET, EARLIER),
-            "token_expired",
-        ),
+        ("malformed", "not.a.token".to_owned(), invalid),
+        ("empty", String::new(), invalid),
+        ("huge", "a".repeat(10_000), invalid),
+        ("unsigned", unsigned, invalid),
+        ("tampered with", tampered, invalid),
+        ("wrongly signed", foreign, invalid),
+        ("of an unknown key", unknown, invalid),
+        ("of no user", token("me", SECRET, SECRET, LATER), invalid),
+        ("expired", expired, "token_expired"),
     ]
 }
 
@@ -58,10 +42,8 @@ async fn a_token_that_is_none_opens_nothing() {
         token: token(&ann.id, SECRET, SECRET, LATER),
         ..ann.clone()
     };
-    assert_eq!(
-        forged.get(gateway, "/me").await.expect(200)["userId"],
-        ann.id.as_str()
-    );
+    let me = forged.get(gateway, "/me").await.expect(200);
+    assert_eq!(me["userId"], ann.id.as_str());
 
     for (what, token, code) in bad_tokens(&ann) {
         let bad = Person {
@@ -69,18 +51,13 @@ async fn a_token_that_is_none_opens_nothing() {
             ..ann.clone()
         };
         if !token.is_empty() {
-            assert_eq!(
-                bad.get(gateway, "/me").await.refused(401),
-                code,
-                "REST, {what}"
-            );
+            let refused = bad.get(gateway, "/me").await.refused(401);
+            assert_eq!(refused, code, "REST, {what}");
         }
         for transport in ["websocket", "polling"] {
             let refused = node.connect(&gateway.url(""), &token, &[transport]).await;
-            let error = refused
-                .err()
-                .unwrap_or_else(|| panic!("{transport} took a token {what}"));
-            assert_eq!(error.data["code"], code, "{transport}, {what}");
+            let told = refused.err().map(|error| error.data["code"].clone());
+            assert_eq!(told, Some(json!(code)), "{transport}, {what}");
         }
         let client = Ws::open(gateway.port()).await;
         let answer = client.ask("hello", json!({"token": token})).await;
@@ -126,8 +103,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let gateway = shared_embedded().await;
-        let ann = Person::register(gateway, "ann").await;
-        let bob = Person::register(gateway, "bob").await;
+        let (ann, bob) = Person::pair(gateway, gateway).await;
         let eve = Person::register(gateway, "eve").await;
         let room = ann.room(gateway, &[&bob]).await;
         ann.say(gateway, &room, "between us").await;
@@ -142,76 +118,41 @@ impl Scene {
 
     /// What eve tries on a socket, and what she is told.
     fn attempts(&self) -> Vec<(&'static str, Value, &'static str)> {
-        let (ann, bob, room) = (&self.ann.id, &self.bob.id, &self.room);
         let theirs = self.ann.direct_with(&self.bob);
-        vec![
-            (
-                "send_message",
-                json!({"senderId": ann, "receiverId": bob, "content": "I am ann"}),
-                "wrong_user",
-            ),
-            (
-                "send_group_message",
-                json!({"senderId": ann, "roomId": room, "content": "I am ann"}),
-                "wrong_user",
-            ),
-            (
-                "send_group_message",
-                json!({"roomId": room, "content": "let me in"}),
-                "not_a_member",
-            ),
-            (
-                "send_group_message",
-                json!({"roomId": ann, "content": "a room?"}),
-                "not_a_member",
-            ),
-            (
-                "typing",
-                json!({"roomId": room, "typing": true}),
-                "not_a_member",
-            ),
-            (
-                "message_ack",
-                json!({"conversationId": room, "seq": 1}),
-                "not_a_member",
-            ),
-            (
-                "message_read",
-                json!({"conversationId": theirs, "seq": 1}),
-                "not_a_member",
-            ),
-            (
-                "edit_message",
-                json!({"conversationId": room, "seq": FIRST, "content": "mine"}),
-                "not_a_member",
-            ),
-            (
-                "delete_message",
-                json!({"conversationId": room, "seq": FIRST}),
-                "not_a_member",
-            ),
-            (
-                "react",
-                json!({"conversationId": theirs, "seq": 1, "emoji": "👍"}),
-                "not_a_member",
-            ),
-            (
-                "authenticate",
-                json!({"token": self.ann.token}),
-                "wrong_user",
-            ),
-        ]
+        let words = [
+            ("ANN", self.ann.id.as_str()),
+            ("BOB", &self.bob.id),
+            ("ROOM", &self.room),
+            ("THEIRS", &theirs),
+            ("TOKEN", &self.ann.token),
+        ];
+        let attempts = rows(ATTEMPTS).into_iter();
+        attempts
+            .map(|[kind, code, body]| (kind, filled(body, &words), code))
+            .collect()
     }
 }
+
+/// What is asked, the code of the refusal, and the request; the first message of the room has seq 2.
+const ATTEMPTS: &str = r#"
+send_message       | wrong_user   | {"senderId": "ANN", "receiverId": "BOB", "content": "I am ann"}
+send_group_message | wrong_user   | {"senderId": "ANN", "roomId": "ROOM", "content": "I am ann"}
+send_group_message | not_a_member | {"roomId": "ROOM", "content": "let me in"}
+send_group_message | not_a_member | {"roomId": "ANN", "content": "a room?"}
+typing             | not_a_member | {"roomId": "ROOM", "typing": true}
+message_ack        | not_a_member | {"conversationId": "ROOM", "seq": 1}
+message_read       | not_a_member | {"conversationId": "THEIRS", "seq": 1}
+edit_message       | not_a_member | {"conversationId": "ROOM", "seq": 2, "content": "mine"}
+delete_message     | not_a_member | {"conversationId": "ROOM", "seq": 2}
+react              | not_a_member | {"conversationId": "THEIRS", "seq": 1, "emoji": "👍"}
+authenticate       | wrong_user   | {"token": "TOKEN"}
+"#;
 
 #[tokio::test]
 async fn nobody_sends_joins_or_reads_as_somebody_else_on_socket_io() {
     let scene = Scene::new().await;
     let node = Node::start().await;
-    let connected = node
-        .connect(&scene.gateway.url(""), &scene.eve.token, &["websocket"])
-        .await;
-    let client = connected.expect("her own token is good");
+    let client = node.open(scene.gateway, &scene.eve).await;
     let joined = client.emit_with_ack("join", json!([scene.ann.id])).await;
     assert_eq!(joined["error"]["code"], "wrong_user");
     let joined = client.emit_with_ack("join_room", json!([scene.room])).await;
@@ -224,22 +165,19 @@ async fn nobody_sends_joins_or_reads_as_somebody_else_on_socket_io() {
     let (event, body, code) = scene.attempts().swap_remove(0);
     client.emit(event, json!([body])).await;
     assert_eq!(client.wait_for("error").await["error"]["code"], code);
-    scene
-        .shows_no_trace(&client.emit_with_ack("join", json!([scene.eve.id])).await)
-        .await;
+    let joined = client.join(&scene.eve, json!({})).await;
+    scene.shows_no_trace(&joined).await;
 }
 
 #[tokio::test]
 async fn nobody_sends_joins_or_reads_as_somebody_else_on_ws() {
     let scene = Scene::new().await;
     let stranger = Ws::join(scene.gateway, &scene.eve).await;
-    let hello = stranger
-        .ask("hello", json!({"token": scene.ann.token}))
-        .await;
+    let as_ann = json!({"token": scene.ann.token});
+    let hello = stranger.ask("hello", as_ann).await;
     assert_eq!(hello["error"]["code"], "wrong_user");
-    let joined = stranger
-        .ask("join_room", json!({"roomId": scene.room}))
-        .await;
+    let room = json!({"roomId": scene.room});
+    let joined = stranger.ask("join_room", room).await;
     assert_eq!(joined["error"]["code"], "not_a_member");
     for (kind, body, code) in scene.attempts() {
         let answer = stranger.ask(kind, body.clone()).await;
@@ -249,16 +187,8 @@ async fn nobody_sends_joins_or_reads_as_somebody_else_on_ws() {
     let since = json!({"since": {scene.room.clone(): 0, scene.ann.direct_with(&scene.bob): 0}});
     let curious = Ws::join_with(scene.gateway, &scene.eve, since).await;
     scene.shows_no_trace(&json!({"rooms": []})).await;
-    let told = stranger
-        .ask(
-            "send_message",
-            json!({"receiverId": scene.eve.id, "content": "a note"}),
-        )
-        .await;
-    let notes = told["message"]["conversationId"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    stranger.write(&scene.eve, "a note").await;
+    let notes = scene.eve.direct_with(&scene.eve);
     curious.fold().wait_seq(&notes, 1).await;
     assert_eq!(curious.fold().conversations(), [notes]);
 }
@@ -271,12 +201,8 @@ impl Scene {
         assert_eq!(log.len(), 1);
         assert_eq!(log[0]["content"], "between us");
         assert!(log[0]["reactions"].is_null());
-        assert!(
-            self.bob
-                .direct_history(self.gateway, &self.ann)
-                .await
-                .is_empty()
-        );
+        let direct = self.bob.direct_history(self.gateway, &self.ann).await;
+        assert!(direct.is_empty(), "{direct:?}");
     }
 }
 
@@ -290,52 +216,33 @@ async fn nobody_reads_or_writes_for_others_over_rest() {
         eve,
         room,
     } = &scene;
-    let message = json!({"senderId": ann.id, "roomId": room, "content": "I am ann"});
-    let forged = eve.post(gateway, "/group", message).await;
-    assert_eq!(forged.refused(403), "wrong_user");
-    let sent = eve
-        .post(
-            gateway,
-            "/group",
-            json!({"roomId": room, "content": "let me in"}),
-        )
-        .await;
-    assert_eq!(sent.refused(403), "not_a_member");
-    let path = format!("/message/{}/{}", ann.id, bob.id);
-    assert_eq!(eve.get(gateway, &path).await.refused(403), "not_a_member");
-    for path in [
-        format!("/room/{room}"),
+    let (theirs, the_room) = (
+        format!("/message/{}/{}", ann.id, bob.id),
         format!("/rooms/{room}"),
-        format!("/rooms/{room}/members"),
-    ] {
-        assert_eq!(
-            eve.get(gateway, &path).await.refused(403),
-            "not_a_member",
-            "{path}"
-        );
-    }
-    let body = json!({"userId": eve.id});
-    let added = eve
-        .post(gateway, &format!("/rooms/{room}/members"), body)
-        .await;
-    assert_eq!(added.refused(403), "not_a_member");
-    let renamed = eve
-        .patch(gateway, &format!("/rooms/{room}"), json!({"name": "mine"}))
-        .await;
-    assert_eq!(renamed.refused(403), "not_a_member");
-    let removed = eve
-        .delete(gateway, &format!("/rooms/{room}/members/{}", bob.id))
-        .await;
-    assert_eq!(removed.refused(403), "not_a_member");
-    assert_eq!(
-        eve.delete(gateway, &format!("/rooms/{room}"))
-            .await
-            .refused(403),
-        "not_a_member"
     );
-    let removed = bob
-        .delete(gateway, &format!("/rooms/{room}/members/{}", ann.id))
-        .await;
+    let members = format!("{the_room}/members");
+    let (bobs, anns) = (
+        format!("{members}/{}", bob.id),
+        format!("{members}/{}", ann.id),
+    );
+    let as_ann = json!({"senderId": ann.id, "roomId": room, "content": "I am ann"});
+    let forged = eve.post(gateway, "/group", as_ann).await;
+    assert_eq!(forged.refused(403), "wrong_user");
+    let said = json!({"roomId": room, "content": "let me in"});
+    for answer in [
+        eve.post(gateway, "/group", said).await,
+        eve.get(gateway, &theirs).await,
+        eve.get(gateway, &format!("/room/{room}")).await,
+        eve.get(gateway, &the_room).await,
+        eve.get(gateway, &members).await,
+        eve.post(gateway, &members, json!({"userId": eve.id})).await,
+        eve.patch(gateway, &the_room, json!({"name": "mine"})).await,
+        eve.delete(gateway, &bobs).await,
+        eve.delete(gateway, &the_room).await,
+    ] {
+        assert_eq!(answer.refused(403), "not_a_member");
+    }
+    let removed = bob.delete(gateway, &anns).await;
     assert_eq!(removed.refused(403), "not_allowed");
     scene.shows_no_trace(&json!({"rooms": []})).await;
 }

@@ -17,14 +17,8 @@ const MARKED: Duration = Duration::from_secs(2);
 
 async fn joined(gateway: &Gateway, person: &Person, transports: &[&str]) -> (Arc<Node>, SocketIo) {
     let node = Node::start().await;
-    let connected = node
-        .connect(&gateway.url(""), &person.token, transports)
-        .await;
-    let client = connected.expect("the gateway takes the token");
-    let answer = client
-        .emit_with_ack("join", json!([person.id, {"ack": "auto"}]))
-        .await;
-    assert_eq!(answer["ok"], true, "{answer}");
+    let client = node.open_by(gateway, person, transports).await;
+    client.join(person, json!({"ack": "auto"})).await;
     (node, client)
 }
 
@@ -34,17 +28,13 @@ async fn send(client: &Ws, to: &Person, count: u64) -> u64 {
         let frame = json!({"type": "send_message", "receiverId": to.id, "content": format!("message {number}")});
         references.push(client.submit(frame).await);
     }
-    let mut last = 0;
-    for reference in references {
-        last = seq(&client.answer(reference).await["message"]);
-    }
-    last
+    let messages = client.messages(references).await;
+    messages.last().map_or(0, seq)
 }
 
 async fn gets_what_it_did_not_prove(transports: &[&str]) {
     let gateway = shared_embedded().await;
-    let ann = Person::register(gateway, "ann").await;
-    let bob = Person::register(gateway, "bob").await;
+    let (ann, bob) = Person::pair(gateway, gateway).await;
     let conversation = ann.direct_with(&bob);
     let sender = Ws::join(gateway, &ann).await;
 
@@ -55,7 +45,7 @@ async fn gets_what_it_did_not_prove(transports: &[&str]) {
     bob.wait_delivered(gateway, &conversation, proved).await;
     node.stop();
     let last = send(&sender, &bob, 30).await;
-    // Written, and asked about: neither proves anything.
+    // A time in which nothing may be proved: it is written, and asked about, and neither proves anything.
     tokio::time::sleep(MARKED).await;
     node.kill9();
     let (node, client) = joined(gateway, &bob, transports).await;

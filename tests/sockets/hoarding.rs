@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::polling_session;
 use crate::support::fold::DEADLINE;
-use crate::support::frames::frame;
+use crate::support::frames::{BINARY, CONTINUATION, FINAL, PING, PONG, TEXT, frame};
 use crate::support::gateway::Gateway;
 use crate::support::rest::Person;
 use crate::support::ws::Ws;
@@ -24,15 +25,8 @@ const CHUNK: usize = 64 * 1024;
 /// Between two connections of a flood that the gateway has ended: a fresh handshake is no frame.
 const AGAIN: Duration = Duration::from_secs(1);
 
-const TEXT: u8 = 0x81;
-const BINARY: u8 = 0x82;
-const PING: u8 = 0x89;
-const PONG: u8 = 0x8A;
-const FIRST_FRAGMENT: u8 = 0x01;
-const FRAGMENT: u8 = 0x00;
-
 fn text(packet: &str) -> Vec<u8> {
-    frame(TEXT, packet.as_bytes())
+    frame(FINAL | TEXT, packet.as_bytes())
 }
 
 /// One way to flood a gateway.
@@ -47,33 +41,30 @@ struct Flood {
 }
 
 impl Flood {
-    fn ws(name: &'static str, opening: Vec<u8>, unit: Vec<u8>) -> Self {
-        let socket = Some("/ws".to_owned());
+    fn on(path: &str, name: &'static str, opening: Vec<u8>, unit: Vec<u8>) -> Self {
         Self {
             name,
-            socket,
+            socket: Some(path.to_owned()),
             opening,
             unit,
         }
+    }
+
+    fn ws(name: &'static str, opening: Vec<u8>, unit: Vec<u8>) -> Self {
+        Self::on("/ws", name, opening, unit)
     }
 
     fn socket_io(name: &'static str, opening: Vec<u8>, unit: Vec<u8>) -> Self {
-        let socket = Some("/socket.io/?EIO=4&transport=websocket".to_owned());
-        Self {
-            name,
-            socket,
-            opening,
-            unit,
-        }
+        let path = "/socket.io/?EIO=4&transport=websocket";
+        Self::on(path, name, opening, unit)
     }
 
     fn http(name: &'static str, unit: String) -> Self {
-        let unit = unit.into_bytes();
         Self {
             name,
             socket: None,
             opening: Vec::new(),
-            unit,
+            unit: unit.into_bytes(),
         }
     }
 
@@ -128,14 +119,6 @@ impl Flood {
     }
 }
 
-/// A new polling session; its handshake is an ordinary request.
-async fn polling(gateway: &Gateway) -> String {
-    let url = gateway.url("/socket.io/?EIO=4&transport=polling");
-    let open = reqwest::get(url).await.unwrap().text().await.unwrap();
-    let open: Value = serde_json::from_str(&open[1..]).unwrap();
-    open["sid"].as_str().unwrap().to_owned()
-}
-
 fn post(sid: &str, body: &str) -> String {
     format!(
         "POST /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
@@ -145,19 +128,15 @@ fn post(sid: &str, body: &str) -> String {
 
 /// What is answered by the transport itself: nothing of it passes through an outbox.
 async fn pings(gateway: &Gateway, hello: &[u8], connect: &[u8]) -> Vec<Flood> {
-    let ping = frame(PING, &[7; 125]);
-    let sid = polling(gateway).await;
-    let probing = Flood {
-        name: "socket.io: ping beside polling",
-        socket: Some(format!("/socket.io/?EIO=4&transport=websocket&sid={sid}")),
-        opening: text("2probe"),
-        unit: ping.clone(),
-    };
+    let ping = frame(FINAL | PING, &[7; 125]);
+    let sid = polling_session(gateway).await;
+    let beside = format!("/socket.io/?EIO=4&transport=websocket&sid={sid}");
+    let probing = "socket.io: ping beside polling";
     vec![
         Flood::ws("ws: ping, anonymous", vec![], ping.clone()),
         Flood::ws("ws: ping", hello.to_vec(), ping.clone()),
-        Flood::socket_io("socket.io: ping", connect.to_vec(), ping),
-        probing,
+        Flood::socket_io("socket.io: ping", connect.to_vec(), ping.clone()),
+        Flood::on(&beside, probing, text("2probe"), ping.clone()),
     ]
 }
 
@@ -165,16 +144,16 @@ fn on_ws(hello: &[u8], receiver: &str) -> Vec<Flood> {
     let typing =
         json!({"type": "typing", "receiverId": receiver, "typing": true, "ref": "r".repeat(120)});
     let payload = [7; 125];
-    let fragments = [hello, &frame(FIRST_FRAGMENT, b"{")].concat();
+    let fragments = [hello, &frame(TEXT, b"{")].concat();
     let open = || hello.to_vec();
     vec![
-        Flood::ws("ws: pong", open(), frame(PONG, &payload)),
+        Flood::ws("ws: pong", open(), frame(FINAL | PONG, &payload)),
         Flood::ws(
             "ws: empty fragments",
             fragments.clone(),
-            frame(FRAGMENT, b""),
+            frame(CONTINUATION, b""),
         ),
-        Flood::ws("ws: fragments", fragments, frame(FRAGMENT, &payload)),
+        Flood::ws("ws: fragments", fragments, frame(CONTINUATION, &payload)),
         Flood::ws("ws: requests", open(), text(&typing.to_string())),
         Flood::ws("ws: no request", open(), text("{}")),
         Flood::ws("ws: hello", vec![], open()),
@@ -185,11 +164,11 @@ fn on_socket_io(connect: &[u8], receiver: &str) -> Vec<Flood> {
     let typing = json!(["typing", {"receiverId": receiver, "typing": true}]);
     let attached = [
         text(r#"451-["typing",{"_placeholder":true,"num":0}]"#),
-        frame(BINARY, b"x"),
+        frame(FINAL | BINARY, b"x"),
     ];
     let open = || connect.to_vec();
     vec![
-        Flood::socket_io("socket.io: pong frames", open(), frame(PONG, b"")),
+        Flood::socket_io("socket.io: pong frames", open(), frame(FINAL | PONG, b"")),
         Flood::socket_io("socket.io: noop, anonymous", vec![], text("6")),
         Flood::socket_io("socket.io: pong packets", open(), text("3")),
         Flood::socket_io("socket.io: upgrade packets", open(), text("5")),
@@ -209,13 +188,22 @@ fn on_socket_io(connect: &[u8], receiver: &str) -> Vec<Flood> {
 async fn on_polling(gateway: &Gateway) -> Vec<Flood> {
     let many = |packet: &str| [packet; 100].join("\x1e");
     let (noops, pongs, connects) = (many("6"), many("3"), many("40/nowhere,"));
-    let sid = polling(gateway).await;
+    let sid = polling_session(gateway).await;
     let poll =
         format!("GET /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nHost: x\r\n\r\n");
     vec![
-        Flood::http("polling: noops", post(&polling(gateway).await, &noops)),
-        Flood::http("polling: pongs", post(&polling(gateway).await, &pongs)),
-        Flood::http("polling: CONNECT", post(&polling(gateway).await, &connects)),
+        Flood::http(
+            "polling: noops",
+            post(&polling_session(gateway).await, &noops),
+        ),
+        Flood::http(
+            "polling: pongs",
+            post(&polling_session(gateway).await, &pongs),
+        ),
+        Flood::http(
+            "polling: CONNECT",
+            post(&polling_session(gateway).await, &connects),
+        ),
         Flood::http("polling: polls", poll),
     ]
 }
@@ -255,6 +243,7 @@ impl Scene {
             assert!(grown < MEMORY, "the floods cost {} MiB", grown >> 20);
             let asked = timeout(DEADLINE, calm.request(typing.clone())).await;
             assert_eq!(asked.expect("others are served")["ok"], true);
+            // Between two looks, as long as it is flooded.
             sleep(Duration::from_millis(250)).await;
         }
         let taken = running.join_all().await;

@@ -28,15 +28,18 @@ use hobnob::transport::outbox::Flusher;
 use hobnob::transport::socketio::{SocketIo, SocketIoConfig};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::time::{sleep, timeout};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::fold::DEADLINE;
+use crate::support::gateway::metric;
+use crate::support::until;
 use crate::support::ws::Ws;
 
 /// Ten minutes: no heartbeat within the test.
 const CALM: Duration = Duration::from_secs(600);
+
+const CLOSED_BY_SERVER: &str =
+    r#"hobnob_sessions_closed_total{reason="server_closed",class="reconnect"}"#;
 
 /// The time of day, until it fails.
 #[derive(Default)]
@@ -173,23 +176,18 @@ impl Scene {
     /// Waits until nobody is left anywhere; then nothing counts them any more, and this many have ended so.
     async fn is_empty_after(&self, ends: usize) {
         let left = || self.hub.session_count() + self.socket_io.engine().session_count();
-        let emptied = timeout(DEADLINE, async {
-            while left() > 0 {
-                sleep(Duration::from_millis(5)).await;
-            }
-        });
-        emptied.await.expect("a session stays");
-        let text = self.exporter.render();
         let gauges = ["hobnob_sessions{", "hobnob_socketio_transports{"];
-        let lines = text.lines();
-        let open = lines.filter(|line| gauges.iter().any(|name| line.starts_with(name)));
-        let open: Vec<&str> = open.collect();
-        assert_eq!(open.len(), 4, "{text}");
-        assert!(open.iter().all(|line| line.ends_with(" 0")), "{open:?}");
-        let ended = format!(
-            r#"hobnob_sessions_closed_total{{reason="server_closed",class="reconnect"}} {ends}"#
-        );
-        assert!(text.contains(&ended), "{text}");
+        until("nobody is left or counted", async || {
+            let text = self.exporter.render();
+            let lines = text.lines();
+            let open = lines.filter(|line| gauges.iter().any(|name| line.starts_with(name)));
+            let open: Vec<&str> = open.collect();
+            assert_eq!(open.len(), 4, "{text}");
+            let is_empty = left() == 0 && open.iter().all(|line| line.ends_with(" 0"));
+            let have_ended = metric(&text, CLOSED_BY_SERVER) == ends as f64;
+            (is_empty && have_ended).then_some(()).ok_or(text)
+        })
+        .await;
     }
 
     async fn native(&self) -> Ws {
@@ -224,15 +222,8 @@ async fn a_panic_in_a_handler_leaves_no_session_behind_on_any_transport() {
     let connect = format!("40{}", json!({"token": scene.token}));
     let event = format!("42{}", json!(["authenticate", authenticate]));
     socket.send(Message::text(connect.clone())).await.unwrap();
-    while !socket
-        .next()
-        .await
-        .unwrap()
-        .unwrap()
-        .to_text()
-        .unwrap()
-        .starts_with("40")
-    {}
+    let is_connected = |packet: Message| packet.to_text().unwrap().starts_with("40");
+    while !is_connected(socket.next().await.unwrap().unwrap()) {}
     scene.fail(true);
     socket.send(Message::text(event.clone())).await.unwrap();
     while let Some(Ok(_)) = socket.next().await {}
@@ -245,7 +236,7 @@ async fn a_panic_in_a_handler_leaves_no_session_behind_on_any_transport() {
     let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
     let url = format!("{url}&sid={}", open["sid"].as_str().unwrap());
     http.post(&url).body(connect).send().await.unwrap();
-    assert_eq!(scene.hub.session_count(), 1);
+    until("ann is connected", async || scene.hub.session_count() == 1).await;
     scene.fail(true);
     let answer = http.post(&url).body(event).send().await.unwrap();
     assert_eq!(answer.status(), 400);
@@ -275,17 +266,16 @@ async fn a_panic_in_a_handler_ends_that_session_and_only_that() {
     failing.send_text(&authenticate.to_string()).await;
     failing.closed().await;
     scene.fail(false);
-    let left = timeout(DEADLINE, async {
-        while scene.hub.session_count() > 2 {
-            sleep(Duration::from_millis(5)).await;
-        }
-    });
-    left.await.expect("the session stays");
+    until("the session does not stay", async || {
+        scene.hub.session_count() == 2
+    })
+    .await;
     let text = scene.exporter.render();
-    let open = r#"hobnob_sessions{protocol="websocket"} 2"#;
-    assert!(text.lines().any(|line| line == open), "{text}");
-    let ended = r#"hobnob_sessions_closed_total{reason="server_closed",class="reconnect"} 1"#;
-    assert!(text.lines().any(|line| line == ended), "{text}");
+    assert_eq!(
+        metric(&text, r#"hobnob_sessions{protocol="websocket"}"#),
+        2.0
+    );
+    assert_eq!(metric(&text, CLOSED_BY_SERVER), 1.0);
 
     assert_eq!(other.request(say).await["message"]["seq"], 2);
     bob.fold().wait_seq(conversation, 2).await;

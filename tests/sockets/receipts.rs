@@ -14,24 +14,14 @@ use crate::support::ws::Ws;
 #[tokio::test]
 async fn d29_who_changes_a_direct_message_still_proves_what_comes_after_it() {
     let gateway = shared_embedded().await;
-    let ann = Person::register(gateway, "ann").await;
-    let bob = Person::register(gateway, "bob").await;
+    let (ann, bob) = Person::pair(gateway, gateway).await;
     let conversation = ann.direct_with(&bob);
     let client = Ws::join_with(gateway, &ann, json!({"ack": "auto"})).await;
     let other = Ws::join(gateway, &bob).await;
-    let sent = client
-        .ask(
-            "send_message",
-            json!({"receiverId": bob.id, "content": "first"}),
-        )
-        .await;
-    let target = seq(&sent["message"]);
+    let target = seq(&client.write(&bob, "first").await);
     let edit = json!({"conversationId": conversation, "seq": target, "content": "second"});
-    let edited = client.ask("edit_message", edit).await;
-    assert_eq!(edited["ok"], true, "{edited}");
-    let answer = json!({"receiverId": ann.id, "content": "third"});
-    let answered = other.ask("send_message", answer).await;
-    let last = seq(&answered["message"]);
+    client.granted("edit_message", edit).await;
+    let last = seq(&other.write(&ann, "third").await);
     ann.wait_delivered(gateway, &conversation, last).await;
 }
 
@@ -42,8 +32,7 @@ const STAYS: Duration = Duration::from_millis(500);
 
 /// A room in which messages wait for somebody who has never connected.
 async fn backlog(gateway: &Gateway) -> (Person, Person, String) {
-    let ann = Person::register(gateway, "ann").await;
-    let bob = Person::register(gateway, "bob").await;
+    let (ann, bob) = Person::pair(gateway, gateway).await;
     let room = ann.room(gateway, &[&bob]).await;
     let writer = Ws::join(gateway, &ann).await;
     let mut sent = Vec::new();
@@ -53,9 +42,7 @@ async fn backlog(gateway: &Gateway) -> (Person, Person, String) {
             json!({"type": "send_group_message", "roomId": room.clone(), "content": content});
         sent.push(writer.submit(frame).await);
     }
-    for reference in sent {
-        writer.answer(reference).await;
-    }
+    writer.messages(sent).await;
     (ann, bob, room)
 }
 
@@ -73,11 +60,8 @@ async fn comes_alone(gateway: &Gateway, (ann, bob, room): &(Person, Person, Stri
 
 async fn leaves_official(gateway: &Gateway, node: &Arc<Node>, transport: &str) -> bool {
     let scene = backlog(gateway).await;
-    let client = node
-        .connect(&gateway.url(""), &scene.1.token, &[transport])
-        .await
-        .expect("the gateway takes the token");
-    client.emit_with_ack("join", json!([scene.1.id])).await;
+    let client = node.open_by(gateway, &scene.1, &[transport]).await;
+    client.join(&scene.1, json!({})).await;
     client.fold().wait_seq(&scene.2, WAITING).await;
     tokio::time::sleep(STAYS).await;
     client.disconnect().await;

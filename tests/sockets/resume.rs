@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::fold::{FIRST, dense, seqs};
+use crate::support::fold::{FIRST, dense, seq, seqs};
 use crate::support::gateway::shared_embedded;
 use crate::support::node::Node;
 use crate::support::rest::Person;
@@ -11,8 +11,7 @@ use crate::support::ws::Ws;
 #[tokio::test]
 async fn each_device_resumes_from_where_it_was() {
     let gateway = shared_embedded().await;
-    let ann = Person::register(gateway, "ann").await;
-    let bob = Person::register(gateway, "bob").await;
+    let (ann, bob) = Person::pair(gateway, gateway).await;
     let (room, other) = (
         ann.room(gateway, &[&bob]).await,
         ann.room(gateway, &[&bob]).await,
@@ -24,10 +23,8 @@ async fn each_device_resumes_from_where_it_was() {
     ann.say(gateway, &other, "elsewhere").await;
     let first = Ws::join(gateway, &bob).await;
     first.fold().wait_seq(&room, 10).await;
-    let acked = first
-        .ask("message_ack", json!({"conversationId": room, "seq": 8}))
-        .await;
-    assert_eq!(acked["ok"], true, "{acked}");
+    let up_to_8 = json!({"conversationId": room, "seq": 8});
+    first.granted("message_ack", up_to_8).await;
 
     // (where it resumes, the first it gets): below the cursor, above it, beyond the head, and not said.
     for (since, first) in [
@@ -40,9 +37,7 @@ async fn each_device_resumes_from_where_it_was() {
         device.fold().wait_seq(&other, FIRST).await;
         ann.say(gateway, &other, "to be told apart").await;
         device.fold().wait_seq(&other, FIRST + 1).await;
-        let head = ann.say(gateway, &room, "next").await["seq"]
-            .as_u64()
-            .unwrap();
+        let head = seq(&ann.say(gateway, &room, "next").await);
         device.fold().wait_seq(&room, head).await;
         let got = device.fold().seqs(&room);
         // Each round adds one message to the room; a resume beyond the head begins behind it.
@@ -57,8 +52,7 @@ async fn each_device_resumes_from_where_it_was() {
 async fn edits_deletions_reactions_and_membership_come_after_a_reconnect() {
     let gateway = shared_embedded().await;
     let node = Node::start().await;
-    let ann = Person::register(gateway, "ann").await;
-    let bob = Person::register(gateway, "bob").await;
+    let (ann, bob) = Person::pair(gateway, gateway).await;
     let cid = Person::register(gateway, "cid").await;
     let room = ann.room(gateway, &[&bob]).await;
     let writer = Ws::join(gateway, &ann).await;
@@ -67,16 +61,11 @@ async fn edits_deletions_reactions_and_membership_come_after_a_reconnect() {
     }
     let before = Ws::join(gateway, &bob).await;
     before.fold().wait_seq(&room, FIRST + 2).await;
-    before
-        .ask(
-            "message_ack",
-            json!({"conversationId": room, "seq": FIRST + 2}),
-        )
-        .await;
+    let at = |seq: u64| json!({"conversationId": room, "seq": seq});
+    before.granted("message_ack", at(FIRST + 2)).await;
     before.close().await;
 
     // While bob is away.
-    let at = |seq: u64| json!({"conversationId": room, "seq": seq});
     let with = |seq: u64, field: &str, value: &str| {
         let mut body = at(seq);
         body[field] = json!(value);
@@ -88,41 +77,25 @@ async fn edits_deletions_reactions_and_membership_come_after_a_reconnect() {
         ("delete_message", at(FIRST + 1)),
         ("react", with(FIRST + 2, "emoji", "👍")),
     ] {
-        let mut answer = writer.ask(kind, body).await;
-        assert_eq!(answer["ok"], true, "{answer}");
-        told.push(answer["event"].take());
+        told.push(writer.granted(kind, body).await["event"].take());
     }
     let members = format!("/rooms/{room}/members");
-    ann.post(gateway, &members, json!({"userId": cid.id}))
-        .await
-        .expect(201);
-    ann.patch(
-        gateway,
-        &format!("/rooms/{room}"),
-        json!({"name": "renamed"}),
-    )
-    .await
-    .expect(200);
-    ann.patch(
-        gateway,
-        &format!("{members}/{}", cid.id),
-        json!({"role": "admin"}),
-    )
-    .await
-    .expect(200);
-    ann.delete(gateway, &format!("{members}/{}", cid.id))
-        .await
-        .expect(204);
+    let (the_room, cids) = (format!("/rooms/{room}"), format!("{members}/{}", cid.id));
+    let added = ann.post(gateway, &members, json!({"userId": cid.id})).await;
+    added.expect(201);
+    let renamed = ann
+        .patch(gateway, &the_room, json!({"name": "renamed"}))
+        .await;
+    renamed.expect(200);
+    let promoted = ann.patch(gateway, &cids, json!({"role": "admin"})).await;
+    promoted.expect(200);
+    ann.delete(gateway, &cids).await.expect(204);
 
     // The three messages, what was done to them, and four changes of the room.
     let last = FIRST + 9;
     let live = writer.fold().wait_seq(&room, last).await;
     let plain = Ws::join(gateway, &bob).await;
-    let connected = node
-        .connect(&gateway.url(""), &bob.token, &["websocket"])
-        .await;
-    let official = connected.expect("the gateway takes the token");
-    official.emit_with_ack("join", json!([bob.id])).await;
+    let official = node.join(gateway, &bob).await;
     let replayed = plain.fold().wait_seq(&room, last).await;
     assert_eq!(seqs(&replayed), dense(FIRST + 3, last));
     let kinds: Vec<&str> = replayed

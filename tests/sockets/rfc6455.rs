@@ -5,22 +5,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::connect;
 use crate::support::fold::DEADLINE;
-use crate::support::frames::frame;
+use crate::support::frames::{BINARY, CLOSE, CONTINUATION, FINAL, PING, PONG, TEXT, frame};
 use crate::support::gateway::{Gateway, shared_embedded};
 
 const PATHS: [&str; 2] = ["/ws", "/socket.io/?EIO=4&transport=websocket"];
 /// The key of the document's own example, and its answer (section 1.3).
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
-
-const FINAL: u8 = 0x80;
-const CONTINUATION: u8 = 0x0;
-const TEXT: u8 = 0x1;
-const BINARY: u8 = 0x2;
-const CLOSE: u8 = 0x8;
-const PING: u8 = 0x9;
-const PONG: u8 = 0xA;
 
 fn close(code: u16, reason: &[u8]) -> Vec<u8> {
     frame(FINAL | CLOSE, &[&code.to_be_bytes()[..], reason].concat())
@@ -30,15 +23,9 @@ fn close(code: u16, reason: &[u8]) -> Vec<u8> {
 struct Raw(TcpStream);
 
 impl Raw {
-    async fn connect(gateway: &Gateway) -> TcpStream {
-        TcpStream::connect(("127.0.0.1", gateway.port()))
-            .await
-            .unwrap()
-    }
-
     /// An open WebSocket.
     async fn open(gateway: &Gateway, path: &str) -> Self {
-        let mut stream = Self::connect(gateway).await;
+        let mut stream = connect(gateway.port()).await;
         let request = request(path, &valid());
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut head = Vec::new();
@@ -126,15 +113,12 @@ fn with(name: &str, value: Option<&'static str>) -> Vec<(&'static str, &'static 
 
 /// The whole answer to a request for `/ws` that gets no WebSocket.
 async fn refused(gateway: &Gateway, request: String) -> String {
-    let mut stream = Raw::connect(gateway).await;
+    let mut stream = connect(gateway.port()).await;
     let request = request.replace("keep-alive, ", "");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = vec![0; 4096];
-    let read = timeout(DEADLINE, stream.read(&mut answer))
-        .await
-        .unwrap()
-        .unwrap();
-    answer.truncate(read);
+    let read = timeout(DEADLINE, stream.read(&mut answer)).await;
+    answer.truncate(read.expect("an answer").unwrap());
     // The first frame may come in the same packet.
     String::from_utf8_lossy(&answer).into_owned()
 }
@@ -165,49 +149,25 @@ async fn section_4_2_a_valid_handshake_is_answered_with_the_keys_proof() {
 async fn section_4_2_1_a_handshake_that_lacks_something_is_refused_with_our_error() {
     let gateway = shared_embedded().await;
     let twice = [with("", None), vec![("Sec-WebSocket-Key", KEY)]].concat();
-    let upgrade = "426 ";
+    let (version, key) = ("Sec-WebSocket-Version", "Sec-WebSocket-Key");
+    let (upgrade, invalid, host) = ("upgrade_required", "invalid_request", "invalid_host");
     for (headers, status, code) in [
-        (with("Connection", None), upgrade, "upgrade_required"),
-        (with("Upgrade", Some("h2c")), upgrade, "upgrade_required"),
-        (
-            with("Sec-WebSocket-Version", None),
-            upgrade,
-            "upgrade_required",
-        ),
-        (with("Sec-WebSocket-Key", None), "400 ", "invalid_request"),
-        (
-            with("Sec-WebSocket-Key", Some("")),
-            "400 ",
-            "invalid_request",
-        ),
-        (
-            with("Sec-WebSocket-Key", Some("c2hvcnQ=")),
-            "400 ",
-            "invalid_request",
-        ),
-        (
-            with("Sec-WebSocket-Key", Some("dGhlIHNhbXBsZSBub25jZQ")),
-            "400 ",
-            "invalid_request",
-        ),
-        (
-            with("Sec-WebSocket-Key", Some("!!!! no base64 !!!!!!!!!")),
-            "400 ",
-            "invalid_request",
-        ),
-        (twice, "400 ", "invalid_request"),
-        (with("Host", None), "400 ", "invalid_host"),
-        (with("Host", Some("two words")), "400 ", "invalid_host"),
+        (with("Connection", None), 426, upgrade),
+        (with("Upgrade", Some("h2c")), 426, upgrade),
+        (with(version, None), 426, upgrade),
+        (with(key, None), 400, invalid),
+        (with(key, Some("")), 400, invalid),
+        (with(key, Some("c2hvcnQ=")), 400, invalid),
+        (with(key, Some("dGhlIHNhbXBsZSBub25jZQ")), 400, invalid),
+        (with(key, Some("!!!! no base64 !!!!!!!!!")), 400, invalid),
+        (twice, 400, invalid),
+        (with("Host", None), 400, host),
+        (with("Host", Some("two words")), 400, host),
     ] {
         let answer = refused(gateway, request("/ws", &headers)).await;
-        assert!(
-            answer.starts_with(&format!("HTTP/1.1 {status}")),
-            "{headers:?} {answer}"
-        );
-        assert!(
-            answer.contains(&format!(r#""code":"{code}""#)),
-            "{headers:?} {answer}"
-        );
+        let (head, body) = (format!("HTTP/1.1 {status} "), format!(r#""code":"{code}""#));
+        assert!(answer.starts_with(&head), "{headers:?} {answer}");
+        assert!(answer.contains(&body), "{headers:?} {answer}");
     }
 }
 
@@ -235,11 +195,8 @@ async fn section_5_2_reserved_bits_and_opcodes_are_protocol_errors() {
         assert_eq!(closes(&[reserved]).await, [Some(1002); 2], "{bits:x}");
     }
     for opcode in [0x3, 0x7, 0xB, 0xF] {
-        assert_eq!(
-            closes(&[frame(FINAL | opcode, b"")]).await,
-            [Some(1002); 2],
-            "{opcode:x}"
-        );
+        let unknown = frame(FINAL | opcode, b"");
+        assert_eq!(closes(&[unknown]).await, [Some(1002); 2], "{opcode:x}");
     }
 }
 
@@ -285,10 +242,8 @@ async fn section_5_5_1_a_close_is_answered_with_its_code() {
     ] {
         assert_eq!(closes(&[close(code, b"")]).await, [Some(code); 2]);
     }
-    assert_eq!(
-        closes(&[close(1000, "grüß".as_bytes())]).await,
-        [Some(1000); 2]
-    );
+    let goodbye = close(1000, "grüß".as_bytes());
+    assert_eq!(closes(&[goodbye]).await, [Some(1000); 2]);
     assert_eq!(closes(&[frame(FINAL | CLOSE, b"")]).await, [Some(0); 2]);
 }
 
@@ -342,10 +297,8 @@ async fn section_8_1_text_that_is_not_utf_8_is_named() {
     let torn = [frame(TEXT, b"4\xCE"), frame(FINAL | CONTINUATION, b"x")];
     assert_eq!(closes(&torn).await, [Some(1007); 2]);
     // In a close's reason as well (Autobahn 7.5.1).
-    assert_eq!(
-        closes(&[close(1000, b"\xCE\xBA\xED\xA0\x80")]).await,
-        [Some(1007); 2]
-    );
+    let reason = close(1000, b"\xCE\xBA\xED\xA0\x80");
+    assert_eq!(closes(&[reason]).await, [Some(1007); 2]);
 }
 
 #[tokio::test]

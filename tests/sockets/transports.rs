@@ -39,9 +39,8 @@ async fn the_default_transports_begin_with_polling_and_upgrade() {
     let gateway = shared_embedded().await;
     let node = Node::start().await;
     let ann = Person::register(gateway, "ann").await;
-    let client = node
-        .client(&gateway.url(""), json!({"auth": {"token": ann.token}}))
-        .await;
+    let options = json!({"auth": {"token": ann.token}});
+    let client = node.client(&gateway.url(""), options).await;
     assert_eq!(client.wait_transport("open").await, "polling");
     assert_eq!(client.wait_transport("upgrade").await, "websocket");
     converse(gateway, &ann, &client).await;
@@ -52,13 +51,10 @@ async fn messages_during_the_upgrade_come_once_and_in_order() {
     let gateway = shared_embedded().await;
     let node = Node::start().await;
     let ann = Person::register(gateway, "ann").await;
-    let client = node
-        .client(&gateway.url(""), json!({"auth": {"token": ann.token}}))
-        .await;
-    client
-        .wait_connected()
-        .await
-        .expect("the gateway takes the token");
+    let options = json!({"auth": {"token": ann.token}});
+    let client = node.client(&gateway.url(""), options).await;
+    let connected = client.wait_connected().await;
+    connected.expect("the gateway takes the token");
     // Not waiting for the upgrade: it happens amid all this.
     converse(gateway, &ann, &client).await;
     client.wait_transport("upgrade").await;
@@ -79,23 +75,16 @@ async fn polling_alone_is_enough() {
 async fn what_is_sent_before_the_client_has_connected_is_accepted() {
     let gateway = shared_embedded().await;
     let node = Node::start().await;
-    let ann = Person::register(gateway, "ann").await;
-    let bob = Person::register(gateway, "bob").await;
-    for transports in [
-        json!(["websocket"]),
-        json!(["polling"]),
-        json!(["polling", "websocket"]),
-    ] {
+    let (ann, bob) = Person::pair(gateway, gateway).await;
+    for transports in [&["websocket"][..], &["polling"], &["polling", "websocket"]] {
         let room = ann.room(gateway, &[&bob]).await;
         let options = json!({"auth": {"token": ann.token}, "transports": transports});
         let say = |content| json!([{"roomId": room, "content": content}]);
+        let direct = json!([{"receiverId": bob.id, "content": "direct"}]);
         let events = [
             ("send_group_message", say("first")),
             ("send_group_message", say("second")),
-            (
-                "send_message",
-                json!([{"receiverId": bob.id, "content": "direct"}]),
-            ),
+            ("send_message", direct),
             ("join_room", json!([room])),
             ("join", json!([ann.id])),
             ("send_group_message", say("third")),
@@ -117,14 +106,9 @@ async fn what_is_sent_before_the_client_has_connected_is_accepted() {
 async fn a_cut_client_comes_back_by_itself_and_gets_what_it_missed() {
     let gateway = shared_embedded().await;
     let node = Node::start().await;
-    let ann = Person::register(gateway, "ann").await;
-    let bob = Person::register(gateway, "bob").await;
+    let (ann, bob) = Person::pair(gateway, gateway).await;
     let room = ann.room(gateway, &[&bob]).await;
-    let connected = node
-        .connect(&gateway.url(""), &bob.token, &["websocket"])
-        .await;
-    let client = connected.expect("the gateway takes the token");
-    client.emit_with_ack("join", json!([bob.id])).await;
+    let client = node.join(gateway, &bob).await;
     ann.say(gateway, &room, "first").await;
     client.fold().wait_seq(&room, FIRST).await;
     bob.wait_delivered(gateway, &room, FIRST).await;
@@ -132,7 +116,7 @@ async fn a_cut_client_comes_back_by_itself_and_gets_what_it_missed() {
     client.wait_disconnected().await;
     ann.say(gateway, &room, "missed").await;
     client.wait_connected().await.expect("it comes back");
-    client.emit_with_ack("join", json!([bob.id])).await;
+    client.join(&bob, json!({})).await;
     client.fold().wait_seq(&room, FIRST + 1).await;
     assert_eq!(client.fold().seqs(&room), dense(1, FIRST + 1));
 }

@@ -1,37 +1,18 @@
 //! WebSockets that fight for one polling session, on the real process: it lives on, and ends when told (D39).
 
-use std::time::Duration;
-
 use futures_util::{SinkExt, StreamExt};
-use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
+use super::{dial, polling_session};
 use crate::support::fold::DEADLINE;
 use crate::support::gateway::Gateway;
 use crate::support::ws::RawWs;
 
-/// How long an answer of the operators' port may take: far more than it does, however busy the machine.
-const ANSWER: Duration = Duration::from_secs(20);
-
-/// The id of a new polling session.
-async fn handshake(gateway: &Gateway) -> String {
-    let url = gateway.url("/socket.io/?EIO=4&transport=polling");
-    let open = reqwest::get(url).await.unwrap().text().await.unwrap();
-    let open: Value = serde_json::from_str(&open[1..]).unwrap();
-    open["sid"].as_str().unwrap().to_owned()
-}
-
-/// A WebSocket beside it.
+/// A WebSocket beside a polling session.
 async fn beside(gateway: &Gateway, sid: &str) -> RawWs {
-    let port = gateway.port();
-    let url = format!("ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket&sid={sid}");
-    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    tokio_tungstenite::client_async(url, stream)
-        .await
-        .unwrap()
-        .0
+    let path = format!("/socket.io/?EIO=4&transport=websocket&sid={sid}");
+    dial(gateway, &path).await
 }
 
 /// Says something; a socket that was closed already is what this is about.
@@ -40,7 +21,7 @@ async fn say(socket: &mut RawWs, packet: &'static str) {
 }
 
 async fn is_alive(gateway: &Gateway) -> bool {
-    let asked = timeout(ANSWER, reqwest::get(gateway.admin_url("/livez"))).await;
+    let asked = timeout(DEADLINE, reqwest::get(gateway.admin_url("/livez"))).await;
     matches!(asked, Ok(Ok(answer)) if answer.status() == 200)
 }
 
@@ -48,7 +29,7 @@ async fn is_alive(gateway: &Gateway) -> bool {
 async fn three_websockets_on_one_polling_session_neither_hang_the_process_nor_keep_it_from_ending()
 {
     let mut gateway = Gateway::embedded().await;
-    let sid = handshake(&gateway).await;
+    let sid = polling_session(&gateway).await;
     let mut first = beside(&gateway, &sid).await;
     let _second = beside(&gateway, &sid).await;
     let mut third = beside(&gateway, &sid).await;

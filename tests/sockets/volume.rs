@@ -7,11 +7,12 @@ use futures_util::{StreamExt, stream};
 use mongodb::bson::doc;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
+use super::connect;
 use crate::support::fold::{FIRST, dense, seq};
 use crate::support::gateway::{Cluster, Gateway};
 use crate::support::rest::Person;
+use crate::support::until;
 use crate::support::ws::Ws;
 
 /// More than an answer names.
@@ -32,9 +33,10 @@ async fn make_rooms(gateway: &Gateway, owner: &Person, member: &Person, count: u
         let body = json!({"name": format!("room {number}"), "members": members});
         async move {
             // A busy machine may have none in time; then there may be one more.
-            while owner.post(gateway, "/room", body.clone()).await.status != 201 {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+            until("a room is made", async || {
+                owner.post(gateway, "/room", body.clone()).await.status == 201
+            })
+            .await;
         }
     });
     making.buffer_unordered(16).collect::<Vec<_>>().await;
@@ -59,8 +61,7 @@ async fn all_rooms(gateway: &Gateway, person: &Person) -> Vec<Value> {
 }
 
 async fn who_is_in_thousands_of_rooms_joins(gateway: &Gateway) {
-    let ann = Person::register(gateway, "ann").await;
-    let bob = Person::register(gateway, "bob").await;
+    let (ann, bob) = Person::pair(gateway, gateway).await;
     make_rooms(gateway, &ann, &bob, ROOMS).await;
     let rooms = all_rooms(gateway, &bob).await;
     assert!(rooms.len() >= ROOMS, "{}", rooms.len());
@@ -100,9 +101,8 @@ async fn a_resume_list_that_is_too_long_is_refused_by_its_name_and_the_next_hell
     let since: serde_json::Map<String, Value> = (0..1001_u32)
         .map(|number| (format!("{number:024x}"), json!(1)))
         .collect();
-    let answer = client
-        .request(json!({"type": "hello", "token": ann.token, "since": since}))
-        .await;
+    let hello = json!({"token": ann.token, "since": since});
+    let answer = client.ask("hello", hello).await;
     assert_eq!(answer["error"]["code"], "resume_too_large", "{answer}");
     let answer = client.request(json!({"type": "hello"})).await;
     assert_eq!(answer["ok"], true, "{answer}");
@@ -142,10 +142,8 @@ async fn allowances_hold_over_all_gateways_and_the_refusal_says_until_when() {
         make(gateway, cid, vec![&bob.id]).await.expect(201);
         make(gateway, dan, vec![&bob.id]).await.expect(201);
     }
-    assert_eq!(
-        make(one, eve, vec![&bob.id]).await.refused(409),
-        "too_many_rooms"
-    );
+    let refused = make(one, eve, vec![&bob.id]).await;
+    assert_eq!(refused.refused(409), "too_many_rooms");
     let room = make(two, eve, vec![]).await.expect(201);
     let members = format!("/rooms/{}/members", room["_id"].as_str().unwrap());
     let added = eve.post(one, &members, json!({"userId": bob.id})).await;
@@ -159,25 +157,15 @@ async fn allowances_hold_over_all_gateways_and_the_refusal_says_until_when() {
         (ann, true),
         (eve, true),
     ] {
-        let answer = client
-            .ask(
-                "send_message",
-                json!({"receiverId": receiver.id, "content": "hello"}),
-            )
-            .await;
+        let hello = json!({"receiverId": receiver.id, "content": "hello"});
+        let answer = client.ask("send_message", hello).await;
         assert_eq!(answer["ok"] == true, is_taken, "{answer}");
         assert!(is_taken || answer["error"]["code"] == "quota_exceeded");
     }
     // Who answers begins nothing.
     let client = Ws::join(two, ann).await;
     for _ in 0..3 {
-        let answer = client
-            .ask(
-                "send_message",
-                json!({"receiverId": eve.id, "content": "hi"}),
-            )
-            .await;
-        assert_eq!(answer["ok"], true, "{answer}");
+        client.write(eve, "hi").await;
     }
 }
 
@@ -194,9 +182,7 @@ async fn history_that_nobody_reads_does_not_fill_the_memory() {
     let mut readers = Vec::new();
     for _ in 0..40 {
         let person = Person::login(&gateway, &ann.name).await;
-        let mut stream = TcpStream::connect(("127.0.0.1", gateway.port()))
-            .await
-            .unwrap();
+        let mut stream = connect(gateway.port()).await;
         let request = format!(
             "GET /room/{room}?limit=200 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n",
             person.token
@@ -212,6 +198,7 @@ async fn history_that_nobody_reads_does_not_fill_the_memory() {
         stream.read_exact(&mut first).await.unwrap();
         assert!(first.starts_with(b"HTTP/1.1 "), "{first:?}");
     }
+    // A time in which nothing may happen: nobody reads on, so no more memory may be taken.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let grown = gateway.resident_bytes().saturating_sub(before);
     assert!(grown < MEMORY, "{} MiB", grown >> 20);
@@ -227,19 +214,13 @@ async fn pages_of_long_messages_are_short_and_lead_to_each_other() {
         ann.say(&gateway, &room, &long).await;
     }
     for rel in ["prev", "next"] {
-        let start = if rel == "next" {
-            "?limit=200&after=0"
-        } else {
-            "?limit=200"
-        };
+        let after = if rel == "next" { "&after=0" } else { "" };
+        let start = format!("?limit=200{after}");
         let (mut path, mut seen, mut pages) = (format!("/room/{room}{start}"), Vec::new(), 0);
         loop {
             let request = ann.http.get(gateway.url(&path)).bearer_auth(&ann.token);
             let answer = request.send().await.unwrap();
-            let link = answer
-                .headers()
-                .get("link")
-                .map(|link| link.to_str().unwrap().to_owned());
+            let link = answer.headers().get("link").cloned();
             let text = answer.text().await.unwrap();
             assert!(text.len() < 1 << 20, "{}", text.len());
             let page: Vec<Value> = serde_json::from_str(&text).unwrap();
@@ -251,7 +232,7 @@ async fn pages_of_long_messages_are_short_and_lead_to_each_other() {
             }
             pages += 1;
             let wanted = format!("; rel=\"{rel}\"");
-            let link = link.as_deref().unwrap_or_default();
+            let link = link.as_ref().map_or("", |link| link.to_str().unwrap());
             let Some(next) = link.split(", ").find_map(|link| link.strip_suffix(&wanted)) else {
                 break;
             };
@@ -303,21 +284,15 @@ async fn said_after(gateway: &Gateway, planted: &[(String, Person)], ann: &Perso
             let renamed = ann.patch(gateway, &path, json!({"name": "other"})).await;
             renamed.expect(200);
         }
-        let head = ann.say(gateway, room, "after").await["seq"]
-            .as_u64()
-            .unwrap();
+        let head = seq(&ann.say(gateway, room, "after").await);
         let client = match early {
             Some(client) => client,
             None => Ws::join(gateway, person).await,
         };
         client.fold().wait_seq(room, head).await;
-        assert_eq!(client.fold().seqs(room), (4..=head).collect::<Vec<_>>());
-        assert!(
-            person.listed(gateway, room).await["deliveredSeq"]
-                .as_u64()
-                .unwrap()
-                <= head
-        );
+        assert_eq!(client.fold().seqs(room), dense(4, head));
+        let listed = person.listed(gateway, room).await;
+        assert!(listed["deliveredSeq"].as_u64().unwrap() <= head, "{listed}");
     }
 }
 

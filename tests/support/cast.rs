@@ -4,15 +4,15 @@
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::fold::{DEADLINE, seq};
+use super::fold::seq;
 use super::gateway::{Gateway, SECRET};
 use super::matrix::Caller;
 use super::rest::{Person, text};
 use super::tokens::{EARLIER, LATER, OTHER_SECRET, token};
+use super::until;
 use super::ws::Ws;
 
 /// No limit on how much the few people of a test may do, and a session's end is noted at once.
@@ -67,16 +67,13 @@ impl Cast {
     /// Two of them have a direct conversation, and one of these two has been seen.
     async fn begin(&self) {
         let speaker = Ws::join(&self.gateway, &self.other_owner).await;
-        let body = json!({"receiverId": self.newcomer.id, "content": SAID});
-        let told = speaker.ask("send_message", body).await;
-        assert_eq!(told["ok"], true, "{told}");
+        speaker.write(&self.newcomer, SAID).await;
         speaker.close().await;
-        let seen = tokio::time::timeout(DEADLINE, async {
-            while self.other_owner.get(&self.gateway, "/me").await.body["lastSeenAt"].is_null() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        });
-        seen.await.expect("the end of a session is noted");
+        until("the end of a session is noted", async || {
+            let me = self.other_owner.get(&self.gateway, "/me").await.body;
+            !me["lastSeenAt"].is_null()
+        })
+        .await;
     }
 
     /// The one of them who asks. A token without truth names an owner, so that nothing else stands in its way.
@@ -144,15 +141,10 @@ impl Cast {
             let message = person.post(&self.gateway, "/group", body).await.expect(201);
             said.insert(person.id.clone(), message);
         }
+        let membership = format!("/rooms/{id}/members/{}", self.former.id);
         let (who, path) = match ending {
-            Ending::Removed => (
-                &self.owner,
-                format!("/rooms/{id}/members/{}", self.former.id),
-            ),
-            Ending::Left => (
-                &self.former,
-                format!("/rooms/{id}/members/{}", self.former.id),
-            ),
+            Ending::Removed => (&self.owner, membership),
+            Ending::Left => (&self.former, membership),
             Ending::Deleted => (&self.owner, format!("/rooms/{id}")),
         };
         who.delete(&self.gateway, &path).await.expect(204);

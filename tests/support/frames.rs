@@ -1,5 +1,15 @@
 //! WebSocket frames as bytes, for clients that say what no library would (RFC 6455, section 5). Knows no connection.
 
+/// In the first byte: the last, or only, frame of a message.
+pub(crate) const FINAL: u8 = 0x80;
+
+pub(crate) const CONTINUATION: u8 = 0x0;
+pub(crate) const TEXT: u8 = 0x1;
+pub(crate) const BINARY: u8 = 0x2;
+pub(crate) const CLOSE: u8 = 0x8;
+pub(crate) const PING: u8 = 0x9;
+pub(crate) const PONG: u8 = 0xA;
+
 /// In the second byte: the payload is masked.
 const MASKED: u8 = 0x80;
 

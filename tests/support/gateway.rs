@@ -59,7 +59,31 @@ impl Gateway {
     pub(crate) async fn metrics(&self) -> String {
         let answer = reqwest::get(self.admin_url("/metrics")).await;
         let answer = answer.expect("the gateway answers");
+        assert_eq!(answer.status(), 200);
         answer.text().await.expect("a whole answer")
+    }
+
+    /// The value of a series of `/metrics`, named with its labels.
+    pub(crate) async fn metric(&self, series: &str) -> f64 {
+        metric(&self.metrics().await, series)
+    }
+
+    /// Waits until a series has at least this value.
+    pub(crate) async fn until_metric(&self, series: &str, least: f64) {
+        until(&format!("{series} is {least}"), async || {
+            let metrics = self.metrics().await;
+            let is_there = metric(&metrics, series) >= least;
+            is_there.then_some(()).ok_or(metrics)
+        })
+        .await;
+    }
+
+    /// Waits until it is ready, or is not.
+    pub(crate) async fn until_ready(&self, wanted: bool) {
+        until(&format!("ready: {wanted}"), async || {
+            self.is_ready().await == wanted
+        })
+        .await;
     }
 
     /// Its resident memory.
@@ -82,6 +106,25 @@ impl Gateway {
         })
         .await;
     }
+}
+
+/// The value of a series in the text of `/metrics`, named with its labels.
+#[track_caller]
+pub(crate) fn metric(metrics: &str, series: &str) -> f64 {
+    let mut lines = metrics.lines();
+    let value = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    let value = value.unwrap_or_else(|| panic!("{series} is not in {metrics}"));
+    value.parse().expect("a number")
+}
+
+/// The sum over all series of this name and whatever labels.
+pub(crate) fn metric_sum(metrics: &str, name: &str) -> f64 {
+    let of_name = |line: &str| {
+        let (series, value) = line.rsplit_once(' ')?;
+        let is_it = series.split('{').next() == Some(name);
+        is_it.then(|| value.parse::<f64>().expect("a number"))
+    };
+    metrics.lines().filter_map(of_name).sum()
 }
 
 /// How a gateway is started.
@@ -193,6 +236,12 @@ fn redis_user(number: usize) -> String {
 pub(crate) async fn shared_cluster() -> &'static Cluster {
     static SHARED: OnceCell<Cluster> = OnceCell::const_new();
     SHARED.get_or_init(|| Cluster::start(3)).await
+}
+
+/// The gateways of that cluster.
+pub(crate) async fn shared_gateways() -> [&'static Gateway; 3] {
+    let cluster = shared_cluster().await;
+    [0, 1, 2].map(|number| cluster.gateway(number))
 }
 
 /// A gateway on an embedded store, shared by all tests that do not break it. Users are your own.

@@ -6,8 +6,10 @@ pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod matrix;
 pub(crate) mod node;
+pub(crate) mod official;
 mod proxy;
 pub(crate) mod rest;
+pub(crate) mod table;
 pub(crate) mod tokens;
 pub(crate) mod ws;
 

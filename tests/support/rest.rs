@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::fold::{DEADLINE, seq};
+use super::fold::seq;
 use super::gateway::Gateway;
+use super::until;
 
 /// What everybody's password is.
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -57,6 +58,12 @@ impl Person {
     /// Registers somebody under a name that begins with `name`.
     pub(crate) async fn register(gateway: &Gateway, name: &str) -> Self {
         Self::enter(gateway, "/register", &unique(name)).await
+    }
+
+    /// Ann on the first gateway and bob on the second.
+    pub(crate) async fn pair(one: &Gateway, other: &Gateway) -> (Self, Self) {
+        let ann = Self::register(one, "ann").await;
+        (ann, Self::register(other, "bob").await)
     }
 
     /// Logs in as somebody who has registered.
@@ -160,15 +167,11 @@ impl Person {
 
     /// Waits until this person's cursor in a conversation has been stored at this seq.
     pub(crate) async fn wait_delivered(&self, gateway: &Gateway, conversation: &str, seq: u64) {
-        let reached = tokio::time::timeout(DEADLINE, async {
-            while self.listed(gateway, conversation).await["deliveredSeq"] != seq {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        });
-        if reached.await.is_err() {
+        until(&format!("the cursor at {seq}"), async || {
             let listed = self.listed(gateway, conversation).await;
-            panic!("the cursor did not come to {seq}: {listed}");
-        }
+            (listed["deliveredSeq"] == seq).then_some(()).ok_or(listed)
+        })
+        .await;
     }
 
     /// The id of the direct conversation with another person.

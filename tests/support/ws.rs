@@ -110,6 +110,36 @@ impl Ws {
         self.request(request).await
     }
 
+    /// The same, which is to be granted; the answer.
+    pub(crate) async fn granted(&self, kind: &str, request: Value) -> Value {
+        let answer = self.ask(kind, request).await;
+        assert_eq!(answer["ok"], true, "{kind}: {answer}");
+        answer
+    }
+
+    /// Says something to this person; the message.
+    pub(crate) async fn write(&self, to: &Person, content: &str) -> Value {
+        let body = json!({"receiverId": to.id, "content": content});
+        self.granted("send_message", body).await["message"].take()
+    }
+
+    /// Asks to be told whether this person is online; what the answer says of it.
+    pub(crate) async fn watch(&self, whom: &Person) -> Value {
+        let body = json!({"userIds": [whom.id]});
+        self.granted("watch_presence", body).await["presence"][&whom.id].take()
+    }
+
+    /// Waits for the answers to these, all of which are to be granted; the messages.
+    pub(crate) async fn messages(&self, references: Vec<u64>) -> Vec<Value> {
+        let mut messages = Vec::new();
+        for reference in references {
+            let mut answer = self.answer(reference).await;
+            assert_eq!(answer["ok"], true, "{answer}");
+            messages.push(answer["message"].take());
+        }
+        messages
+    }
+
     /// Sends a request now, to be waited for later: many may be under way.
     pub(crate) async fn submit(&self, mut request: Value) -> u64 {
         let reference = self.next_ref.fetch_add(1, Ordering::Relaxed);
@@ -142,6 +172,17 @@ impl Ws {
             state.frames.iter().find(|frame| wanted(frame)).cloned()
         })
         .await
+    }
+
+    /// Waits for the first frame without a ref of this type.
+    pub(crate) async fn told(&self, kind: &str) -> Value {
+        self.frame(kind, |frame| frame["type"] == kind).await
+    }
+
+    /// Waits for a message that says this.
+    pub(crate) async fn hears(&self, content: &str) -> Value {
+        let says = |frame: &Value| frame["message"]["content"] == content;
+        self.frame("the message", says).await
     }
 
     /// The frames without a ref of this type, so far.

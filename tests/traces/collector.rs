@@ -2,7 +2,7 @@
 //! never answers.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -18,7 +18,7 @@ use prost::Message;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::support::fold::DEADLINE;
+use crate::support::until;
 
 /// A span, with what its gateway says of itself.
 #[derive(Debug, Clone)]
@@ -130,9 +130,12 @@ impl Collector {
         seq: u64,
         least: usize,
     ) -> Vec<Exported> {
-        let is_enough = |found: &[Exported]| found.len() >= least;
-        let found = self.wait(conversation, seq, is_enough, DEADLINE).await;
-        found.unwrap_or_else(|| panic!("{least} spans wanted of {:?}", self.spans.lock()))
+        until(&format!("{least} spans"), async || {
+            let found = self.so_far_of(conversation, seq);
+            let is_enough = found.len() >= least;
+            is_enough.then_some(found).ok_or_else(|| self.all())
+        })
+        .await
     }
 
     /// The spans of a message whose spans are whole. Says one after the other until that is so, since who has just joined
@@ -143,34 +146,17 @@ impl Collector {
         say: impl AsyncFn() -> u64,
         is_whole: impl Fn(&[Exported]) -> bool,
     ) -> Vec<Exported> {
-        let within = Duration::from_secs(3);
-        for _ in 0..20 {
-            let seq = say().await;
-            if let Some(found) = self.wait(conversation, seq, &is_whole, within).await {
-                return found;
-            }
-        }
-        panic!("no message's spans are whole: {:?}", self.spans.lock())
-    }
-
-    async fn wait(
-        &self,
-        conversation: &str,
-        seq: u64,
-        is_enough: impl Fn(&[Exported]) -> bool,
-        within: Duration,
-    ) -> Option<Vec<Exported>> {
-        let deadline = Instant::now() + within;
-        loop {
-            let found = self.so_far_of(conversation, seq);
-            if is_enough(&found) {
-                return Some(found);
-            }
-            if Instant::now() > deadline {
-                return None;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let mut said = Vec::new();
+        until("a message whose spans are whole", async || {
+            said.push(say().await);
+            // Time to export, so that not too much is said.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let mut found = said.iter().map(|seq| self.so_far_of(conversation, *seq));
+            found
+                .find(|spans| is_whole(spans))
+                .ok_or_else(|| self.all())
+        })
+        .await
     }
 }
 

@@ -1,12 +1,11 @@
 //! A message that another gateway writes stays one trace.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
 use super::collector::{Collector, Exported};
-use super::messages::traced_cluster;
+use super::messages::{named, traced_cluster};
 use crate::support::rest::Person;
+use crate::support::until;
 use crate::support::ws::Ws;
 
 /// How many messages each of the two sends at once, so that their gateways compete.
@@ -19,20 +18,15 @@ async fn speak(client: &Ws, room: &str) {
         let message = json!({"type": "send_group_message", "roomId": room, "content": "hello"});
         references.push(client.submit(message).await);
     }
-    for reference in references {
-        let answer = client.answer(reference).await;
-        assert_eq!(answer["ok"], true, "{answer}");
-    }
+    client.messages(references).await;
 }
 
 /// The five spans of a message that was stored on another gateway than the one that received it.
-fn delegated(spans: &[Exported]) -> Option<Vec<&Exported>> {
+fn delegated(spans: &[Exported]) -> Option<Vec<Exported>> {
     let received = spans.iter().filter(|span| span.name == "message receive");
     received.into_iter().find_map(|receive| {
-        let of_trace: Vec<_> = spans
-            .iter()
-            .filter(|span| span.trace == receive.trace)
-            .collect();
+        let of_trace = spans.iter().filter(|span| span.trace == receive.trace);
+        let of_trace: Vec<Exported> = of_trace.cloned().collect();
         let is_elsewhere = of_trace
             .iter()
             .any(|span| span.name == "message store" && span.instance != receive.instance);
@@ -45,35 +39,22 @@ async fn a_message_that_is_delegated_is_one_trace() {
     let collector = Collector::start().await;
     let cluster = traced_cluster(&collector, 2).await;
     let (first, second) = (cluster.gateway(0), cluster.gateway(1));
-    let ann = Person::register(first, "ann").await;
-    let bob = Person::register(first, "bob").await;
+    let (ann, bob) = Person::pair(first, first).await;
     let room = ann.room(first, &[&bob]).await;
     let (here, there) = (Ws::join(first, &ann).await, Ws::join(second, &bob).await);
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let spans = loop {
+    let spans = until("a message that is delegated", async || {
         tokio::join!(speak(&here, &room), speak(&there, &room));
-        let spans = collector.all();
-        if delegated(&spans).is_some() {
-            break spans;
-        }
-        assert!(Instant::now() < deadline, "no message was delegated");
-    };
-    let spans = delegated(&spans).expect("looked at before");
-    let named = |name: &str| -> Vec<&Exported> {
-        let found = spans.iter().filter(|span| span.name == name);
-        found.copied().collect()
-    };
-    let (receive, store, publish) = (
-        named("message receive")[0],
-        named("message store")[0],
-        named("message publish")[0],
-    );
+        delegated(&collector.all())
+    })
+    .await;
+    let [receive, store, publish] =
+        ["receive", "store", "publish"].map(|what| named(&spans, &format!("message {what}"))[0]);
     assert_eq!(
         (&store.parent, &publish.parent),
         (&receive.span, &receive.span)
     );
     assert_eq!(store.instance, publish.instance);
-    let deliveries = named("message deliver");
+    let deliveries = named(&spans, "message deliver");
     assert_eq!(deliveries.len(), 2, "{spans:#?}");
     for delivery in deliveries {
         assert_eq!(delivery.parent, publish.span);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::collector::{Collector, Exported};
 use crate::support::fold::{FIRST, seq};
 use crate::support::gateway::{Cluster, Gateway};
-use crate::support::rest::{Person, text};
+use crate::support::rest::Person;
 use crate::support::ws::Ws;
 
 /// Who exports to this collector, and soon.
@@ -19,7 +19,7 @@ pub(super) async fn traced_cluster(collector: &Collector, gateways: usize) -> Cl
     Cluster::start_with(gateways, &settings).await
 }
 
-fn named<'a>(spans: &'a [Exported], name: &str) -> Vec<&'a Exported> {
+pub(super) fn named<'a>(spans: &'a [Exported], name: &str) -> Vec<&'a Exported> {
     spans.iter().filter(|span| span.name == name).collect()
 }
 
@@ -27,6 +27,13 @@ fn only<'a>(spans: &'a [Exported], name: &str) -> &'a Exported {
     let found = named(spans, name);
     assert_eq!(found.len(), 1, "{name} in {spans:#?}");
     found[0]
+}
+
+/// The delivery on the gateway that published it, or on another.
+fn delivered<'a>(spans: &'a [Exported], origin: &str) -> &'a Exported {
+    let mut deliveries = named(spans, "message deliver").into_iter();
+    let found = deliveries.find(|span| span.get("hobnob.origin") == origin);
+    found.unwrap_or_else(|| panic!("no {origin} delivery: {spans:#?}"))
 }
 
 /// The five spans of a message that reached two gateways, and how they hang together.
@@ -46,13 +53,7 @@ fn assert_is_one_trace(spans: &[Exported]) {
     );
     assert_eq!(store.get("hobnob.append.conflicts"), "0");
     assert_eq!(store.get("hobnob.batch.size"), "1");
-    let local = deliveries
-        .iter()
-        .find(|span| span.get("hobnob.origin") == "local");
-    let remote = deliveries
-        .iter()
-        .find(|span| span.get("hobnob.origin") == "remote");
-    let (local, remote) = (local.expect("a local one"), remote.expect("a remote one"));
+    let [local, remote] = ["local", "remote"].map(|origin| delivered(spans, origin));
     assert_eq!(local.instance, receive.instance);
     assert_ne!(remote.instance, receive.instance);
     assert!(!remote.instance.is_empty());
@@ -75,25 +76,23 @@ async fn a_message_is_one_trace_over_all_gateways_it_reaches() {
     let collector = Collector::start().await;
     let cluster = traced_cluster(&collector, 3).await;
     let (first, second) = (cluster.gateway(0), cluster.gateway(1));
-    let ann = Person::register(first, "ann").await;
-    let bob = Person::register(first, "bob").await;
+    let (ann, bob) = Person::pair(first, first).await;
     let room = ann.room(first, &[&bob]).await;
     let (here, there) = (Ws::join(first, &ann).await, Ws::join(second, &bob).await);
     let (also, third) = (Ws::join(second, &bob).await, Ws::join(second, &ann).await);
 
     let said = json!({"roomId": room, "content": "of the socket"});
-    let say = async || sent(&here, "send_group_message", &said).await;
+    let say = async || {
+        let answer = here.granted("send_group_message", said.clone()).await;
+        seq(&answer["message"])
+    };
     let is_full = |span: &Exported| span.get("hobnob.fan_out") == "3";
     let spans = collector.live(&room, say, |spans| {
         spans.len() >= 5 && spans.iter().any(is_full)
     });
     let spans = spans.await;
     for client in [&there, &also, &third] {
-        client
-            .frame("the message", |frame| {
-                frame["message"]["content"] == "of the socket"
-            })
-            .await;
+        client.hears("of the socket").await;
     }
     assert_is_one_trace(&spans);
     assert_is_discreet(&spans, &["of the socket", &ann.name, &bob.name]);
@@ -101,26 +100,14 @@ async fn a_message_is_one_trace_over_all_gateways_it_reaches() {
     assert_eq!(receive.get("hobnob.protocol"), "websocket");
     assert!(!receive.get("hobnob.session.id").is_empty());
     assert!(receive.parent.is_empty());
-    let remote = named(&spans, "message deliver");
-    let remote = remote
-        .iter()
-        .find(|span| span.get("hobnob.origin") == "remote");
-    assert_eq!(remote.expect("one").get("hobnob.fan_out"), "3");
+    assert_eq!(delivered(&spans, "remote").get("hobnob.fan_out"), "3");
 
     // A direct message. The first of a conversation is found in its log by who did not have it yet.
-    let direct = json!({"receiverId": bob.id, "content": "to bob"});
-    let first = here.ask("send_message", direct.clone()).await;
-    let conversation = text(&first["message"]["conversationId"]);
-    let say = async || sent(&here, "send_message", &direct).await;
+    let say = async || seq(&here.write(&bob, "to bob").await);
+    say().await;
+    let conversation = ann.direct_with(&bob);
     let spans = collector.live(&conversation, say, |spans| spans.len() >= 5);
     assert_is_one_trace(&spans.await);
-}
-
-/// Says something over a socket; its seq.
-async fn sent(client: &Ws, request: &str, message: &Value) -> u64 {
-    let answer = client.ask(request, message.clone()).await;
-    assert_eq!(answer["ok"], true, "{answer}");
-    seq(&answer["message"])
 }
 
 #[tokio::test]
@@ -202,11 +189,7 @@ async fn said_and_stopped(settings: &[(&str, &str)]) -> String {
     let room = ann.room(&gateway, &[]).await;
     let client = Ws::join(&gateway, &ann).await;
     ann.say(&gateway, &room, "untraced").await;
-    client
-        .frame("the message", |frame| {
-            frame["message"]["content"] == "untraced"
-        })
-        .await;
+    client.hears("untraced").await;
     let metrics = gateway.metrics().await;
     client.close().await;
     gateway.terminate();

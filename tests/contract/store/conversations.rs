@@ -143,6 +143,7 @@ pub(crate) async fn a_room_is_made_all_or_nothing(scene: &Scene) {
     let users = scene.users(6).await;
     let room = scene.new_room(&users);
     let id = room.conversation.id;
+    // Looks as often as it can, and not by `until`: what may not be seen would be there for a moment only.
     let watch = async {
         loop {
             let members = all_members(scene, id).await.len();

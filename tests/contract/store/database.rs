@@ -6,6 +6,7 @@ use std::time::Duration;
 use hobnob::domain::{Clock, Entropy, Seq, SystemClock};
 use hobnob::store::mongo::{MongoConfig, MongoStore};
 use hobnob::store::{CursorMove, Store};
+use mongodb::Collection;
 use mongodb::bson::{DateTime, Document, doc};
 use mongodb::error::{ErrorKind, WriteFailure};
 
@@ -17,9 +18,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A migrated store in a database that all cases share. The limit is far from what a call takes: none may end by it.
 pub(crate) async fn open() -> (Arc<dyn Store>, ()) {
-    let store = connect(shared_mongo().await, "contract", PATIENCE).await;
+    (migrated("contract").await.store, ())
+}
+
+/// The same in a database of this name.
+async fn migrated(database: &str) -> Scene {
+    let store = connect(shared_mongo().await, database, PATIENCE).await;
     store.migrate().await.unwrap();
-    (store, ())
+    Scene::new(store)
 }
 
 pub(crate) async fn connect(mongo: &Mongo, database: &str, limit: Duration) -> Arc<MongoStore> {
@@ -51,10 +57,7 @@ async fn a_lock_that_a_crash_left_behind_does_not_block_a_migration() {
 
 #[tokio::test]
 async fn after_a_restore_cursors_are_clamped_to_the_log() {
-    let mongo = shared_mongo().await;
-    let store = connect(mongo, "restored", PATIENCE).await;
-    store.migrate().await.unwrap();
-    let scene = Scene::new(store);
+    let scene = migrated("restored").await;
     let users = scene.users(2).await;
     let room = scene.room_of(&users).await;
     // Up to seq 5.
@@ -79,11 +82,10 @@ async fn after_a_restore_cursors_are_clamped_to_the_log() {
 
 #[tokio::test]
 async fn a_room_that_is_older_than_the_event_of_its_making_begins_with_what_is_said() {
-    let (store, ()) = open().await;
-    let scene = Scene::new(store);
+    let scene = migrated("contract").await;
     let (room, owner) = scene.room().await;
-    let events = raw(shared_mongo().await, "contract").await;
-    let events = events.collection::<Document>("events");
+    let database = raw(shared_mongo().await, "contract").await;
+    let events = database.collection::<Document>("events");
     let all = events.delete_many(doc! { "conversation": room.to_string() });
     assert_eq!(all.await.unwrap().deleted_count, 1);
     begins_with_what_is_said(&scene, (room, owner)).await;
@@ -91,12 +93,11 @@ async fn a_room_that_is_older_than_the_event_of_its_making_begins_with_what_is_s
 
 #[tokio::test]
 async fn the_database_itself_refuses_what_is_no_event() {
-    let (store, ()) = open().await;
-    let scene = Scene::new(store);
+    let scene = migrated("contract").await;
     let (room, owner) = scene.room().await;
     scene.say(room, owner, "hello").await;
-    let events = raw(shared_mongo().await, "contract").await;
-    let events = events.collection::<Document>("events");
+    let database = raw(shared_mongo().await, "contract").await;
+    let events = database.collection::<Document>("events");
     let this = doc! { "conversation": room.to_string() };
     let mut event = events.find_one(this).await.unwrap().unwrap();
     event.remove("_id");
@@ -110,22 +111,33 @@ async fn the_database_itself_refuses_what_is_no_event() {
     assert_eq!(code, 121, "DocumentValidationFailure");
 }
 
+/// What a database of the shared server is asked meanwhile.
+struct Profile(mongodb::Database);
+
+impl Profile {
+    async fn begin(database: &str) -> Self {
+        let database = raw(shared_mongo().await, database).await;
+        database.run_command(doc! { "profile": 2 }).await.unwrap();
+        Self(database)
+    }
+
+    async fn end(self) -> Collection<Document> {
+        self.0.run_command(doc! { "profile": 0 }).await.unwrap();
+        self.0.collection("system.profile")
+    }
+}
+
 #[tokio::test]
 async fn a_start_reads_no_membership_and_no_event() {
-    let mongo = shared_mongo().await;
-    let store = connect(mongo, "started", PATIENCE).await;
-    store.migrate().await.unwrap();
-    let scene = Scene::new(store);
+    let scene = migrated("started").await;
     let users = scene.users(2).await;
     for _ in 0..50 {
         let room = scene.room_of(&users).await;
         scene.say(room, users[0], "hello").await;
     }
-    let database = raw(mongo, "started").await;
-    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    let profile = Profile::begin("started").await;
     scene.store.migrate().await.unwrap();
-    database.run_command(doc! { "profile": 0 }).await.unwrap();
-    let profile = database.collection::<Document>("system.profile");
+    let profile = profile.end().await;
     let read = doc! { "ns": { "$ne": "started.system.profile" }, "docsExamined": { "$gt": 1 } };
     assert_eq!(profile.find_one(read).await.unwrap(), None);
     assert!(profile.estimated_document_count().await.unwrap() > 0);
@@ -133,10 +145,7 @@ async fn a_start_reads_no_membership_and_no_event() {
 
 #[tokio::test]
 async fn a_page_of_rooms_reads_a_page_of_the_index() {
-    let mongo = shared_mongo().await;
-    let store = connect(mongo, "paged", PATIENCE).await;
-    store.migrate().await.unwrap();
-    let scene = Scene::new(store);
+    let scene = migrated("paged").await;
     let users = scene.users(2).await;
     let mut rooms = Vec::new();
     for _ in 0..60 {
@@ -144,15 +153,12 @@ async fn a_page_of_rooms_reads_a_page_of_the_index() {
     }
     rooms.sort_unstable();
     let after = rooms[19].to_string().parse().unwrap();
-    let database = raw(mongo, "paged").await;
-    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    let profile = Profile::begin("paged").await;
     let page = scene.store.rooms(users[1], Some(after), 5).await.unwrap();
     let page: Vec<_> = page.iter().map(|member| member.conversation).collect();
     assert_eq!(page, rooms[20..25]);
-    let profile = database.collection::<Document>("system.profile");
     let this = doc! { "command.find": "members", "command.hint": "user_conversation" };
-    let read = profile.find_one(this).await.unwrap().unwrap();
-    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    let read = profile.end().await.find_one(this).await.unwrap().unwrap();
     assert!(read.get_i32("keysExamined").unwrap() <= 6, "{read}");
     assert!(read.get_i32("docsExamined").unwrap() <= 6, "{read}");
     assert!(!read.contains_key("hasSortStage"), "{read}");
@@ -160,18 +166,13 @@ async fn a_page_of_rooms_reads_a_page_of_the_index() {
 
 #[tokio::test]
 async fn looking_for_what_writers_have_left_reads_nothing_else() {
-    let mongo = shared_mongo().await;
-    let store = connect(mongo, "left", PATIENCE).await;
-    store.migrate().await.unwrap();
-    let scene = Scene::new(store);
+    let scene = migrated("left").await;
     let (room, owner) = scene.room().await;
     scene.say_all(room, scene.messages(owner, 100)).await;
-    let database = raw(mongo, "left").await;
-    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    let profile = Profile::begin("left").await;
     scene.store.project_leftovers(None).await.unwrap();
     scene.store.project_leftovers(Some(room)).await.unwrap();
-    database.run_command(doc! { "profile": 0 }).await.unwrap();
-    let profile = database.collection::<Document>("system.profile");
+    let profile = profile.end().await;
     for of in ["command.distinct", "command.find"] {
         let read = profile.find_one(doc! { of: "events" }).await.unwrap();
         let read = read.unwrap();
@@ -182,19 +183,13 @@ async fn looking_for_what_writers_have_left_reads_nothing_else() {
 
 #[tokio::test]
 async fn heads_skip_from_log_to_log() {
-    let mongo = shared_mongo().await;
-    let store = connect(mongo, "profiled", PATIENCE).await;
-    store.migrate().await.unwrap();
-    let scene = Scene::new(store);
+    let scene = migrated("profiled").await;
     let (room, owner) = scene.room().await;
     let last = scene.say_all(room, scene.messages(owner, 100)).await;
-    let database = raw(mongo, "profiled").await;
-    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    let profile = Profile::begin("profiled").await;
     assert_eq!(scene.head(room).await, last);
-    let profile = database.collection::<Document>("system.profile");
     let this = doc! { "command.pipeline.0.$match.conversation.$in": room.to_string() };
-    let read = profile.find_one(this).await.unwrap().unwrap();
-    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    let read = profile.end().await.find_one(this).await.unwrap().unwrap();
     assert!(read.get_i32("keysExamined").unwrap() <= 3, "{read}");
     assert_eq!(read.get_i32("docsExamined").unwrap(), 0);
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hobnob::domain::SystemClock;
 use hobnob::store::Store;
@@ -10,6 +10,7 @@ use hobnob::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
 use super::scene::{Scene, begins_with_what_is_said};
+use crate::support::until;
 
 /// A migrated store in a directory of its own. The limit is far from what a call takes: none may end by it.
 pub(crate) async fn open() -> (Arc<dyn Store>, TempDir) {
@@ -28,15 +29,11 @@ fn open_in(directory: &Path) -> Result<SqliteStore, OpenError> {
 }
 
 async fn eventually_open(directory: &Path) -> SqliteStore {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        match open_in(directory) {
-            Err(OpenError::Locked { .. }) if Instant::now() < deadline => {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            opened => return opened.unwrap(),
-        }
-    }
+    until("its lock is free", async || match open_in(directory) {
+        Err(OpenError::Locked { .. }) => None,
+        opened => Some(opened.unwrap()),
+    })
+    .await
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use hobnob::store::{CursorMove, NewMessage, Stop, Store, StoreError};
 use super::database::{PATIENCE, connect};
 use super::scene::{Scene, assert_dense, texts};
 use crate::support::servers::Mongo;
+use crate::support::until;
 
 /// Two stores over servers that are going to be broken: a patient one for what must work, before and after, however
 /// busy the machine is; and one with the limit of time of an impatient operator, for what is asked meanwhile.
@@ -26,7 +27,7 @@ impl Faulty {
         patient.migrate().await.unwrap();
         let store = connect(mongo, "faults", Duration::from_secs(2)).await;
         // It has a connection by then, as a gateway has: what it sends reaches the server, however broken.
-        while store.ping().await.is_err() {}
+        until("it has a connection", async || store.ping().await).await;
         Self {
             patient: Scene::new(patient),
             hasty: Scene::new(store.clone()),
@@ -37,33 +38,30 @@ impl Faulty {
 
 /// Sends until the outcome is known, as the committer does, and says where the message is.
 async fn send(scene: &Scene, room: ConversationId, message: &NewMessage) -> Seq {
-    let known = async {
-        loop {
-            let Ok(heads) = scene.store.heads(&[room]).await else {
-                continue;
-            };
-            let next = heads.get(&room).map_or(Seq::new(1), |head| head.next());
-            let outcome = scene.append(room, next.get(), vec![message.clone()]).await;
-            let own_id = &message.client_message_id;
-            match outcome.stopped {
-                None => return next,
-                Some(Stop::IdTaken) => {
-                    let stored = scene
-                        .store
-                        .message_by_client_id(room, message.sender, own_id)
-                        .await;
-                    if let Ok(Some(event)) = stored {
-                        return event.seq;
-                    }
-                }
-                Some(Stop::SeqTaken | Stop::Unknown(_)) => {}
-                Some(Stop::Broken(cause)) => panic!("{cause}"),
+    let sent = async || {
+        let heads = scene.store.heads(&[room]).await.ok()?;
+        let next = heads.get(&room).map_or(Seq::new(1), |head| head.next());
+        let outcome = scene.append(room, next.get(), vec![message.clone()]).await;
+        let (sender, own_id) = (message.sender, &message.client_message_id);
+        match outcome.stopped {
+            None => Some(next),
+            Some(Stop::IdTaken) => {
+                let stored = scene.store.message_by_client_id(room, sender, own_id);
+                stored.await.ok()?.map(|event| event.seq)
             }
+            Some(Stop::SeqTaken | Stop::Unknown(_)) => None,
+            Some(Stop::Broken(cause)) => panic!("{cause}"),
         }
     };
-    tokio::time::timeout(PATIENCE, known)
-        .await
-        .expect("the outcome becomes known")
+    until("the outcome is known", sent).await
+}
+
+async fn until_primary_changed(store: &MongoStore, before: u64) {
+    let changes = store.primary_changes();
+    until("a new primary is noticed", async || {
+        *changes.borrow() > before
+    })
+    .await;
 }
 
 async fn assert_unknown(scene: &Scene, room: ConversationId, at: Seq, message: &NewMessage) {
@@ -94,12 +92,9 @@ async fn assert_unavailable(scene: &Scene, room: ConversationId, user: UserId) {
     })
     .await
     .expect("every call is bounded");
-    let failures = [heads.err(), member.err(), ping.err(), moved.err()];
-    for failure in failures {
-        assert!(
-            matches!(failure, Some(StoreError::Unavailable(_))),
-            "{failure:?}"
-        );
+    for failure in [heads.err(), member.err(), ping.err(), moved.err()] {
+        let is_unavailable = matches!(failure, Some(StoreError::Unavailable(_)));
+        assert!(is_unavailable, "{failure:?}");
     }
 }
 
@@ -133,10 +128,10 @@ async fn d53_a_room_whose_making_has_an_unknown_outcome_is_made_once_with_its_ev
     );
     mongo.cont(0);
     // As the committer does, until it is known; and once more.
-    let known = async { while hasty.store.create_room(room.clone()).await.is_err() {} };
-    tokio::time::timeout(PATIENCE, known)
-        .await
-        .expect("the outcome becomes known");
+    until("the outcome is known", async || {
+        hasty.store.create_room(room.clone()).await
+    })
+    .await;
     patient.store.create_room(room.clone()).await.unwrap();
     assert_eq!(
         patient.log(room.conversation.id).await,
@@ -149,11 +144,8 @@ async fn d53_a_room_whose_making_has_an_unknown_outcome_is_made_once_with_its_ev
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_keeps_what_was_acknowledged() {
     let mut mongo = Mongo::start_replica_set(1).await;
-    let Faulty {
-        patient,
-        hasty,
-        store,
-    } = Faulty::over(&mongo).await;
+    let faulty = Faulty::over(&mongo).await;
+    let (patient, hasty, store) = (faulty.patient, faulty.hasty, faulty.store);
     let (room, owner) = patient.room().await;
     let place = patient
         .say_all(room, patient.messages(owner, 50))
@@ -167,12 +159,7 @@ async fn a_killed_server_keeps_what_was_acknowledged() {
     mongo.restart(0).await;
     assert_eq!(send(&hasty, room, &message).await, place);
     assert_dense(&patient.log(room).await);
-    let mut changes = store.primary_changes();
-    let found_again = changes.wait_for(|count| *count > before);
-    tokio::time::timeout(PATIENCE, found_again)
-        .await
-        .unwrap()
-        .unwrap();
+    until_primary_changed(&store, before).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -203,11 +190,8 @@ async fn without_a_majority_nothing_is_committed_or_seen() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_election_loses_nothing_and_is_noticed() {
     let mongo = Mongo::start_replica_set(3).await;
-    let Faulty {
-        patient,
-        hasty,
-        store,
-    } = Faulty::over(&mongo).await;
+    let faulty = Faulty::over(&mongo).await;
+    let (patient, hasty, store) = (faulty.patient, faulty.hasty, faulty.store);
     let (room, owner) = patient.room().await;
     let first = patient.say(room, owner, "first").await;
     let before = *store.primary_changes().borrow();
@@ -228,11 +212,6 @@ async fn an_election_loses_nothing_and_is_noticed() {
     let log = patient.log(room).await;
     assert_dense(&log);
     assert_eq!(log.last().map(|event| event.seq), places.last().copied());
-    let mut changes = store.primary_changes();
-    let elected = changes.wait_for(|count| *count > before);
-    tokio::time::timeout(PATIENCE, elected)
-        .await
-        .unwrap()
-        .unwrap();
+    until_primary_changed(&store, before).await;
     patient.store.ping().await.unwrap();
 }

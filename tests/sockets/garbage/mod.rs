@@ -9,6 +9,7 @@ use crate::support::fold::{FIRST, dense};
 use crate::support::gateway::{Gateway, shared_embedded};
 use crate::support::node::Node;
 use crate::support::rest::Person;
+use crate::support::table::{filled, rows};
 use crate::support::ws::Ws;
 
 mod requests;
@@ -32,8 +33,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let gateway = shared_embedded().await;
-        let ann = Person::register(gateway, "ann").await;
-        let bob = Person::register(gateway, "bob").await;
+        let (ann, bob) = Person::pair(gateway, gateway).await;
         let room = ann.room(gateway, &[&bob]).await;
         ann.say(gateway, &room, "first").await;
         let witness = Ws::join(gateway, &bob).await;
@@ -57,67 +57,44 @@ impl Scene {
     }
 }
 
+/// Events whose arguments are wrong, in their number or as a whole, and the code of each.
+const ARGUMENTS: &str = r#"
+send_message   | invalid_request | []
+send_message   | invalid_request | [null]
+send_message   | invalid_request | [7]
+send_message   | invalid_request | ["text"]
+send_message   | invalid_request | [[]]
+send_message   | invalid_request | [true]
+join           | invalid_request | [{"evil": 1}]
+join           | invalid_id      | [7]
+join           | invalid_id      | ["x"]
+join           | invalid_request | ["ANN", "options"]
+join           | invalid_request | ["ANN", {"ack": "maybe"}]
+join           | invalid_request | ["ANN", {"since": {"ROOM": "1"}}]
+join           | invalid_id      | ["ANN", {"since": {"x": 1}}]
+join_room      | invalid_id      | [{"$ne": 1}]
+join_room      | invalid_id      | []
+watch_presence | invalid_request | [[{}]]
+watch_presence | invalid_request | ["x"]
+"#;
+
 #[tokio::test]
 async fn garbage_on_socket_io_gets_its_code() {
     let scene = Scene::new().await;
     let node = Node::start().await;
-    let connected = node
-        .connect(&scene.gateway.url(""), &scene.ann.token, &["websocket"])
-        .await;
-    let client = connected.expect("the gateway takes the token");
+    let client = node.open(scene.gateway, &scene.ann).await;
     for (event, body, code) in table(&scene.bob, &scene.room) {
         let answer = client.emit_with_ack(event, json!([body])).await;
         assert_eq!(answer["error"]["code"], code, "{event} {}", short(&body));
     }
-    // No arguments, and arguments of every wrong type.
-    let wrong = [
-        json!([]),
-        json!([null]),
-        json!([7]),
-        json!(["text"]),
-        json!([[]]),
-        json!([true]),
-    ];
-    for arguments in &wrong {
-        let answer = client
-            .emit_with_ack("send_message", arguments.clone())
-            .await;
-        assert_eq!(
-            answer["error"]["code"], "invalid_request",
-            "send_message {arguments}"
-        );
-    }
-    for (event, arguments, code) in [
-        ("join", json!([{"evil": 1}]), "invalid_request"),
-        ("join", json!([7]), "invalid_id"),
-        ("join", json!(["x"]), "invalid_id"),
-        ("join", json!([scene.ann.id, "options"]), "invalid_request"),
-        (
-            "join",
-            json!([scene.ann.id, {"ack": "maybe"}]),
-            "invalid_request",
-        ),
-        (
-            "join",
-            json!([scene.ann.id, {"since": {scene.room.clone(): "1"}}]),
-            "invalid_request",
-        ),
-        (
-            "join",
-            json!([scene.ann.id, {"since": {"x": 1}}]),
-            "invalid_id",
-        ),
-        ("join_room", json!([{"$ne": 1}]), "invalid_id"),
-        ("join_room", json!([]), "invalid_id"),
-        ("watch_presence", json!([[{}]]), "invalid_request"),
-        ("watch_presence", json!(["x"]), "invalid_request"),
-    ] {
+    let words = [("ANN", scene.ann.id.as_str()), ("ROOM", &scene.room)];
+    for [event, code, arguments] in rows(ARGUMENTS) {
+        let arguments = filled(arguments, &words);
         let answer = client.emit_with_ack(event, arguments.clone()).await;
         assert_eq!(answer["error"]["code"], code, "{event} {arguments}");
     }
     // The same session is as good as before.
-    let joined = client.emit_with_ack("join", json!([scene.ann.id])).await;
-    assert_eq!(joined["ok"], true, "{joined}");
+    client.join(&scene.ann, json!({})).await;
     scene.goes_on().await;
     client.fold().wait_seq(&scene.room, STILL_HERE).await;
 }
@@ -131,30 +108,19 @@ async fn garbage_on_ws_gets_its_code() {
         assert_eq!(answer["type"], "error", "{kind} {}", short(&body));
         assert_eq!(answer["error"]["code"], code, "{kind} {}", short(&body));
     }
-    let no_objects = [
-        "junk",
-        "",
-        "[]",
-        "7",
-        "null",
-        "{",
-        "{\"type\":7}",
-        "{\"ref\":1}",
-        "{\"type\":\"x\",\"ref\":{}}",
-    ];
-    for text in no_objects {
+    let wrong_fields = [r#"{"type":7}"#, r#"{"ref":1}"#, r#"{"type":"x","ref":{}}"#];
+    let no_objects = ["junk", "", "[]", "7", "null", "{"];
+    let no_objects = [&no_objects[..], &wrong_fields].concat();
+    for text in &no_objects {
         client.send_text(text).await;
     }
     // Answers come in order: the one after them shows that each got one.
     client.ask("join_room", json!({"roomId": scene.room})).await;
     let errors = client.frames("error");
     assert_eq!(errors.len(), no_objects.len());
-    assert!(
-        errors
-            .iter()
-            .all(|frame| frame["error"]["code"] == "invalid_request"),
-        "{errors:?}"
-    );
+    for error in errors {
+        assert_eq!(error["error"]["code"], "invalid_request", "{error}");
+    }
     scene.goes_on().await;
     client.fold().wait_seq(&scene.room, STILL_HERE).await;
 }
@@ -173,10 +139,8 @@ async fn frames_that_are_too_large_or_binary_end_their_session_alone() {
     for transport in ["websocket", "polling"] {
         let options = json!({"auth": {"token": scene.ann.token}, "transports": [transport], "reconnection": false});
         let client = node.client(&scene.gateway.url(""), options).await;
-        client
-            .wait_connected()
-            .await
-            .expect("the gateway takes the token");
+        let connected = client.wait_connected().await;
+        connected.expect("the gateway takes the token");
         let body = json!([{"receiverId": scene.bob.id, "content": huge}]);
         client.emit("send_message", body).await;
         let reason = client.wait_disconnected().await;
@@ -193,19 +157,10 @@ async fn the_longest_message_and_every_character_pass() {
     let scene = Scene::new().await;
     let client = Ws::join(scene.gateway, &scene.ann).await;
     // Six bytes of JSON for one byte of text: the frame limit leaves room for it.
-    for content in [
-        "x".repeat(LIMIT),
-        "\u{1}".repeat(LIMIT),
-        "👍".repeat(LIMIT / 4),
-    ] {
-        let body = json!({"receiverId": scene.ann.id, "content": content});
-        let answer = client.ask("send_message", body).await;
-        assert_eq!(
-            answer["message"]["content"],
-            content.as_str(),
-            "{}",
-            short(&answer)
-        );
+    for character in ["x", "\u{1}", "👍"] {
+        let content = character.repeat(LIMIT / character.len());
+        let message = client.write(&scene.ann, &content).await;
+        assert_eq!(message["content"], content.as_str(), "{}", short(&message));
     }
     scene.goes_on().await;
 }

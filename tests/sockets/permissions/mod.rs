@@ -27,8 +27,8 @@ const HELLO: &str = "hello (join)";
 /// No request: what becomes of a connection by itself.
 const CONNECTION: &str = "an open connection";
 
-/// How long the tokens of connections that are to end live, in seconds: long enough to open them.
-const BRIEF: i64 = 4;
+/// How long the tokens of connections that are to end live, in seconds: long enough for a busy machine to open them.
+const BRIEF: i64 = 10;
 
 /// How to try one row of the table.
 type Attempt = matrix::Attempt<fn(&Stage) -> Ask>;
