@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::super::envelope::{self, Answer};
+use super::super::envelope::{self, DelegationAnswer};
 use super::super::offering::Offering;
 use super::super::publisher::{Publisher, lane};
 use crate::bus::Channel;
@@ -50,7 +50,7 @@ impl Asking {
     }
 
     /// An answer has come, perhaps too late.
-    pub(in crate::fanout) fn settled(&self, answer: Answer) {
+    pub(in crate::fanout) fn settled(&self, answer: DelegationAnswer) {
         if let Some(waiting) = self.end(answer.number) {
             let _ = waiting.send(answer.settled);
         }

@@ -11,7 +11,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use super::offer::{Effect, Encoded, Offer};
 use crate::domain::{ConversationId, EventId, GatewayId, Seq, Timestamp, UserId};
 use crate::traces::{TraceContext, Traced};
-pub use delegation::{Answer, Request, encode_answer, encode_request};
+pub use delegation::{DelegationAnswer, DelegationRequest, encode_answer, encode_request};
 use fields::{
     ID_BYTES, VERSION, header, put_conversation, put_trace, take_conversation, take_id, take_trace,
     take_user,
@@ -63,9 +63,9 @@ pub enum Envelope {
     /// Payloads of another gateway are lost: the channel's gateway is to look for itself (D10).
     Gap,
     /// Another gateway delegates messages to the channel's (D38).
-    Delegated(Request),
+    Delegated(DelegationRequest),
     /// What became of messages that the channel's gateway has delegated.
-    Settled(Answer),
+    Settled(DelegationAnswer),
 }
 
 /// Something for those sessions of a conversation that are there: typing, receipts.
