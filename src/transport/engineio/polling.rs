@@ -34,16 +34,16 @@ pub(super) async fn poll(
         tokio::pin!(signal);
         signal.as_mut().enable();
         match answer(&session, turn.stage) {
-            Answer::Body(body) => {
+            PollOutcome::Body(body) => {
                 turn.complete = true;
                 return Ok(text(body));
             }
-            Answer::Refused => {
+            PollOutcome::Refused => {
                 turn.complete = true;
                 return Err(Refusal::BadRequest);
             }
-            Answer::Wait => signal.await,
-            Answer::WaitUntil(moment) => {
+            PollOutcome::Wait => signal.await,
+            PollOutcome::WaitUntil(moment) => {
                 let _ = timeout_at(moment, signal).await;
             }
         }
@@ -51,7 +51,7 @@ pub(super) async fn poll(
 }
 
 /// What a poll is answered.
-enum Answer {
+enum PollOutcome {
     Body(String),
     Refused,
     Wait,
@@ -188,13 +188,13 @@ fn check_alive(session: &Session, link: &Link) -> Result<(), Refusal> {
 
 /// Looks for an answer. Decided under the link's lock, so that nothing is taken for a poll once the session is on its
 /// WebSocket. `arrived` is the stage at which the poll came.
-fn answer(session: &Session, arrived: Stage) -> Answer {
+fn answer(session: &Session, arrived: Stage) -> PollOutcome {
     let mut link = session.link.lock();
     if link.stage == Stage::WebSocket {
         // Overtaken by the upgrade: an older poll is released, one that came beside the WebSocket is refused.
         return match arrived {
-            Stage::Polling => Answer::Body(packet::NOOP.to_owned()),
-            _ => Answer::Refused,
+            Stage::Polling => PollOutcome::Body(packet::NOOP.to_owned()),
+            _ => PollOutcome::Refused,
         };
     }
     let mut payload = take(session, &link.poller);
@@ -204,13 +204,13 @@ fn answer(session: &Session, arrived: Stage) -> Answer {
         None if !payload.is_empty() => {}
         None => match link.stage {
             Stage::Probed { release_from, .. } if release_from > Instant::now() => {
-                return Answer::WaitUntil(release_from);
+                return PollOutcome::WaitUntil(release_from);
             }
             Stage::Probed { .. } => payload.packet(packet::NOOP),
-            _ => return Answer::Wait,
+            _ => return PollOutcome::Wait,
         },
     }
-    Answer::Body(payload.into_body())
+    PollOutcome::Body(payload.into_body())
 }
 
 impl Link {
