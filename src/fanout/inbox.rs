@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::catch_up::CatchUp;
-use super::delegation::{Asking, TakingOn};
+use super::delegation::{DelegationClient, TakingOn};
 use super::envelope::Envelope;
 use super::offer::Offer;
 use super::offering::Offering;
@@ -37,7 +37,7 @@ pub(super) struct Addressees {
     pub(super) resync: Arc<Resync>,
     pub(super) reannouncer: Arc<Reannouncer>,
     pub(super) board: Arc<Board>,
-    pub(super) asking: Arc<Asking>,
+    pub(super) asking: Arc<DelegationClient>,
     pub(super) taking_on: Arc<TakingOn>,
 }
 
