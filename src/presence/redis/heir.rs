@@ -9,7 +9,7 @@ use tokio::time::{Instant, interval};
 
 use super::super::{PresenceError, PresenceSignal};
 use super::entries::Entry;
-use super::link::Asking;
+use super::link::PresenceClient;
 use super::{RedisPresence, Sealed};
 use crate::domain::UserId;
 
@@ -75,7 +75,10 @@ impl RedisPresence {
     }
 
     /// The other gateways in the registry, dead or alive.
-    pub(super) async fn registered(&self, asking: &Asking) -> Result<Vec<Entry>, PresenceError> {
+    pub(super) async fn registered(
+        &self,
+        asking: &PresenceClient,
+    ) -> Result<Vec<Entry>, PresenceError> {
         let names = asking.first(&self.registry_key(), MOST_GATEWAYS).await?;
         let myself = self.myself();
         let entries = names.iter().filter_map(|name| self.ours(name));
@@ -89,7 +92,11 @@ impl RedisPresence {
     }
 
     /// *Else an emptied Redis lets everybody bury everybody.*
-    async fn is_quiet(&self, asking: &Asking, quiet: &mut Quiet) -> Result<bool, PresenceError> {
+    async fn is_quiet(
+        &self,
+        asking: &PresenceClient,
+        quiet: &mut Quiet,
+    ) -> Result<bool, PresenceError> {
         let run_id = if self.link.is_one_server() {
             asking.run_id().await?
         } else {
@@ -106,7 +113,7 @@ impl RedisPresence {
     }
 
     /// A claim is a lease itself: a dead heir's ends.
-    async fn claim(&self, asking: &Asking, dead: &Entry) -> Result<bool, PresenceError> {
+    async fn claim(&self, asking: &PresenceClient, dead: &Entry) -> Result<bool, PresenceError> {
         let (key, me) = (self.claim_key(dead), self.myself().name());
         let live = self.config.lease.as_millis();
         if asking.set(key.clone(), me.clone(), live, true).await? {
@@ -118,7 +125,7 @@ impl RedisPresence {
 
     /// Clears and announces the users of the dead, then the dead. Users stay in the index until they are announced, and
     /// the gateway in the registry until all are: a second heir finds what the first did not finish.
-    async fn bury(&self, asking: &Asking, dead: &Entry) -> Result<(), PresenceError> {
+    async fn bury(&self, asking: &PresenceClient, dead: &Entry) -> Result<(), PresenceError> {
         tracing::info!(gateway = dead.gateway(), "burying a dead gateway");
         let index = self.index_key(dead);
         loop {
@@ -144,7 +151,7 @@ impl RedisPresence {
 
     async fn clear(
         &self,
-        asking: &Asking,
+        asking: &PresenceClient,
         dead: &Entry,
         name: String,
     ) -> Result<(), PresenceError> {

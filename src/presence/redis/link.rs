@@ -20,9 +20,9 @@ use crate::redis::{Backoff, Connection, Purpose, RedisConfig};
 
 /// The connection of the moment.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct ReconnectingClient {
     config: RedisConfig,
-    current: Mutex<Option<Asking>>,
+    current: Mutex<Option<PresenceClient>>,
     /// The newest connection that was seen to be in trouble.
     trouble: watch::Sender<u64>,
     opened: Notify,
@@ -30,7 +30,7 @@ pub(super) struct Link {
 
 /// One connection, to ask questions on.
 #[derive(Debug, Clone)]
-pub(super) struct Asking {
+pub(super) struct PresenceClient {
     client: Client,
     metrics: Metrics,
     trouble: watch::Sender<u64>,
@@ -38,7 +38,7 @@ pub(super) struct Asking {
     pub(super) number: u64,
 }
 
-impl Link {
+impl ReconnectingClient {
     pub(super) fn new(config: RedisConfig) -> Self {
         Self {
             config,
@@ -54,7 +54,7 @@ impl Link {
     }
 
     /// The connection of the moment.
-    pub(super) fn ask(&self) -> Result<Asking, PresenceError> {
+    pub(super) fn ask(&self) -> Result<PresenceClient, PresenceError> {
         let current = self.current.lock().clone();
         current.ok_or_else(|| PresenceError("Redis is not connected".to_owned()))
     }
@@ -76,7 +76,7 @@ impl Link {
 
     /// Keeps a connection, for ever.
     pub(super) async fn keep(&self, entropy: &Entropy) {
-        let _closing = Closing(self);
+        let _closing = ForgetOnDrop(self);
         let mut backoff = Backoff::new();
         let mut number = 0;
         loop {
@@ -94,7 +94,7 @@ impl Link {
 
     async fn serve(&self, connection: &mut Connection, number: u64) {
         let mut trouble = self.trouble.subscribe();
-        *self.current.lock() = Some(Asking {
+        *self.current.lock() = Some(PresenceClient {
             client: connection.client().clone(),
             metrics: self.config.metrics().clone(),
             trouble: self.trouble.clone(),
@@ -114,15 +114,15 @@ impl Link {
 }
 
 /// Nobody asks on a connection that is no longer kept.
-struct Closing<'a>(&'a Link);
+struct ForgetOnDrop<'a>(&'a ReconnectingClient);
 
-impl Drop for Closing<'_> {
+impl Drop for ForgetOnDrop<'_> {
     fn drop(&mut self) {
         *self.0.current.lock() = None;
     }
 }
 
-impl Asking {
+impl PresenceClient {
     /// fred's error as ours. A connection that does not answer in time is replaced.
     fn failed(&self, error: &Error) -> PresenceError {
         self.metrics.presence.errors.increment(1);

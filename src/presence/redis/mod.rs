@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::entries::{Entries, Entry};
-use self::link::{Asking, Link};
+use self::link::{PresenceClient, ReconnectingClient};
 use self::roll::Roll;
 use super::{Presence, PresenceConfig, PresenceError, PresenceSignal, SIGNAL_QUEUE, Transition};
 use crate::domain::{Entropy, GatewayId, UserId};
@@ -38,7 +38,7 @@ const ASK_BATCH: usize = 256;
 /// The presence of one gateway in Redis.
 #[derive(Debug)]
 pub struct RedisPresence {
-    link: Link,
+    link: ReconnectingClient,
     seal: Arc<Seal>,
     config: PresenceConfig,
     gateway: GatewayId,
@@ -61,7 +61,7 @@ impl RedisPresence {
     ) -> Self {
         let (sender, receiver) = mpsc::channel(SIGNAL_QUEUE);
         Self {
-            link: Link::new(redis),
+            link: ReconnectingClient::new(redis),
             seal,
             config,
             gateway,
@@ -130,7 +130,7 @@ impl RedisPresence {
 
     async fn are_live<'a>(
         &self,
-        asking: &Asking,
+        asking: &PresenceClient,
         entries: impl IntoIterator<Item = &'a Entry>,
     ) -> Result<HashSet<Entry>, PresenceError> {
         let lease_key = |entry: &Entry| self.lease_key(entry.gateway());
@@ -141,7 +141,7 @@ impl RedisPresence {
     /// Whether one of these entries keeps a user online.
     async fn any_live<'a>(
         &self,
-        asking: &Asking,
+        asking: &PresenceClient,
         entries: impl IntoIterator<Item = &'a Entry>,
     ) -> Result<bool, PresenceError> {
         Ok(!self.are_live(asking, entries).await?.is_empty())
