@@ -17,7 +17,7 @@ use crate::domain::Network;
 
 /// Where and how clients are served.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
+pub struct ServerSection {
     /// The public address.
     pub listen: SocketAddr,
     /// The operators' address.
@@ -67,7 +67,7 @@ pub enum Backends {
 
 /// Passwords and tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Auth {
+pub struct AuthSection {
     /// The first signs, all verify. Empty in embedded mode when none is configured: then see
     /// [`super::generated_secret`].
     pub jwt_secrets: Vec<Secret>,
@@ -83,7 +83,7 @@ pub struct Auth {
 
 /// What one request may ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct LimitsSection {
     /// The longest message, in bytes of UTF-8.
     pub content_bytes: usize,
     /// The most members of a room.
@@ -124,7 +124,7 @@ pub struct Limits {
 
 /// Client connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sessions {
+pub struct SessionsSection {
     /// How many bytes may wait to be written to one session.
     pub outbox_bytes: usize,
     /// The largest frame or polling payload taken, in bytes.
@@ -139,7 +139,7 @@ pub struct Sessions {
 
 /// Who counts as online, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Presence {
+pub struct PresenceSection {
     /// Of a gateway's lease.
     pub lease_ttl: Duration,
     /// Between two renewals of the lease.
@@ -152,7 +152,7 @@ pub struct Presence {
 
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Logging {
+pub struct LoggingSection {
     /// A filter in tracing-subscriber's syntax, checked.
     pub filter: String,
     /// The form of a line.
@@ -174,7 +174,7 @@ fn most_of_one(reader: &Reader<'_>, name: &'static str) -> Result<usize, StartEr
     Ok(if most == 0 { usize::MAX } else { most })
 }
 
-impl Server {
+impl ServerSection {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
         let listen = reader.required("listen", parse_address)?;
         let admin_listen = reader.required("admin_listen", parse_address)?;
@@ -264,7 +264,7 @@ fn data_dir(reader: &Reader<'_>, environment: &Environment) -> Result<PathBuf, S
     }
 }
 
-impl Auth {
+impl AuthSection {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
         let is_set = |name| reader.text(name).is_some();
         if is_set("redis_url") && is_set("mongodb_uri") && !is_set("jwt_secret") {
@@ -284,7 +284,7 @@ impl Auth {
     }
 }
 
-impl Limits {
+impl LimitsSection {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
         let rate = |name| -> Result<u32, StartError> {
             let rate = reader.number(name, 0..=1_000_000)?;
@@ -316,8 +316,8 @@ impl Limits {
 /// The smallest outbox whatever the limit on messages.
 const LEAST_OUTBOX: usize = 64 * 1024;
 
-impl Sessions {
-    pub(super) fn read(reader: &Reader<'_>, limits: &Limits) -> Result<Self, StartError> {
+impl SessionsSection {
+    pub(super) fn read(reader: &Reader<'_>, limits: &LimitsSection) -> Result<Self, StartError> {
         let frame_bytes = reader.number("frame_limit", 1024..=16 * MIB)?;
         let outbox_bytes = reader.number("outbox_bytes", LEAST_OUTBOX..=256 * MIB)?;
         let fits = |name: &'static str, is: usize, least: usize| {
@@ -345,7 +345,7 @@ impl Sessions {
     }
 }
 
-impl Presence {
+impl PresenceSection {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
         let lease_ttl = reader.duration("lease_ttl", seconds(2, 300))?;
         let least = Duration::from_millis(100);
@@ -372,7 +372,7 @@ impl Presence {
     }
 }
 
-impl Logging {
+impl LoggingSection {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
         Ok(Self {
             filter: reader.required("log", parse_filter)?,

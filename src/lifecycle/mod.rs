@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{Instant, timeout_at};
 
 use crate::admin::{self, Health, Operations, Readiness};
-use crate::config::Server;
+use crate::config::ServerSection;
 pub use crate::config::StartError;
 use crate::metrics::{Exporter, Metrics, open_file_limit};
 pub use failure::Failure;
@@ -69,7 +69,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When one cannot be had: taken, or not this machine's.
-    pub fn bind(server: &Server, metrics: &Metrics) -> Result<Self, StartError> {
+    pub fn bind(server: &ServerSection, metrics: &Metrics) -> Result<Self, StartError> {
         let files = raise_limit();
         let proxies = TrustedProxies(server.trusted_proxies.clone().into());
         let connections = Connections::new(bounds(server, files), proxies, metrics.clone());
@@ -137,7 +137,7 @@ pub struct ConnectionLimit(Arc<Connections>);
 
 impl ConnectionLimit {
     /// The limits of these settings from now on. Nobody is closed for them.
-    pub fn set(&self, server: &Server) {
+    pub fn set(&self, server: &ServerSection) {
         self.0.set_bounds(bounds(server, open_file_limit()));
     }
 }
@@ -184,7 +184,7 @@ fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// How many connections there may be: as configured, as far as the limit of open files allows.
-fn bounds(server: &Server, files: Option<u64>) -> Bounds {
+fn bounds(server: &ServerSection, files: Option<u64>) -> Bounds {
     let all = affordable(server.connection_limit, files);
     if all < server.connection_limit {
         tracing::warn!(

@@ -32,9 +32,9 @@ fn the_page_s_address_can_be_clicked() {
     }
 }
 
-fn server(connection_limit: usize) -> Server {
+fn server(connection_limit: usize) -> ServerSection {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Server {
+    ServerSection {
         listen: any,
         admin_listen: any,
         admin_token: None,
@@ -139,7 +139,7 @@ async fn it_is_unready_before_the_limit_and_the_limit_may_change() {
 #[tokio::test]
 async fn a_taken_port_is_blamed_on_its_setting() {
     let (_listeners, address) = listeners(1);
-    let taken = Server {
+    let taken = ServerSection {
         admin_listen: address,
         ..server(1)
     };
