@@ -91,7 +91,7 @@ impl Shared {
         if pending.is_given_up(Instant::now()) {
             return;
         }
-        let mut backoff = Backoff::new();
+        let mut backoff = JitteredDelay::new();
         let mut is_in_doubt = false;
         let result = loop {
             match self.store_conversation(&pending.subject).await {
@@ -130,7 +130,7 @@ impl Shared {
 
     /// Makes events of entries until all are settled.
     async fn commit(&self, conversation: ConversationId, mut pending: VecDeque<PendingEntry>) {
-        let mut backoff = Backoff::new();
+        let mut backoff = JitteredDelay::new();
         let mut conflicts = 0_u32;
         loop {
             drop_abandoned(&mut pending);
@@ -146,9 +146,9 @@ impl Shared {
                 _ => 0,
             };
             match progress {
-                Progress::Some => backoff = Backoff::new(),
+                Progress::Some => backoff = JitteredDelay::new(),
                 Progress::Conflict => {
-                    backoff = Backoff::new();
+                    backoff = JitteredDelay::new();
                     self.lost_places(conversation, conflicts);
                     if conflicts > 1 {
                         tokio::time::sleep(self.entropy.jitter(STEP_ASIDE)).await;
@@ -231,7 +231,7 @@ impl Shared {
         if events.is_empty() {
             return;
         }
-        let mut backoff = Backoff::new();
+        let mut backoff = JitteredDelay::new();
         loop {
             let written = self.projecting.ask(events.clone()).await;
             match written.unwrap_or_else(|| Err(abandoned())) {
@@ -342,9 +342,9 @@ fn postpone(error: &StoreError, pending: &mut VecDeque<PendingEntry>) -> Progres
 }
 
 /// Full jitter, doubling.
-struct Backoff(Duration);
+struct JitteredDelay(Duration);
 
-impl Backoff {
+impl JitteredDelay {
     const fn new() -> Self {
         Self(BACKOFF)
     }
