@@ -17,7 +17,7 @@ use crate::wire::MessageJson;
 
 use super::ApiError;
 use super::answer::json;
-use super::extract::{Bearer, Body, Params, PathIds, TraceParent, id, must_be};
+use super::extract::{Bearer, JsonBody, Params, PathIds, TraceParent, id, must_be};
 use super::links::Links;
 use super::reading::Reader;
 
@@ -111,7 +111,7 @@ pub(super) async fn send_to_room(
     Extension(metrics): Extension<Metrics>,
     Bearer(caller): Bearer,
     client: TraceParent,
-    Body(body): Body<GroupBody>,
+    JsonBody(body): JsonBody<GroupBody>,
 ) -> Result<Response, ApiError> {
     let receiving = chat.traces().receive("rest", None, client.0);
     must_be(caller, "senderId", body.sender_id.as_deref())?;
