@@ -70,7 +70,7 @@ pub(super) struct Connections {
 
 /// How many there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bounds {
+pub(super) struct ConnectionBounds {
     /// At a time.
     pub(super) all: usize,
     /// From one network.
@@ -78,7 +78,11 @@ pub(super) struct Bounds {
 }
 
 impl Connections {
-    pub(super) fn new(bounds: Bounds, proxies: TrustedProxies, metrics: Metrics) -> Arc<Self> {
+    pub(super) fn new(
+        bounds: ConnectionBounds,
+        proxies: TrustedProxies,
+        metrics: Metrics,
+    ) -> Arc<Self> {
         metrics.connections.limit.set(bounds.all as f64);
         Arc::new(Self {
             open: AtomicUsize::new(0),
@@ -104,7 +108,7 @@ impl Connections {
     }
 
     /// Other limits from now on; connections that are open stay.
-    pub(super) fn set_bounds(&self, bounds: Bounds) {
+    pub(super) fn set_bounds(&self, bounds: ConnectionBounds) {
         self.limit.store(bounds.all, Ordering::Relaxed);
         self.share.store(bounds.share, Ordering::Relaxed);
         self.metrics.connections.limit.set(bounds.all as f64);

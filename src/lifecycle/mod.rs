@@ -28,7 +28,7 @@ pub use crate::config::StartError;
 use crate::metrics::{Exporter, Metrics, open_file_limit};
 pub use failure::Failure;
 use files::{ADMIN_CONNECTIONS, Shortage, affordable, raise_limit};
-use gate::{Bounds, Connections, Gate};
+use gate::{ConnectionBounds, Connections, Gate};
 use guard::Guard;
 use http::HttpServer;
 use peer::TrustedProxies;
@@ -83,7 +83,7 @@ impl Listeners {
             Guard::public(server.hsts),
             Arc::clone(&shortage),
         );
-        let own = Bounds {
+        let own = ConnectionBounds {
             all: ADMIN_CONNECTIONS,
             share: ADMIN_CONNECTIONS,
         };
@@ -184,7 +184,7 @@ fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// How many connections there may be: as configured, as far as the limit of open files allows.
-fn bounds(server: &ServerSection, files: Option<u64>) -> Bounds {
+fn bounds(server: &ServerSection, files: Option<u64>) -> ConnectionBounds {
     let all = affordable(server.connection_limit, files);
     if all < server.connection_limit {
         tracing::warn!(
@@ -193,7 +193,7 @@ fn bounds(server: &ServerSection, files: Option<u64>) -> Bounds {
             "the limit of open files is too low for connection_limit; raise it (ulimit -n)"
         );
     }
-    Bounds {
+    ConnectionBounds {
         all,
         share: server.address_connection_limit,
     }

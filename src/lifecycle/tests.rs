@@ -315,7 +315,7 @@ async fn the_admin_port_keeps_no_idle_connection_and_only_so_many() {
     let _server = HttpServer::start(router, listeners.admin);
     let (idle, answer) = ask(address, "/livez").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    connections.set_bounds(Bounds { all: 1, share: 1 });
+    connections.set_bounds(ConnectionBounds { all: 1, share: 1 });
     let (_second, answer) = ask(address, "/livez").await;
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     until_closed(idle).await;

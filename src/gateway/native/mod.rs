@@ -27,7 +27,7 @@ use crate::auth::bearer;
 use crate::chat::ChatError;
 use crate::domain::Entropy;
 use crate::transport::heartbeat::Wheel;
-use crate::transport::websocket::{Bounds, Handshake, NoWebSocket};
+use crate::transport::websocket::{Handshake, NoWebSocket, WebSocketBounds};
 use crate::wire::{ErrorJson, encode, refusal};
 pub use shared::NativeConfig;
 use shared::Shared;
@@ -86,7 +86,7 @@ async fn upgrade(
         Ok(guest) => guest,
         Err(error) => return refuse(&error),
     };
-    let bounds = Bounds {
+    let bounds = WebSocketBounds {
         message: shared.config.frame_bytes,
         read_buffer: READ_BUFFER,
     };

@@ -7,14 +7,14 @@ use super::packet::{self, Packet};
 use super::session::Session;
 use super::{EngineConfig, EngineHandler, Message};
 use crate::transport::outbox::Reason;
-use crate::transport::websocket::{Bounds, Ping, WebSocket, reason_of};
+use crate::transport::websocket::{Ping, WebSocket, WebSocketBounds, reason_of};
 
 /// Bytes read at a time. The library's default of 128 KiB per connection is what ten thousand idle ones cannot afford.
 const READ_BUFFER: usize = 2 * 1024;
 
 /// The small buffers and the bounds of a session's socket.
-pub(super) const fn bounds(config: &EngineConfig) -> Bounds {
-    Bounds {
+pub(super) const fn bounds(config: &EngineConfig) -> WebSocketBounds {
+    WebSocketBounds {
         message: config.max_payload,
         read_buffer: READ_BUFFER,
     }
