@@ -77,12 +77,12 @@ impl JoinedJson {
 
 /// To a send.
 #[derive(Debug, Serialize)]
-pub(super) struct Stored<'a> {
+pub(super) struct SentJson<'a> {
     ok: bool,
     message: Option<MessageJson<'a>>,
 }
 
-impl<'a> Stored<'a> {
+impl<'a> SentJson<'a> {
     pub(super) fn new(event: &'a Event) -> Self {
         Self {
             ok: true,
@@ -93,13 +93,13 @@ impl<'a> Stored<'a> {
 
 /// To an edit, a deletion or a reaction: the event, or none when it was so already.
 #[derive(Debug, Serialize)]
-pub(super) struct Changed<'a> {
+pub(super) struct ChangedJson<'a> {
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<EventJson<'a>>,
 }
 
-impl<'a> Changed<'a> {
+impl<'a> ChangedJson<'a> {
     pub(super) fn new(event: Option<&'a Event>) -> Self {
         Self {
             ok: true,
