@@ -18,7 +18,7 @@ use hobnob::transport::engineio::{
 use hobnob::transport::heartbeat::Wheel;
 use hobnob::transport::outbox::{Frame, Mark, Reason};
 use hobnob::transport::socketio::{
-    Application, ConnectRefused, Connection, Event, HandshakeRequest, Socket, SocketIo,
+    Application, ConnectRefused, Event, HandshakeRequest, NamespaceHandler, Socket, SocketIo,
     SocketIoConfig,
 };
 use serde_json::Value;
@@ -118,7 +118,7 @@ impl Application for Conformance {
         auth: Option<Value>,
         _request: &HandshakeRequest,
         socket: Socket,
-    ) -> Result<Box<dyn Connection>, ConnectRefused> {
+    ) -> Result<Box<dyn NamespaceHandler>, ConnectRefused> {
         let auth = auth.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         Ok(Box::new(Client { socket, auth }))
     }
@@ -130,7 +130,7 @@ struct Client {
 }
 
 #[async_trait]
-impl Connection for Client {
+impl NamespaceHandler for Client {
     async fn connected(&mut self) {
         sleep(BETWEEN_MESSAGES).await;
         // Here and below: a session that has just ended needs no answer.

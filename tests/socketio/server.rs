@@ -13,7 +13,7 @@ use hobnob::transport::engineio::{
 use hobnob::transport::heartbeat::Wheel;
 use hobnob::transport::outbox::{Frame, Mark, Reason};
 use hobnob::transport::socketio::{
-    Ack, Application, ConnectRefused, Connection, Event, HandshakeRequest, Socket, SocketIo,
+    Ack, Application, ConnectRefused, Event, HandshakeRequest, NamespaceHandler, Socket, SocketIo,
     SocketIoConfig, encode_event,
 };
 use parking_lot::Mutex;
@@ -210,7 +210,7 @@ impl Application for App {
         auth: Option<Value>,
         request: &HandshakeRequest,
         socket: Socket,
-    ) -> Result<Box<dyn Connection>, ConnectRefused> {
+    ) -> Result<Box<dyn NamespaceHandler>, ConnectRefused> {
         assert!(
             socket.emit_raw("early", &["1"], Vec::new()).is_err(),
             "not connected yet"
@@ -248,7 +248,7 @@ impl Client {
 }
 
 #[async_trait]
-impl Connection for Client {
+impl NamespaceHandler for Client {
     async fn connected(&mut self) {
         self.emit("auth", &self.auth);
     }

@@ -20,7 +20,7 @@ pub trait Application: Send + Sync + 'static {
         namespace == "/"
     }
 
-    /// A client asks for a namespace. `socket` sends nothing before [`Connection::connected`]; until then its
+    /// A client asks for a namespace. `socket` sends nothing before [`NamespaceHandler::connected`]; until then its
     /// emissions fail.
     ///
     /// # Errors
@@ -31,14 +31,14 @@ pub trait Application: Send + Sync + 'static {
         auth: Option<Value>,
         request: &HandshakeRequest,
         socket: Socket,
-    ) -> Result<Box<dyn Connection>, ConnectRefused>;
+    ) -> Result<Box<dyn NamespaceHandler>, ConnectRefused>;
 }
 
 /// The application's side of one client in one namespace. Calls never overlap and come in the order of what happened.
 /// While one is running nothing more is read from the client; what may take long is spawned ([`super::Ack`] and
 /// [`Socket`] go with it), and how much of it at a time is the application's decision.
 #[async_trait]
-pub trait Connection: Send {
+pub trait NamespaceHandler: Send {
     /// The client has been told that it is connected: emissions reach it from here on.
     async fn connected(&mut self) {}
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::args::{Event, parse_args, parse_event};
 use super::packet::{Kind, Packet};
 use super::socket::{Ack, Socket};
-use super::{Application, ConnectRefused, Connection, HandshakeRequest};
+use super::{Application, ConnectRefused, HandshakeRequest, NamespaceHandler};
 use crate::domain::Entropy;
 use crate::transport::brake::Brake;
 use crate::transport::engineio::{EngineApp, EngineHandler, EngineSocket, Message};
@@ -62,7 +62,7 @@ struct Client {
 
 struct Namespace {
     socket: Socket,
-    connection: Option<Box<dyn Connection>>,
+    connection: Option<Box<dyn NamespaceHandler>>,
 }
 
 /// A binary packet whose attachments are still coming.
@@ -199,7 +199,7 @@ impl Client {
         name: &str,
         auth: Option<Value>,
         socket: Socket,
-    ) -> Result<Box<dyn Connection>, ConnectRefused> {
+    ) -> Result<Box<dyn NamespaceHandler>, ConnectRefused> {
         let application = &self.server.application;
         if !application.has_namespace(name) {
             return Err(ConnectRefused::new("Invalid namespace"));

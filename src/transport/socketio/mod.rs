@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use axum::Router;
 
-pub use application::{Application, Connection};
+pub use application::{Application, NamespaceHandler};
 pub use args::Event;
 use client::{Server, Serving};
 pub use handshake::HandshakeRequest;

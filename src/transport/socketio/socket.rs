@@ -69,7 +69,7 @@ impl Socket {
         self.send(Kind::Event, None, &event_payload(name, args), attachments)
     }
 
-    /// Sends an event and asks for an answer, which comes to [`super::Connection::acknowledged`] with the id returned.
+    /// Sends an event and asks for an answer, which comes to [`super::NamespaceHandler::acknowledged`] with the id returned.
     ///
     /// # Errors
     /// As [`Socket::emit_raw`].
@@ -85,7 +85,7 @@ impl Socket {
     }
 
     /// The session's outbox, shared by its namespaces: for events that are encoded already ([`super::encode_event`]), and
-    /// for proof that what was sent was received ([`Outbox::mark`]), which comes to [`super::Connection::proved`].
+    /// for proof that what was sent was received ([`Outbox::mark`]), which comes to [`super::NamespaceHandler::proved`].
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
         self.0.engine.outbox()
