@@ -54,7 +54,7 @@ const BUSY: &str = concat!(
 
 /// How many connections there are, and may be.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(super) struct OpenConnections {
     open: AtomicUsize,
     limit: AtomicUsize,
     /// Of one network.
@@ -77,7 +77,7 @@ pub(super) struct ConnectionBounds {
     pub(super) share: usize,
 }
 
-impl Connections {
+impl OpenConnections {
     pub(super) fn new(
         bounds: ConnectionBounds,
         proxies: TrustedProxies,
@@ -125,7 +125,7 @@ impl Connections {
         }
     }
 
-    fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<OpenConnection> {
         let network = (!self.proxies.trusts(peer)).then(|| ClientNetwork::of(peer));
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed) {
             self.open.fetch_sub(1, Ordering::Relaxed);
@@ -138,7 +138,7 @@ impl Connections {
         }
         self.metrics.connections.accepted.increment(1);
         self.metrics.connections.open.increment(1.0);
-        Some(Place {
+        Some(OpenConnection {
             connections: Arc::clone(self),
             network,
         })
@@ -166,12 +166,12 @@ impl Connections {
 
 /// One connection's place among the open ones; free again when dropped.
 #[derive(Debug)]
-struct Place {
-    connections: Arc<Connections>,
+struct OpenConnection {
+    connections: Arc<OpenConnections>,
     network: Option<ClientNetwork>,
 }
 
-impl Drop for Place {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         let connections = &self.connections;
         if let Some(network) = &self.network {
@@ -186,7 +186,7 @@ impl Drop for Place {
 #[derive(Debug)]
 pub(super) struct Gate {
     pub(super) listener: TcpListener,
-    pub(super) connections: Arc<Connections>,
+    pub(super) connections: Arc<OpenConnections>,
     /// How long a write may make less progress than [`super::pace`] asks for. Longer than a session's heartbeat: a session
     /// has its own ways to end.
     pub(super) patience: Duration,
@@ -203,7 +203,7 @@ pub(super) struct Gate {
 impl Gate {
     pub(super) fn new(
         listener: TcpListener,
-        connections: Arc<Connections>,
+        connections: Arc<OpenConnections>,
         patience: Duration,
         guard: Guard,
         shortage: Arc<Shortage>,
@@ -239,7 +239,7 @@ impl Gate {
         }
     }
 
-    fn admit(&self, stream: TcpStream, place: Place) -> Admitted {
+    fn admit(&self, stream: TcpStream, place: OpenConnection) -> Admitted {
         // Small frames must not wait for each other's acknowledgement.
         let _ = stream.set_nodelay(true);
         Admitted {
@@ -284,7 +284,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 pub(super) struct Admitted {
     stream: TcpStream,
     pace: Pace,
-    _place: Place,
+    _place: OpenConnection,
 }
 
 impl AsyncRead for Admitted {

@@ -28,7 +28,7 @@ pub use crate::config::StartError;
 use crate::metrics::{Exporter, Metrics, open_file_limit};
 pub use failure::Failure;
 use files::{ADMIN_CONNECTIONS, Shortage, affordable, raise_limit};
-use gate::{ConnectionBounds, Connections, Gate};
+use gate::{ConnectionBounds, Gate, OpenConnections};
 use guard::Guard;
 use http::HttpServer;
 use peer::TrustedProxies;
@@ -72,7 +72,7 @@ impl Listeners {
     pub fn bind(server: &ServerSection, metrics: &Metrics) -> Result<Self, StartError> {
         let files = raise_limit();
         let proxies = TrustedProxies(server.trusted_proxies.clone().into());
-        let connections = Connections::new(bounds(server, files), proxies, metrics.clone());
+        let connections = OpenConnections::new(bounds(server, files), proxies, metrics.clone());
         let shortage = Arc::<Shortage>::default();
         let listener = bind("listen", server.listen)?;
         let admin = bind("admin_listen", server.admin_listen)?;
@@ -88,7 +88,7 @@ impl Listeners {
             share: ADMIN_CONNECTIONS,
         };
         // Not among the clients' in any metric.
-        let connections = Connections::new(own, TrustedProxies::default(), Metrics::none());
+        let connections = OpenConnections::new(own, TrustedProxies::default(), Metrics::none());
         let guard = Guard::admin(&server.admin_hosts);
         let mut admin = Gate::new(admin, connections, ADMIN_PATIENCE, guard, shortage);
         admin.keeps_spare = true;
@@ -133,7 +133,7 @@ pub struct PublicSocket {
 
 /// How many client connections there may be, for changing it while they come.
 #[derive(Debug)]
-pub struct ConnectionLimit(Arc<Connections>);
+pub struct ConnectionLimit(Arc<OpenConnections>);
 
 impl ConnectionLimit {
     /// The limits of these settings from now on. Nobody is closed for them.

@@ -270,7 +270,7 @@ async fn a_drain_that_does_not_end_is_left_behind_after_the_grace() {
 }
 
 /// Serves one route; closes connections that make no progress for a second, in which a busy machine gets to ask.
-fn serve(router: Router) -> (SocketAddr, Arc<Connections>) {
+fn serve(router: Router) -> (SocketAddr, Arc<OpenConnections>) {
     let (mut listeners, address) = listeners(1);
     listeners.public.patience = Duration::from_secs(1);
     let connections = Arc::clone(&listeners.public.connections);
