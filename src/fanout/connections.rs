@@ -15,7 +15,7 @@ use crate::transport::closing::closing;
 use crate::transport::outbox::Reason;
 
 /// See the module's documentation.
-pub(super) struct Connections {
+pub(super) struct SessionLifecycle {
     sessions: Arc<Sessions>,
     topics: Arc<Topics>,
     arrivals: Arc<Arrivals>,
@@ -25,7 +25,7 @@ pub(super) struct Connections {
     metrics: Metrics,
 }
 
-impl Connections {
+impl SessionLifecycle {
     pub(super) fn new(
         (sessions, topics): (Arc<Sessions>, Arc<Topics>),
         arrivals: Arc<Arrivals>,
@@ -94,7 +94,7 @@ fn expect_closings(metrics: &Metrics) {
 
 /// A session from its opening to its end: whoever drops it has left, also by a panic.
 pub struct Opened {
-    connections: Arc<Connections>,
+    connections: Arc<SessionLifecycle>,
     session: Arc<Session>,
     has_left: bool,
 }

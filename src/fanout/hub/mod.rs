@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::connections::Connections;
+use super::connections::SessionLifecycle;
 use super::delegation::TakingOn;
 use super::drain::Drain;
 use super::inbox::{Addressees, Inbox};
@@ -39,7 +39,7 @@ pub use super::parts::{HubConfig, HubPorts, Parts};
 pub struct Hub {
     parts: Parts,
     seats: Seats,
-    connections: Arc<Connections>,
+    connections: Arc<SessionLifecycle>,
     joining: Joining,
     proofs: Arc<Proofs>,
     pacer: Arc<Pacer>,
@@ -268,8 +268,8 @@ impl Hub {
     }
 }
 
-fn connections(parts: &Parts, proofs: &Arc<Proofs>, pacer: &Arc<Pacer>) -> Connections {
-    Connections::new(
+fn connections(parts: &Parts, proofs: &Arc<Proofs>, pacer: &Arc<Pacer>) -> SessionLifecycle {
+    SessionLifecycle::new(
         (Arc::clone(&parts.sessions), Arc::clone(&parts.topics)),
         Arc::clone(&parts.arrivals),
         Arc::clone(&parts.board),
