@@ -179,7 +179,7 @@ impl Traced {
 
 /// What is said of a delivery.
 #[derive(Debug, Clone, Copy)]
-pub struct Delivery {
+pub struct DeliveryAttributes {
     /// The conversation.
     pub conversation: ConversationId,
     /// The event's place.
@@ -190,7 +190,7 @@ pub struct Delivery {
     pub is_local: bool,
 }
 
-impl Delivery {
+impl DeliveryAttributes {
     pub(super) fn list(&self) -> Vec<KeyValue> {
         let origin = if self.is_local { "local" } else { "remote" };
         let mut attributes = place(self.conversation, self.seq);

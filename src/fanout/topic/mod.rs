@@ -10,7 +10,7 @@ use super::offer::{Effect, Offer};
 use super::roster::Roster;
 use super::session::Session;
 use crate::domain::{ConversationId, Seq, SessionId, UserId};
-use crate::traces::{Delivery, Traced};
+use crate::traces::{DeliveryAttributes, Traced};
 use crate::transport::outbox::Reason;
 
 /// How many events are held behind a gap; beyond it only the highest seq is kept and the rest is read from the log.
@@ -57,7 +57,7 @@ pub(super) struct Consequences {
     /// How many sessions it was given to, with what it freed from behind a gap.
     pub(super) delivered: usize,
     /// What of it is traced; not allocated as long as nothing is.
-    pub(super) traced: Vec<(Traced, Delivery)>,
+    pub(super) traced: Vec<(Traced, DeliveryAttributes)>,
     /// The conversation is over for these sessions: their user was removed.
     pub(super) ended: Vec<(Arc<Session>, Seq)>,
 }
@@ -140,7 +140,7 @@ impl Topic {
             !ends
         });
         if let Some(traced) = offer.traced {
-            let delivery = Delivery {
+            let delivery = DeliveryAttributes {
                 conversation: offer.conversation,
                 seq: offer.seq,
                 sessions: consequences.delivered - given,
