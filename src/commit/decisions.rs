@@ -17,7 +17,7 @@ use crate::domain::{
 use crate::store::{Projected, StoreResult};
 
 /// What an entry becomes, if everything before it does.
-pub(super) enum Draft {
+pub(super) enum Decision {
     /// An event, at the place it has, and what follows from it.
     Event(Projected),
     /// No event: it is so already.
@@ -40,13 +40,13 @@ impl Shared {
         conversation: ConversationId,
         standing: &Standing,
         pending: &VecDeque<PendingEntry>,
-    ) -> StoreResult<Option<Vec<Draft>>> {
+    ) -> StoreResult<Option<Vec<Decision>>> {
         let mut facts = self.facts(pending).await?;
         let (mut next, mut targets) = (standing.head.next(), Targets::new());
         let mut drafts = Vec::with_capacity(pending.len());
         for waiting in pending {
             let draft = match &waiting.subject {
-                Entry::Message(message) => Draft::Event(Projected {
+                Entry::Message(message) => Decision::Event(Projected {
                     event: Arc::new(message.event(conversation, next)),
                     projections: Vec::new(),
                 }),
@@ -58,7 +58,7 @@ impl Shared {
                     self.decide(change, (next, actor), facts, &mut targets)
                 }
             };
-            if let Draft::Event(_) = draft {
+            if let Decision::Event(_) = draft {
                 next = next.next();
             }
             drafts.push(draft);
@@ -85,7 +85,7 @@ impl Shared {
         (seq, actor): (Seq, Option<Member>),
         mut facts: Facts,
         targets: &mut Targets,
-    ) -> Draft {
+    ) -> Decision {
         let target = change.kind.target();
         if let Some(message) = target.and_then(|seq| targets.get(&seq))
             && let Some(event) = &mut facts.target
@@ -95,8 +95,8 @@ impl Shared {
         let room_members = self.room_members.load(Ordering::Relaxed);
         let body = match decide(change, actor.as_ref(), &facts, room_members) {
             Ok(Some(body)) => body,
-            Ok(None) => return Draft::Nothing,
-            Err(refusal) => return Draft::Refused(refusal),
+            Ok(None) => return Decision::Nothing,
+            Err(refusal) => return Decision::Refused(refusal),
         };
         let event: Event = change.event(seq, body);
         let projections = projections(&event, facts.message());
@@ -104,7 +104,7 @@ impl Shared {
             let message = projections.iter().fold(message.clone(), Message::with);
             targets.insert(target, message);
         }
-        Draft::Event(Projected {
+        Decision::Event(Projected {
             event: Arc::new(event),
             projections,
         })

@@ -10,7 +10,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
 use super::answer::CommitError;
-use super::decisions::Draft;
+use super::decisions::Decision;
 use super::delegation::GATHER;
 use super::pending::{Pending, PendingEntry, Work};
 use super::progress::Progress;
@@ -197,12 +197,12 @@ impl Shared {
         &self,
         conversation: ConversationId,
         head: Seq,
-        drafts: Vec<Draft>,
+        drafts: Vec<Decision>,
         pending: &mut VecDeque<PendingEntry>,
     ) -> StoreResult<Progress> {
         let first = head.next();
         let events = drafts.iter().filter_map(|draft| match draft {
-            Draft::Event(projected) => Some(Arc::clone(&projected.event)),
+            Decision::Event(projected) => Some(Arc::clone(&projected.event)),
             _ => None,
         });
         let run = Run {
@@ -305,9 +305,9 @@ impl Shared {
 }
 
 /// Of the first so many events that are stored, those that are changes.
-fn stored_changes(drafts: &[Draft], committed: usize) -> Vec<Projected> {
+fn stored_changes(drafts: &[Decision], committed: usize) -> Vec<Projected> {
     let events = drafts.iter().filter_map(|draft| match draft {
-        Draft::Event(projected) => Some(projected),
+        Decision::Event(projected) => Some(projected),
         _ => None,
     });
     let changes = events

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::answer::{Changed, CommitError};
-use super::decisions::Draft;
+use super::decisions::Decision;
 use super::pending::{Duty, Entry, PendingEntry};
 use super::progress::Progress;
 use super::shared::Shared;
@@ -30,13 +30,13 @@ impl Shared {
     /// one write with others, `batch` in all. `head` is what they were decided as of.
     pub(super) fn settle_drafts(
         &self,
-        drafts: Vec<Draft>,
+        drafts: Vec<Decision>,
         (mut committed, batch): (usize, Option<usize>),
         head: Seq,
         pending: &mut VecDeque<PendingEntry>,
     ) -> Progress {
         for draft in drafts {
-            let is_event = matches!(draft, Draft::Event(_));
+            let is_event = matches!(draft, Decision::Event(_));
             if is_event && committed == 0 {
                 break;
             }
@@ -44,7 +44,7 @@ impl Shared {
                 break;
             };
             // What was deleted stays so: whoever may still try to insert it is refused, too.
-            let is_final = is_event || matches!(draft, Draft::Refused(Refusal::MessageDeleted));
+            let is_final = is_event || matches!(draft, Decision::Refused(Refusal::MessageDeleted));
             let in_doubt = !is_final && waiting.may_arrive(head);
             let is_elsewhere = waiting.duty == Duty::Delegated;
             if in_doubt && !is_elsewhere && !waiting.is_given_up(Instant::now()) {
@@ -52,15 +52,15 @@ impl Shared {
                 return Progress::None;
             }
             let changed = match draft {
-                Draft::Event(Projected { event, .. }) => {
+                Decision::Event(Projected { event, .. }) => {
                     committed -= 1;
                     let trace = waiting.end_storing(&event, batch);
                     self.committed(&event, waiting.claim_origin(), trace.as_ref());
                     Ok(Changed::Applied(event))
                 }
                 _ if in_doubt => Err(CommitError::Unavailable),
-                Draft::Nothing => Ok(Changed::Nothing),
-                Draft::Refused(refusal) => Ok(Changed::Refused(refusal)),
+                Decision::Nothing => Ok(Changed::Nothing),
+                Decision::Refused(refusal) => Ok(Changed::Refused(refusal)),
             };
             waiting.settle(changed);
         }
