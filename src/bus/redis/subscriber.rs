@@ -41,7 +41,7 @@ pub(super) struct Subscriber {
 }
 
 /// Why a connection is no longer served.
-enum End {
+enum Disconnect {
     Closed,
     Trouble(Error),
 }
@@ -64,8 +64,8 @@ impl Subscriber {
                 return;
             };
             match self.serve(connection, gap, &mut backoff).await {
-                End::Closed => return,
-                End::Trouble(error) => {
+                Disconnect::Closed => return,
+                Disconnect::Trouble(error) => {
                     self.shared.config.metrics().bus.errors.increment(1);
                     tracing::warn!(%error, "subscriber connection lost");
                     self.standing
@@ -77,7 +77,12 @@ impl Subscriber {
         }
     }
 
-    async fn serve(&self, mut connection: Connection, gap: bool, backoff: &mut Backoff) -> End {
+    async fn serve(
+        &self,
+        mut connection: Connection,
+        gap: bool,
+        backoff: &mut Backoff,
+    ) -> Disconnect {
         let reader = Reader {
             wire: self.shared.wire.clone(),
             sealing: Arc::clone(&self.shared.sealing),
@@ -87,12 +92,12 @@ impl Subscriber {
             lateness: Lateness::new(),
         };
         let Some(messages) = connection.take_messages() else {
-            return End::Closed;
+            return Disconnect::Closed;
         };
         // It ends with the connection, which holds the sending half.
         let reading = spawn_task("hearing", reader.run(messages));
         let end = tokio::select! {
-            () = self.shared.stop.cancelled() => End::Closed,
+            () = self.shared.stop.cancelled() => Disconnect::Closed,
             end = self.attend(&mut connection, gap, backoff) => end,
         };
         drop(connection);
@@ -100,10 +105,15 @@ impl Subscriber {
         end
     }
 
-    async fn attend(&self, connection: &mut Connection, gap: bool, backoff: &mut Backoff) -> End {
+    async fn attend(
+        &self,
+        connection: &mut Connection,
+        gap: bool,
+        backoff: &mut Backoff,
+    ) -> Disconnect {
         let layout = match self.establish(connection, gap).await {
             Ok(layout) => layout,
-            Err(error) => return End::Trouble(error),
+            Err(error) => return Disconnect::Trouble(error),
         };
         backoff.reset();
         let mut watchdog = interval(WATCHDOG);
@@ -116,7 +126,7 @@ impl Subscriber {
                 _ = watchdog.tick() => self.watch(connection, &layout).await,
             };
             if let Err(error) = done {
-                return End::Trouble(error);
+                return Disconnect::Trouble(error);
             }
         }
     }
