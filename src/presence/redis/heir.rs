@@ -8,7 +8,7 @@ use futures_util::stream::iter;
 use tokio::time::{Instant, interval};
 
 use super::super::{PresenceError, PresenceSignal};
-use super::entries::Entry;
+use super::entries::GatewayEntry;
 use super::link::PresenceClient;
 use super::{RedisPresence, Sealed};
 use crate::domain::UserId;
@@ -53,7 +53,7 @@ impl RedisPresence {
     async fn look(
         &self,
         quiet: &mut Quiet,
-        seen: &mut HashSet<Entry>,
+        seen: &mut HashSet<GatewayEntry>,
     ) -> Result<(), PresenceError> {
         let asking = self.link.ask()?;
         let is_quiet = self.is_quiet(&asking, quiet).await?;
@@ -78,7 +78,7 @@ impl RedisPresence {
     pub(super) async fn registered(
         &self,
         asking: &PresenceClient,
-    ) -> Result<Vec<Entry>, PresenceError> {
+    ) -> Result<Vec<GatewayEntry>, PresenceError> {
         let names = asking.first(&self.registry_key(), MOST_GATEWAYS).await?;
         let myself = self.myself();
         let entries = names.iter().filter_map(|name| self.ours(name));
@@ -86,8 +86,8 @@ impl RedisPresence {
     }
 
     /// Whom a name in the registry names, if this deployment has put it there (D49): no other's dead are buried.
-    fn ours(&self, name: &str) -> Option<Entry> {
-        let entry = Entry::from_name(name.split_once('.')?.0)?;
+    fn ours(&self, name: &str) -> Option<GatewayEntry> {
+        let entry = GatewayEntry::from_name(name.split_once('.')?.0)?;
         self.is_sealed(Sealed::Name, &entry, name).then_some(entry)
     }
 
@@ -113,7 +113,11 @@ impl RedisPresence {
     }
 
     /// A claim is a lease itself: a dead heir's ends.
-    async fn claim(&self, asking: &PresenceClient, dead: &Entry) -> Result<bool, PresenceError> {
+    async fn claim(
+        &self,
+        asking: &PresenceClient,
+        dead: &GatewayEntry,
+    ) -> Result<bool, PresenceError> {
         let (key, me) = (self.claim_key(dead), self.myself().name());
         let live = self.config.lease.as_millis();
         if asking.set(key.clone(), me.clone(), live, true).await? {
@@ -125,7 +129,11 @@ impl RedisPresence {
 
     /// Clears and announces the users of the dead, then the dead. Users stay in the index until they are announced, and
     /// the gateway in the registry until all are: a second heir finds what the first did not finish.
-    async fn bury(&self, asking: &PresenceClient, dead: &Entry) -> Result<(), PresenceError> {
+    async fn bury(
+        &self,
+        asking: &PresenceClient,
+        dead: &GatewayEntry,
+    ) -> Result<(), PresenceError> {
         tracing::info!(gateway = dead.gateway(), "burying a dead gateway");
         let index = self.index_key(dead);
         loop {
@@ -152,7 +160,7 @@ impl RedisPresence {
     async fn clear(
         &self,
         asking: &PresenceClient,
-        dead: &Entry,
+        dead: &GatewayEntry,
         name: String,
     ) -> Result<(), PresenceError> {
         if let Ok(user) = name.parse::<UserId>() {

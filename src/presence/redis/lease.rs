@@ -2,7 +2,7 @@
 //! that they must be registered anew after a loss (D21).
 
 use super::super::{PresenceError, PresenceSignal};
-use super::entries::Entry;
+use super::entries::GatewayEntry;
 use super::{RedisPresence, Sealed, new_incarnation};
 
 /// How soon a failed heartbeat is tried again, in parts of the interval: often enough before the lease ends.
@@ -73,7 +73,7 @@ impl RedisPresence {
     }
 
     /// The lease first: a registered gateway without one is dead. Returns the lease's value.
-    async fn take_lease(&self, myself: &Entry) -> Result<String, PresenceError> {
+    async fn take_lease(&self, myself: &GatewayEntry) -> Result<String, PresenceError> {
         let asking = self.link.ask()?;
         let key = self.lease_key(myself.gateway());
         let value = self.sealed(Sealed::Lease, myself);

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::super::PresenceError;
-use super::entries::{Entries, Entry};
+use super::entries::{Entries, GatewayEntry};
 use crate::domain::Entropy;
 use crate::metrics::Metrics;
 use crate::redis::{Backoff, Connection, Purpose, RedisConfig};
@@ -165,7 +165,7 @@ impl PresenceClient {
     pub(super) async fn enter(
         &self,
         presence: String,
-        entry: &Entry,
+        entry: &GatewayEntry,
         backstop_ms: u128,
     ) -> Result<Entries, PresenceError> {
         let arguments = entry.fields_and(Some(backstop_ms.to_string()));
@@ -178,7 +178,7 @@ impl PresenceClient {
     pub(super) async fn exit(
         &self,
         presence: String,
-        entry: &Entry,
+        entry: &GatewayEntry,
     ) -> Result<(bool, Entries), PresenceError> {
         let arguments = entry.fields_and(None);
         let script = include_str!("../exit.lua");
@@ -266,11 +266,11 @@ impl PresenceClient {
     /// Which of these entries have a live lease; asked for all at once.
     pub(super) async fn live<'a>(
         &self,
-        entries: impl IntoIterator<Item = &'a Entry>,
-        lease_key: impl Fn(&Entry) -> String,
-        is_held: impl Fn(&Entry, &str) -> bool,
-    ) -> Result<HashSet<Entry>, PresenceError> {
-        let distinct: HashSet<&Entry> = entries.into_iter().collect();
+        entries: impl IntoIterator<Item = &'a GatewayEntry>,
+        lease_key: impl Fn(&GatewayEntry) -> String,
+        is_held: impl Fn(&GatewayEntry, &str) -> bool,
+    ) -> Result<HashSet<GatewayEntry>, PresenceError> {
+        let distinct: HashSet<&GatewayEntry> = entries.into_iter().collect();
         let asked = distinct.into_iter().map(|entry| {
             let key = lease_key(entry);
             async move {

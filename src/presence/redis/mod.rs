@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::entries::{Entries, Entry};
+use self::entries::{Entries, GatewayEntry};
 use self::link::{PresenceClient, ReconnectingClient};
 use self::roll::Roll;
 use super::{Presence, PresenceConfig, PresenceError, PresenceSignal, SIGNAL_QUEUE, Transition};
@@ -43,7 +43,7 @@ pub struct RedisPresence {
     config: PresenceConfig,
     gateway: GatewayId,
     entropy: Arc<Entropy>,
-    incarnation: Mutex<Entry>,
+    incarnation: Mutex<GatewayEntry>,
     roll: Roll,
     sender: mpsc::Sender<PresenceSignal>,
     receiver: Mutex<Option<mpsc::Receiver<PresenceSignal>>>,
@@ -74,7 +74,7 @@ impl RedisPresence {
     }
 
     /// This gateway in its present incarnation.
-    fn myself(&self) -> Entry {
+    fn myself(&self) -> GatewayEntry {
         self.incarnation.lock().clone()
     }
 
@@ -90,11 +90,11 @@ impl RedisPresence {
         self.link.key(format_args!("gateways"))
     }
 
-    fn index_key(&self, of: &Entry) -> String {
+    fn index_key(&self, of: &GatewayEntry) -> String {
         self.link.key(format_args!("gateway-users:{}", of.name()))
     }
 
-    fn claim_key(&self, of: &Entry) -> String {
+    fn claim_key(&self, of: &GatewayEntry) -> String {
         self.link.key(format_args!("claim:{}", of.name()))
     }
 
@@ -104,7 +104,7 @@ impl RedisPresence {
     }
 
     /// What a lease, or a name in the registry, looks like: the text, and the proof that this deployment has written it.
-    fn sealed(&self, what: Sealed, entry: &Entry) -> String {
+    fn sealed(&self, what: Sealed, entry: &GatewayEntry) -> String {
         let text = match what {
             Sealed::Lease => entry.incarnation().to_owned(),
             Sealed::Name => entry.name(),
@@ -114,7 +114,7 @@ impl RedisPresence {
     }
 
     /// Whether a text is what [`Self::sealed`] writes of this entry, under any secret in use.
-    fn is_sealed(&self, what: Sealed, entry: &Entry, found: &str) -> bool {
+    fn is_sealed(&self, what: Sealed, entry: &GatewayEntry, found: &str) -> bool {
         let text = match what {
             Sealed::Lease => entry.incarnation().to_owned(),
             Sealed::Name => entry.name(),
@@ -131,10 +131,11 @@ impl RedisPresence {
     async fn are_live<'a>(
         &self,
         asking: &PresenceClient,
-        entries: impl IntoIterator<Item = &'a Entry>,
-    ) -> Result<HashSet<Entry>, PresenceError> {
-        let lease_key = |entry: &Entry| self.lease_key(entry.gateway());
-        let is_held = |entry: &Entry, found: &str| self.is_sealed(Sealed::Lease, entry, found);
+        entries: impl IntoIterator<Item = &'a GatewayEntry>,
+    ) -> Result<HashSet<GatewayEntry>, PresenceError> {
+        let lease_key = |entry: &GatewayEntry| self.lease_key(entry.gateway());
+        let is_held =
+            |entry: &GatewayEntry, found: &str| self.is_sealed(Sealed::Lease, entry, found);
         asking.live(entries, lease_key, is_held).await
     }
 
@@ -142,7 +143,7 @@ impl RedisPresence {
     async fn any_live<'a>(
         &self,
         asking: &PresenceClient,
-        entries: impl IntoIterator<Item = &'a Entry>,
+        entries: impl IntoIterator<Item = &'a GatewayEntry>,
     ) -> Result<bool, PresenceError> {
         Ok(!self.are_live(asking, entries).await?.is_empty())
     }
@@ -255,8 +256,8 @@ fn hexadecimal(tag: Tag) -> String {
     format!("{:032x}", u128::from_be_bytes(tag))
 }
 
-fn new_incarnation(gateway: GatewayId, entropy: &Entropy) -> Entry {
-    Entry::new(gateway.to_string(), format!("{:016x}", entropy.next_u64()))
+fn new_incarnation(gateway: GatewayId, entropy: &Entropy) -> GatewayEntry {
+    GatewayEntry::new(gateway.to_string(), format!("{:016x}", entropy.next_u64()))
 }
 
 const fn changed_unless(still_online: bool) -> Transition {
