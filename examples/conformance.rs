@@ -18,8 +18,8 @@ use hobnob::transport::engineio::{
 use hobnob::transport::heartbeat::Wheel;
 use hobnob::transport::outbox::{Frame, Mark, Reason};
 use hobnob::transport::socketio::{
-    Application, ConnectRefused, Event, HandshakeRequest, NamespaceHandler, Socket, SocketIo,
-    SocketIoConfig,
+    Application, ConnectRefused, HandshakeRequest, NamespaceHandler, ReceivedEvent, Socket,
+    SocketIo, SocketIoConfig,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -138,7 +138,7 @@ impl NamespaceHandler for Client {
         let _ = self.socket.emit_raw("auth", &[&auth], Vec::new());
     }
 
-    async fn event(&mut self, event: Event<'_>) {
+    async fn event(&mut self, event: ReceivedEvent<'_>) {
         let args: Vec<&str> = event.args.iter().map(|arg: &&RawValue| arg.get()).collect();
         match (event.name.as_ref(), event.ack) {
             ("message", _) => {

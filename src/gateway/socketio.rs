@@ -15,7 +15,7 @@ use crate::gateway::requests::{Answer, JoinOptions, Reply, Requests, Responder};
 use crate::logging::served::{self, Served};
 use crate::transport::outbox::{Frame, Mark, Reason};
 use crate::transport::socketio::{
-    Ack, Application, ConnectRefused, Event, HandshakeRequest, NamespaceHandler, Socket,
+    Ack, Application, ConnectRefused, HandshakeRequest, NamespaceHandler, ReceivedEvent, Socket,
     encode_event,
 };
 use crate::wire::ErrorJson;
@@ -115,7 +115,7 @@ struct ChatConnection {
 
 #[async_trait]
 impl NamespaceHandler for ChatConnection {
-    async fn event(&mut self, event: Event<'_>) {
+    async fn event(&mut self, event: ReceivedEvent<'_>) {
         let _unanswered = self.session.take_request();
         let (socket, ack) = (self.socket.clone(), event.ack);
         let write = move |done| answer(&socket, ack, &done);

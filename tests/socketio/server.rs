@@ -13,8 +13,8 @@ use hobnob::transport::engineio::{
 use hobnob::transport::heartbeat::Wheel;
 use hobnob::transport::outbox::{Frame, Mark, Reason};
 use hobnob::transport::socketio::{
-    Ack, Application, ConnectRefused, Event, HandshakeRequest, NamespaceHandler, Socket, SocketIo,
-    SocketIoConfig, encode_event,
+    Ack, Application, ConnectRefused, HandshakeRequest, NamespaceHandler, ReceivedEvent, Socket,
+    SocketIo, SocketIoConfig, encode_event,
 };
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -253,7 +253,7 @@ impl NamespaceHandler for Client {
         self.emit("auth", &self.auth);
     }
 
-    async fn event(&mut self, event: Event<'_>) {
+    async fn event(&mut self, event: ReceivedEvent<'_>) {
         let args: Vec<&str> = event.args.iter().map(|arg: &&RawValue| arg.get()).collect();
         match (event.name.as_ref(), event.ack) {
             ("message", _) => {

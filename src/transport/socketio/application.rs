@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::args::Event;
+use super::args::ReceivedEvent;
 use super::handshake::HandshakeRequest;
 use super::refused::ConnectRefused;
 use super::socket::Socket;
@@ -43,7 +43,7 @@ pub trait NamespaceHandler: Send {
     async fn connected(&mut self) {}
 
     /// The client has sent an event; its acknowledgement, if it wants one, is in there.
-    async fn event(&mut self, event: Event<'_>);
+    async fn event(&mut self, event: ReceivedEvent<'_>);
 
     /// The answer to [`Socket::emit_with_ack`].
     async fn acknowledged(&mut self, _id: u64, _args: Vec<&RawValue>, _attachments: Vec<Bytes>) {}

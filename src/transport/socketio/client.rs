@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::args::{Event, parse_args, parse_event};
+use super::args::{ReceivedEvent, parse_args, parse_event};
 use super::packet::{Kind, Packet};
 use super::socket::{Ack, Socket};
 use super::{Application, ConnectRefused, HandshakeRequest, NamespaceHandler};
@@ -217,7 +217,7 @@ impl Client {
         let ack = packet.id.map(|id| Ack::new(namespace.socket.clone(), id));
         if let Some(connection) = &mut namespace.connection {
             connection
-                .event(Event {
+                .event(ReceivedEvent {
                     name,
                     args,
                     attachments,

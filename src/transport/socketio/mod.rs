@@ -21,7 +21,7 @@ use std::time::Duration;
 use axum::Router;
 
 pub use application::{Application, NamespaceHandler};
-pub use args::Event;
+pub use args::ReceivedEvent;
 use client::{Server, Serving};
 pub use handshake::HandshakeRequest;
 pub use packet::encode_event;
