@@ -93,7 +93,7 @@ pub(super) fn start(
         metrics: metrics.clone(),
     });
     let stop = CancellationToken::new();
-    let exporting = Exporter {
+    let exporting = SpanExportTask {
         exporter,
         settings: settings.clone(),
         spans,
@@ -125,7 +125,7 @@ impl Export {
     }
 }
 
-struct Exporter {
+struct SpanExportTask {
     exporter: SpanExporter,
     settings: TraceSettings,
     spans: mpsc::Receiver<SpanData>,
@@ -134,7 +134,7 @@ struct Exporter {
     is_failing: bool,
 }
 
-impl Exporter {
+impl SpanExportTask {
     async fn run(mut self) {
         let mut batch = Vec::new();
         loop {
