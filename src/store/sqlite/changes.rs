@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::columns::{EDITED, Key, MEMBER, MESSAGE, member, number, role_number};
 use super::conversations;
 use super::event_row::{EVENT, event, reactions_text};
-use super::failure::Failure;
+use super::failure::SqliteFailure;
 use super::log;
 use crate::domain::{
     Change, ChangeKind, Content, ConversationId, Event, EventId, Facts, Member, Projection, Role,
@@ -19,7 +19,7 @@ pub(super) fn by_id(
     connection: &Connection,
     conversation: ConversationId,
     id: EventId,
-) -> Result<Option<Event>, Failure> {
+) -> Result<Option<Event>, SqliteFailure> {
     let mut find = connection.prepare_cached(&format!(
         "SELECT {EVENT} FROM events WHERE conversation = ?1 AND id = ?2 AND kind > {MESSAGE}"
     ))?;
@@ -28,7 +28,7 @@ pub(super) fn by_id(
 }
 
 /// What a change is decided by.
-pub(super) fn facts(connection: &Connection, change: &Change) -> Result<Facts, Failure> {
+pub(super) fn facts(connection: &Connection, change: &Change) -> Result<Facts, SqliteFailure> {
     let id = change.conversation;
     let mut facts = Facts::default();
     if let Some(seq) = change.kind.target() {
@@ -58,7 +58,7 @@ fn event_at(
     connection: &Connection,
     conversation: ConversationId,
     seq: Seq,
-) -> Result<Option<Event>, Failure> {
+) -> Result<Option<Event>, SqliteFailure> {
     let span = Span {
         conversation,
         after: seq.previous(),
@@ -67,7 +67,7 @@ fn event_at(
     Ok(log::events(connection, &[span], 1)?.pop())
 }
 
-fn count_active(connection: &Connection, id: ConversationId) -> Result<usize, Failure> {
+fn count_active(connection: &Connection, id: ConversationId) -> Result<usize, SqliteFailure> {
     let mut count = connection.prepare_cached(
         "SELECT count(*) FROM members WHERE conversation = ?1 AND left_seq IS NULL",
     )?;
@@ -77,7 +77,7 @@ fn count_active(connection: &Connection, id: ConversationId) -> Result<usize, Fa
 
 /// Who inherits when this owner leaves, if they are the only one: an admin before a member, the longest there first,
 /// of several the one with the lowest id.
-fn heir_of(connection: &Connection, owner: &Member) -> Result<Option<Member>, Failure> {
+fn heir_of(connection: &Connection, owner: &Member) -> Result<Option<Member>, SqliteFailure> {
     if owner.role != Role::Owner {
         return Ok(None);
     }
@@ -91,7 +91,7 @@ fn heir_of(connection: &Connection, owner: &Member) -> Result<Option<Member>, Fa
 }
 
 /// Writes what follows from an event.
-pub(super) fn project(connection: &Connection, event: &Event) -> Result<(), Failure> {
+pub(super) fn project(connection: &Connection, event: &Event) -> Result<(), SqliteFailure> {
     let target = match event.body.target() {
         Some(seq) => event_at(connection, event.conversation, seq)?,
         None => None,
@@ -103,7 +103,11 @@ pub(super) fn project(connection: &Connection, event: &Event) -> Result<(), Fail
     Ok(())
 }
 
-fn write(connection: &Connection, event: &Event, projection: &Projection) -> Result<(), Failure> {
+fn write(
+    connection: &Connection,
+    event: &Event,
+    projection: &Projection,
+) -> Result<(), SqliteFailure> {
     let key = Key::of(event.conversation);
     let run = |statement: &str, parameters: &[&dyn rusqlite::ToSql]| {
         connection.prepare_cached(statement)?.execute(parameters)

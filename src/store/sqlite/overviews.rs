@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::columns::{Key, MESSAGE, conversation_id, number};
-use super::failure::Failure;
+use super::failure::SqliteFailure;
 use super::{conversations, log};
 use crate::domain::{ConversationId, Member, Seq, UserId};
 use crate::store::{End, Overview, Span};
@@ -19,7 +19,7 @@ pub(super) fn overviews(
     user: UserId,
     after: Option<ConversationId>,
     most: usize,
-) -> Result<Vec<Overview>, Failure> {
+) -> Result<Vec<Overview>, SqliteFailure> {
     let places = places(connection, user)?;
     // One that the user has left since the last page keeps its place, so that paging goes on behind it.
     let begin = match after {
@@ -38,7 +38,7 @@ pub(super) fn overviews(
 }
 
 /// All of a user's conversations, former ones included, in the list's order.
-fn places(connection: &Connection, user: UserId) -> Result<Vec<Place>, Failure> {
+fn places(connection: &Connection, user: UserId) -> Result<Vec<Place>, SqliteFailure> {
     let mut find = connection.prepare_cached(&format!(
         "SELECT c.id, m.left_seq IS NULL
          FROM members m JOIN conversations c ON c.id = m.conversation
@@ -62,7 +62,7 @@ fn overview(
     connection: &Connection,
     id: ConversationId,
     user: UserId,
-) -> Result<Option<Overview>, Failure> {
+) -> Result<Option<Overview>, SqliteFailure> {
     let conversation = conversations::by_id(connection, id)?;
     let member = conversations::member_of(connection, id, user)?;
     let (Some(conversation), Some(member)) = (conversation, member) else {
@@ -83,7 +83,7 @@ fn overview(
 }
 
 /// Messages of others after readSeq that still say something, counted up to the limit.
-fn unread(connection: &Connection, member: &Member) -> Result<u64, Failure> {
+fn unread(connection: &Connection, member: &Member) -> Result<u64, SqliteFailure> {
     let mut count = connection.prepare_cached(&format!(
         "SELECT count(*) FROM (SELECT 1 FROM events
          WHERE conversation = ?1 AND seq > ?2 AND kind = {MESSAGE} AND sender <> ?3 AND deleted_at IS NULL

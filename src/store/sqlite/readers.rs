@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::failure::Failure;
+use super::failure::SqliteFailure;
 use crate::store::{StoreError, StoreResult};
 
 /// Calls that may wait for a connection. When that many do, the next one is refused as unavailable.
@@ -36,7 +36,7 @@ impl Readers {
     /// Runs a piece of work on a snapshot.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<T, SqliteFailure> + Send + 'static,
     ) -> StoreResult<T> {
         let _place = self
             .places
@@ -49,7 +49,7 @@ impl Readers {
 
     async fn run_in_turn<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<T, SqliteFailure> + Send + 'static,
     ) -> StoreResult<T> {
         let free = Arc::clone(&self.free);
         let permit = free
@@ -93,10 +93,15 @@ impl<'a> Lease<'a> {
         Some(Self { idle, connection })
     }
 
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> StoreResult<T> {
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, SqliteFailure>,
+    ) -> StoreResult<T> {
         let connection = self.connection.as_ref();
         let connection = connection.ok_or_else(|| unavailable("closed"))?;
-        let snapshot = connection.unchecked_transaction().map_err(Failure::from)?;
+        let snapshot = connection
+            .unchecked_transaction()
+            .map_err(SqliteFailure::from)?;
         Ok(work(&snapshot)?)
     }
 }
@@ -120,19 +125,19 @@ mod tests {
         Readers::new(vec![connection], Duration::from_secs(60))
     }
 
-    fn one(connection: &Connection) -> Result<i64, Failure> {
+    fn one(connection: &Connection) -> Result<i64, SqliteFailure> {
         Ok(connection.query_row("SELECT 1", [], |row| row.get(0))?)
     }
 
     #[tokio::test]
     async fn a_connection_comes_back_after_a_failure_and_after_a_panic() {
         let readers = one_reader();
-        let fails = |_: &Connection| Err::<(), _>(Failure::Broken("on purpose".to_owned()));
+        let fails = |_: &Connection| Err::<(), _>(SqliteFailure::Broken("on purpose".to_owned()));
         assert!(matches!(
             readers.run(fails).await,
             Err(StoreError::Broken(_))
         ));
-        let panics = |_: &Connection| -> Result<(), Failure> { panic!("on purpose") };
+        let panics = |_: &Connection| -> Result<(), SqliteFailure> { panic!("on purpose") };
         assert!(readers.run(panics).await.is_err());
         assert_eq!(readers.run(one).await.unwrap(), 1);
     }
