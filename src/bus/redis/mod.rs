@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use self::interest::Interest;
 use self::lane::{Lane, LaneTask, Outgoing, Shared};
-use self::probe::{Hearing, Probe};
+use self::probe::{Probe, ProbeEchoes};
 use self::sealed::Sealing;
 use self::standing::Standing;
 use self::subscriber::Subscriber;
@@ -82,7 +82,7 @@ impl RedisBus {
         let lanes: Arc<[Lane]> = lanes.into();
         let interest = Arc::new(Interest::default());
         let standing = Arc::new(Standing::new());
-        let hearing = Arc::new(Hearing::new(shared.wire.probe_names(gateway)));
+        let hearing = Arc::new(ProbeEchoes::new(shared.wire.probe_names(gateway)));
         let unstarted = Unstarted {
             lanes: lane_tasks,
             subscriber: Subscriber {

@@ -20,14 +20,14 @@ const DEADLINE: Duration = Duration::from_millis(1_500);
 
 /// What is heard of one's own probes.
 #[derive(Debug)]
-pub(super) struct Hearing {
+pub(super) struct ProbeEchoes {
     names: Vec<String>,
     /// The newest round heard, for each name.
     rounds: Mutex<Vec<u64>>,
     news: Notify,
 }
 
-impl Hearing {
+impl ProbeEchoes {
     pub(super) fn new(names: Vec<String>) -> Self {
         Self {
             rounds: Mutex::new(vec![0; names.len()]),
@@ -89,7 +89,7 @@ pub(super) struct Probe {
     pub(super) shared: Shared,
     pub(super) lanes: Arc<[Lane]>,
     pub(super) standing: Arc<Standing>,
-    pub(super) hearing: Arc<Hearing>,
+    pub(super) hearing: Arc<ProbeEchoes>,
 }
 
 impl Probe {
@@ -171,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_name_must_be_heard() {
-        let hearing = Hearing::new(vec!["a".to_owned(), "b".to_owned()]);
+        let hearing = ProbeEchoes::new(vec!["a".to_owned(), "b".to_owned()]);
         hearing.begin(1);
         hearing.heard("a", &1_u64.to_be_bytes());
         hearing.heard("b", b"not a probe");
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn losing_payloads_proves_hearing_once() {
-        let hearing = Hearing::new(vec!["a".to_owned()]);
+        let hearing = ProbeEchoes::new(vec!["a".to_owned()]);
         hearing.heard_something();
         assert!(hearing.has_heard(1));
         hearing.begin(2);

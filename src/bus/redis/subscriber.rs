@@ -15,7 +15,7 @@ use super::super::outlet::Outlet;
 use super::super::{Channel, Doubt};
 use super::interest::Interest;
 use super::lane::Shared;
-use super::probe::Hearing;
+use super::probe::ProbeEchoes;
 use super::sealed::{Refusal, Sealing};
 use super::standing::Standing;
 use super::wire::Wire;
@@ -37,7 +37,7 @@ pub(super) struct Subscriber {
     pub(super) shared: Shared,
     pub(super) interest: Arc<Interest>,
     pub(super) standing: Arc<Standing>,
-    pub(super) hearing: Arc<Hearing>,
+    pub(super) hearing: Arc<ProbeEchoes>,
 }
 
 /// Why a connection is no longer served.
@@ -201,7 +201,7 @@ struct Reader {
     sealing: Arc<Sealing>,
     refused: RefusedHints,
     outlet: Arc<Outlet>,
-    hearing: Arc<Hearing>,
+    hearing: Arc<ProbeEchoes>,
     lateness: Lateness,
 }
 
