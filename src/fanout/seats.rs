@@ -23,10 +23,10 @@ pub struct SeatLimits {
 
 /// See the module's documentation. Clones are handles to the same ones.
 #[derive(Debug, Clone)]
-pub struct Seats(Arc<Inner>);
+pub struct Seats(Arc<SeatsInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct SeatsInner {
     state: Mutex<State>,
     metrics: Metrics,
 }
@@ -60,7 +60,7 @@ impl Seats {
             users: Tally::default(),
             networks: Tally::default(),
         };
-        Self(Arc::new(Inner {
+        Self(Arc::new(SeatsInner {
             state: Mutex::new(state),
             metrics,
         }))

@@ -29,10 +29,10 @@ pub struct LobbyLimits {
 
 /// See the module's documentation. Clones are handles to the same one.
 #[derive(Debug, Clone)]
-pub struct Lobby(Arc<Inner>);
+pub struct Lobby(Arc<LobbyInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct LobbyInner {
     places: AtomicUsize,
     rate: Meters<ClientNetwork>,
     state: Mutex<State>,
@@ -72,7 +72,7 @@ impl Lobby {
     /// A lobby in which nobody waits.
     #[must_use]
     pub fn new(limits: LobbyLimits, metrics: Metrics) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(LobbyInner {
             places: AtomicUsize::new(limits.places),
             rate: Meters::new(limits.rate, METERS),
             state: Mutex::default(),

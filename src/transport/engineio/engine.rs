@@ -38,9 +38,9 @@ const SID_BYTES: usize = 16;
 
 /// An Engine.IO server. Clones are handles to the same one.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine(Arc<EngineInner>);
 
-struct Inner {
+struct EngineInner {
     config: Arc<EngineConfig>,
     app: Arc<dyn EngineApp>,
     wheel: Wheel,
@@ -61,7 +61,7 @@ impl Engine {
         wheel: Wheel,
         entropy: Arc<Entropy>,
     ) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(EngineInner {
             config: Arc::new(config),
             app,
             wheel,

@@ -13,9 +13,9 @@ use crate::transport::outbox::{Closed, Frame, Outbox, Reason};
 
 /// One client in one namespace. Clones are handles to the same one; holding one keeps nothing open.
 #[derive(Clone)]
-pub struct Socket(Arc<Inner>);
+pub struct Socket(Arc<SocketInner>);
 
-struct Inner {
+struct SocketInner {
     engine: EngineSocket,
     namespace: Box<str>,
     id: Box<str>,
@@ -29,7 +29,7 @@ const GONE: u8 = 2;
 
 impl Socket {
     pub(super) fn new(engine: EngineSocket, namespace: &str, id: String) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(SocketInner {
             engine,
             namespace: namespace.into(),
             id: id.into_boxed_str(),
