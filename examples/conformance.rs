@@ -13,7 +13,7 @@ use bytes::Bytes;
 use clap::Parser;
 use hobnob::domain::Entropy;
 use hobnob::transport::engineio::{
-    Cors, Engine, EngineApp, EngineConfig, EngineHandler, EngineSocket, Message, text_message,
+    Cors, Engine, EngineApp, EngineConfig, EngineHandler, EngineMessage, EngineSocket, text_message,
 };
 use hobnob::transport::heartbeat::Wheel;
 use hobnob::transport::outbox::{Frame, Mark, Reason};
@@ -88,10 +88,10 @@ struct EchoHandler(EngineSocket);
 
 #[async_trait]
 impl EngineHandler for EchoHandler {
-    async fn message(&mut self, message: Message<'_>) -> Result<(), Reason> {
+    async fn message(&mut self, message: EngineMessage<'_>) -> Result<(), Reason> {
         let frame = match message {
-            Message::Text(text) => text_message(text),
-            Message::Binary(bytes) => Frame::Binary(Bytes::copy_from_slice(bytes)),
+            EngineMessage::Text(text) => text_message(text),
+            EngineMessage::Binary(bytes) => Frame::Binary(Bytes::copy_from_slice(bytes)),
         };
         // A session that has just ended needs no echo.
         let _ = self.0.send(frame);

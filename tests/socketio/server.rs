@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use hobnob::domain::Entropy;
 use hobnob::transport::engineio::{
-    Cors, Engine, EngineApp, EngineConfig, EngineHandler, EngineSocket, Message, text_message,
+    Cors, Engine, EngineApp, EngineConfig, EngineHandler, EngineMessage, EngineSocket, text_message,
 };
 use hobnob::transport::heartbeat::Wheel;
 use hobnob::transport::outbox::{Frame, Mark, Reason};
@@ -136,10 +136,10 @@ struct EchoHandler(EngineSocket, SharedLog);
 
 #[async_trait]
 impl EngineHandler for EchoHandler {
-    async fn message(&mut self, message: Message<'_>) -> Result<(), Reason> {
+    async fn message(&mut self, message: EngineMessage<'_>) -> Result<(), Reason> {
         let text = match message {
-            Message::Text(text) => text,
-            Message::Binary(bytes) => {
+            EngineMessage::Text(text) => text,
+            EngineMessage::Binary(bytes) => {
                 let _ = self.0.send(Frame::Binary(Bytes::copy_from_slice(bytes)));
                 return Ok(());
             }

@@ -28,7 +28,7 @@ use axum::http::request::Parts;
 
 pub use config::{Cors, EngineConfig};
 pub use engine::Engine;
-pub use handler::{EngineHandler, Message};
+pub use handler::{EngineHandler, EngineMessage};
 pub use packet::text_message;
 use session::Session;
 

@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
-use super::packet::{InvalidPacket, Packet};
+use super::packet::{EnginePacket, InvalidEnginePacket};
 use super::poller::Poller;
-use super::{EngineConfig, EngineHandler, Message};
+use super::{EngineConfig, EngineHandler, EngineMessage};
 use crate::transport::brake::Brake;
 use crate::transport::lobby::Stranger;
 use crate::transport::outbox::{Outbox, Reason};
@@ -172,7 +172,11 @@ impl Session {
     }
 
     /// Hands a message to the application, and ends the session if it refuses.
-    pub(super) async fn deliver(&self, handler: &mut dyn EngineHandler, message: Message<'_>) {
+    pub(super) async fn deliver(
+        &self,
+        handler: &mut dyn EngineHandler,
+        message: EngineMessage<'_>,
+    ) {
         self.outbox.set_busy(true);
         let outcome = handler.message(message).await;
         self.outbox.set_busy(false);
@@ -185,21 +189,25 @@ impl Session {
     pub(super) async fn packet(
         &self,
         handler: &mut dyn EngineHandler,
-        packet: Result<Packet<'_>, InvalidPacket>,
+        packet: Result<EnginePacket<'_>, InvalidEnginePacket>,
     ) {
         match packet {
-            Ok(Packet::Message(text)) => self.deliver(handler, Message::Text(text)).await,
-            Ok(Packet::Pong) => {
+            Ok(EnginePacket::Message(text)) => {
+                self.deliver(handler, EngineMessage::Text(text)).await
+            }
+            Ok(EnginePacket::Pong) => {
                 self.outbox.pong();
                 self.brake.slow_down().await;
             }
-            Ok(Packet::Close) => {
+            Ok(EnginePacket::Close) => {
                 self.link.lock().goodbye = true;
                 self.outbox.close(Reason::TransportClosed);
             }
-            Ok(Packet::Upgrade | Packet::Noop) => self.brake.slow_down().await,
+            Ok(EnginePacket::Upgrade | EnginePacket::Noop) => self.brake.slow_down().await,
             // Since version 4 only the server pings.
-            Ok(Packet::Ping(_)) | Err(InvalidPacket) => self.outbox.close(Reason::ProtocolError),
+            Ok(EnginePacket::Ping(_)) | Err(InvalidEnginePacket) => {
+                self.outbox.close(Reason::ProtocolError)
+            }
         }
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 
-use super::payload::{Part, PartError, decode};
+use super::payload::{PartError, PayloadPart, decode};
 use super::session::{Post, Session};
-use super::{EngineHandler, Message, websocket};
+use super::{EngineHandler, EngineMessage, websocket};
 use crate::transport::outbox::Reason;
 use crate::transport::websocket::WebSocket;
 
@@ -68,8 +68,12 @@ async fn handle_parts(session: &Session, handler: &mut dyn EngineHandler, body: 
         consume_budget().await;
         match part {
             Err(PartError::TooLarge) => session.outbox().close(Reason::TooLarge),
-            Ok(Part::Binary(bytes)) => session.deliver(handler, Message::Binary(&bytes)).await,
-            Ok(Part::Text(packet)) => session.packet(handler, Ok(packet)).await,
+            Ok(PayloadPart::Binary(bytes)) => {
+                session
+                    .deliver(handler, EngineMessage::Binary(&bytes))
+                    .await
+            }
+            Ok(PayloadPart::Text(packet)) => session.packet(handler, Ok(packet)).await,
             Err(PartError::Invalid(invalid)) => session.packet(handler, Err(invalid)).await,
         }
         if session.outbox().is_closed() {

@@ -10,7 +10,7 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout};
 use tungstenite::{Message, Utf8Bytes};
 
-use super::packet::{self, Packet};
+use super::packet::{self, EnginePacket};
 use super::session::{ClaimId, Link, Session, Stage};
 use crate::transport::outbox::Pings;
 use crate::transport::websocket::WebSocket;
@@ -139,7 +139,7 @@ async fn probe(claim: &Claim, socket: &WebSocket) -> Option<()> {
     socket.send(packet::PROBE_ANSWER).await.ok()?;
     claim.probed();
     let decision = receive(session, socket).await?;
-    (Packet::parse(decision.as_str()) == Ok(Packet::Upgrade)).then_some(())
+    (EnginePacket::parse(decision.as_str()) == Ok(EnginePacket::Upgrade)).then_some(())
 }
 
 async fn receive(session: &Session, socket: &WebSocket) -> Option<Utf8Bytes> {

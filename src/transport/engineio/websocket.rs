@@ -3,9 +3,9 @@
 use tokio::task::coop::consume_budget;
 use tungstenite::Message as WsMessage;
 
-use super::packet::{self, Packet};
+use super::packet::{self, EnginePacket};
 use super::session::Session;
-use super::{EngineConfig, EngineHandler, Message};
+use super::{EngineConfig, EngineHandler, EngineMessage};
 use crate::transport::outbox::Reason;
 use crate::transport::websocket::{Ping, WebSocket, WebSocketBounds, reason_of};
 
@@ -64,11 +64,15 @@ async fn receive(session: &Session, handler: &mut dyn EngineHandler, message: Ws
     match message {
         WsMessage::Text(text) => {
             metrics.bytes_in.socketio.increment(text.len() as u64);
-            session.packet(handler, Packet::parse(text.as_str())).await;
+            session
+                .packet(handler, EnginePacket::parse(text.as_str()))
+                .await;
         }
         WsMessage::Binary(bytes) => {
             metrics.bytes_in.socketio.increment(bytes.len() as u64);
-            session.deliver(handler, Message::Binary(&bytes)).await;
+            session
+                .deliver(handler, EngineMessage::Binary(&bytes))
+                .await;
         }
         WsMessage::Close(_) => session.outbox().close(Reason::TransportClosed),
         WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_) => {

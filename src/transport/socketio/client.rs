@@ -15,7 +15,7 @@ use super::socket::{Ack, Socket};
 use super::{Application, ConnectRefused, HandshakeRequest, NamespaceHandler};
 use crate::domain::Entropy;
 use crate::transport::brake::Brake;
-use crate::transport::engineio::{EngineApp, EngineHandler, EngineSocket, Message};
+use crate::transport::engineio::{EngineApp, EngineHandler, EngineMessage, EngineSocket};
 use crate::transport::outbox::{Mark, Reason};
 
 /// Namespaces one session may have asked for; more are refused.
@@ -75,10 +75,10 @@ struct Partial {
 
 #[async_trait]
 impl EngineHandler for Client {
-    async fn message(&mut self, message: Message<'_>) -> Result<(), Reason> {
+    async fn message(&mut self, message: EngineMessage<'_>) -> Result<(), Reason> {
         match message {
-            Message::Text(text) => self.text(text).await,
-            Message::Binary(bytes) => self.binary(bytes).await,
+            EngineMessage::Text(text) => self.text(text).await,
+            EngineMessage::Binary(bytes) => self.binary(bytes).await,
         }
     }
 
