@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::request::Refusal;
-use super::session::Session;
+use super::session::EngineSession;
 
 /// Bodies over one frame's size that are held at a time, from their first byte beyond it until they are handled: 64 MB of
 /// the default size. The next is read on once one is handled, or its session ends.
@@ -30,14 +30,18 @@ pub(super) struct Whole<'a> {
 
 impl Bodies {
     /// Reads a body to its end. A body that trickles in is given up when its session ends.
-    pub(super) async fn read(&self, session: &Session, body: Body) -> Result<Whole<'_>, Refusal> {
+    pub(super) async fn read(
+        &self,
+        session: &EngineSession,
+        body: Body,
+    ) -> Result<Whole<'_>, Refusal> {
         tokio::select! {
             _ = session.outbox().closed() => Err(Refusal::SessionUnknown),
             whole = self.collect(session, body) => whole,
         }
     }
 
-    async fn collect(&self, session: &Session, mut body: Body) -> Result<Whole<'_>, Refusal> {
+    async fn collect(&self, session: &EngineSession, mut body: Body) -> Result<Whole<'_>, Refusal> {
         let most = most_bytes(session);
         let (mut whole, mut place) = (BytesMut::new(), None);
         while let Some(frame) = body.frame().await {
@@ -61,7 +65,7 @@ impl Bodies {
 }
 
 /// Several packets only of a client that has said who it is.
-fn most_bytes(session: &Session) -> usize {
+fn most_bytes(session: &EngineSession) -> usize {
     let config = &session.config;
     if session.outbox().is_settled() {
         config.max_body.max(config.max_payload)

@@ -3,9 +3,9 @@
 
 use metrics::Gauge;
 
-use super::session::{Session, Stage};
+use super::session::{EngineSession, Stage};
 
-impl Session {
+impl EngineSession {
     /// It lives from now on.
     pub(super) fn count(&self) {
         let mut link = self.link.lock();

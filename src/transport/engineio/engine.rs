@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use super::body::Bodies;
 use super::poller::Poller;
 use super::request::{Checked, Refusal, Transport, check};
-use super::session::{Session, Stage};
+use super::session::{EngineSession, Stage};
 use super::task::run;
 use super::upgrade::Claim;
 use super::{
@@ -46,7 +46,7 @@ struct EngineInner {
     wheel: Wheel,
     entropy: Arc<Entropy>,
     /// As many as the lobby lets in and the application lets stay.
-    sessions: RwLock<HashMap<Box<str>, Arc<Session>>>,
+    sessions: RwLock<HashMap<Box<str>, Arc<EngineSession>>>,
     bodies: Bodies,
     refusing: AtomicBool,
     tasks: TaskTracker,
@@ -118,7 +118,7 @@ impl Engine {
         self.0.tasks.wait().await;
     }
 
-    fn find(&self, sid: &str) -> Result<Arc<Session>, Refusal> {
+    fn find(&self, sid: &str) -> Result<Arc<EngineSession>, Refusal> {
         let sessions = self.0.sessions.read();
         sessions.get(sid).cloned().ok_or(Refusal::SessionUnknown)
     }
@@ -142,7 +142,7 @@ impl Engine {
     /// Registers a new session; `None` when the engine has stopped meanwhile.
     fn register(&self, stage: Stage, stranger: Stranger) -> Option<Registration> {
         let config = Arc::clone(&self.0.config);
-        let session = Session::new(self.new_sid(), config, stage, stranger);
+        let session = EngineSession::new(self.new_sid(), config, stage, stranger);
         let session = Arc::new(session);
         let mut sessions = self.0.sessions.write();
         if self.0.refusing.load(Ordering::Relaxed) {
@@ -157,7 +157,7 @@ impl Engine {
         })
     }
 
-    fn open_packet(&self, session: &Session, upgrades: &[&str]) -> String {
+    fn open_packet(&self, session: &EngineSession, upgrades: &[&str]) -> String {
         let config = &self.0.config;
         let handshake = json!({
             "sid": session.id(),
@@ -169,7 +169,7 @@ impl Engine {
         packet::open(&handshake.to_string())
     }
 
-    fn open_handler(&self, session: &Arc<Session>, parts: &Parts) -> Box<dyn EngineHandler> {
+    fn open_handler(&self, session: &Arc<EngineSession>, parts: &Parts) -> Box<dyn EngineHandler> {
         let config = &self.0.config;
         session.outbox().start_heartbeat(
             &self.0.wheel,
@@ -214,7 +214,7 @@ impl Engine {
         }))
     }
 
-    fn upgrade(&self, session: Arc<Session>, mut parts: Parts) -> Result<Response, Refusal> {
+    fn upgrade(&self, session: Arc<EngineSession>, mut parts: Parts) -> Result<Response, Refusal> {
         let handshake = accept(&mut parts)?;
         let token = self.0.tasks.token();
         let farewell = self.0.config.farewell;
@@ -242,7 +242,7 @@ impl fmt::Debug for Engine {
 /// A session's place among the living; left when dropped, also by a panic.
 struct Registration {
     engine: Engine,
-    session: Arc<Session>,
+    session: Arc<EngineSession>,
 }
 
 impl Drop for Registration {

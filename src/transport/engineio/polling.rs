@@ -16,12 +16,12 @@ use super::packet;
 use super::payload::Payload;
 use super::poller::{Poller, Previous};
 use super::request::Refusal;
-use super::session::{Link, Post, Session, Stage};
+use super::session::{EngineSession, Post, SessionState, Stage};
 use crate::transport::outbox::Reason;
 
 /// Answers a poll: waits until there is something to say.
 pub(super) async fn poll(
-    session: Arc<Session>,
+    session: Arc<EngineSession>,
     timestamp: Option<String>,
 ) -> Result<Response, Refusal> {
     // Exact to the moment, however late the shared timer is.
@@ -60,7 +60,7 @@ enum PollOutcome {
 
 /// Handles a body of packets; the answer comes when the application has handled them all.
 pub(super) async fn post(
-    session: Arc<Session>,
+    session: Arc<EngineSession>,
     bodies: &Bodies,
     body: Body,
 ) -> Result<Response, Refusal> {
@@ -85,7 +85,7 @@ pub(super) async fn post(
 
 /// Leaves a body for the session's task. Checked under the link's lock: after the session's end, or on its WebSocket,
 /// nobody would take it.
-fn hand_over(session: &Session, body: Bytes) -> Result<oneshot::Receiver<bool>, Refusal> {
+fn hand_over(session: &EngineSession, body: Bytes) -> Result<oneshot::Receiver<bool>, Refusal> {
     let (done, outcome) = oneshot::channel();
     let mut link = session.link.lock();
     check_alive(session, &link)?;
@@ -101,7 +101,7 @@ fn hand_over(session: &Session, body: Bytes) -> Result<oneshot::Receiver<bool>, 
 /// The right to be the only poll, or the only post, of a session. A request given up half-way ends the session:
 /// what it carried, in either direction, may be lost.
 struct Turn {
-    session: Arc<Session>,
+    session: Arc<EngineSession>,
     is_poll: bool,
     /// The session's stage when the request came.
     stage: Stage,
@@ -109,7 +109,7 @@ struct Turn {
 }
 
 impl Turn {
-    fn poll(session: Arc<Session>, timestamp: Option<String>) -> Result<Self, Refusal> {
+    fn poll(session: Arc<EngineSession>, timestamp: Option<String>) -> Result<Self, Refusal> {
         let mut link = session.link.lock();
         check_alive(&session, &link)?;
         if link.told {
@@ -140,7 +140,7 @@ impl Turn {
         })
     }
 
-    fn post(session: Arc<Session>) -> Result<Self, Refusal> {
+    fn post(session: Arc<EngineSession>) -> Result<Self, Refusal> {
         let mut link = session.link.lock();
         check_alive(&session, &link)?;
         if session.outbox().is_closed() {
@@ -178,7 +178,7 @@ impl Drop for Turn {
     }
 }
 
-fn check_alive(session: &Session, link: &Link) -> Result<(), Refusal> {
+fn check_alive(session: &EngineSession, link: &SessionState) -> Result<(), Refusal> {
     match session.outbox().reason() {
         Some(reason) if !reason.is_graceful() && !link.goodbye => Err(Refusal::SessionUnknown),
         _ if link.stage == Stage::WebSocket => Err(Refusal::BadRequest),
@@ -188,7 +188,7 @@ fn check_alive(session: &Session, link: &Link) -> Result<(), Refusal> {
 
 /// Looks for an answer. Decided under the link's lock, so that nothing is taken for a poll once the session is on its
 /// WebSocket. `arrived` is the stage at which the poll came.
-fn answer(session: &Session, arrived: Stage) -> PollOutcome {
+fn answer(session: &EngineSession, arrived: Stage) -> PollOutcome {
     let mut link = session.link.lock();
     if link.stage == Stage::WebSocket {
         // Overtaken by the upgrade: an older poll is released, one that came beside the WebSocket is refused.
@@ -213,10 +213,10 @@ fn answer(session: &Session, arrived: Stage) -> PollOutcome {
     PollOutcome::Body(payload.into_body())
 }
 
-impl Link {
+impl SessionState {
     /// The last packet of the session. Its poll is merely released, and the next one is told that there is no such
     /// session: after that every client comes back. A close packet is to python-engineio the end for good.
-    fn tell(&mut self, session: &Session, payload: &mut Payload) {
+    fn tell(&mut self, session: &EngineSession, payload: &mut Payload) {
         payload.packet(packet::NOOP);
         self.told = true;
         session.outbox().wake_session();
@@ -224,7 +224,7 @@ impl Link {
 }
 
 /// What waits in the outbox, as a payload.
-fn take(session: &Session, poller: &Poller) -> Payload {
+fn take(session: &EngineSession, poller: &Poller) -> Payload {
     let mut payload = Payload::default();
     let (max_bytes, max_frames) = (session.config.max_payload, poller.most_frames());
     let taken = session

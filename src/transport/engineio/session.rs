@@ -18,11 +18,11 @@ use crate::transport::outbox::{Outbox, Reason};
 use crate::transport::websocket::WebSocket;
 
 /// The shared state of one session.
-pub(super) struct Session {
+pub(super) struct EngineSession {
     id: Box<str>,
     outbox: Outbox,
     pub(super) config: Arc<EngineConfig>,
-    pub(super) link: Mutex<Link>,
+    pub(super) link: Mutex<SessionState>,
     /// Slows down what asks for nothing, on all transports of the session together.
     pub(super) brake: Brake,
     woken: AtomicBool,
@@ -52,7 +52,7 @@ pub(super) enum Stage {
 
 /// What the requests of a session leave for each other and for its task.
 #[derive(Default)]
-pub(super) struct Link {
+pub(super) struct SessionState {
     pub(super) stage: Stage,
     /// How many claims were won.
     pub(super) claims: u64,
@@ -81,7 +81,7 @@ pub(super) struct Post {
     pub(super) done: oneshot::Sender<bool>,
 }
 
-impl Session {
+impl EngineSession {
     pub(super) fn new(
         id: String,
         config: Arc<EngineConfig>,
@@ -92,9 +92,9 @@ impl Session {
             id: id.into_boxed_str(),
             outbox: Outbox::new(config.outbox_bytes),
             config,
-            link: Mutex::new(Link {
+            link: Mutex::new(SessionState {
                 stage,
-                ..Link::default()
+                ..SessionState::default()
             }),
             brake: Brake::default(),
             woken: AtomicBool::new(false),
@@ -212,7 +212,7 @@ impl Session {
     }
 }
 
-impl Link {
+impl SessionState {
     /// A post first: it was sent before the upgrade.
     pub(super) fn take_news(&mut self) -> (Option<Post>, Option<WebSocket>) {
         match self.post.take() {

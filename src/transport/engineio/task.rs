@@ -7,14 +7,14 @@ use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 
 use super::payload::{PartError, PayloadPart, decode};
-use super::session::{Post, Session};
+use super::session::{EngineSession, Post};
 use super::{EngineHandler, EngineMessage, websocket};
 use crate::transport::outbox::Reason;
 use crate::transport::websocket::WebSocket;
 
 /// The session's task: calls the handler until the session ends.
 pub(super) async fn run(
-    session: Arc<Session>,
+    session: Arc<EngineSession>,
     mut handler: Box<dyn EngineHandler>,
     socket: Option<WebSocket>,
 ) {
@@ -30,7 +30,7 @@ pub(super) async fn run(
 
 /// Serves the session while it polls; `None` when it ended that way.
 async fn poll_until_upgrade(
-    session: &Session,
+    session: &EngineSession,
     handler: &mut dyn EngineHandler,
 ) -> Option<WebSocket> {
     loop {
@@ -48,7 +48,7 @@ async fn poll_until_upgrade(
     }
 }
 
-async fn handle_post(session: &Session, handler: &mut dyn EngineHandler, post: Post) {
+async fn handle_post(session: &EngineSession, handler: &mut dyn EngineHandler, post: Post) {
     let metrics = &session.config.metrics;
     metrics.bytes_in.socketio.increment(post.body.len() as u64);
     match std::str::from_utf8(&post.body) {
@@ -63,7 +63,7 @@ async fn handle_post(session: &Session, handler: &mut dyn EngineHandler, post: P
     let _ = post.done.send(accepted);
 }
 
-async fn handle_parts(session: &Session, handler: &mut dyn EngineHandler, body: &str) {
+async fn handle_parts(session: &EngineSession, handler: &mut dyn EngineHandler, body: &str) {
     for part in decode(body, session.config.max_payload) {
         consume_budget().await;
         match part {
@@ -83,7 +83,7 @@ async fn handle_parts(session: &Session, handler: &mut dyn EngineHandler, body: 
 }
 
 /// The end of a polling session: a graceful one waits a little for the poll that carries the rest away, or is released.
-async fn say_farewell(session: &Session, handler: &mut dyn EngineHandler) {
+async fn say_farewell(session: &EngineSession, handler: &mut dyn EngineHandler) {
     let reason = session.outbox().closed().await;
     handler.closed(reason).await;
     let goodbye = {
@@ -96,7 +96,7 @@ async fn say_farewell(session: &Session, handler: &mut dyn EngineHandler) {
     }
 }
 
-async fn told(session: &Session) {
+async fn told(session: &EngineSession) {
     loop {
         consume_budget().await;
         let signal = session.outbox().session_signal();

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use tungstenite::{Message, Utf8Bytes};
 
 use super::packet::{self, EnginePacket};
-use super::session::{ClaimId, Link, Session, Stage};
+use super::session::{ClaimId, EngineSession, SessionState, Stage};
 use crate::transport::outbox::Pings;
 use crate::transport::websocket::WebSocket;
 
@@ -22,13 +22,13 @@ const BEFORE_RELEASE: Duration = Duration::from_millis(20);
 /// The right to be the only WebSocket beside a polling session; exists only where it was won. Dropped without success,
 /// the session stays on polling.
 pub(super) struct Claim {
-    session: Arc<Session>,
+    session: Arc<EngineSession>,
     id: ClaimId,
 }
 
 impl Claim {
     /// `None` when the session is on a WebSocket already, or tries one, or has ended.
-    pub(super) fn take(session: Arc<Session>) -> Option<Self> {
+    pub(super) fn take(session: Arc<EngineSession>) -> Option<Self> {
         let mut link = session.link.lock();
         if session.outbox().is_closed() {
             return None;
@@ -73,7 +73,7 @@ impl Drop for Claim {
     }
 }
 
-impl Link {
+impl SessionState {
     fn claim(&mut self) -> Option<ClaimId> {
         if self.stage != Stage::Polling {
             return None;
@@ -142,7 +142,7 @@ async fn probe(claim: &Claim, socket: &WebSocket) -> Option<()> {
     (EnginePacket::parse(decision.as_str()) == Ok(EnginePacket::Upgrade)).then_some(())
 }
 
-async fn receive(session: &Session, socket: &WebSocket) -> Option<Utf8Bytes> {
+async fn receive(session: &EngineSession, socket: &WebSocket) -> Option<Utf8Bytes> {
     loop {
         consume_budget().await;
         match socket.next().await?.ok()? {
@@ -204,7 +204,7 @@ mod tests {
             }
         }
 
-        fn of(session: &Session, claims: &[Option<Claim>; SOCKETS]) -> Self {
+        fn of(session: &EngineSession, claims: &[Option<Claim>; SOCKETS]) -> Self {
             let stage = session.link.lock().stage;
             let holder = |by| {
                 let held = |claim: &Option<Claim>| claim.as_ref().is_some_and(|it| it.id == by);
@@ -224,10 +224,10 @@ mod tests {
         }
     }
 
-    fn session() -> Arc<Session> {
+    fn session() -> Arc<EngineSession> {
         let config = Arc::new(EngineConfig::default());
         let stranger = config.lobby.enter(None).unwrap();
-        Arc::new(Session::new(
+        Arc::new(EngineSession::new(
             "a".to_owned(),
             config,
             Stage::Polling,
@@ -235,7 +235,7 @@ mod tests {
         ))
     }
 
-    fn take(session: &Arc<Session>, claims: &mut [Option<Claim>; SOCKETS], step: Step) {
+    fn take(session: &Arc<EngineSession>, claims: &mut [Option<Claim>; SOCKETS], step: Step) {
         match step {
             Step::Claim(socket) => {
                 // Its own socket for each: who holds a claim does not ask for one.

@@ -4,7 +4,7 @@ use tokio::task::coop::consume_budget;
 use tungstenite::Message as WsMessage;
 
 use super::packet::{self, EnginePacket};
-use super::session::Session;
+use super::session::EngineSession;
 use super::{EngineConfig, EngineHandler, EngineMessage};
 use crate::transport::outbox::Reason;
 use crate::transport::websocket::{Ping, WebSocket, WebSocketBounds, reason_of};
@@ -22,7 +22,11 @@ pub(super) const fn bounds(config: &EngineConfig) -> WebSocketBounds {
 
 /// Serves the session until it ends. The reader is never cancelled in the middle of a message; writing never waits for
 /// the reader, so a client that writes much before it reads is no deadlock.
-pub(super) async fn run(session: &Session, handler: &mut dyn EngineHandler, socket: WebSocket) {
+pub(super) async fn run(
+    session: &EngineSession,
+    handler: &mut dyn EngineHandler,
+    socket: WebSocket,
+) {
     let (outbox, config) = (session.outbox(), &session.config);
     let bytes_out = config.metrics.bytes_out.socketio.clone();
     socket.attach(
@@ -38,7 +42,7 @@ pub(super) async fn run(session: &Session, handler: &mut dyn EngineHandler, sock
     );
 }
 
-async fn read(session: &Session, handler: &mut dyn EngineHandler, socket: &WebSocket) {
+async fn read(session: &EngineSession, handler: &mut dyn EngineHandler, socket: &WebSocket) {
     while !session.outbox().is_closed() {
         consume_budget().await;
         tokio::select! {
@@ -59,7 +63,7 @@ async fn read(session: &Session, handler: &mut dyn EngineHandler, socket: &WebSo
     handler.closed(reason).await;
 }
 
-async fn receive(session: &Session, handler: &mut dyn EngineHandler, message: WsMessage) {
+async fn receive(session: &EngineSession, handler: &mut dyn EngineHandler, message: WsMessage) {
     let metrics = &session.config.metrics;
     match message {
         WsMessage::Text(text) => {
