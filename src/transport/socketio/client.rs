@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::args::{ReceivedEvent, parse_args, parse_event};
-use super::packet::{Kind, Packet};
+use super::packet::{Packet, PacketType};
 use super::socket::{Ack, Socket};
 use super::{Application, ConnectRefused, HandshakeRequest, NamespaceHandler};
 use crate::domain::Entropy;
@@ -154,21 +154,21 @@ impl Client {
     }
 
     async fn packet(&mut self, packet: Packet<'_>, attachments: Vec<Bytes>) -> Result<(), Reason> {
-        if !matches!(packet.kind, Kind::Event | Kind::BinaryEvent) {
+        if !matches!(packet.kind, PacketType::Event | PacketType::BinaryEvent) {
             self.brake.slow_down().await;
         }
         match packet.kind {
-            Kind::Connect => self.connect(packet.namespace, packet.payload).await,
-            Kind::Disconnect => {
+            PacketType::Connect => self.connect(packet.namespace, packet.payload).await,
+            PacketType::Disconnect => {
                 if let Some(namespace) = self.find(packet.namespace) {
                     namespace.leave(Reason::TransportClosed).await;
                 }
                 Ok(())
             }
-            Kind::Event | Kind::BinaryEvent => self.event(packet, attachments).await,
-            Kind::Ack | Kind::BinaryAck => self.ack(packet, attachments).await,
+            PacketType::Event | PacketType::BinaryEvent => self.event(packet, attachments).await,
+            PacketType::Ack | PacketType::BinaryAck => self.ack(packet, attachments).await,
             // Only a server says this.
-            Kind::ConnectError => Err(Reason::ProtocolError),
+            PacketType::ConnectError => Err(Reason::ProtocolError),
         }
     }
 

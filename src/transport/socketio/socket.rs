@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use bytes::Bytes;
 
 use super::ConnectRefused;
-use super::packet::{Kind, Packet, array, event_payload};
+use super::packet::{Packet, PacketType, array, event_payload};
 use crate::transport::engineio::EngineSocket;
 use crate::transport::outbox::{Closed, Frame, Outbox, Reason};
 
@@ -66,7 +66,12 @@ impl Socket {
         args: &[&str],
         attachments: Vec<Bytes>,
     ) -> Result<(), Closed> {
-        self.send(Kind::Event, None, &event_payload(name, args), attachments)
+        self.send(
+            PacketType::Event,
+            None,
+            &event_payload(name, args),
+            attachments,
+        )
     }
 
     /// Sends an event and asks for an answer, which comes to [`super::NamespaceHandler::acknowledged`] with the id returned.
@@ -76,7 +81,7 @@ impl Socket {
     pub fn emit_with_ack(&self, name: &str, args: &[&str]) -> Result<u64, Closed> {
         let id = self.0.next_ack.fetch_add(1, Ordering::Relaxed);
         self.send(
-            Kind::Event,
+            PacketType::Event,
             Some(id),
             &event_payload(name, args),
             Vec::new(),
@@ -100,7 +105,7 @@ impl Socket {
     pub fn disconnect(&self) {
         if self.0.stage.swap(GONE, Ordering::AcqRel) == CONNECTED {
             // An ended session needs no packet.
-            let _ = self.push(Kind::Disconnect, None, "", Vec::new());
+            let _ = self.push(PacketType::Disconnect, None, "", Vec::new());
             self.0.engine.wake();
         }
     }
@@ -109,7 +114,7 @@ impl Socket {
     pub(super) fn accept(&self) {
         let payload = serde_json::json!({ "sid": self.id() }).to_string();
         // An ended session is noticed by its task.
-        let _ = self.push(Kind::Connect, None, &payload, Vec::new());
+        let _ = self.push(PacketType::Connect, None, &payload, Vec::new());
         self.0.stage.store(CONNECTED, Ordering::Release);
     }
 
@@ -118,7 +123,7 @@ impl Socket {
         self.forget();
         let payload = serde_json::to_string(refused).unwrap_or_default();
         // As above.
-        let _ = self.push(Kind::ConnectError, None, &payload, Vec::new());
+        let _ = self.push(PacketType::ConnectError, None, &payload, Vec::new());
     }
 
     /// The client left, or was refused.
@@ -139,7 +144,7 @@ impl Socket {
 
     fn send(
         &self,
-        kind: Kind,
+        kind: PacketType,
         id: Option<u64>,
         payload: &str,
         attachments: Vec<Bytes>,
@@ -151,7 +156,7 @@ impl Socket {
     /// A packet and its attachments follow each other with nothing in between.
     fn push(
         &self,
-        kind: Kind,
+        kind: PacketType,
         id: Option<u64>,
         payload: &str,
         attachments: Vec<Bytes>,
@@ -202,6 +207,6 @@ impl Ack {
     pub fn send_raw(self, values: &[&str], attachments: Vec<Bytes>) -> Result<(), Closed> {
         let payload = array(values.iter().copied());
         self.socket
-            .send(Kind::Ack, Some(self.id), &payload, attachments)
+            .send(PacketType::Ack, Some(self.id), &payload, attachments)
     }
 }
