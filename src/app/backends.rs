@@ -20,11 +20,11 @@ pub(super) struct Stores {
     pub(super) store: Arc<dyn Store>,
     /// The first signs, all verify.
     secrets: Vec<Secret>,
-    kind: Kind,
+    kind: StoreKind,
 }
 
 /// Which store it is.
-enum Kind {
+enum StoreKind {
     Embedded(Arc<SqliteStore>),
     Clustered(Arc<MongoStore>, Box<RedisConfig>),
 }
@@ -103,7 +103,7 @@ impl Stores {
         Ok(Self {
             store: Arc::clone(&store) as Arc<dyn Store>,
             secrets,
-            kind: Kind::Embedded(store),
+            kind: StoreKind::Embedded(store),
         })
     }
 
@@ -120,7 +120,7 @@ impl Stores {
         Ok(Self {
             store: Arc::clone(&store) as Arc<dyn Store>,
             secrets: config.auth.jwt_secrets.clone(),
-            kind: Kind::Clustered(store, Box::new(redis)),
+            kind: StoreKind::Clustered(store, Box::new(redis)),
         })
     }
 
@@ -128,15 +128,15 @@ impl Stores {
     pub(super) async fn prepare(&self) -> StoreResult<String> {
         self.store.migrate().await?;
         match &self.kind {
-            Kind::Embedded(_) => Ok(String::new()),
-            Kind::Clustered(store, _) => store.log_id().await,
+            StoreKind::Embedded(_) => Ok(String::new()),
+            StoreKind::Clustered(store, _) => store.log_id().await,
         }
     }
 
     /// With what carries the hints of this log.
     pub(super) fn connect(self, log: &str, config: &Config, world: &World) -> Parts {
         match self.kind {
-            Kind::Embedded(embedded) => Parts {
+            StoreKind::Embedded(embedded) => Parts {
                 store: self.store,
                 bus: Arc::new(LocalBus::hub().connect(world.gateway)),
                 presence: Arc::new(
@@ -149,7 +149,7 @@ impl Stores {
                 hearings: None,
                 embedded: Some(embedded),
             },
-            Kind::Clustered(mongo, redis) => {
+            StoreKind::Clustered(mongo, redis) => {
                 let secrets = exposed(&self.secrets);
                 let seal = Arc::new(Seal::new(&secrets, log, Arc::clone(&world.clock)));
                 let redis = redis.of_log(log);
@@ -185,7 +185,7 @@ impl Stores {
 
     /// Closes what is open.
     pub(super) async fn close(&self) {
-        if let Kind::Embedded(store) = &self.kind {
+        if let StoreKind::Embedded(store) = &self.kind {
             store.close().await;
         }
     }

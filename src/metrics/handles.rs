@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::groups::{
     ByProtocol, ByTransport, ConnectionMetrics, Dependency, Hints, RefusedClients, RefusedHints,
 };
-use super::table::{self, Kind};
+use super::table::{self, MetricKind};
 
 static METADATA: Metadata<'static> = Metadata::new("hobnob", Level::INFO, None);
 
@@ -372,9 +372,9 @@ impl Make<'_> {
         for &(name, kind, help) in table::METRICS {
             let name = KeyName::from_const_str(name);
             match kind {
-                Kind::Counter => self.0.describe_counter(name, None, help.into()),
-                Kind::Gauge => self.0.describe_gauge(name, None, help.into()),
-                Kind::Seconds | Kind::Numbers => {
+                MetricKind::Counter => self.0.describe_counter(name, None, help.into()),
+                MetricKind::Gauge => self.0.describe_gauge(name, None, help.into()),
+                MetricKind::Seconds | MetricKind::Numbers => {
                     self.0.describe_histogram(name, None, help.into());
                 }
             }
