@@ -51,7 +51,7 @@ pub(super) struct Outgoing {
 
 /// The sending half of a lane.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct PublishLane {
     queue: mpsc::Sender<Outgoing>,
     doubt: Arc<Doubtful>,
 }
@@ -73,7 +73,7 @@ impl Doubtful {
     }
 }
 
-impl Lane {
+impl PublishLane {
     /// A lane and the task that serves it, once it is spawned.
     pub(super) fn new(shared: Shared) -> (Self, LaneTask) {
         let (queue, waiting) = mpsc::channel(QUEUE);

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::interest::Interest;
-use self::lane::{Lane, LaneTask, Outgoing, Shared};
+use self::lane::{LaneTask, Outgoing, PublishLane, Shared};
 use self::probe::{Probe, ProbeEchoes};
 use self::sealed::Sealing;
 use self::standing::Standing;
@@ -43,7 +43,7 @@ const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct RedisBus {
     wire: Wire,
-    lanes: Arc<[Lane]>,
+    lanes: Arc<[PublishLane]>,
     interest: Arc<Interest>,
     standing: Arc<Standing>,
     outlet: Arc<Outlet>,
@@ -78,8 +78,8 @@ impl RedisBus {
             config,
         };
         let (lanes, lane_tasks): (Vec<_>, Vec<_>) =
-            (0..LANES).map(|_| Lane::new(shared.clone())).unzip();
-        let lanes: Arc<[Lane]> = lanes.into();
+            (0..LANES).map(|_| PublishLane::new(shared.clone())).unzip();
+        let lanes: Arc<[PublishLane]> = lanes.into();
         let interest = Arc::new(Interest::default());
         let standing = Arc::new(Standing::new());
         let hearing = Arc::new(ProbeEchoes::new(shared.wire.probe_names(gateway)));
@@ -128,7 +128,7 @@ impl RedisBus {
     }
 
     /// The same lane always uses the same connection (D9). Multiplying spreads lanes that differ in any of their bits.
-    fn lane(&self, lane: u64) -> &Lane {
+    fn lane(&self, lane: u64) -> &PublishLane {
         let mixed = lane.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let index = usize::try_from(mixed).unwrap_or_default();
         &self.lanes[index % self.lanes.len()]

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::lane::{Lane, Outgoing, Shared};
+use super::lane::{Outgoing, PublishLane, Shared};
 use super::standing::Standing;
 
 /// The time between two probes; jitter adds up to a quarter.
@@ -87,7 +87,7 @@ impl ProbeEchoes {
 #[derive(Debug)]
 pub(super) struct Probe {
     pub(super) shared: Shared,
-    pub(super) lanes: Arc<[Lane]>,
+    pub(super) lanes: Arc<[PublishLane]>,
     pub(super) standing: Arc<Standing>,
     pub(super) hearing: Arc<ProbeEchoes>,
 }
