@@ -58,7 +58,7 @@ impl Readers {
             .map_err(|_| unavailable("closed"))?;
         let idle = Arc::clone(&self.idle);
         let reading = tokio::task::spawn_blocking(move || {
-            let lease = Lease::take(&idle).ok_or_else(|| unavailable("closed"))?;
+            let lease = LentConnection::take(&idle).ok_or_else(|| unavailable("closed"))?;
             let outcome = lease.read(work);
             // The connection goes back before the permit does.
             drop(lease);
@@ -82,12 +82,12 @@ fn unavailable(why: &str) -> StoreError {
 }
 
 /// A connection that goes back to the pool, after a panic as well.
-struct Lease<'a> {
+struct LentConnection<'a> {
     idle: &'a Mutex<Vec<Connection>>,
     connection: Option<Connection>,
 }
 
-impl<'a> Lease<'a> {
+impl<'a> LentConnection<'a> {
     fn take(idle: &'a Mutex<Vec<Connection>>) -> Option<Self> {
         let connection = Some(idle.lock().pop()?);
         Some(Self { idle, connection })
@@ -106,7 +106,7 @@ impl<'a> Lease<'a> {
     }
 }
 
-impl Drop for Lease<'_> {
+impl Drop for LentConnection<'_> {
     fn drop(&mut self) {
         self.idle.lock().extend(self.connection.take());
     }
