@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::outlet::Outlet;
 use super::sealed::Sealing;
-use super::wire::Wire;
+use super::wire::PubSubCommands;
 use crate::domain::Entropy;
 use crate::redis::{Backoff, Connection, Purpose, RedisConfig};
 
@@ -104,7 +104,7 @@ impl PublishLane {
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
     pub(super) config: RedisConfig,
-    pub(super) wire: Wire,
+    pub(super) wire: PubSubCommands,
     pub(super) sealing: Arc<Sealing>,
     pub(super) outlet: Arc<Outlet>,
     pub(super) entropy: Arc<Entropy>,

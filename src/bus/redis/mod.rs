@@ -26,7 +26,7 @@ use self::probe::{Probe, ProbeEchoes};
 use self::sealed::Sealing;
 use self::standing::Standing;
 use self::subscriber::Subscriber;
-use self::wire::Wire;
+use self::wire::PubSubCommands;
 use super::outlet::Outlet;
 use super::{Bus, BusError, Channel, Signal};
 use crate::domain::{Entropy, GatewayId};
@@ -42,7 +42,7 @@ const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(1);
 /// The bus of one gateway over Redis.
 #[derive(Debug)]
 pub struct RedisBus {
-    wire: Wire,
+    wire: PubSubCommands,
     lanes: Arc<[PublishLane]>,
     interest: Arc<Interest>,
     standing: Arc<Standing>,
@@ -70,7 +70,7 @@ impl RedisBus {
         entropy: Arc<Entropy>,
     ) -> Self {
         let shared = Shared {
-            wire: Wire::new(&config),
+            wire: PubSubCommands::new(&config),
             sealing: Arc::new(Sealing::new(seal, gateway)),
             outlet: Arc::new(Outlet::new()),
             stop: CancellationToken::new(),

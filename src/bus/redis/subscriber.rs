@@ -18,7 +18,7 @@ use super::lane::Shared;
 use super::probe::ProbeEchoes;
 use super::sealed::{Refusal, Sealing};
 use super::standing::Standing;
-use super::wire::Wire;
+use super::wire::PubSubCommands;
 use crate::logging::served::spawn_task;
 use crate::metrics::RefusedHints;
 use crate::redis::{Backoff, Connection, Purpose};
@@ -197,7 +197,7 @@ fn trouble(what: &'static str) -> Error {
 /// Takes payloads from one connection and hands them over; it does nothing else, so that Redis never has to cut the
 /// connection for its pending output (trap 8).
 struct Reader {
-    wire: Wire,
+    wire: PubSubCommands,
     sealing: Arc<Sealing>,
     refused: RefusedHints,
     outlet: Arc<Outlet>,

@@ -20,12 +20,12 @@ const BATCH: usize = 1_000;
 
 /// How the bus uses one Redis.
 #[derive(Debug, Clone)]
-pub(super) struct Wire {
+pub(super) struct PubSubCommands {
     prefix: Arc<str>,
     sharded: bool,
 }
 
-impl Wire {
+impl PubSubCommands {
     pub(super) fn new(config: &RedisConfig) -> Self {
         Self {
             prefix: Arc::clone(config.prefix()),
@@ -177,8 +177,8 @@ mod tests {
     use super::*;
     use crate::domain::{RoomId, UserId};
 
-    fn wire(url: &str) -> Wire {
-        Wire::new(&RedisConfig::parse(url).unwrap())
+    fn wire(url: &str) -> PubSubCommands {
+        PubSubCommands::new(&RedisConfig::parse(url).unwrap())
     }
 
     #[test]
