@@ -24,7 +24,7 @@ use self::interest::Interest;
 use self::lane::{LaneTask, Outgoing, PublishLane, Shared};
 use self::probe::{Probe, ProbeEchoes};
 use self::sealed::Sealing;
-use self::standing::Standing;
+use self::standing::BusHealth;
 use self::subscriber::Subscriber;
 use self::wire::PubSubCommands;
 use super::outlet::Outlet;
@@ -45,7 +45,7 @@ pub struct RedisBus {
     wire: PubSubCommands,
     lanes: Arc<[PublishLane]>,
     interest: Arc<Interest>,
-    standing: Arc<Standing>,
+    standing: Arc<BusHealth>,
     outlet: Arc<Outlet>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -81,7 +81,7 @@ impl RedisBus {
             (0..LANES).map(|_| PublishLane::new(shared.clone())).unzip();
         let lanes: Arc<[PublishLane]> = lanes.into();
         let interest = Arc::new(Interest::default());
-        let standing = Arc::new(Standing::new());
+        let standing = Arc::new(BusHealth::new());
         let hearing = Arc::new(ProbeEchoes::new(shared.wire.probe_names(gateway)));
         let unstarted = Unstarted {
             lanes: lane_tasks,

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::lane::{Outgoing, PublishLane, Shared};
-use super::standing::Standing;
+use super::standing::BusHealth;
 
 /// The time between two probes; jitter adds up to a quarter.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -88,7 +88,7 @@ impl ProbeEchoes {
 pub(super) struct Probe {
     pub(super) shared: Shared,
     pub(super) lanes: Arc<[PublishLane]>,
-    pub(super) standing: Arc<Standing>,
+    pub(super) standing: Arc<BusHealth>,
     pub(super) hearing: Arc<ProbeEchoes>,
 }
 

@@ -9,14 +9,14 @@ use super::super::Doubt;
 
 /// What the tasks of one bus know of each other.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct BusHealth {
     subscriber: Mutex<Option<String>>,
     probe: Mutex<Option<String>>,
     deaf: AtomicBool,
     replace: Notify,
 }
 
-impl Standing {
+impl BusHealth {
     pub(super) fn new() -> Self {
         Self {
             subscriber: Mutex::new(Some("the subscriber has not connected yet".to_owned())),

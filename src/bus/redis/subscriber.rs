@@ -17,7 +17,7 @@ use super::interest::Interest;
 use super::lane::Shared;
 use super::probe::ProbeEchoes;
 use super::sealed::{Refusal, Sealing};
-use super::standing::Standing;
+use super::standing::BusHealth;
 use super::wire::PubSubCommands;
 use crate::logging::served::spawn_task;
 use crate::metrics::RefusedHints;
@@ -36,7 +36,7 @@ const LATE_AT_MOST_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Subscriber {
     pub(super) shared: Shared,
     pub(super) interest: Arc<Interest>,
-    pub(super) standing: Arc<Standing>,
+    pub(super) standing: Arc<BusHealth>,
     pub(super) hearing: Arc<ProbeEchoes>,
 }
 
