@@ -35,7 +35,7 @@ use peer::TrustedProxies;
 pub use reload::Reload;
 pub use signals::{Hangups, Signals};
 use signals::{on_thread, thread_runtime};
-pub use watchdog::{Pace, watch};
+pub use watchdog::{WatchdogPace, watch};
 
 /// Connections that wait to be accepted: all clients of a lost gateway arrive at once.
 const BACKLOG: u32 = 4096;
