@@ -30,7 +30,7 @@ enum StoreKind {
 }
 
 /// The adapters, behind their ports.
-pub(super) struct Parts {
+pub(super) struct Adapters {
     pub(super) store: Arc<dyn Store>,
     pub(super) bus: Arc<dyn Bus>,
     pub(super) presence: Arc<dyn Presence>,
@@ -134,9 +134,9 @@ impl Stores {
     }
 
     /// With what carries the hints of this log.
-    pub(super) fn connect(self, log: &str, config: &Config, world: &World) -> Parts {
+    pub(super) fn connect(self, log: &str, config: &Config, world: &World) -> Adapters {
         match self.kind {
-            StoreKind::Embedded(embedded) => Parts {
+            StoreKind::Embedded(embedded) => Adapters {
                 store: self.store,
                 bus: Arc::new(LocalBus::hub().connect(world.gateway)),
                 presence: Arc::new(
@@ -168,7 +168,7 @@ impl Stores {
                     presence_config(config),
                     Arc::clone(&world.entropy),
                 );
-                Parts {
+                Adapters {
                     primary_changes: Some(mongo.primary_changes()),
                     hearings: Some(mongo),
                     store: self.store,
@@ -191,7 +191,7 @@ impl Stores {
     }
 }
 
-impl Parts {
+impl Adapters {
     /// Other secrets from now on, for what gateways tell each other.
     pub(super) fn replace_secrets(&self, secrets: &[Secret]) {
         if let Some(seal) = &self.seal {

@@ -32,7 +32,7 @@ use crate::store::Store;
 use crate::traces::Traces;
 use crate::transport::lobby::Lobby;
 use crate::transport::socketio::SocketIo;
-use backends::{Parts, Stores};
+use backends::{Adapters, Stores};
 use delivery::Delivery;
 use hearing::Hearing;
 use limits::{directory, lobby_limits, parse_secrets, quotas, rates, seat_limits};
@@ -59,7 +59,7 @@ pub struct App {
     cursors: Arc<Cursors>,
     hearing: Arc<Hearing>,
     traces: Traces,
-    parts: Parts,
+    parts: Adapters,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -90,7 +90,7 @@ impl App {
     fn assemble(
         config: &Config,
         world: &World,
-        parts: Parts,
+        parts: Adapters,
         readiness: &Readiness,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
@@ -237,7 +237,7 @@ fn check_room(readiness: &Readiness, seats: &Seats, lobby: &Lobby) {
     });
 }
 
-fn auth_config(config: &Config, parts: &Parts) -> Result<AuthConfig, StartError> {
+fn auth_config(config: &Config, parts: &Adapters) -> Result<AuthConfig, StartError> {
     Ok(AuthConfig {
         secrets: parse_secrets(&parts.secrets)?,
         access_lifetime: config.auth.access_token_lifetime,

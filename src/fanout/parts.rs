@@ -78,7 +78,7 @@ pub struct HubPorts {
 }
 
 /// See the module's documentation.
-pub struct Parts {
+pub struct HubParts {
     pub(super) config: HubConfig,
     pub(super) ports: HubPorts,
     pub(super) tasks: Tasks,
@@ -97,7 +97,7 @@ pub struct Parts {
     pub(super) asking: Arc<DelegationClient>,
 }
 
-impl Parts {
+impl HubParts {
     /// All of them, idle.
     #[must_use]
     pub fn new(config: HubConfig, ports: HubPorts) -> Self {

@@ -12,7 +12,7 @@ use hobnob::chat::{Chat, Credentials, Cursors, Limits, Ports};
 use hobnob::commit::frontier::Frontier;
 use hobnob::commit::{Committer, CommitterConfig};
 use hobnob::domain::{Clock, Entropy, GatewayId, SystemClock, Timestamp};
-use hobnob::fanout::hub::{Hub, HubConfig, HubPorts, Parts};
+use hobnob::fanout::hub::{Hub, HubConfig, HubParts, HubPorts};
 use hobnob::gateway::native::{self, NativeConfig};
 use hobnob::gateway::requests::Requests;
 use hobnob::gateway::socketio::ChatApplication;
@@ -91,7 +91,7 @@ async fn assemble(
         metrics: metrics.clone(),
         traces: Traces::off(),
     };
-    let parts = Parts::new(HubConfig::default(), ports);
+    let parts = HubParts::new(HubConfig::default(), ports);
     let cursors = Cursors::new(Arc::clone(&store), parts.announcer(), metrics.clone());
     let committer = Arc::new(Committer::new(
         CommitterConfig::default(),

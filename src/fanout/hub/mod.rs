@@ -33,11 +33,11 @@ use crate::transport::outbox::Mark;
 pub use super::announcer::Announcer;
 pub use super::connections::Opened;
 pub use super::joining::{Backlog, Joined, RESUME_POINTS, ROOM_BYTES, ROOMS_TOLD, Since};
-pub use super::parts::{HubConfig, HubPorts, Parts};
+pub use super::parts::{HubConfig, HubParts, HubPorts};
 
 /// See the module's documentation.
 pub struct Hub {
-    parts: Parts,
+    parts: HubParts,
     seats: Seats,
     connections: Arc<SessionLifecycle>,
     joining: Joining,
@@ -54,7 +54,7 @@ impl Hub {
     /// A hub without sessions, on parts through which this committer and these cursors announce. [`Hub::run`] makes it
     /// work.
     #[must_use]
-    pub fn new(parts: Parts, cursors: Arc<Cursors>, committer: Arc<Committer>) -> Arc<Self> {
+    pub fn new(parts: HubParts, cursors: Arc<Cursors>, committer: Arc<Committer>) -> Arc<Self> {
         let ports = &parts.ports;
         let store = Arc::clone(&ports.store);
         let pacer = Arc::<Pacer>::default();
@@ -86,7 +86,7 @@ impl Hub {
 
     /// Works until `stop`: takes the bus's signals, paces marks, fills gaps, sweeps.
     pub async fn run(&self, stop: CancellationToken) {
-        let Parts {
+        let HubParts {
             tasks,
             repair,
             board,
@@ -110,7 +110,7 @@ impl Hub {
     }
 
     fn sweep(&self) -> Sweep {
-        let Parts { ports, .. } = &self.parts;
+        let HubParts { ports, .. } = &self.parts;
         Sweep {
             bus: Arc::clone(&ports.bus),
             clock: Arc::clone(&ports.clock),
@@ -268,7 +268,7 @@ impl Hub {
     }
 }
 
-fn connections(parts: &Parts, proofs: &Arc<Proofs>, pacer: &Arc<Pacer>) -> SessionLifecycle {
+fn connections(parts: &HubParts, proofs: &Arc<Proofs>, pacer: &Arc<Pacer>) -> SessionLifecycle {
     SessionLifecycle::new(
         (Arc::clone(&parts.sessions), Arc::clone(&parts.topics)),
         Arc::clone(&parts.arrivals),
@@ -279,7 +279,7 @@ fn connections(parts: &Parts, proofs: &Arc<Proofs>, pacer: &Arc<Pacer>) -> Sessi
     )
 }
 
-fn joining(parts: &Parts) -> Joining {
+fn joining(parts: &HubParts) -> Joining {
     let ports = &parts.ports;
     Joining::new(
         (Arc::clone(&ports.store), Arc::clone(&ports.bus)),
@@ -289,7 +289,7 @@ fn joining(parts: &Parts) -> Joining {
     )
 }
 
-fn resync(parts: &Parts) -> Resync {
+fn resync(parts: &HubParts) -> Resync {
     let compared = ResyncParts {
         topics: Arc::clone(&parts.topics),
         users: Arc::clone(&parts.users),
@@ -307,7 +307,7 @@ fn resync(parts: &Parts) -> Resync {
     )
 }
 
-fn reannouncer(parts: &Parts) -> Reannouncer {
+fn reannouncer(parts: &HubParts) -> Reannouncer {
     let ports = &parts.ports;
     Reannouncer::new(
         Arc::clone(&ports.bus),
@@ -319,7 +319,7 @@ fn reannouncer(parts: &Parts) -> Reannouncer {
     )
 }
 
-fn drain(parts: &Parts, proofs: &Arc<Proofs>) -> Drain {
+fn drain(parts: &HubParts, proofs: &Arc<Proofs>) -> Drain {
     Drain::new(
         Arc::clone(&parts.sessions),
         Arc::clone(&parts.topics),
@@ -329,7 +329,7 @@ fn drain(parts: &Parts, proofs: &Arc<Proofs>) -> Drain {
 }
 
 fn inbox(
-    parts: &Parts,
+    parts: &HubParts,
     committer: Arc<Committer>,
     resync: &Arc<Resync>,
     reannouncer: &Arc<Reannouncer>,
