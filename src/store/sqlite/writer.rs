@@ -19,14 +19,14 @@ const QUEUE: usize = 1024;
 const GROUP: usize = 128;
 
 /// Hands work to the writing thread.
-pub(super) struct Writer {
+pub(super) struct WriterThread {
     /// None once closed.
     queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     time_limit: Duration,
 }
 
-impl Writer {
+impl WriterThread {
     /// Starts the thread. `held` (the directory's lock) is let go when the thread has ended and its connection is
     /// closed.
     pub(super) fn start(
@@ -56,7 +56,7 @@ impl Writer {
         work: impl FnOnce(&Connection) -> Result<T, SqliteFailure> + Send + 'static,
     ) -> StoreResult<T> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Box::new(Pending {
+        self.enqueue(Box::new(QueuedJob {
             work: Some(work),
             outcome: None,
             reply,
@@ -89,7 +89,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for WriterThread {
     /// Waits for the transaction in progress, so that the directory is free when the store is gone.
     fn drop(&mut self) {
         self.close()();
@@ -111,13 +111,13 @@ trait Job: Send {
     fn answer(self: Box<Self>, committed: &StoreResult<()>);
 }
 
-struct Pending<T, W> {
+struct QueuedJob<T, W> {
     work: Option<W>,
     outcome: Option<StoreResult<T>>,
     reply: oneshot::Sender<StoreResult<T>>,
 }
 
-impl<T, W> Job for Pending<T, W>
+impl<T, W> Job for QueuedJob<T, W>
 where
     T: Send,
     W: FnOnce(&Connection) -> Result<T, SqliteFailure> + Send,
@@ -195,12 +195,12 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(60);
 
-    fn writer(time_limit: Duration) -> Writer {
+    fn writer(time_limit: Duration) -> WriterThread {
         let connection = Connection::open_in_memory().unwrap();
         connection
             .execute_batch("CREATE TABLE numbers (number INTEGER PRIMARY KEY)")
             .unwrap();
-        Writer::start(connection, (), time_limit).unwrap()
+        WriterThread::start(connection, (), time_limit).unwrap()
     }
 
     fn insert(
@@ -212,7 +212,7 @@ mod tests {
         }
     }
 
-    async fn count(writer: &Writer) -> i64 {
+    async fn count(writer: &WriterThread) -> i64 {
         let count = |connection: &Connection| {
             Ok(connection.query_row("SELECT count(*) FROM numbers", [], |row| row.get(0))?)
         };
@@ -221,7 +221,7 @@ mod tests {
 
     /// Keeps the thread busy until the sender returned is dropped.
     fn block(
-        writer: &Writer,
+        writer: &WriterThread,
     ) -> (
         std::sync::mpsc::Sender<()>,
         oneshot::Receiver<StoreResult<()>>,
@@ -234,7 +234,7 @@ mod tests {
             let _ = opened.recv();
             Ok(())
         };
-        let job = Pending {
+        let job = QueuedJob {
             work: Some(work),
             outcome: None,
             reply,
