@@ -75,7 +75,7 @@ struct Claims {
     nbf: Option<i64>,
 }
 
-struct Key {
+struct VerificationKey {
     kid: String,
     decoding: DecodingKey,
 }
@@ -84,7 +84,7 @@ struct Key {
 struct Keys {
     header: Header,
     signing: EncodingKey,
-    verifying: Vec<Key>,
+    verifying: Vec<VerificationKey>,
 }
 
 impl Keys {
@@ -92,7 +92,7 @@ impl Keys {
         let first = secrets.first().ok_or(AuthError::SecretMissing)?;
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(key_id(first));
-        let keys = secrets.iter().map(|secret| Key {
+        let keys = secrets.iter().map(|secret| VerificationKey {
             kid: key_id(secret),
             decoding: DecodingKey::from_secret(secret.as_bytes()),
         });

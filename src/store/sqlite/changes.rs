@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::columns::{EDITED, Key, MEMBER, MESSAGE, member, number, role_number};
+use super::columns::{ConversationKey, EDITED, MEMBER, MESSAGE, member, number, role_number};
 use super::conversations;
 use super::event_row::{EVENT, event, reactions_text};
 use super::failure::SqliteFailure;
@@ -23,7 +23,7 @@ pub(super) fn by_id(
     let mut find = connection.prepare_cached(&format!(
         "SELECT {EVENT} FROM events WHERE conversation = ?1 AND id = ?2 AND kind > {MESSAGE}"
     ))?;
-    let key = params![Key::of(conversation), id.to_bytes()];
+    let key = params![ConversationKey::of(conversation), id.to_bytes()];
     Ok(find.query_row(key, event).optional()?)
 }
 
@@ -71,7 +71,7 @@ fn count_active(connection: &Connection, id: ConversationId) -> Result<usize, Sq
     let mut count = connection.prepare_cached(
         "SELECT count(*) FROM members WHERE conversation = ?1 AND left_seq IS NULL",
     )?;
-    let count: i64 = count.query_row([Key::of(id)], |row| row.get(0))?;
+    let count: i64 = count.query_row([ConversationKey::of(id)], |row| row.get(0))?;
     Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
@@ -85,7 +85,10 @@ fn heir_of(connection: &Connection, owner: &Member) -> Result<Option<Member>, Sq
         "SELECT {MEMBER} FROM members WHERE conversation = ?1 AND user <> ?2 AND left_seq IS NULL
          ORDER BY role DESC, joined_seq, user LIMIT 1"
     ))?;
-    let key = params![Key::of(owner.conversation), owner.user.to_bytes()];
+    let key = params![
+        ConversationKey::of(owner.conversation),
+        owner.user.to_bytes()
+    ];
     let first = next.query_row(key, member).optional()?;
     Ok(first.filter(|heir| heir.role != Role::Owner))
 }
@@ -108,7 +111,7 @@ fn write(
     event: &Event,
     projection: &Projection,
 ) -> Result<(), SqliteFailure> {
-    let key = Key::of(event.conversation);
+    let key = ConversationKey::of(event.conversation);
     let run = |statement: &str, parameters: &[&dyn rusqlite::ToSql]| {
         connection.prepare_cached(statement)?.execute(parameters)
     };

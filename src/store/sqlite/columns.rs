@@ -19,12 +19,12 @@ pub(super) const MESSAGE: i64 = Kind::Message.number();
 pub(super) const EDITED: i64 = Kind::Edited.number();
 
 /// A conversation's id as its key: a room's id, or the two users' of a direct conversation, lower first.
-pub(super) struct Key {
+pub(super) struct ConversationKey {
     bytes: [u8; 2 * ID],
     length: usize,
 }
 
-impl Key {
+impl ConversationKey {
     pub(super) fn of(conversation: ConversationId) -> Self {
         let mut bytes = [0; 2 * ID];
         let length = match conversation {
@@ -52,7 +52,7 @@ impl Key {
     }
 }
 
-impl ToSql for Key {
+impl ToSql for ConversationKey {
     fn to_sql(&self) -> Read<ToSqlOutput<'_>> {
         let bytes = &self.bytes[..self.length];
         Ok(ToSqlOutput::Borrowed(ValueRef::Blob(bytes)))
@@ -61,7 +61,7 @@ impl ToSql for Key {
 
 pub(super) fn conversation_id(row: &Row<'_>, column: usize) -> Read<ConversationId> {
     let bytes = row.get_ref(column)?.as_blob()?;
-    Key::parse(bytes).ok_or_else(|| unreadable("conversation"))
+    ConversationKey::parse(bytes).ok_or_else(|| unreadable("conversation"))
 }
 
 pub(super) fn user_id(row: &Row<'_>, column: usize) -> Read<UserId> {

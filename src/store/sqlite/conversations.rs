@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::{
-    CONVERSATION, Key, MEMBER, conversation, limit, member, number, role_number, seq,
+    CONVERSATION, ConversationKey, MEMBER, conversation, limit, member, number, role_number, seq,
 };
 use super::event_row;
 use super::failure::SqliteFailure;
@@ -56,7 +56,7 @@ fn insert(connection: &Connection, new: &Conversation) -> Result<bool, SqliteFai
          VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
     )?;
     let inserted = insert.execute(params![
-        Key::of(new.id),
+        ConversationKey::of(new.id),
         new.name.as_ref().map(|name| name.as_str()),
         new.creator.map(UserId::to_bytes),
         new.created_at.millis(),
@@ -71,7 +71,7 @@ pub(super) fn put_member(connection: &Connection, new: &Member) -> Result<(), Sq
         "INSERT OR REPLACE INTO members ({MEMBER}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
     ))?;
     put.execute(params![
-        Key::of(new.conversation),
+        ConversationKey::of(new.conversation),
         new.user.to_bytes(),
         role_number(new.role),
         number(new.joined_seq),
@@ -89,7 +89,9 @@ pub(super) fn by_id(
     let mut find = connection.prepare_cached(&format!(
         "SELECT {CONVERSATION} FROM conversations WHERE id = ?1"
     ))?;
-    Ok(find.query_row([Key::of(id)], conversation).optional()?)
+    Ok(find
+        .query_row([ConversationKey::of(id)], conversation)
+        .optional()?)
 }
 
 pub(super) fn by_ids(
@@ -111,7 +113,7 @@ pub(super) fn member_of(
     let mut find = connection.prepare_cached(&format!(
         "SELECT {MEMBER} FROM members WHERE conversation = ?1 AND user = ?2"
     ))?;
-    let key = params![Key::of(conversation), user.to_bytes()];
+    let key = params![ConversationKey::of(conversation), user.to_bytes()];
     Ok(find.query_row(key, member).optional()?)
 }
 
@@ -128,7 +130,10 @@ pub(super) fn members(
     // Every blob of an id is greater than the empty one.
     let after = after.map(UserId::to_bytes);
     let after: &[u8] = after.as_ref().map_or(&[], |id| id);
-    let rows = page.query_map(params![Key::of(conversation), after, limit(most)], member)?;
+    let rows = page.query_map(
+        params![ConversationKey::of(conversation), after, limit(most)],
+        member,
+    )?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -143,7 +148,7 @@ pub(super) fn memberships(
         "SELECT {MEMBER} FROM members INDEXED BY members_by_user
          WHERE user = ?1 AND conversation > coalesce(?2, x'') ORDER BY conversation LIMIT ?3"
     ))?;
-    let after = after.map(Key::of);
+    let after = after.map(ConversationKey::of);
     let rows = page.query_map(params![user.to_bytes(), after, limit(most)], member)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -179,7 +184,7 @@ pub(super) fn sharing(
     )?;
     let mut found = Vec::new();
     for other in others {
-        let direct = Key::of(ConversationId::direct(user, *other));
+        let direct = ConversationKey::of(ConversationId::direct(user, *other));
         let most = limit(ROOMS_COMPARED);
         let parameters = params![direct, user.to_bytes(), other.to_bytes(), most];
         if both.query_row(parameters, |row| row.get(0))? {
@@ -231,7 +236,7 @@ pub(super) fn has_cursor_beyond(
     let mut furthest = connection.prepare_cached(
         "SELECT coalesce(max(max(delivered_seq, read_seq)), 0) FROM members WHERE conversation = ?1",
     )?;
-    let furthest = furthest.query_row([Key::of(id)], |row| seq(row, 0))?;
+    let furthest = furthest.query_row([ConversationKey::of(id)], |row| seq(row, 0))?;
     Ok(furthest > log::head(connection, id)?)
 }
 
@@ -244,7 +249,7 @@ pub(super) fn clamp_cursors(
         "UPDATE members SET delivered_seq = min(delivered_seq, ?2), read_seq = min(read_seq, ?2)
          WHERE conversation = ?1 AND (delivered_seq > ?2 OR read_seq > ?2)",
     )?;
-    clamp.execute(params![Key::of(id), head])?;
+    clamp.execute(params![ConversationKey::of(id), head])?;
     Ok(())
 }
 
@@ -258,7 +263,7 @@ pub(super) fn move_cursors(
     )?;
     for cursor in moves {
         update.execute(params![
-            Key::of(cursor.conversation),
+            ConversationKey::of(cursor.conversation),
             cursor.user.to_bytes(),
             number(cursor.delivered),
             number(cursor.read),

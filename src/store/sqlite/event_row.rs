@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::columns::{
-    Key, conversation_id, number, optional_seq, optional_time, optional_user_id, role, role_number,
-    seq, text, time, user_id,
+    ConversationKey, conversation_id, number, optional_seq, optional_time, optional_user_id, role,
+    role_number, seq, text, time, user_id,
 };
 use super::failure::unreadable;
 use crate::domain::{
@@ -121,7 +121,7 @@ pub(super) fn insertion(connection: &Connection) -> Read<CachedStatement<'_>> {
 pub(super) fn insert(insertion: &mut CachedStatement<'_>, event: &Event) -> Read<()> {
     let columns = Columns::of(&event.body);
     insertion.execute(params![
-        Key::of(event.conversation),
+        ConversationKey::of(event.conversation),
         number(event.seq),
         event.id.to_bytes(),
         event.body.kind().number(),

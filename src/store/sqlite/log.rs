@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::columns::{Key, MESSAGE, limit, number, seq};
+use super::columns::{ConversationKey, MESSAGE, limit, number, seq};
 use super::event_row::{EVENT, event};
 use super::failure::SqliteFailure;
 use crate::domain::{ClientMessageId, ConversationId, Event, Seq, UserId};
@@ -20,7 +20,7 @@ pub(super) fn head(
         "SELECT seq FROM events WHERE conversation = ?1 ORDER BY seq DESC LIMIT 1",
     )?;
     let newest = newest
-        .query_row([Key::of(conversation)], |row| seq(row, 0))
+        .query_row([ConversationKey::of(conversation)], |row| seq(row, 0))
         .optional()?;
     Ok(newest.unwrap_or(Seq::ZERO))
 }
@@ -68,9 +68,9 @@ pub(super) fn events(
     Ok(events)
 }
 
-fn place_of(span: &Span, most: usize) -> (Key, i64, i64, i64) {
+fn place_of(span: &Span, most: usize) -> (ConversationKey, i64, i64, i64) {
     (
-        Key::of(span.conversation),
+        ConversationKey::of(span.conversation),
         number(span.after),
         number(span.up_to),
         limit(most),
@@ -120,7 +120,7 @@ pub(super) fn message_by_client_id(
          WHERE conversation = ?1 AND sender = ?2 AND client_message_id = ?3 AND kind = {MESSAGE}"
     ))?;
     let key = params![
-        Key::of(conversation),
+        ConversationKey::of(conversation),
         sender.to_bytes(),
         client_message_id.as_str()
     ];

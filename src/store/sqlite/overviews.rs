@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::columns::{Key, MESSAGE, conversation_id, number};
+use super::columns::{ConversationKey, MESSAGE, conversation_id, number};
 use super::failure::SqliteFailure;
 use super::{conversations, log};
 use crate::domain::{ConversationId, Member, Seq, UserId};
@@ -90,7 +90,7 @@ fn unread(connection: &Connection, member: &Member) -> Result<u64, SqliteFailure
          ORDER BY seq LIMIT ?4)"
     ))?;
     let parameters = params![
-        Key::of(member.conversation),
+        ConversationKey::of(member.conversation),
         number(member.read_seq.max(member.joined_seq.previous())),
         member.user.to_bytes(),
         i64::try_from(Overview::UNREAD_LIMIT).unwrap_or(i64::MAX),
