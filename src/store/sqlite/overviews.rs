@@ -9,7 +9,7 @@ use crate::domain::{ConversationId, Member, Seq, UserId};
 use crate::store::{End, Overview, Span};
 
 /// A conversation in the list: its place is by its newest message that the user may see, else by its creation.
-struct Place {
+struct ListedConversation {
     conversation: ConversationId,
     active: bool,
 }
@@ -38,7 +38,7 @@ pub(super) fn overviews(
 }
 
 /// All of a user's conversations, former ones included, in the list's order.
-fn places(connection: &Connection, user: UserId) -> Result<Vec<Place>, SqliteFailure> {
+fn places(connection: &Connection, user: UserId) -> Result<Vec<ListedConversation>, SqliteFailure> {
     let mut find = connection.prepare_cached(&format!(
         "SELECT c.id, m.left_seq IS NULL
          FROM members m JOIN conversations c ON c.id = m.conversation
@@ -50,7 +50,7 @@ fn places(connection: &Connection, user: UserId) -> Result<Vec<Place>, SqliteFai
     ))?;
     let key = params![user.to_bytes(), number(Seq::MAX)];
     let rows = find.query_map(key, |row| {
-        Ok(Place {
+        Ok(ListedConversation {
             conversation: conversation_id(row, 0)?,
             active: row.get(1)?,
         })
