@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Clients, Health, Readiness};
 use crate::auth::{Auth, AuthConfig};
-use crate::chat::{Chat, Cursors, Limits, Ports};
+use crate::chat::{Chat, ChatPorts, Cursors, Limits};
 use crate::commit::Committer;
 use crate::config::{Config, StartError};
 use crate::fanout::hub::Hub;
@@ -107,7 +107,7 @@ impl App {
         )
         .map_err(|error| StartError::of("jwt_secret", error.to_string()))?;
         let chat = Arc::new(Chat::new(
-            Ports {
+            ChatPorts {
                 store: Arc::clone(&parts.store),
                 committer: Arc::clone(&committer),
                 presence: Arc::clone(&parts.presence),

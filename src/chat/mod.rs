@@ -52,7 +52,7 @@ use rates::Metered;
 use sign_in::SignIns;
 
 /// What the use cases need of the world.
-pub struct Ports {
+pub struct ChatPorts {
     /// The truth.
     pub store: Arc<dyn Store>,
     /// The only way into a log.
@@ -97,7 +97,7 @@ pub struct Chat {
 impl Chat {
     /// The use cases over these ports, within these limits.
     #[must_use]
-    pub fn new(ports: Ports, limits: Limits) -> Self {
+    pub fn new(ports: ChatPorts, limits: Limits) -> Self {
         Self {
             store: ports.store,
             committer: ports.committer,

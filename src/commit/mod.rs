@@ -47,7 +47,7 @@ pub use delegation::TakenOn;
 use frontier::Frontier;
 pub use pending::{Entry, Ticket};
 use pending::{Pending, Work};
-use shared::{Ports, Shared};
+use shared::{CommitterPorts, Shared};
 
 /// Commits messages and changes. Cheap to clone.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl Committer {
         entropy: Arc<Entropy>,
         metrics: Metrics,
     ) -> Self {
-        let ports = Ports {
+        let ports = CommitterPorts {
             store,
             announce,
             delegation,

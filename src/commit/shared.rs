@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::store::{Projected, Store, StoreResult};
 
 /// What the committer needs of the world.
-pub(super) struct Ports {
+pub(super) struct CommitterPorts {
     pub(super) store: Arc<dyn Store>,
     pub(super) announce: Arc<dyn Announce>,
     pub(super) delegation: Option<Arc<dyn Delegation>>,
@@ -49,7 +49,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(config: CommitterConfig, ports: Ports) -> Self {
+    pub(super) fn new(config: CommitterConfig, ports: CommitterPorts) -> Self {
         let tracker = TaskTracker::new();
         let (store, metrics) = (ports.store, ports.metrics);
         Self {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use hobnob::auth::{Auth, AuthConfig, Secret};
 use hobnob::bus::LocalBus;
-use hobnob::chat::{Chat, Credentials, Cursors, Limits, Ports};
+use hobnob::chat::{Chat, ChatPorts, Credentials, Cursors, Limits};
 use hobnob::commit::frontier::Frontier;
 use hobnob::commit::{Committer, CommitterConfig};
 use hobnob::domain::{Clock, Entropy, GatewayId, SystemClock, Timestamp};
@@ -109,7 +109,7 @@ async fn assemble(
         ..AuthConfig::default()
     };
     let auth = Auth::start(&config, clock, Arc::clone(&entropy)).unwrap();
-    let ports = Ports {
+    let ports = ChatPorts {
         store,
         committer,
         presence,
