@@ -83,7 +83,7 @@ impl Subscriber {
         gap: bool,
         backoff: &mut Backoff,
     ) -> Disconnect {
-        let reader = Reader {
+        let reader = PayloadReader {
             wire: self.shared.wire.clone(),
             sealing: Arc::clone(&self.shared.sealing),
             refused: self.shared.config.metrics().hints.refused.clone(),
@@ -196,7 +196,7 @@ fn trouble(what: &'static str) -> Error {
 
 /// Takes payloads from one connection and hands them over; it does nothing else, so that Redis never has to cut the
 /// connection for its pending output (trap 8).
-struct Reader {
+struct PayloadReader {
     wire: PubSubCommands,
     sealing: Arc<Sealing>,
     refused: RefusedHints,
@@ -205,7 +205,7 @@ struct Reader {
     lateness: Lateness,
 }
 
-impl Reader {
+impl PayloadReader {
     async fn run(mut self, mut messages: broadcast::Receiver<Message>) {
         loop {
             tokio::select! {
@@ -238,7 +238,7 @@ impl Reader {
     }
 }
 
-impl Reader {
+impl PayloadReader {
     /// What is refused is counted. Not proved, or heard before, it says nothing: anybody may publish it, as often as they
     /// like. What is late was once published by a gateway, and may not have been heard then.
     fn refuse(&mut self, refusal: Refusal) {
