@@ -16,7 +16,7 @@ use super::super::{Channel, Doubt};
 use super::interest::Interest;
 use super::lane::Shared;
 use super::probe::ProbeEchoes;
-use super::sealed::{Refusal, Sealing};
+use super::sealed::{PayloadRefusal, Sealing};
 use super::standing::BusHealth;
 use super::wire::PubSubCommands;
 use crate::logging::served::spawn_task;
@@ -241,14 +241,14 @@ impl PayloadReader {
 impl PayloadReader {
     /// What is refused is counted. Not proved, or heard before, it says nothing: anybody may publish it, as often as they
     /// like. What is late was once published by a gateway, and may not have been heard then.
-    fn refuse(&mut self, refusal: Refusal) {
+    fn refuse(&mut self, refusal: PayloadRefusal) {
         let count = match refusal {
-            Refusal::Unproved => &self.refused.unproved,
-            Refusal::Stale => &self.refused.stale,
-            Refusal::Repeated => &self.refused.repeated,
+            PayloadRefusal::Unproved => &self.refused.unproved,
+            PayloadRefusal::Stale => &self.refused.stale,
+            PayloadRefusal::Repeated => &self.refused.repeated,
         };
         count.increment(1);
-        if refusal == Refusal::Stale {
+        if refusal == PayloadRefusal::Stale {
             self.lateness.noted();
         }
     }

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::body::Bodies;
 use super::poller::Poller;
-use super::request::{Checked, Refusal, Transport, check};
+use super::request::{Checked, RequestRefusal, Transport, check};
 use super::session::{EngineSession, Stage};
 use super::task::run;
 use super::upgrade::Claim;
@@ -118,16 +118,19 @@ impl Engine {
         self.0.tasks.wait().await;
     }
 
-    fn find(&self, sid: &str) -> Result<Arc<EngineSession>, Refusal> {
+    fn find(&self, sid: &str) -> Result<Arc<EngineSession>, RequestRefusal> {
         let sessions = self.0.sessions.read();
-        sessions.get(sid).cloned().ok_or(Refusal::SessionUnknown)
+        sessions
+            .get(sid)
+            .cloned()
+            .ok_or(RequestRefusal::SessionUnknown)
     }
 
     /// Lets a new client into the lobby.
-    fn admit(&self, parts: &Parts) -> Result<Stranger, Refusal> {
+    fn admit(&self, parts: &Parts) -> Result<Stranger, RequestRefusal> {
         if self.0.refusing.load(Ordering::Relaxed) {
             self.0.config.metrics.refused.draining.increment(1);
-            return Err(Refusal::Unavailable);
+            return Err(RequestRefusal::Unavailable);
         }
         Ok(self.0.config.lobby.enter(parts.extensions.get())?)
     }
@@ -180,9 +183,13 @@ impl Engine {
         self.0.app.open(EngineSocket(Arc::clone(session)), parts)
     }
 
-    fn open_polling(&self, parts: &Parts, timestamp: Option<String>) -> Result<Response, Refusal> {
+    fn open_polling(
+        &self,
+        parts: &Parts,
+        timestamp: Option<String>,
+    ) -> Result<Response, RequestRefusal> {
         let registered = self.register(Stage::Polling, self.admit(parts)?);
-        let registration = registered.ok_or(Refusal::Unavailable)?;
+        let registration = registered.ok_or(RequestRefusal::Unavailable)?;
         let session = Arc::clone(&registration.session);
         session.link.lock().poller = Poller::new(timestamp, &parts.headers);
         let handler = self.open_handler(&session, parts);
@@ -193,7 +200,7 @@ impl Engine {
         Ok(polling::text(self.open_packet(&session, &["websocket"])))
     }
 
-    fn open_websocket(&self, mut parts: Parts) -> Result<Response, Refusal> {
+    fn open_websocket(&self, mut parts: Parts) -> Result<Response, RequestRefusal> {
         let handshake = accept(&mut parts)?;
         let stranger = self.admit(&parts)?;
         let token = self.0.tasks.token();
@@ -214,7 +221,11 @@ impl Engine {
         }))
     }
 
-    fn upgrade(&self, session: Arc<EngineSession>, mut parts: Parts) -> Result<Response, Refusal> {
+    fn upgrade(
+        &self,
+        session: Arc<EngineSession>,
+        mut parts: Parts,
+    ) -> Result<Response, RequestRefusal> {
         let handshake = accept(&mut parts)?;
         let token = self.0.tasks.token();
         let farewell = self.0.config.farewell;
@@ -254,8 +265,8 @@ impl Drop for Registration {
     }
 }
 
-fn accept(parts: &mut Parts) -> Result<Handshake, Refusal> {
-    Handshake::of(parts).map_err(|_| Refusal::BadRequest)
+fn accept(parts: &mut Parts) -> Result<Handshake, RequestRefusal> {
+    Handshake::of(parts).map_err(|_| RequestRefusal::BadRequest)
 }
 
 async fn handle(State(engine): State<Engine>, request: Request) -> Response {
@@ -263,7 +274,7 @@ async fn handle(State(engine): State<Engine>, request: Request) -> Response {
     answered.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn answer(engine: &Engine, request: Request) -> Result<Response, Refusal> {
+async fn answer(engine: &Engine, request: Request) -> Result<Response, RequestRefusal> {
     let (parts, body) = request.into_parts();
     let Checked {
         transport,
@@ -279,7 +290,7 @@ async fn answer(engine: &Engine, request: Request) -> Result<Response, Refusal> 
             match parts.method {
                 Method::GET => polling::poll(session, timestamp).await,
                 Method::POST => polling::post(session, &engine.0.bodies, body).await,
-                _ => Err(Refusal::BadRequest),
+                _ => Err(RequestRefusal::BadRequest),
             }
         }
     }

@@ -15,7 +15,7 @@ use super::body::Bodies;
 use super::packet;
 use super::payload::Payload;
 use super::poller::{Poller, Previous};
-use super::request::Refusal;
+use super::request::RequestRefusal;
 use super::session::{EngineSession, Post, SessionState, Stage};
 use crate::transport::outbox::Reason;
 
@@ -23,7 +23,7 @@ use crate::transport::outbox::Reason;
 pub(super) async fn poll(
     session: Arc<EngineSession>,
     timestamp: Option<String>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, RequestRefusal> {
     // Exact to the moment, however late the shared timer is.
     session.outbox().beat(Instant::now());
     let mut turn = Turn::poll(session, timestamp)?;
@@ -40,7 +40,7 @@ pub(super) async fn poll(
             }
             PollOutcome::Refused => {
                 turn.complete = true;
-                return Err(Refusal::BadRequest);
+                return Err(RequestRefusal::BadRequest);
             }
             PollOutcome::Wait => signal.await,
             PollOutcome::WaitUntil(moment) => {
@@ -63,12 +63,12 @@ pub(super) async fn post(
     session: Arc<EngineSession>,
     bodies: &Bodies,
     body: Body,
-) -> Result<Response, Refusal> {
+) -> Result<Response, RequestRefusal> {
     session.outbox().beat(Instant::now());
     let mut turn = Turn::post(session)?;
     let session = Arc::clone(&turn.session);
     let body = bodies.read(&session, body).await.inspect_err(|refusal| {
-        if *refusal == Refusal::TooLarge {
+        if *refusal == RequestRefusal::TooLarge {
             session.outbox().close(Reason::TooLarge);
         }
     })?;
@@ -79,18 +79,21 @@ pub(super) async fn post(
     if accepted {
         Ok(text("ok".to_owned()))
     } else {
-        Err(Refusal::BadRequest)
+        Err(RequestRefusal::BadRequest)
     }
 }
 
 /// Leaves a body for the session's task. Checked under the link's lock: after the session's end, or on its WebSocket,
 /// nobody would take it.
-fn hand_over(session: &EngineSession, body: Bytes) -> Result<oneshot::Receiver<bool>, Refusal> {
+fn hand_over(
+    session: &EngineSession,
+    body: Bytes,
+) -> Result<oneshot::Receiver<bool>, RequestRefusal> {
     let (done, outcome) = oneshot::channel();
     let mut link = session.link.lock();
     check_alive(session, &link)?;
     if session.outbox().is_closed() {
-        return Err(Refusal::SessionUnknown);
+        return Err(RequestRefusal::SessionUnknown);
     }
     link.post = Some(Post { body, done });
     drop(link);
@@ -109,11 +112,14 @@ struct Turn {
 }
 
 impl Turn {
-    fn poll(session: Arc<EngineSession>, timestamp: Option<String>) -> Result<Self, Refusal> {
+    fn poll(
+        session: Arc<EngineSession>,
+        timestamp: Option<String>,
+    ) -> Result<Self, RequestRefusal> {
         let mut link = session.link.lock();
         check_alive(&session, &link)?;
         if link.told {
-            return Err(Refusal::SessionUnknown);
+            return Err(RequestRefusal::SessionUnknown);
         }
         let previous = link.poller.poll(timestamp);
         let fault = match previous {
@@ -124,7 +130,7 @@ impl Turn {
         if let Some(reason) = fault {
             drop(link);
             session.outbox().close(reason);
-            return Err(Refusal::BadRequest);
+            return Err(RequestRefusal::BadRequest);
         }
         link.polling = true;
         let stage = link.stage;
@@ -140,16 +146,16 @@ impl Turn {
         })
     }
 
-    fn post(session: Arc<EngineSession>) -> Result<Self, Refusal> {
+    fn post(session: Arc<EngineSession>) -> Result<Self, RequestRefusal> {
         let mut link = session.link.lock();
         check_alive(&session, &link)?;
         if session.outbox().is_closed() {
-            return Err(Refusal::SessionUnknown);
+            return Err(RequestRefusal::SessionUnknown);
         }
         if link.posting {
             drop(link);
             session.outbox().close(Reason::ProtocolError);
-            return Err(Refusal::BadRequest);
+            return Err(RequestRefusal::BadRequest);
         }
         link.posting = true;
         let stage = link.stage;
@@ -178,10 +184,12 @@ impl Drop for Turn {
     }
 }
 
-fn check_alive(session: &EngineSession, link: &SessionState) -> Result<(), Refusal> {
+fn check_alive(session: &EngineSession, link: &SessionState) -> Result<(), RequestRefusal> {
     match session.outbox().reason() {
-        Some(reason) if !reason.is_graceful() && !link.goodbye => Err(Refusal::SessionUnknown),
-        _ if link.stage == Stage::WebSocket => Err(Refusal::BadRequest),
+        Some(reason) if !reason.is_graceful() && !link.goodbye => {
+            Err(RequestRefusal::SessionUnknown)
+        }
+        _ if link.stage == Stage::WebSocket => Err(RequestRefusal::BadRequest),
         _ => Ok(()),
     }
 }
