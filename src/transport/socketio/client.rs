@@ -26,7 +26,7 @@ const MAX_AUTH_BYTES: usize = 16 * 1024;
 const SID_BYTES: usize = 15;
 
 /// What all clients of a server share.
-pub(super) struct Server {
+pub(super) struct ServerContext {
     pub(super) application: Arc<dyn Application>,
     pub(super) entropy: Arc<Entropy>,
     pub(super) max_attachments: usize,
@@ -34,9 +34,9 @@ pub(super) struct Server {
 }
 
 /// The server as the layer below sees it.
-pub(super) struct Serving(pub(super) Arc<Server>);
+pub(super) struct SocketIoApp(pub(super) Arc<ServerContext>);
 
-impl EngineApp for Serving {
+impl EngineApp for SocketIoApp {
     fn open(&self, socket: EngineSocket, request: &Parts) -> Box<dyn EngineHandler> {
         Box::new(Client {
             server: Arc::clone(&self.0),
@@ -50,7 +50,7 @@ impl EngineApp for Serving {
 }
 
 struct Client {
-    server: Arc<Server>,
+    server: Arc<ServerContext>,
     engine: EngineSocket,
     request: HandshakeRequest,
     /// At most [`MAX_NAMESPACES`]; a left one stays, so that packets that crossed the leaving are told from strays.

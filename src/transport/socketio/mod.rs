@@ -22,7 +22,7 @@ use axum::Router;
 
 pub use application::{Application, NamespaceHandler};
 pub use args::ReceivedEvent;
-use client::{Server, Serving};
+use client::{ServerContext, SocketIoApp};
 pub use handshake::HandshakeRequest;
 pub use packet::encode_event;
 pub use refused::ConnectRefused;
@@ -71,7 +71,7 @@ impl SocketIo {
         wheel: Wheel,
         entropy: Arc<Entropy>,
     ) -> Self {
-        let server = Server {
+        let server = ServerContext {
             application,
             entropy: Arc::clone(&entropy),
             max_attachments: config.max_attachments,
@@ -82,7 +82,12 @@ impl SocketIo {
             ..config.engine
         };
         Self {
-            engine: Engine::new(engine, Arc::new(Serving(Arc::new(server))), wheel, entropy),
+            engine: Engine::new(
+                engine,
+                Arc::new(SocketIoApp(Arc::new(server))),
+                wheel,
+                entropy,
+            ),
         }
     }
 
