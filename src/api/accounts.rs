@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::chat::{Chat, Credentials, Session};
+use crate::chat::{Chat, Credentials, SignedIn};
 use crate::domain::UserId;
 use crate::wire::Shown;
 
@@ -37,7 +37,7 @@ pub(super) struct RefreshBody {
 /// A user's tokens.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Session)]
+#[schema(as = SignedIn)]
 pub(super) struct SessionJson {
     /// Whose.
     #[schema(value_type = String)]
@@ -52,8 +52,8 @@ pub(super) struct SessionJson {
     expires_in: u64,
 }
 
-impl From<Session> for SessionJson {
-    fn from(session: Session) -> Self {
+impl From<SignedIn> for SessionJson {
+    fn from(session: SignedIn) -> Self {
         Self {
             user_id: Shown(session.user.id),
             username: session.user.username.as_str().to_owned(),

@@ -19,7 +19,7 @@ mod rates;
 mod rooms;
 mod sign_in;
 
-pub use accounts::{Credentials, Session};
+pub use accounts::{Credentials, SignedIn};
 pub use announce::AnnounceCursors;
 pub use conversations::Listed;
 pub use cursors::Cursors;
