@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::frontier::Standing;
 use super::pending::{Entry, PendingEntry};
-use super::shared::Shared;
+use super::shared::CommitterInner;
 use super::together::abandoned;
 use crate::domain::{
     Body, Change, ConversationId, Event, Facts, Member, Message, Refusal, Seq, decide, projections,
@@ -29,7 +29,7 @@ pub(super) enum Decision {
 /// The messages that the changes of a run have changed, as of the last of them.
 type Targets = HashMap<Seq, Message>;
 
-impl Shared {
+impl CommitterInner {
     /// What those who wait become, each as of the one before, from the end of the log on. All of them are messages, or all
     /// changes. None when somebody's membership is to be read first.
     ///

@@ -14,7 +14,7 @@ use super::decisions::Decision;
 use super::delegation::GATHER;
 use super::pending::{Pending, PendingEntry, Work};
 use super::progress::Progress;
-use super::shared::Shared;
+use super::shared::CommitterInner;
 use super::together::abandoned;
 use crate::commit::batcher::Appended;
 use crate::commit::frontier::Standing;
@@ -38,7 +38,7 @@ pub(super) const FOR_OTHERS: usize = 96;
 /// How many memberships are read at once.
 const READS: usize = 16;
 
-impl Shared {
+impl CommitterInner {
     /// Drives a lane until it is empty. A panic is the outcome of its portion only: the lane keeps its driver, and the
     /// portion's room is free again.
     pub(super) async fn drive(&self, conversation: ConversationId) {

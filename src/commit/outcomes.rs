@@ -11,7 +11,7 @@ use super::answer::{Changed, CommitError};
 use super::decisions::Decision;
 use super::pending::{Duty, Entry, PendingEntry};
 use super::progress::Progress;
-use super::shared::Shared;
+use super::shared::CommitterInner;
 use crate::commit::frontier::Standing;
 use crate::domain::{ConversationId, Event, EventId, Refusal, Seq, SessionId};
 use crate::store::{Projected, Span, Stop, StoreResult, is_cut};
@@ -25,7 +25,7 @@ const CONFIRMED: u64 = 16;
 /// How many events are read at once after a conflict; when more are new, only the head is read.
 const CATCH_UP: usize = 200;
 
-impl Shared {
+impl CommitterInner {
     /// Settles those whose drafts came true, in their order, up to the first event that is not stored: `committed` are, in
     /// one write with others, `batch` in all. `head` is what they were decided as of.
     pub(super) fn settle_drafts(

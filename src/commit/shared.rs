@@ -29,7 +29,7 @@ pub(super) struct CommitterPorts {
 }
 
 /// See the module's documentation.
-pub(super) struct Shared {
+pub(super) struct CommitterInner {
     pub(super) config: CommitterConfig,
     pub(super) store: Arc<dyn Store>,
     pub(super) announce: Arc<dyn Announce>,
@@ -48,7 +48,7 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
 }
 
-impl Shared {
+impl CommitterInner {
     pub(super) fn new(config: CommitterConfig, ports: CommitterPorts) -> Self {
         let tracker = TaskTracker::new();
         let (store, metrics) = (ports.store, ports.metrics);

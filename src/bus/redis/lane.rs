@@ -75,7 +75,7 @@ impl Doubtful {
 
 impl PublishLane {
     /// A lane and the task that serves it, once it is spawned.
-    pub(super) fn new(shared: Shared) -> (Self, LaneTask) {
+    pub(super) fn new(shared: BusContext) -> (Self, LaneTask) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let doubt = Arc::<Doubtful>::default();
         let lane = Self {
@@ -102,7 +102,7 @@ impl PublishLane {
 
 /// What all tasks of one bus need.
 #[derive(Debug, Clone)]
-pub(super) struct Shared {
+pub(super) struct BusContext {
     pub(super) config: RedisConfig,
     pub(super) wire: PubSubCommands,
     pub(super) sealing: Arc<Sealing>,
@@ -111,7 +111,7 @@ pub(super) struct Shared {
     pub(super) stop: CancellationToken,
 }
 
-impl Shared {
+impl BusContext {
     /// Connects, again and again; none when the bus is closed. Every failure is told to `failed`.
     pub(super) async fn connect(
         &self,
@@ -138,7 +138,7 @@ impl Shared {
 /// The task behind a lane.
 #[derive(Debug)]
 pub(super) struct LaneTask {
-    shared: Shared,
+    shared: BusContext,
     waiting: mpsc::Receiver<Outgoing>,
     doubt: Arc<Doubtful>,
     backoff: Backoff,
@@ -204,7 +204,7 @@ impl LaneTask {
             .map(|outgoing| {
                 receipts.extend(outgoing.receipt);
                 let Outgoing { name, payload, .. } = outgoing;
-                let Shared { wire, sealing, .. } = &self.shared;
+                let BusContext { wire, sealing, .. } = &self.shared;
                 // Now, since it must be fresh when it is heard.
                 let sealed = sealing.seal(&name, &payload);
                 Box::pin(maybe_done(wire.publish(connection.client(), name, sealed)))

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::interest::Interest;
-use self::lane::{LaneTask, Outgoing, PublishLane, Shared};
+use self::lane::{BusContext, LaneTask, Outgoing, PublishLane};
 use self::probe::{Probe, ProbeEchoes};
 use self::sealed::Sealing;
 use self::standing::BusHealth;
@@ -69,7 +69,7 @@ impl RedisBus {
         gateway: GatewayId,
         entropy: Arc<Entropy>,
     ) -> Self {
-        let shared = Shared {
+        let shared = BusContext {
             wire: PubSubCommands::new(&config),
             sealing: Arc::new(Sealing::new(seal, gateway)),
             outlet: Arc::new(Outlet::new()),

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::lane::{Outgoing, PublishLane, Shared};
+use super::lane::{BusContext, Outgoing, PublishLane};
 use super::standing::BusHealth;
 
 /// The time between two probes; jitter adds up to a quarter.
@@ -86,7 +86,7 @@ impl ProbeEchoes {
 /// The task that probes.
 #[derive(Debug)]
 pub(super) struct Probe {
-    pub(super) shared: Shared,
+    pub(super) shared: BusContext,
     pub(super) lanes: Arc<[PublishLane]>,
     pub(super) standing: Arc<BusHealth>,
     pub(super) hearing: Arc<ProbeEchoes>,

@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::super::outlet::Outlet;
 use super::super::{Channel, Doubt};
 use super::interest::Interest;
-use super::lane::Shared;
+use super::lane::BusContext;
 use super::probe::ProbeEchoes;
 use super::sealed::{PayloadRefusal, Sealing};
 use super::standing::BusHealth;
@@ -34,7 +34,7 @@ const LATE_AT_MOST_EVERY: Duration = Duration::from_secs(5);
 /// The task behind the subscriptions.
 #[derive(Debug)]
 pub(super) struct Subscriber {
-    pub(super) shared: Shared,
+    pub(super) shared: BusContext,
     pub(super) interest: Arc<Interest>,
     pub(super) standing: Arc<BusHealth>,
     pub(super) hearing: Arc<ProbeEchoes>,

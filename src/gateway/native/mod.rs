@@ -30,7 +30,7 @@ use crate::transport::heartbeat::Wheel;
 use crate::transport::websocket::{Handshake, NoWebSocket, WebSocketBounds};
 use crate::wire::{ErrorJson, encode, refusal};
 pub use shared::NativeConfig;
-use shared::Shared;
+use shared::NativeContext;
 use socket::Socket;
 
 /// tungstenite's default of 128 KiB per connection is the largest part of an idle one (measured).
@@ -46,7 +46,7 @@ pub fn router(
     entropy: Arc<Entropy>,
     wheel: &Wheel,
 ) -> Router {
-    let shared = Shared::new(config, requests, entropy, wheel.clone());
+    let shared = NativeContext::new(config, requests, entropy, wheel.clone());
     Router::new()
         .route("/ws", get(upgrade))
         .route("/asyncapi.yaml", get(describe))
@@ -59,7 +59,7 @@ struct Parameters {
 }
 
 async fn upgrade(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<NativeContext>>,
     parameters: Result<Query<Parameters>, QueryRejection>,
     request: Request,
 ) -> Response {

@@ -32,7 +32,7 @@ pub struct NativeConfig {
 }
 
 /// What every connection shares.
-pub(super) struct Shared {
+pub(super) struct NativeContext {
     pub(super) config: NativeConfig,
     pub(super) requests: Requests,
     pub(super) entropy: Arc<Entropy>,
@@ -47,7 +47,7 @@ pub(super) enum Guest {
     Stranger(Stranger),
 }
 
-impl Shared {
+impl NativeContext {
     pub(super) fn new(
         config: NativeConfig,
         requests: Requests,

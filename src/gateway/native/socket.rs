@@ -11,7 +11,7 @@ use tungstenite::Message;
 
 use super::super::requests::{Answer, Reply, Responder};
 use super::frames::{self, ENCODING, Head};
-use super::shared::{Guest, Shared};
+use super::shared::{Guest, NativeContext};
 use crate::auth::Caller;
 use crate::chat::ChatError;
 use crate::domain::{Origin, SessionId};
@@ -29,7 +29,7 @@ use crate::transport::websocket::{Ping, PingCount, WebSocket, reason_of};
 const FAREWELL: Duration = Duration::from_secs(2);
 
 pub(super) struct Socket {
-    shared: Arc<Shared>,
+    shared: Arc<NativeContext>,
     outbox: Outbox,
     session: Option<Opened>,
     /// Its place in the lobby, until it is known whose it is.
@@ -45,7 +45,7 @@ pub(super) struct Socket {
 impl Socket {
     /// Serves a connection until it ends.
     pub(super) async fn serve(
-        shared: Arc<Shared>,
+        shared: Arc<NativeContext>,
         socket: WebSocket,
         guest: Guest,
         origin: Option<Origin>,

@@ -60,7 +60,7 @@ struct Attached {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct OutboxInner {
     limit: usize,
     state: Mutex<State>,
     attached: OnceLock<Attached>,
@@ -77,13 +77,13 @@ struct Shared {
 
 /// The outbox of one session; clones are handles to the same one.
 #[derive(Debug, Clone)]
-pub struct Outbox(Arc<Shared>);
+pub struct Outbox(Arc<OutboxInner>);
 
 impl Outbox {
     /// An empty outbox that holds at most `limit_bytes` ([`Frame::cost`] each).
     #[must_use]
     pub fn new(limit_bytes: usize) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(OutboxInner {
             limit: limit_bytes,
             state: Mutex::default(),
             attached: OnceLock::new(),
