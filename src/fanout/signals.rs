@@ -16,7 +16,7 @@ use crate::presence::{Presence, PresenceSignal};
 const BATCH: usize = 500;
 
 /// See the module's documentation.
-pub(super) struct Signals {
+pub(super) struct PresenceSignals {
     presence: Arc<dyn Presence>,
     arrivals: Arc<Arrivals>,
     reannouncer: Arc<Reannouncer>,
@@ -24,7 +24,7 @@ pub(super) struct Signals {
     metrics: Metrics,
 }
 
-impl Signals {
+impl PresenceSignals {
     pub(super) fn new(
         presence: Arc<dyn Presence>,
         arrivals: Arc<Arrivals>,

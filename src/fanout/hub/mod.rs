@@ -22,7 +22,7 @@ use super::reannouncer::Reannouncer;
 use super::resync::{Resync, ResyncParts};
 use super::seats::Seats;
 use super::session::{NewSession, Session};
-use super::signals::Signals;
+use super::signals::PresenceSignals;
 use super::sweep::Sweep;
 use crate::chat::{ChatError, Cursors, LastSeen};
 use crate::commit::Committer;
@@ -45,7 +45,7 @@ pub struct Hub {
     pacer: Arc<Pacer>,
     resync: Arc<Resync>,
     reannouncer: Arc<Reannouncer>,
-    signals: Arc<Signals>,
+    signals: Arc<PresenceSignals>,
     inbox: Inbox,
     drain: Arc<Drain>,
 }
@@ -62,7 +62,7 @@ impl Hub {
         let proofs = Arc::new(proofs);
         let resync = Arc::new(resync(&parts));
         let reannouncer = Arc::new(reannouncer(&parts));
-        let signals = Signals::new(
+        let signals = PresenceSignals::new(
             Arc::clone(&ports.presence),
             Arc::clone(&parts.arrivals),
             Arc::clone(&reannouncer),
