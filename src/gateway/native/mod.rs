@@ -31,7 +31,7 @@ use crate::transport::websocket::{Handshake, NoWebSocket, WebSocketBounds};
 use crate::wire::{ErrorJson, encode, refusal};
 pub use shared::NativeConfig;
 use shared::NativeContext;
-use socket::Socket;
+use socket::NativeSocket;
 
 /// tungstenite's default of 128 KiB per connection is the largest part of an idle one (measured).
 const READ_BUFFER: usize = 1024;
@@ -91,7 +91,7 @@ async fn upgrade(
         read_buffer: READ_BUFFER,
     };
     handshake.accept(bounds, move |socket| {
-        Socket::serve(shared, socket, guest, origin, begun)
+        NativeSocket::serve(shared, socket, guest, origin, begun)
     })
 }
 

@@ -28,7 +28,7 @@ use crate::transport::websocket::{Ping, PingCount, WebSocket, reason_of};
 /// How long the last frames of a session may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-pub(super) struct Socket {
+pub(super) struct NativeSocket {
     shared: Arc<NativeContext>,
     outbox: Outbox,
     session: Option<Opened>,
@@ -42,7 +42,7 @@ pub(super) struct Socket {
     begun: Instant,
 }
 
-impl Socket {
+impl NativeSocket {
     /// Serves a connection until it ends.
     pub(super) async fn serve(
         shared: Arc<NativeContext>,
