@@ -50,20 +50,20 @@ fn insert(
 }
 
 /// A token as its row has it.
-struct Stored {
+struct TokenRow {
     user: UserId,
     expires_at: Timestamp,
     family: Vec<u8>,
     used_at: Option<i64>,
 }
 
-fn find(connection: &Connection, hash: &[u8; 32]) -> Result<Option<Stored>, SqliteFailure> {
+fn find(connection: &Connection, hash: &[u8; 32]) -> Result<Option<TokenRow>, SqliteFailure> {
     // One from before there were families is a family of its own.
     let mut find = connection.prepare_cached(
         "SELECT user, expires_at, coalesce(family, hash), used_at FROM refresh_tokens WHERE hash = ?1",
     )?;
     let found = find.query_row([hash], |row| {
-        Ok(Stored {
+        Ok(TokenRow {
             user: user_id(row, 0)?,
             expires_at: time(row, 1)?,
             family: row.get(2)?,
