@@ -97,14 +97,14 @@ impl Lobby {
     ///
     /// # Errors
     /// When there is no place, or too many came from there.
-    pub fn enter(&self, origin: Option<&Origin>) -> Result<Stranger, TurnedAway> {
+    pub fn enter(&self, origin: Option<&Origin>) -> Result<LobbyPlace, TurnedAway> {
         let network = origin.copied().and_then(Origin::counted);
         let refused = &self.0.metrics.refused;
         if !self.take_place(network) {
             refused.anonymous_limit.increment(1);
             return Err(TurnedAway::Full);
         }
-        let stranger = Stranger {
+        let stranger = LobbyPlace {
             lobby: self.clone(),
             network,
         };
@@ -138,12 +138,12 @@ impl Lobby {
 
 /// One stranger's place, free again when this is dropped.
 #[derive(Debug)]
-pub struct Stranger {
+pub struct LobbyPlace {
     lobby: Lobby,
     network: Option<ClientNetwork>,
 }
 
-impl Stranger {
+impl LobbyPlace {
     /// They have said who they are: their coming does not count against their address.
     pub fn is_known(self) {
         if let Some(network) = &self.network {
@@ -152,7 +152,7 @@ impl Stranger {
     }
 }
 
-impl Drop for Stranger {
+impl Drop for LobbyPlace {
     fn drop(&mut self) {
         let mut state = self.lobby.0.state.lock();
         state.all -= 1;

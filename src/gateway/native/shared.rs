@@ -9,7 +9,7 @@ use crate::chat::ChatError;
 use crate::domain::{Entropy, Origin};
 use crate::fanout::seats::Seat;
 use crate::transport::heartbeat::Wheel;
-use crate::transport::lobby::{Lobby, Stranger, TurnedAway};
+use crate::transport::lobby::{Lobby, LobbyPlace, TurnedAway};
 use crate::transport::outbox::Flusher;
 
 /// Bounds and pace of `/ws`.
@@ -44,7 +44,7 @@ pub(super) enum Guest {
     /// It is theirs, and they have a seat.
     Known(Caller, Seat),
     /// It is nobody's yet: the first frame must say.
-    Stranger(Stranger),
+    Stranger(LobbyPlace),
 }
 
 impl NativeContext {

@@ -21,7 +21,7 @@ use crate::fanout::session::{NewSession, Session};
 use crate::logging::served::{self, Served};
 use crate::transport::brake::Brake;
 use crate::transport::closing::closing;
-use crate::transport::lobby::Stranger;
+use crate::transport::lobby::LobbyPlace;
 use crate::transport::outbox::{Outbox, Reason};
 use crate::transport::websocket::{Ping, PingCount, WebSocket, reason_of};
 
@@ -33,7 +33,7 @@ pub(super) struct NativeSocket {
     outbox: Outbox,
     session: Option<Opened>,
     /// Its place in the lobby, until it is known whose it is.
-    stranger: Option<Stranger>,
+    stranger: Option<LobbyPlace>,
     origin: Option<Origin>,
     responder: Responder,
     pings: Arc<PingCount>,

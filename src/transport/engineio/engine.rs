@@ -29,7 +29,7 @@ use super::{
 use crate::domain::Entropy;
 use crate::logging::served::{current, serving};
 use crate::transport::heartbeat::Wheel;
-use crate::transport::lobby::Stranger;
+use crate::transport::lobby::LobbyPlace;
 use crate::transport::outbox::{Frame, Reason};
 use crate::transport::websocket::Handshake;
 
@@ -127,7 +127,7 @@ impl Engine {
     }
 
     /// Lets a new client into the lobby.
-    fn admit(&self, parts: &Parts) -> Result<Stranger, RequestRefusal> {
+    fn admit(&self, parts: &Parts) -> Result<LobbyPlace, RequestRefusal> {
         if self.0.refusing.load(Ordering::Relaxed) {
             self.0.config.metrics.refused.draining.increment(1);
             return Err(RequestRefusal::Unavailable);
@@ -143,7 +143,7 @@ impl Engine {
     }
 
     /// Registers a new session; `None` when the engine has stopped meanwhile.
-    fn register(&self, stage: Stage, stranger: Stranger) -> Option<Registration> {
+    fn register(&self, stage: Stage, stranger: LobbyPlace) -> Option<Registration> {
         let config = Arc::clone(&self.0.config);
         let session = EngineSession::new(self.new_sid(), config, stage, stranger);
         let session = Arc::new(session);

@@ -13,7 +13,7 @@ use super::packet::{EnginePacket, InvalidEnginePacket};
 use super::poller::Poller;
 use super::{EngineConfig, EngineHandler, EngineMessage};
 use crate::transport::brake::Brake;
-use crate::transport::lobby::Stranger;
+use crate::transport::lobby::LobbyPlace;
 use crate::transport::outbox::{Outbox, Reason};
 use crate::transport::websocket::WebSocket;
 
@@ -29,7 +29,7 @@ pub(super) struct EngineSession {
     /// A poll has taken frames that the handler has not been told of.
     taken: AtomicBool,
     /// Its place in the lobby, until it has settled or ended.
-    stranger: Mutex<Option<Stranger>>,
+    stranger: Mutex<Option<LobbyPlace>>,
 }
 
 /// Which claim: none of a session is like another, so that one that lost cannot be taken for the one that won.
@@ -86,7 +86,7 @@ impl EngineSession {
         id: String,
         config: Arc<EngineConfig>,
         stage: Stage,
-        stranger: Stranger,
+        stranger: LobbyPlace,
     ) -> Self {
         Self {
             id: id.into_boxed_str(),
