@@ -26,7 +26,7 @@ pub(super) async fn poll(
 ) -> Result<Response, RequestRefusal> {
     // Exact to the moment, however late the shared timer is.
     session.outbox().beat(Instant::now());
-    let mut turn = Turn::poll(session, timestamp)?;
+    let mut turn = RequestGuard::poll(session, timestamp)?;
     let session = Arc::clone(&turn.session);
     loop {
         consume_budget().await;
@@ -65,7 +65,7 @@ pub(super) async fn post(
     body: Body,
 ) -> Result<Response, RequestRefusal> {
     session.outbox().beat(Instant::now());
-    let mut turn = Turn::post(session)?;
+    let mut turn = RequestGuard::post(session)?;
     let session = Arc::clone(&turn.session);
     let body = bodies.read(&session, body).await.inspect_err(|refusal| {
         if *refusal == RequestRefusal::TooLarge {
@@ -103,7 +103,7 @@ fn hand_over(
 
 /// The right to be the only poll, or the only post, of a session. A request given up half-way ends the session:
 /// what it carried, in either direction, may be lost.
-struct Turn {
+struct RequestGuard {
     session: Arc<EngineSession>,
     is_poll: bool,
     /// The session's stage when the request came.
@@ -111,7 +111,7 @@ struct Turn {
     complete: bool,
 }
 
-impl Turn {
+impl RequestGuard {
     fn poll(
         session: Arc<EngineSession>,
         timestamp: Option<String>,
@@ -169,7 +169,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         let mut link = self.session.link.lock();
         if self.is_poll {
