@@ -17,8 +17,8 @@ use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::sync::mpsc;
 
+use crate::auth::Secret;
 use crate::auth::bearer;
-use crate::config::Secret;
 
 /// How many sessions are listed when the request does not say, and at most.
 const LISTED: (usize, usize) = (100, 1000);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::world::World;
+use crate::auth::Secret;
 use crate::bus::{Bus, LocalBus, RedisBus};
-use crate::config::{Backends, Config, Secret, StartError, generated_secret};
+use crate::config::{Backends, Config, StartError, generated_secret};
 use crate::metrics::Metrics;
 use crate::presence::{LocalPresence, Presence, PresenceConfig, RedisPresence};
 use crate::redis::{RedisConfig, Seal};

@@ -35,7 +35,7 @@ use crate::transport::socketio::SocketIo;
 use backends::{Adapters, Stores};
 use delivery::Delivery;
 use hearing::Hearing;
-use limits::{directory, lobby_limits, parse_secrets, quotas, rates, seat_limits};
+use limits::{directory, lobby_limits, quotas, rates, seat_limits};
 use routes::routes;
 use world::World;
 
@@ -101,7 +101,7 @@ impl App {
             cursors,
         } = Delivery::new(config, world, &parts, metrics);
         let auth = Auth::start(
-            &auth_config(config, &parts)?,
+            &auth_config(config, &parts),
             Arc::clone(clock),
             Arc::clone(entropy),
         )
@@ -167,10 +167,10 @@ impl App {
         }
         // Without any, those in force stay, the generated one among them.
         if !config.auth.jwt_secrets.is_empty() {
-            let secrets = parse_secrets(&config.auth.jwt_secrets)?;
-            let replaced = self.chat.auth().tokens.replace_keys(&secrets);
+            let secrets = &config.auth.jwt_secrets;
+            let replaced = self.chat.auth().tokens.replace_keys(secrets);
             replaced.map_err(|error| StartError::of("jwt_secret", error.to_string()))?;
-            self.parts.replace_secrets(&config.auth.jwt_secrets);
+            self.parts.replace_secrets(secrets);
         }
         self.chat.set_content_limit(config.limits.content_bytes);
         self.chat.set_room_limit(config.limits.room_members);
@@ -237,15 +237,15 @@ fn check_room(readiness: &Readiness, seats: &Seats, lobby: &Lobby) {
     });
 }
 
-fn auth_config(config: &Config, parts: &Adapters) -> Result<AuthConfig, StartError> {
-    Ok(AuthConfig {
-        secrets: parse_secrets(&parts.secrets)?,
+fn auth_config(config: &Config, parts: &Adapters) -> AuthConfig {
+    AuthConfig {
+        secrets: parts.secrets.clone(),
         access_lifetime: config.auth.access_token_lifetime,
         refresh_lifetime: config.auth.refresh_token_lifetime,
         password_threads: config.auth.password_threads,
         password_queue: config.auth.password_queue,
         ..AuthConfig::default()
-    })
+    }
 }
 
 /// What is looked at when metrics are rendered. Weakly: what is counted with metrics must not be kept alive by them.

@@ -26,7 +26,7 @@ pub enum AuthError {
     SecretMissing,
     /// Set-up: a secret that could be guessed.
     #[error(
-        "a token secret has {length} bytes; it must have at least {}",
+        "a secret needs at least {} bytes, this one has {length}",
         SECRET_SHORTEST
     )]
     SecretTooShort {

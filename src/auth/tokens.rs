@@ -94,11 +94,11 @@ impl Keys {
         header.kid = Some(key_id(first));
         let keys = secrets.iter().map(|secret| VerificationKey {
             kid: key_id(secret),
-            decoding: DecodingKey::from_secret(secret.as_bytes()),
+            decoding: DecodingKey::from_secret(secret.expose()),
         });
         Ok(Self {
             header,
-            signing: EncodingKey::from_secret(first.as_bytes()),
+            signing: EncodingKey::from_secret(first.expose()),
             verifying: keys.collect(),
         })
     }
@@ -288,7 +288,7 @@ fn validation(config: &AuthConfig) -> Validation {
 /// Names a secret in the tokens it signs: the first 32 bits of its SHA-256, which tell nothing about a secret of
 /// 256 bits.
 fn key_id(secret: &Secret) -> String {
-    let digest = Sha256::digest(secret.as_bytes());
+    let digest = Sha256::digest(secret.expose());
     digest[..4]
         .iter()
         .map(|byte| format!("{byte:02x}"))

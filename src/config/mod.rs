@@ -21,7 +21,7 @@ pub use generated::generated_secret;
 pub use layers::{Environment, Flags};
 pub use parsers::LogFormat;
 pub use print::{SettingHelp, default_file, setting_helps};
-pub use secret::{Secret, ServerUrl};
+pub use secret::ServerUrl;
 pub use sections::{
     AuthSection, Backends, LimitsSection, LoggingSection, PresenceSection, ServerSection,
     SessionsSection,

@@ -3,8 +3,13 @@
 use std::net::SocketAddr;
 
 use super::reader::not_a;
+use crate::auth::Secret;
 use crate::chat::{LastSeen, UserSearch};
 use crate::domain::Network;
+
+pub(super) fn parse_secret(text: &str) -> Result<Secret, String> {
+    Secret::parse(text).map_err(|error| error.to_string())
+}
 
 pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use super::parsers::{
     LogFormat, parse_address, parse_filter, parse_format, parse_host, parse_last_seen,
-    parse_network, parse_origin, parse_prefix, parse_search,
+    parse_network, parse_origin, parse_prefix, parse_search, parse_secret,
 };
 use super::reader::{Reader, show_bytes, show_duration};
-use super::{Environment, Secret, ServerUrl, StartError, urls};
+use super::{Environment, ServerUrl, StartError, urls};
+use crate::auth::Secret;
 use crate::chat::{LastSeen, UserSearch};
 use crate::domain::Network;
 
@@ -186,7 +187,7 @@ impl ServerSection {
         Ok(Self {
             listen,
             admin_listen,
-            admin_token: reader.optional("admin_token", Secret::parse),
+            admin_token: reader.optional("admin_token", parse_secret),
             admin_hosts: reader.list("admin_hosts", parse_host),
             hsts: reader.duration("hsts", seconds(0, 730 * DAY))?,
             connection_limit: reader.number("connection_limit", 1..=MOST)?,
@@ -272,7 +273,7 @@ impl AuthSection {
                 "missing: with Redis and MongoDB, all gateways must be given the same secret";
             reader.note(StartError::of("jwt_secret", message));
         }
-        let jwt_secrets = reader.list("jwt_secret", Secret::parse);
+        let jwt_secrets = reader.list("jwt_secret", parse_secret);
         Ok(Self {
             jwt_secrets,
             access_token_lifetime: reader.duration("access_token_lifetime", seconds(10, DAY))?,
