@@ -32,7 +32,7 @@ pub const DRAIN: &str = "/admin/drain";
 pub struct ListedSession {
     /// Its id, which its log lines bear.
     pub session_id: String,
-    /// Whose it is.
+    /// The user whose session it is.
     pub user_id: String,
     /// `socketio` or `websocket`.
     pub protocol: &'static str,
@@ -42,13 +42,13 @@ pub struct ListedSession {
     pub queued_bytes: usize,
 }
 
-/// Which sessions are meant.
+/// Which sessions an operator means to end: all of a user's, or one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Whom {
-    /// All of a user's.
+    /// All sessions of this user.
     pub user_id: Option<String>,
-    /// This one.
+    /// The session with this id.
     pub session_id: Option<String>,
 }
 
@@ -61,7 +61,7 @@ pub trait Clients: Send + Sync + 'static {
     fn disconnect(&self, whom: &Whom) -> usize;
 }
 
-/// See the module's documentation.
+/// What operators may do to this gateway through the admin port.
 pub struct Operations {
     token: Option<Secret>,
     drain: mpsc::Sender<&'static str>,

@@ -77,7 +77,7 @@ impl ApiError {
         }
     }
 
-    /// In seconds.
+    /// The seconds of a `Retry-After` header, if the answer has one.
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Chat(error) => refusal::retry_after(error),

@@ -21,7 +21,7 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id taken over from a request, in bytes; a longer one is replaced.
 const LONGEST: usize = 64;
 
-/// Makes ids.
+/// Makes the ids of requests.
 #[derive(Debug)]
 pub(super) struct Ids {
     entropy: Entropy,

@@ -24,7 +24,7 @@ pub(super) struct Stores {
     kind: StoreKind,
 }
 
-/// Which store it is.
+/// The store that the configuration asks for, opened.
 enum StoreKind {
     Embedded(Arc<SqliteStore>),
     Clustered(Arc<MongoStore>, Box<RedisConfig>),
@@ -184,7 +184,7 @@ impl Stores {
         }
     }
 
-    /// Closes what is open.
+    /// Closes the embedded store, and waits until all is written.
     pub(super) async fn close(&self) {
         if let StoreKind::Embedded(store) = &self.kind {
             store.close().await;

@@ -12,7 +12,6 @@ use crate::config::Config;
 use crate::fanout::hub::{Hub, HubConfig, HubParts, HubPorts};
 use crate::metrics::Metrics;
 
-/// See the module's documentation.
 pub(super) struct Delivery {
     pub(super) hub: Arc<Hub>,
     pub(super) committer: Arc<Committer>,

@@ -48,7 +48,7 @@ const ASK_STORE_EVERY: Duration = Duration::from_secs(5);
 /// How long the last spans may take to their collector: as long as a drain may be late, at most.
 const LAST_SPANS: Duration = Duration::from_millis(900);
 
-/// A gateway.
+/// A gateway: everything between the public port and the backends.
 pub struct App {
     router: Router,
     socket_io: SocketIo,
@@ -184,7 +184,7 @@ impl App {
         Ok(())
     }
 
-    /// Its clients, for operators.
+    /// The clients that are connected, for operators to list and to end.
     #[must_use]
     pub fn clients(&self) -> Arc<dyn Clients> {
         Arc::new(operators::HubClients(Arc::clone(&self.hub)))

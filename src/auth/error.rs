@@ -30,7 +30,7 @@ pub enum AuthError {
         SECRET_SHORTEST
     )]
     SecretTooShort {
-        /// How long it is.
+        /// The length of the secret that was given, in bytes.
         length: usize,
     },
     /// A fault, not a condition: a stored hash that cannot be read, a thread that could not be started.

@@ -30,7 +30,7 @@ const SUCCESSOR: &[u8] = b"hobnob refresh token\0";
 /// Whom an access token speaks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
-    /// The user.
+    /// The user whom the token identifies.
     pub user: UserId,
     /// When the token stops being accepted (its `exp`; the leeway comes on top).
     pub expires_at: Timestamp,
@@ -47,7 +47,7 @@ pub struct Grant {
     pub refresh_token: String,
     /// Under which to store it.
     pub refresh_hash: [u8; 32],
-    /// When it ends.
+    /// When the refresh token expires.
     pub refresh_expires_at: Timestamp,
 }
 

@@ -76,7 +76,7 @@ pub struct LocalBus {
 }
 
 impl LocalBus {
-    /// What gateways connect to.
+    /// A new hub, which the gateways of this process connect to.
     #[must_use]
     pub fn hub() -> LocalBusHub {
         LocalBusHub::default()

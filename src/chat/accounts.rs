@@ -35,9 +35,9 @@ impl<'a> Credentials<'a> {
 /// Somebody who has proved who they are, with what they need to prove it again.
 #[derive(Debug)]
 pub struct SignedIn {
-    /// Who.
+    /// The user who has signed in.
     pub user: User,
-    /// Their tokens.
+    /// The tokens that prove it in later requests.
     pub grant: Grant,
 }
 

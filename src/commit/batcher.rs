@@ -115,7 +115,7 @@ fn thin_out(batch: &mut [WaitingRun]) {
     }
 }
 
-/// Its trip came to a bad end.
+/// The outcome of a run whose insert panicked or was cancelled: unknown.
 fn abandoned() -> Appended {
     let outcome = RunOutcome {
         committed: 0,

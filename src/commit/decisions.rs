@@ -20,9 +20,9 @@ use crate::store::{Projected, StoreResult};
 pub(super) enum Decision {
     /// An event, at the place it has, and what follows from it.
     Event(Projected),
-    /// No event: it is so already.
+    /// No event: there is nothing to change.
     Nothing,
-    /// No event.
+    /// No event: the change is not allowed or not possible.
     Refused(Refusal),
 }
 

@@ -23,7 +23,7 @@ use crate::store::{NewConversation, Projected, Run, RunOutcome, StoreError, Stor
 
 /// The first wait after a conflict that a majority read cannot explain yet, or after an unknown outcome.
 const BACKOFF: Duration = Duration::from_millis(2);
-/// The longest wait.
+/// The longest wait before an insert is tried again.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// The longest wait after a conflict that is explained, when it was not the first in a row (D2): two gateways that
 /// write alternately step out of each other's way.
@@ -116,7 +116,7 @@ impl CommitterInner {
         pending.settle(result.map(|_| ()).map_err(CommitError::from));
     }
 
-    /// Whether it was not there before.
+    /// Stores a conversation; false when it was there before.
     async fn store_conversation(&self, new: &NewConversation) -> StoreResult<bool> {
         match new {
             NewConversation::Direct(conversation, at) => {
@@ -341,7 +341,8 @@ fn postpone(error: &StoreError, pending: &mut VecDeque<PendingEntry>) -> Progres
     Progress::None
 }
 
-/// Full jitter, doubling.
+/// Waits before an insert is tried again: each is random between nothing and a bound, which doubles up to
+/// [`BACKOFF_MAX`].
 struct JitteredDelay(Duration);
 
 impl JitteredDelay {

@@ -55,7 +55,7 @@ struct Membership {
     joined_seq: Seq,
 }
 
-/// Who has written an event.
+/// Which gateway has written an event: this one or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EventOrigin {
     Own,

@@ -2,7 +2,7 @@
 
 use super::pending::Work;
 
-/// A part of the bounds.
+/// How much of the committer's bounds something takes: entries, and bytes of their content.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Share {
     pub(super) count: usize,

@@ -28,7 +28,6 @@ pub(super) struct CommitterPorts {
     pub(super) metrics: Metrics,
 }
 
-/// See the module's documentation.
 pub(super) struct CommitterInner {
     pub(super) config: CommitterConfig,
     pub(super) store: Arc<dyn Store>,

@@ -14,9 +14,9 @@ const FILE_LIMIT: u64 = 256 * 1024;
 /// What was said on the command line, by the settings' names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flags {
-    /// `--config`.
+    /// The file that `--config` names.
     pub file: Option<PathBuf>,
-    /// The others.
+    /// The values of all other flags, by the setting's name.
     pub values: BTreeMap<&'static str, String>,
 }
 
@@ -32,7 +32,7 @@ impl Environment {
         Self::from_pairs(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
     }
 
-    /// These.
+    /// An environment of these variables.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(pairs.into_iter().collect())
     }

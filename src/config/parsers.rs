@@ -101,9 +101,9 @@ pub(super) fn parse_last_seen(text: &str) -> Result<LastSeen, String> {
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One JSON object.
+    /// One JSON object a line.
     Json,
-    /// For people.
+    /// Lines for people to read.
     Text,
     /// Text on a terminal, JSON otherwise.
     Auto,

@@ -15,7 +15,7 @@ pub struct SettingHelp {
     pub flag: &'static str,
     /// What a value looks like.
     pub placeholder: &'static str,
-    /// Its section.
+    /// The section of the file it is printed in.
     pub section: &'static str,
     /// Its meaning, its variable and its default.
     pub text: String,

@@ -130,22 +130,22 @@ pub struct SessionsSection {
     pub outbox_bytes: usize,
     /// The largest frame or polling payload taken, in bytes.
     pub frame_bytes: usize,
-    /// For a client's first word, when its handshake carried no token.
+    /// How long a client whose handshake carried no token may take to send one.
     pub hello_timeout: Duration,
-    /// Between two pings.
+    /// Time between two pings to a client.
     pub ping_interval: Duration,
-    /// For the answer to one.
+    /// How long a client may take to answer a ping.
     pub ping_timeout: Duration,
 }
 
 /// Who counts as online, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresenceSection {
-    /// Of a gateway's lease.
+    /// How long a gateway's lease lives without renewal.
     pub lease_ttl: Duration,
     /// Between two renewals of the lease.
     pub lease_heartbeat: Duration,
-    /// Of a user's entry, without renewal.
+    /// How long a user's presence entry lives without renewal.
     pub presence_ttl: Duration,
     /// Between a user's last session and their being shown offline.
     pub offline_grace: Duration,

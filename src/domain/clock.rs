@@ -57,7 +57,7 @@ impl Timestamp {
 
 /// Tells the time of day.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
+    /// The present moment.
     fn now(&self) -> Timestamp;
 }
 

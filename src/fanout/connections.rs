@@ -14,7 +14,6 @@ use crate::metrics::Metrics;
 use crate::transport::closing::closing;
 use crate::transport::outbox::Reason;
 
-/// See the module's documentation.
 pub(super) struct SessionLifecycle {
     sessions: Arc<Sessions>,
     topics: Arc<Topics>,
@@ -61,7 +60,7 @@ impl SessionLifecycle {
         }
     }
 
-    /// A connection has ended.
+    /// Removes a session whose connection has ended.
     fn leave(&self, session: &Arc<Session>) {
         self.proofs.prove_last(session);
         // Before its topics are left: whoever attaches it to one after this sees that it is closed.

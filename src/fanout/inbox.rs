@@ -20,7 +20,6 @@ use crate::commit::frontier::Frontier;
 use crate::domain::GatewayId;
 use crate::metrics::Metrics;
 
-/// See the module's documentation.
 pub(super) struct Inbox {
     gateway: GatewayId,
     bus: Arc<dyn Bus>,

@@ -77,7 +77,7 @@ pub struct HubPorts {
     pub traces: Traces,
 }
 
-/// See the module's documentation.
+/// The parts of a hub that do not need the committer.
 pub struct HubParts {
     pub(super) config: HubConfig,
     pub(super) ports: HubPorts,
@@ -98,7 +98,7 @@ pub struct HubParts {
 }
 
 impl HubParts {
-    /// All of them, idle.
+    /// Builds all parts; none of them starts a task.
     #[must_use]
     pub fn new(config: HubConfig, ports: HubPorts) -> Self {
         let tasks = Tasks::new(Arc::clone(&ports.entropy));

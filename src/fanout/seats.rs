@@ -13,11 +13,11 @@ use crate::metrics::Metrics;
 /// How many sessions there may be at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeatLimits {
-    /// In all.
+    /// The most sessions in all.
     pub all: usize,
-    /// Of one user.
+    /// The most sessions of one user.
     pub user: usize,
-    /// From one address.
+    /// The most sessions from one address.
     pub network: usize,
 }
 
@@ -40,7 +40,7 @@ struct State {
 }
 
 impl Default for SeatLimits {
-    /// As many as come.
+    /// No limits.
     fn default() -> Self {
         Self {
             all: usize::MAX,
@@ -51,7 +51,7 @@ impl Default for SeatLimits {
 }
 
 impl Seats {
-    /// So many, all free.
+    /// Seats within these limits, all free.
     #[must_use]
     pub fn new(limits: SeatLimits, metrics: Metrics) -> Self {
         let state = State {

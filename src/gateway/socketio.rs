@@ -36,7 +36,7 @@ pub struct ChatApplication {
 }
 
 impl ChatApplication {
-    /// On these requests.
+    /// An application that answers events with these requests.
     #[must_use]
     pub fn new(requests: Requests, entropy: Arc<Entropy>) -> Self {
         Self { requests, entropy }

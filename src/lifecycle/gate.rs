@@ -57,7 +57,7 @@ const BUSY: &str = concat!(
 pub(super) struct OpenConnections {
     open: AtomicUsize,
     limit: AtomicUsize,
-    /// Of one network.
+    /// The most open connections of one network.
     share: AtomicUsize,
     of: Mutex<Tally<ClientNetwork>>,
     /// Whose connections are not counted by network: everybody's come from there.
@@ -71,9 +71,9 @@ pub(super) struct OpenConnections {
 /// How many there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ConnectionBounds {
-    /// At a time.
+    /// The most connections open at a time.
     pub(super) all: usize,
-    /// From one network.
+    /// The most of them from one network.
     pub(super) share: usize,
 }
 
@@ -190,7 +190,7 @@ pub(super) struct Gate {
     /// How long a write may make less progress than [`super::pace`] asks for. Longer than a session's heartbeat: a session
     /// has its own ways to end.
     pub(super) patience: Duration,
-    /// What requests must be.
+    /// The checks of a request's head.
     pub(super) guard: Guard,
     /// Told when there is no file left.
     pub(super) shortage: Arc<Shortage>,

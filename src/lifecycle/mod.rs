@@ -46,7 +46,7 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 /// How long a connection of the admin port may be idle, or its request's head take.
 const ADMIN_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is served.
+/// What the process serves on its public port.
 #[async_trait]
 pub trait Service: Send + Sync + 'static {
     /// The public routes.

@@ -15,12 +15,12 @@ use super::failure::Failure;
 use crate::admin::Readiness;
 use crate::logging::served::{Turn, spawn_task, turns};
 
-/// How often it looks, and after how many looks without a change it says so.
+/// How often the watchdog looks, and how patient it is.
 #[derive(Debug, Clone, Copy)]
 pub struct WatchdogPace {
-    /// Between two looks.
+    /// Time between two looks.
     pub look: Duration,
-    /// So many without a change.
+    /// After how many looks without a change it says so.
     pub looks: u32,
 }
 

@@ -6,16 +6,16 @@
 pub(super) enum MetricKind {
     Counter,
     Gauge,
-    /// Of durations.
+    /// A histogram of durations, in seconds.
     Seconds,
-    /// Of numbers of things.
+    /// A histogram of counts of things.
     Numbers,
 }
 
 use MetricKind::{Counter, Gauge, Numbers, Seconds};
 
 impl MetricKind {
-    /// As Prometheus calls it.
+    /// The type's name in Prometheus' text format.
     #[cfg(test)]
     pub(super) const fn name(self) -> &'static str {
         match self {

@@ -125,7 +125,7 @@ pub struct LocalPresence {
 }
 
 impl LocalPresence {
-    /// What gateways connect to.
+    /// A new hub, which the gateways of this process connect to.
     #[must_use]
     pub fn hub(config: PresenceConfig) -> LocalPresenceHub {
         LocalPresenceHub {

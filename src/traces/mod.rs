@@ -36,7 +36,7 @@ pub use spans::{DeliveryAttributes, Publishing, Receiving, Storing, Trace, Trace
 pub struct Traces(Option<Arc<Exporting>>);
 
 impl Traces {
-    /// No traces.
+    /// Nothing is sampled or exported.
     #[must_use]
     pub const fn off() -> Self {
         Self(None)

@@ -67,7 +67,7 @@ impl SpanProcessor for Processor {
     }
 }
 
-/// The task that exports.
+/// A handle of the task that exports spans, to end it.
 #[derive(Debug)]
 pub(super) struct Export {
     task: Mutex<Option<JoinHandle<()>>>,

@@ -58,7 +58,7 @@ pub enum TurnedAway {
 }
 
 impl Default for Lobby {
-    /// Without limits.
+    /// No limits.
     fn default() -> Self {
         let limits = LobbyLimits {
             places: usize::MAX,

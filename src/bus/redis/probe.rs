@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How long a probe may take; jitter adds up to a quarter of the interval.
 const DEADLINE: Duration = Duration::from_millis(1_500);
 
-/// What is heard of one's own probes.
+/// Which of the probes that this gateway publishes to itself it has heard (D17).
 #[derive(Debug)]
 pub(super) struct ProbeEchoes {
     names: Vec<String>,

@@ -21,7 +21,7 @@ const FORMAT: u8 = 2;
 /// Where the proof ends, and what it covers begins.
 const COVERED: usize = 1 + TAG_BYTES;
 
-/// What a sealed payload is longer by.
+/// How many bytes sealing adds to a payload.
 const HEADER: usize = COVERED + 24;
 
 /// How old a payload may be, or seem to be because clocks differ. Longer than a batch waits for its answer; and gateways'
@@ -43,7 +43,7 @@ pub(super) enum PayloadRefusal {
     Unproved,
     /// Published long ago, or the clocks of two gateways differ.
     Stale,
-    /// Heard before.
+    /// A payload with this number was heard before.
     Repeated,
 }
 

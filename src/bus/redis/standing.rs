@@ -47,7 +47,7 @@ impl BusHealth {
         self.replace.notify_one();
     }
 
-    /// Waits for [`Self::report_deaf`].
+    /// Waits until the subscriber connection is found deaf ([`Self::report_deaf`]).
     pub(super) async fn deafness(&self) {
         self.replace.notified().await;
     }

@@ -18,7 +18,7 @@ use crate::redis::RedisConfig;
 /// The most channels in one SUBSCRIBE, and the most that one PING confirms.
 const BATCH: usize = 1_000;
 
-/// How the bus uses one Redis.
+/// The prefix of channel names, and which form of PUBLISH and SUBSCRIBE this Redis takes.
 #[derive(Debug, Clone)]
 pub(super) struct PubSubCommands {
     prefix: Arc<str>,

@@ -31,7 +31,7 @@ const CALLERS: usize = 10_000;
 
 type StoredReply = oneshot::Sender<Result<(), ChatError>>;
 
-/// See the module's documentation.
+/// The moves of members' cursors that wait to be stored.
 pub struct Cursors {
     store: Arc<dyn Store>,
     notices: Notices,

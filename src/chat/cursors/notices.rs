@@ -43,7 +43,7 @@ impl Notices {
         }
     }
 
-    /// These moves are stored.
+    /// Takes note of moves that are stored, for the next notice.
     pub(super) fn stored(&self, moves: &[CursorMove]) {
         let mut waiting = self.waiting.lock();
         for CursorMove {

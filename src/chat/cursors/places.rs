@@ -2,7 +2,6 @@
 
 use crate::domain::Seq;
 
-/// See the module's documentation.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct MemberCursors {
     pub(super) delivered: Seq,

@@ -14,7 +14,6 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// How often a read is tried again before the session is closed, to resume elsewhere (D15).
 const TRIES: u32 = 20;
 
-/// See the module's documentation.
 pub(super) struct Memberships {
     store: Arc<dyn Store>,
     frontier: Arc<Frontier>,

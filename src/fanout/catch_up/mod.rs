@@ -40,7 +40,6 @@ const READING: usize = 16;
 /// The first and the longest wait for what a stale read does not show.
 const STALE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
 
-/// See the module's documentation.
 pub(super) struct CatchUp {
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,

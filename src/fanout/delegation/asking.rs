@@ -14,7 +14,7 @@ use crate::bus::Channel;
 use crate::commit::{Delegated, Delegation, Settled};
 use crate::domain::{ConversationId, GatewayId};
 
-/// See the module's documentation.
+/// Sends entries to another gateway's committer, and waits for the answer.
 pub struct DelegationClient {
     publisher: Arc<Publisher>,
     offering: Arc<Offering>,

@@ -11,7 +11,6 @@ use crate::bus::Channel;
 use crate::commit::{Committer, TakenOn};
 use crate::traces::Traces;
 
-/// See the module's documentation.
 pub(in crate::fanout) struct TakingOn {
     committer: Arc<Committer>,
     publisher: Arc<Publisher>,

@@ -24,22 +24,22 @@ const FIXED: usize = 58 + TraceContext::BYTES;
 /// What another gateway is to commit.
 #[derive(Debug)]
 pub struct DelegationRequest {
-    /// Which of its sender's it is.
+    /// Counts the requests of the gateway that asks, so that answers find theirs.
     pub number: u64,
     /// The gateway that asks, and is to be answered.
     pub from: GatewayId,
-    /// The log.
+    /// The conversation whose log is written to.
     pub conversation: ConversationId,
     /// The entries, at most [`Run::LIMIT`].
     pub entries: Vec<Delegated>,
 }
 
-/// What became of them.
+/// What became of a request's entries.
 #[derive(Debug)]
 pub struct DelegationAnswer {
     /// Which request it answers.
     pub number: u64,
-    /// Of the first ones, in order; those after were not taken.
+    /// The outcomes of the request's first entries, in order; those after them were not taken.
     pub settled: Vec<Settled>,
 }
 

@@ -47,7 +47,7 @@ const NAMES: [&str; 9] = [
     "message_read",
 ];
 
-/// One payload.
+/// What one payload of the bus says.
 #[derive(Debug)]
 pub enum Envelope {
     /// An event of a conversation's log.

@@ -35,7 +35,7 @@ pub use super::connections::Opened;
 pub use super::joining::{Backlog, Joined, RESUME_POINTS, ROOM_BYTES, ROOMS_TOLD, Since};
 pub use super::parts::{HubConfig, HubParts, HubPorts};
 
-/// See the module's documentation.
+/// The fan-out of one gateway, as the edges and the process see it.
 pub struct Hub {
     parts: HubParts,
     seats: Seats,

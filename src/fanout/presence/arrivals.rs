@@ -17,7 +17,6 @@ use crate::domain::{Clock, UserId};
 use crate::metrics::Metrics;
 use crate::presence::{Presence, Transition};
 
-/// See the module's documentation.
 pub(in crate::fanout) struct Arrivals {
     /// How long after a user's last session ends they are shown offline.
     grace: Duration,

@@ -10,7 +10,6 @@ use super::super::session::Session;
 use crate::domain::{ConversationId, UserId};
 use crate::wire;
 
-/// See the module's documentation.
 pub(super) struct Told {
     fully: Encoded,
     /// Without the time at which the user was last seen, where there is one.

@@ -33,7 +33,7 @@ const MARK_EVERY: Duration = Duration::from_secs(1);
 /// How long a mark that is due waits for the next event, whose frame its ping can share a write with.
 const MARK_WAITS: Duration = Duration::from_millis(250);
 
-/// See the module's documentation.
+/// One connection of one user, over either protocol.
 #[derive(Debug)]
 pub struct Session {
     id: SessionId,
@@ -73,9 +73,9 @@ pub struct NewSession {
     pub user: UserId,
     /// When the token expires.
     pub expires_at: Timestamp,
-    /// How its protocol writes.
+    /// How events are encoded for its protocol.
     pub encoding: &'static Encoding,
-    /// Its protocol's queue.
+    /// What waits to be written to the client.
     pub outbox: Outbox,
     /// Whether cursors move by proof of receipt.
     pub is_auto: bool,

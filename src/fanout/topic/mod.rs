@@ -18,7 +18,6 @@ const HELD: usize = 512;
 /// How many events are remembered while sessions catch up, so that one in a busy conversation can attach.
 const RECENT: usize = 256;
 
-/// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Topic {
     /// The last seq offered to the attached sessions; meaningless while there are none.
@@ -52,7 +51,7 @@ pub(super) struct Consequences {
     pub(super) is_closed: bool,
     /// These sessions could not take a repair at once: they catch up from this position (D18).
     pub(super) detached: Vec<(Arc<Session>, Seq)>,
-    /// It was offered before.
+    /// The event is at or below the position: it was offered before.
     pub(super) is_duplicate: bool,
     /// How many sessions it was given to, with what it freed from behind a gap.
     pub(super) delivered: usize,

@@ -19,7 +19,7 @@ pub struct NativeConfig {
     pub frame_bytes: usize,
     /// What may wait to be written, in bytes.
     pub outbox_bytes: usize,
-    /// Between two pings.
+    /// Time between two pings to a client.
     pub ping_interval: Duration,
     /// For the answer to one.
     pub ping_timeout: Duration,

@@ -50,7 +50,7 @@ impl Default for Ok {
     }
 }
 
-/// To `join`.
+/// The answer to `join`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct JoinedJson {
@@ -75,7 +75,7 @@ impl JoinedJson {
     }
 }
 
-/// To a send.
+/// The answer to a send: the message as stored.
 #[derive(Debug, Serialize)]
 pub(super) struct SentJson<'a> {
     ok: bool,
@@ -91,7 +91,7 @@ impl<'a> SentJson<'a> {
     }
 }
 
-/// To an edit, a deletion or a reaction: the event, or none when it was so already.
+/// The answer to an edit, a deletion or a reaction: the event, or none when nothing had to change.
 #[derive(Debug, Serialize)]
 pub(super) struct ChangedJson<'a> {
     ok: bool,
@@ -108,7 +108,7 @@ impl<'a> ChangedJson<'a> {
     }
 }
 
-/// To `watch_presence`.
+/// The answer to `watch_presence`.
 #[derive(Debug, Serialize)]
 pub(super) struct PresenceList {
     ok: bool,

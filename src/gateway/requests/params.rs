@@ -147,7 +147,7 @@ impl JoinOptions {
     }
 }
 
-/// Who moves the cursors.
+/// What moves a session's delivery cursors.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum AckMode {

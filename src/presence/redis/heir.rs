@@ -31,7 +31,7 @@ struct Quiet {
 }
 
 impl RedisPresence {
-    /// Looks for the dead, for ever.
+    /// Looks for gateways whose lease has ended and clears what they left. Never returns.
     pub(super) async fn bury_for_ever(&self) {
         let mut quiet = Quiet {
             connection: 0,

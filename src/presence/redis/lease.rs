@@ -11,7 +11,7 @@ const RETRY: u32 = 5;
 /// What the lease is to this gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Hold {
-    /// Never held yet.
+    /// This gateway has not held it yet.
     New,
     /// Held, as of the last heartbeat, with this value.
     Held(String),

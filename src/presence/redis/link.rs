@@ -18,7 +18,7 @@ use crate::domain::Entropy;
 use crate::metrics::Metrics;
 use crate::redis::{Backoff, Connection, Purpose, RedisConfig};
 
-/// The connection of the moment.
+/// Holds a [`PresenceClient`] for each connection to Redis in turn, and connects again after a loss.
 #[derive(Debug)]
 pub(super) struct ReconnectingClient {
     config: RedisConfig,
@@ -28,7 +28,7 @@ pub(super) struct ReconnectingClient {
     opened: Notify,
 }
 
-/// One connection, to ask questions on.
+/// Presence's commands over one connection to Redis.
 #[derive(Debug, Clone)]
 pub(super) struct PresenceClient {
     client: Client,
@@ -53,13 +53,13 @@ impl ReconnectingClient {
         format!("{}{rest}", self.config.prefix())
     }
 
-    /// The connection of the moment.
+    /// The client of the present connection; an error while there is none.
     pub(super) fn ask(&self) -> Result<PresenceClient, PresenceError> {
         let current = self.current.lock().clone();
         current.ok_or_else(|| PresenceError("Redis is not connected".to_owned()))
     }
 
-    /// Where it is counted.
+    /// The metrics that questions are counted in.
     pub(super) const fn metrics(&self) -> &Metrics {
         self.config.metrics()
     }
@@ -74,7 +74,7 @@ impl ReconnectingClient {
         !self.config.is_clustered()
     }
 
-    /// Keeps a connection, for ever.
+    /// Keeps a connection open: opens another after each loss, with growing waits. Never returns.
     pub(super) async fn keep(&self, entropy: &Entropy) {
         let _closing = ForgetOnDrop(self);
         let mut backoff = Backoff::new();
@@ -113,7 +113,7 @@ impl ReconnectingClient {
     }
 }
 
-/// Nobody asks on a connection that is no longer kept.
+/// Forgets the present client when [`ReconnectingClient::keep`] ends, however it does.
 struct ForgetOnDrop<'a>(&'a ReconnectingClient);
 
 impl Drop for ForgetOnDrop<'_> {
@@ -161,7 +161,7 @@ impl PresenceClient {
         self.answer(self.client.custom(command, all)).await
     }
 
-    /// `enter.lua`: the entries before.
+    /// Runs `enter.lua`; returns the user's entries as they were before.
     pub(super) async fn enter(
         &self,
         presence: String,
@@ -245,7 +245,7 @@ impl PresenceClient {
         self.answer(range).await
     }
 
-    /// Removes a key.
+    /// Deletes a key.
     pub(super) async fn delete(&self, key: String) -> Result<(), PresenceError> {
         self.answer(self.client.del(key)).await
     }

@@ -225,7 +225,7 @@ struct Agreed {
     is_here: bool,
     /// Of a coming or going that the caller has just been told of.
     transition: Transition,
-    /// Redis knew it otherwise.
+    /// The entry in Redis had to be mended.
     was_wrong: bool,
 }
 

@@ -81,12 +81,12 @@ impl Roll {
         self.state.lock().unsettled.insert(user, true);
     }
 
-    /// Redis may not know this user rightly.
+    /// Marks a user whose entry in Redis may be wrong.
     pub(super) fn suspect(&self, user: UserId) {
         self.state.lock().unsettled.entry(user).or_insert(false);
     }
 
-    /// Redis knows this user rightly.
+    /// A user's entry in Redis was written or found right.
     pub(super) fn settled(&self, user: UserId) {
         self.state.lock().unsettled.remove(&user);
     }

@@ -110,7 +110,7 @@ enum InsertFailure {
     /// These documents were refused for their own sake, and that is all: the others are stored durably (of an ordered
     /// insert, those before it).
     Documents(Vec<IndexedWriteError>),
-    /// Nobody knows.
+    /// It is not known what was stored.
     Unknown(String),
 }
 

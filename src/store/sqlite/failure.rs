@@ -7,7 +7,7 @@ use crate::store::StoreError;
 /// Why a piece of work failed.
 #[derive(Debug)]
 pub(super) enum SqliteFailure {
-    /// SQLite says so.
+    /// SQLite reports an error.
     Sqlite(rusqlite::Error),
     /// What is stored cannot be understood.
     Broken(String),

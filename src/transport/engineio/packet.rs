@@ -26,7 +26,7 @@ pub(super) enum EnginePacket<'a> {
     Message(&'a str),
     /// The WebSocket is to be used from now on.
     Upgrade,
-    /// Nothing.
+    /// Says nothing; ends a poll.
     Noop,
 }
 

@@ -21,7 +21,7 @@ pub(super) enum PayloadPart<'a> {
 pub(super) enum PartError {
     /// Longer than a frame may be.
     TooLarge,
-    /// Not one at all.
+    /// It is no Engine.IO packet.
     Invalid(InvalidEnginePacket),
 }
 

@@ -17,7 +17,7 @@ use crate::transport::lobby::LobbyPlace;
 use crate::transport::outbox::{Outbox, Reason};
 use crate::transport::websocket::WebSocket;
 
-/// The shared state of one session.
+/// One Engine.IO session, as its requests and its task share it.
 pub(super) struct EngineSession {
     id: Box<str>,
     outbox: Outbox,
@@ -54,7 +54,7 @@ pub(super) enum Stage {
 #[derive(Default)]
 pub(super) struct SessionState {
     pub(super) stage: Stage,
-    /// How many claims were won.
+    /// How many times a WebSocket has claimed the session, to upgrade it.
     pub(super) claims: u64,
     /// It is among those counted as open, under the transport of its stage.
     pub(super) is_counted: bool,
@@ -70,7 +70,7 @@ pub(super) struct SessionState {
     pub(super) upgraded: Option<WebSocket>,
     /// The client said goodbye: its poll, pending or still on its way, is released.
     pub(super) goodbye: bool,
-    /// The client was told of the end.
+    /// The client was told that the session has ended.
     pub(super) told: bool,
 }
 

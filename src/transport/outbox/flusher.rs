@@ -15,12 +15,12 @@ use crate::logging::served::spawn_task;
 /// How many sessions are written to before other tasks get their turn: at 5 µs each, less than half a millisecond.
 const TURN: usize = 64;
 
-/// What a port has left.
+/// Whether a flush has left something to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flushed {
-    /// Nothing the flusher must see to.
+    /// Nothing; or the session's own task writes the rest.
     All,
-    /// Something: it wants another turn.
+    /// Something: the flusher is to come back.
     More,
 }
 

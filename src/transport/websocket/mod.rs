@@ -28,7 +28,7 @@ pub(crate) use ping::{Ping, PingCount};
 
 use super::outbox::{Flusher, Outbox, Reason};
 
-/// What a socket may take and keep.
+/// Limits of one WebSocket.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WebSocketBounds {
     /// The largest frame or message taken, in bytes.
