@@ -232,9 +232,9 @@ async fn a_direct_conversation_is_made_and_announced_once() {
     let draft = server.chat.draft("hello?", None).unwrap();
     let refused = server
         .chat
-        .send_direct(ann.user(), nobody, draft, None)
+        .submit_direct(ann.user(), nobody, draft, None)
         .await;
-    assert_eq!(refused.unwrap_err().code(), "user_not_found");
+    assert_eq!(refused.err().unwrap().code(), "user_not_found");
 }
 
 #[tokio::test]

@@ -264,8 +264,8 @@ impl Person<'_> {
     pub(super) async fn tell(&self, other: &Person<'_>, content: &str) -> Seq {
         let chat = &self.server.chat;
         let draft = chat.draft(content, None).unwrap();
-        let sent = chat.send_direct(self.user(), other.user(), draft, None);
-        sent.await.unwrap().seq
+        let sending = chat.submit_direct(self.user(), other.user(), draft, None);
+        sending.await.unwrap().stored().await.unwrap().seq
     }
 }
 
