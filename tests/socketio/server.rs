@@ -113,6 +113,12 @@ impl Server {
         assert!(seen.await.is_ok(), "{what}: {:?}", self.log.lock());
     }
 
+    /// Ends every session of the Engine.IO echo.
+    pub(super) fn close_all(&self, reason: Reason) {
+        let sessions = self.engine.sessions();
+        sessions.iter().for_each(|session| session.close(reason));
+    }
+
     /// Waits until every session of the Engine.IO echo has gone.
     pub(super) async fn until_empty(&self) {
         let empty = timeout(PATIENCE, async {
@@ -273,17 +279,10 @@ impl NamespaceHandler for Client {
                 }
             }
             ("who", _) => self.emit("you", &json!(self.user)),
-            ("ask", _) => drop(self.socket.emit_with_ack("question", &["1"])),
             ("shared", _) => drop(self.socket.outbox().push(encode_event("all", &["2"]))),
             ("mark", _) => self.log.lock().marks.push(self.socket.outbox().mark()),
-            ("leave", _) => self.socket.disconnect(),
             _ => {}
         }
-    }
-
-    async fn acknowledged(&mut self, id: u64, args: Vec<&RawValue>, _attachments: Vec<Bytes>) {
-        let args: Vec<&str> = args.iter().map(|arg| arg.get()).collect();
-        self.emit("answered", &json!([id, args.join(",")]));
     }
 
     fn proved(&mut self, mark: Mark) {

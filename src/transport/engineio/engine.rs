@@ -104,13 +104,6 @@ impl Engine {
         self.0.refusing.store(true, Ordering::Relaxed);
     }
 
-    /// Ends every living session.
-    pub fn close_all(&self, reason: Reason) {
-        self.sessions()
-            .iter()
-            .for_each(|session| session.close(reason));
-    }
-
     /// Refuses new sessions and waits until the last one's task has ended. Ends none by itself.
     pub async fn finished(&self) {
         self.refuse_new();

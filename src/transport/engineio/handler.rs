@@ -29,9 +29,6 @@ pub trait EngineHandler: Send {
     /// A poll has taken what waited: the next one will prove it, as far as it is marked.
     fn taken(&mut self) {}
 
-    /// [`super::EngineSocket::wake`] was called. Several calls may come as one.
-    async fn woken(&mut self) {}
-
     /// The session has ended. The last call.
     async fn closed(&mut self, reason: Reason);
 }

@@ -72,11 +72,6 @@ impl EngineSocket {
         self.0.settle();
     }
 
-    /// Has [`EngineHandler::woken`] called.
-    pub fn wake(&self) {
-        self.0.wake();
-    }
-
     /// Closes the transport; the official client then reconnects by itself.
     pub fn close(&self, reason: Reason) {
         self.outbox().close(reason);

@@ -25,7 +25,6 @@ pub(super) struct EngineSession {
     pub(super) link: Mutex<SessionState>,
     /// Slows down what asks for nothing, on all transports of the session together.
     pub(super) brake: Brake,
-    woken: AtomicBool,
     /// A poll has taken frames that the handler has not been told of.
     taken: AtomicBool,
     /// Its place in the lobby, until it has settled or ended.
@@ -97,7 +96,6 @@ impl EngineSession {
                 ..SessionState::default()
             }),
             brake: Brake::default(),
-            woken: AtomicBool::new(false),
             taken: AtomicBool::new(false),
             stranger: Mutex::new(Some(stranger)),
         }
@@ -123,11 +121,6 @@ impl EngineSession {
         drop(self.stranger.lock().take());
     }
 
-    pub(super) fn wake(&self) {
-        self.woken.store(true, Ordering::Release);
-        self.outbox.wake_session();
-    }
-
     pub(super) fn note_taken(&self) {
         self.taken.store(true, Ordering::Release);
         self.outbox.wake_session();
@@ -149,25 +142,21 @@ impl EngineSession {
     }
 
     fn has_news(&self) -> bool {
-        let is_told = |flag: &AtomicBool| flag.load(Ordering::Acquire);
-        if is_told(&self.woken) || is_told(&self.taken) || self.outbox.has_news() {
+        if self.taken.load(Ordering::Acquire) || self.outbox.has_news() {
             return true;
         }
         let link = self.link.lock();
         link.post.is_some() || link.upgraded.is_some()
     }
 
-    /// Tells the handler what was taken, what was proved and that it was woken.
-    pub(super) async fn tell(&self, handler: &mut dyn EngineHandler) {
+    /// Tells the handler what was taken and what was proved.
+    pub(super) fn tell(&self, handler: &mut dyn EngineHandler) {
         // First, so that a proof that has come already proves it.
         if self.taken.swap(false, Ordering::AcqRel) {
             handler.taken();
         }
         if let Some(mark) = self.outbox.take_report() {
             handler.proved(mark);
-        }
-        if self.woken.swap(false, Ordering::AcqRel) {
-            handler.woken().await;
         }
     }
 

@@ -35,7 +35,7 @@ async fn poll_until_upgrade(
 ) -> Option<WebSocket> {
     loop {
         session.news().await;
-        session.tell(handler).await;
+        session.tell(handler);
         if session.outbox().is_closed() {
             return None;
         }

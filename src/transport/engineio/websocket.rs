@@ -48,7 +48,7 @@ async fn read(session: &EngineSession, handler: &mut dyn EngineHandler, socket: 
         tokio::select! {
             biased;
             () = session.news() => {
-                session.tell(handler).await;
+                session.tell(handler);
                 // All news is taken, or they would come again at once and for ever.
                 session.link.lock().drop_news();
             }

@@ -2,9 +2,7 @@
 //! packet.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::args::ReceivedEvent;
 use super::handshake::HandshakeRequest;
@@ -45,15 +43,12 @@ pub trait NamespaceHandler: Send {
     /// The client has sent an event; its acknowledgement, if it wants one, is in there.
     async fn event(&mut self, event: ReceivedEvent<'_>);
 
-    /// The answer to [`Socket::emit_with_ack`].
-    async fn acknowledged(&mut self, _id: u64, _args: Vec<&RawValue>, _attachments: Vec<Bytes>) {}
-
     /// Everything sent before this mark was received (D28).
     fn proved(&mut self, mark: Mark);
 
     /// A poll has taken what waited: the next one will prove what is marked now.
     fn taken(&mut self) {}
 
-    /// The client or the server has left the namespace, or the session has ended. The last call.
+    /// The client has left the namespace, or the session has ended. The last call.
     async fn disconnected(&mut self, reason: Reason);
 }

@@ -98,15 +98,6 @@ impl EngineHandler for Client {
         }
     }
 
-    /// The application has left a namespace.
-    async fn woken(&mut self) {
-        for namespace in &mut self.namespaces {
-            if namespace.socket.is_gone() {
-                namespace.leave(Reason::ServerClosed).await;
-            }
-        }
-    }
-
     async fn closed(&mut self, reason: Reason) {
         for namespace in &mut self.namespaces {
             namespace.leave(reason).await;
@@ -166,7 +157,7 @@ impl Client {
                 Ok(())
             }
             PacketType::Event | PacketType::BinaryEvent => self.event(packet, attachments).await,
-            PacketType::Ack | PacketType::BinaryAck => self.ack(packet, attachments).await,
+            PacketType::Ack | PacketType::BinaryAck => self.check_ack(&packet),
             // Only a server says this.
             PacketType::ConnectError => Err(Reason::ProtocolError),
         }
@@ -228,13 +219,11 @@ impl Client {
         Ok(())
     }
 
-    async fn ack(&mut self, packet: Packet<'_>, attachments: Vec<Bytes>) -> Result<(), Reason> {
-        let id = packet.id.ok_or(Reason::ProtocolError)?;
-        let args = parse_args(packet.payload).ok_or(Reason::ProtocolError)?;
-        let namespace = self.find(packet.namespace).ok_or(Reason::ProtocolError)?;
-        if let Some(connection) = &mut namespace.connection {
-            connection.acknowledged(id, args, attachments).await;
-        }
+    /// The server asks for no answers: one that comes all the same is to be well formed, and is dropped.
+    fn check_ack(&mut self, packet: &Packet<'_>) -> Result<(), Reason> {
+        packet.id.ok_or(Reason::ProtocolError)?;
+        parse_args(packet.payload).ok_or(Reason::ProtocolError)?;
+        self.find(packet.namespace).ok_or(Reason::ProtocolError)?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 
@@ -20,7 +20,6 @@ struct SocketInner {
     namespace: Box<str>,
     id: Box<str>,
     stage: AtomicU8,
-    next_ack: AtomicU64,
 }
 
 const CONNECTING: u8 = 0;
@@ -34,7 +33,6 @@ impl Socket {
             namespace: namespace.into(),
             id: id.into_boxed_str(),
             stage: AtomicU8::new(CONNECTING),
-            next_ack: AtomicU64::new(0),
         }))
     }
 
@@ -74,21 +72,6 @@ impl Socket {
         )
     }
 
-    /// Sends an event and asks for an answer, which comes to [`super::NamespaceHandler::acknowledged`] with the id returned.
-    ///
-    /// # Errors
-    /// As [`Socket::emit_raw`].
-    pub fn emit_with_ack(&self, name: &str, args: &[&str]) -> Result<u64, Closed> {
-        let id = self.0.next_ack.fetch_add(1, Ordering::Relaxed);
-        self.send(
-            PacketType::Event,
-            Some(id),
-            &event_payload(name, args),
-            Vec::new(),
-        )?;
-        Ok(id)
-    }
-
     /// The session's outbox, shared by its namespaces: for events that are encoded already ([`super::encode_event`]), and
     /// for proof that what was sent was received ([`Outbox::mark`]), which comes to [`super::NamespaceHandler::proved`].
     #[must_use]
@@ -99,15 +82,6 @@ impl Socket {
     /// Closes the transport, for all namespaces. The official client reconnects by itself.
     pub fn close(&self, reason: Reason) {
         self.0.engine.close(reason);
-    }
-
-    /// Leaves the namespace with a DISCONNECT packet. The official client does not reconnect by itself.
-    pub fn disconnect(&self) {
-        if self.0.stage.swap(GONE, Ordering::AcqRel) == CONNECTED {
-            // An ended session needs no packet.
-            let _ = self.push(PacketType::Disconnect, None, "", Vec::new());
-            self.0.engine.wake();
-        }
     }
 
     /// Tells the client that it is connected; emissions follow.
@@ -129,10 +103,6 @@ impl Socket {
     /// The client left, or was refused.
     pub(super) fn forget(&self) {
         self.0.stage.store(GONE, Ordering::Release);
-    }
-
-    pub(super) fn is_gone(&self) -> bool {
-        self.0.stage.load(Ordering::Acquire) == GONE
     }
 
     fn check_connected(&self) -> Result<(), Closed> {
