@@ -184,7 +184,7 @@ impl Engine {
         let registered = self.register(Stage::Polling, self.admit(parts)?);
         let registration = registered.ok_or(RequestRefusal::Unavailable)?;
         let session = Arc::clone(&registration.session);
-        session.link.lock().poller = Poller::new(timestamp, &parts.headers);
+        session.state.lock().poller = Poller::new(timestamp, &parts.headers);
         let handler = self.open_handler(&session, parts);
         self.0.tasks.spawn(serving(current(), async move {
             run(Arc::clone(&registration.session), handler, None).await;

@@ -83,20 +83,20 @@ pub(super) async fn post(
     }
 }
 
-/// Leaves a body for the session's task. Checked under the link's lock: after the session's end, or on its WebSocket,
+/// Leaves a body for the session's task. Checked under the state's lock: after the session's end, or on its WebSocket,
 /// nobody would take it.
 fn hand_over(
     session: &EngineSession,
     body: Bytes,
 ) -> Result<oneshot::Receiver<bool>, RequestRefusal> {
     let (done, outcome) = oneshot::channel();
-    let mut link = session.link.lock();
-    check_alive(session, &link)?;
+    let mut state = session.state.lock();
+    check_alive(session, &state)?;
     if session.outbox().is_closed() {
         return Err(RequestRefusal::SessionUnknown);
     }
-    link.post = Some(Post { body, done });
-    drop(link);
+    state.post = Some(Post { body, done });
+    drop(state);
     session.outbox().wake_session();
     Ok(outcome)
 }
@@ -116,25 +116,25 @@ impl RequestGuard {
         session: Arc<EngineSession>,
         timestamp: Option<String>,
     ) -> Result<Self, RequestRefusal> {
-        let mut link = session.link.lock();
-        check_alive(&session, &link)?;
-        if link.told {
+        let mut state = session.state.lock();
+        check_alive(&session, &state)?;
+        if state.told {
             return Err(RequestRefusal::SessionUnknown);
         }
-        let previous = link.poller.poll(timestamp);
+        let previous = state.poller.poll(timestamp);
         let fault = match previous {
             Previous::Lost => Some(Reason::TransportError),
-            _ if link.polling => Some(Reason::ProtocolError),
+            _ if state.polling => Some(Reason::ProtocolError),
             Previous::Arrived | Previous::Unknown => None,
         };
         if let Some(reason) = fault {
-            drop(link);
+            drop(state);
             session.outbox().close(reason);
             return Err(RequestRefusal::BadRequest);
         }
-        link.polling = true;
-        let stage = link.stage;
-        drop(link);
+        state.polling = true;
+        let stage = state.stage;
+        drop(state);
         if previous == Previous::Arrived {
             session.outbox().prove_taken();
         }
@@ -147,19 +147,19 @@ impl RequestGuard {
     }
 
     fn post(session: Arc<EngineSession>) -> Result<Self, RequestRefusal> {
-        let mut link = session.link.lock();
-        check_alive(&session, &link)?;
+        let mut state = session.state.lock();
+        check_alive(&session, &state)?;
         if session.outbox().is_closed() {
             return Err(RequestRefusal::SessionUnknown);
         }
-        if link.posting {
-            drop(link);
+        if state.posting {
+            drop(state);
             session.outbox().close(Reason::ProtocolError);
             return Err(RequestRefusal::BadRequest);
         }
-        link.posting = true;
-        let stage = link.stage;
-        drop(link);
+        state.posting = true;
+        let stage = state.stage;
+        drop(state);
         Ok(Self {
             session,
             is_poll: false,
@@ -171,46 +171,46 @@ impl RequestGuard {
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        let mut link = self.session.link.lock();
+        let mut state = self.session.state.lock();
         if self.is_poll {
-            link.polling = false;
+            state.polling = false;
         } else {
-            link.posting = false;
+            state.posting = false;
         }
-        drop(link);
+        drop(state);
         if !self.complete {
             self.session.outbox().close(Reason::TransportClosed);
         }
     }
 }
 
-fn check_alive(session: &EngineSession, link: &SessionState) -> Result<(), RequestRefusal> {
+fn check_alive(session: &EngineSession, state: &SessionState) -> Result<(), RequestRefusal> {
     match session.outbox().reason() {
-        Some(reason) if !reason.is_graceful() && !link.goodbye => {
+        Some(reason) if !reason.is_graceful() && !state.goodbye => {
             Err(RequestRefusal::SessionUnknown)
         }
-        _ if link.stage == Stage::WebSocket => Err(RequestRefusal::BadRequest),
+        _ if state.stage == Stage::WebSocket => Err(RequestRefusal::BadRequest),
         _ => Ok(()),
     }
 }
 
-/// Looks for an answer. Decided under the link's lock, so that nothing is taken for a poll once the session is on its
+/// Looks for an answer. Decided under the state's lock, so that nothing is taken for a poll once the session is on its
 /// WebSocket. `arrived` is the stage at which the poll came.
 fn answer(session: &EngineSession, arrived: Stage) -> PollOutcome {
-    let mut link = session.link.lock();
-    if link.stage == Stage::WebSocket {
+    let mut state = session.state.lock();
+    if state.stage == Stage::WebSocket {
         // Overtaken by the upgrade: an older poll is released, one that came beside the WebSocket is refused.
         return match arrived {
             Stage::Polling => PollOutcome::Body(packet::NOOP.to_owned()),
             _ => PollOutcome::Refused,
         };
     }
-    let mut payload = take(session, &link.poller);
+    let mut payload = take(session, &state.poller);
     match session.outbox().reason() {
-        Some(_) if session.outbox().queued_bytes() == 0 => link.tell(session, &mut payload),
+        Some(_) if session.outbox().queued_bytes() == 0 => state.tell(session, &mut payload),
         Some(_) => {}
         None if !payload.is_empty() => {}
-        None => match link.stage {
+        None => match state.stage {
             Stage::Probed { release_from, .. } if release_from > Instant::now() => {
                 return PollOutcome::WaitUntil(release_from);
             }

@@ -22,7 +22,7 @@ pub(super) struct EngineSession {
     id: Box<str>,
     outbox: Outbox,
     pub(super) config: Arc<EngineConfig>,
-    pub(super) link: Mutex<SessionState>,
+    pub(super) state: Mutex<SessionState>,
     /// Slows down what asks for nothing, on all transports of the session together.
     pub(super) brake: Brake,
     /// A poll has taken frames that the handler has not been told of.
@@ -91,7 +91,7 @@ impl EngineSession {
             id: id.into_boxed_str(),
             outbox: Outbox::new(config.outbox_bytes),
             config,
-            link: Mutex::new(SessionState {
+            state: Mutex::new(SessionState {
                 stage,
                 ..SessionState::default()
             }),
@@ -145,8 +145,8 @@ impl EngineSession {
         if self.taken.load(Ordering::Acquire) || self.outbox.has_news() {
             return true;
         }
-        let link = self.link.lock();
-        link.post.is_some() || link.upgraded.is_some()
+        let state = self.state.lock();
+        state.post.is_some() || state.upgraded.is_some()
     }
 
     /// Tells the handler what was taken and what was proved.
@@ -189,7 +189,7 @@ impl EngineSession {
                 self.brake.slow_down().await;
             }
             Ok(EnginePacket::Close) => {
-                self.link.lock().goodbye = true;
+                self.state.lock().goodbye = true;
                 self.outbox.close(Reason::TransportClosed);
             }
             Ok(EnginePacket::Upgrade | EnginePacket::Noop) => self.brake.slow_down().await,

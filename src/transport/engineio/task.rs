@@ -39,7 +39,7 @@ async fn poll_until_upgrade(
         if session.outbox().is_closed() {
             return None;
         }
-        let (post, upgraded) = session.link.lock().take_news();
+        let (post, upgraded) = session.state.lock().take_news();
         if let Some(post) = post {
             handle_post(session, handler, post).await;
         } else if upgraded.is_some() {
@@ -87,9 +87,9 @@ async fn say_farewell(session: &EngineSession, handler: &mut dyn EngineHandler) 
     let reason = session.outbox().closed().await;
     handler.closed(reason).await;
     let goodbye = {
-        let mut link = session.link.lock();
-        link.drop_news();
-        link.goodbye
+        let mut state = session.state.lock();
+        state.drop_news();
+        state.goodbye
     };
     if goodbye || reason.is_graceful() {
         let _ = timeout(session.config.farewell, told(session)).await;
@@ -102,7 +102,7 @@ async fn told(session: &EngineSession) {
         let signal = session.outbox().session_signal();
         tokio::pin!(signal);
         signal.as_mut().enable();
-        if session.link.lock().told {
+        if session.state.lock().told {
             return;
         }
         signal.await;

@@ -1,7 +1,7 @@
 //! From polling to WebSocket: a probe, the end of the pending poll, then the switch. Knows nothing of the application.
 //!
 //! Nothing is lost, repeated or reordered: a poll takes frames only while the session is on polling (decided under
-//! the link's lock), and the client sends its upgrade packet only after its last poll was answered.
+//! the state's lock), and the client sends its upgrade packet only after its last poll was answered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,33 +29,33 @@ pub(super) struct Claim {
 impl Claim {
     /// `None` when the session is on a WebSocket already, or tries one, or has ended.
     pub(super) fn take(session: Arc<EngineSession>) -> Option<Self> {
-        let mut link = session.link.lock();
+        let mut state = session.state.lock();
         if session.outbox().is_closed() {
             return None;
         }
-        let id = link.claim()?;
-        drop(link);
+        let id = state.claim()?;
+        drop(state);
         Some(Self { session, id })
     }
 
     /// The client has probed: from now on its polls are ended.
     fn probed(&self) {
         let release_from = Instant::now() + BEFORE_RELEASE;
-        self.session.link.lock().probed(self.id, release_from);
+        self.session.state.lock().probed(self.id, release_from);
         self.session.outbox().wake_writer();
     }
 
     /// The session's task continues on this socket; on none when it has ended meanwhile.
     fn switch(self, socket: WebSocket) {
-        let mut link = self.session.link.lock();
+        let mut state = self.session.state.lock();
         // Checked under the lock: whoever ends the session drops, under the lock, what was left for its task.
-        if self.session.outbox().is_closed() || !link.switch(self.id) {
+        if self.session.outbox().is_closed() || !state.switch(self.id) {
             return;
         }
-        self.session.count_switch(link.is_counted);
-        link.upgraded = Some(socket);
-        let pings = link.poller.pings();
-        drop(link);
+        self.session.count_switch(state.is_counted);
+        state.upgraded = Some(socket);
+        let pings = state.poller.pings();
+        drop(state);
         let outbox = self.session.outbox();
         // The client has paused its polling, so the last answer has arrived; where its poll may have been one that was
         // repeated, the ping that every answer carried is still to be answered.
@@ -69,7 +69,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.session.link.lock().release(self.id);
+        self.session.state.lock().release(self.id);
     }
 }
 
@@ -205,7 +205,7 @@ mod tests {
         }
 
         fn of(session: &EngineSession, claims: &[Option<Claim>; SOCKETS]) -> Self {
-            let stage = session.link.lock().stage;
+            let stage = session.state.lock().stage;
             let holder = |by| {
                 let held = |claim: &Option<Claim>| claim.as_ref().is_some_and(|it| it.id == by);
                 claims.iter().position(held)
@@ -250,9 +250,9 @@ mod tests {
             }
             Step::Switch(socket) => {
                 if let Some(claim) = claims[socket].take() {
-                    let mut link = session.link.lock();
-                    let _ = !session.outbox().is_closed() && link.switch(claim.id);
-                    drop(link);
+                    let mut state = session.state.lock();
+                    let _ = !session.outbox().is_closed() && state.switch(claim.id);
+                    drop(state);
                 }
             }
             Step::Leave(socket) => drop(claims[socket].take()),

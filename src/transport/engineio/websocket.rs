@@ -50,7 +50,7 @@ async fn read(session: &EngineSession, handler: &mut dyn EngineHandler, socket: 
             () = session.news() => {
                 session.tell(handler);
                 // All news is taken, or they would come again at once and for ever.
-                session.link.lock().drop_news();
+                session.state.lock().drop_news();
             }
             message = socket.next() => match message {
                 Some(Ok(message)) => receive(session, handler, message).await,
