@@ -54,7 +54,7 @@ impl ReconnectingClient {
     }
 
     /// The client of the present connection; an error while there is none.
-    pub(super) fn ask(&self) -> Result<PresenceClient, PresenceError> {
+    pub(super) fn client(&self) -> Result<PresenceClient, PresenceError> {
         let current = self.current.lock().clone();
         current.ok_or_else(|| PresenceError("Redis is not connected".to_owned()))
     }
