@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::outlet::Outlet;
+use super::commands::PubSubCommands;
 use super::sealed::Sealing;
-use super::wire::PubSubCommands;
 use crate::domain::Entropy;
 use crate::redis::{Backoff, Connection, Purpose, RedisConfig};
 
@@ -104,7 +104,7 @@ impl PublishLane {
 #[derive(Debug, Clone)]
 pub(super) struct BusContext {
     pub(super) config: RedisConfig,
-    pub(super) wire: PubSubCommands,
+    pub(super) commands: PubSubCommands,
     pub(super) sealing: Arc<Sealing>,
     pub(super) outlet: Arc<Outlet>,
     pub(super) entropy: Arc<Entropy>,
@@ -204,10 +204,16 @@ impl LaneTask {
             .map(|outgoing| {
                 receipts.extend(outgoing.receipt);
                 let Outgoing { name, payload, .. } = outgoing;
-                let BusContext { wire, sealing, .. } = &self.shared;
+                let BusContext {
+                    commands, sealing, ..
+                } = &self.shared;
                 // Now, since it must be fresh when it is heard.
                 let sealed = sealing.seal(&name, &payload);
-                Box::pin(maybe_done(wire.publish(connection.client(), name, sealed)))
+                Box::pin(maybe_done(commands.publish(
+                    connection.client(),
+                    name,
+                    sealed,
+                )))
             })
             .collect();
         let begun = Instant::now();

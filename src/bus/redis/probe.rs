@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::health::BusHealth;
 use super::lane::{BusContext, Outgoing, PublishLane};
-use super::standing::BusHealth;
 
 /// The time between two probes; jitter adds up to a quarter.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -88,8 +88,8 @@ impl ProbeEchoes {
 pub(super) struct Probe {
     pub(super) shared: BusContext,
     pub(super) lanes: Arc<[PublishLane]>,
-    pub(super) standing: Arc<BusHealth>,
-    pub(super) hearing: Arc<ProbeEchoes>,
+    pub(super) health: Arc<BusHealth>,
+    pub(super) echoes: Arc<ProbeEchoes>,
 }
 
 impl Probe {
@@ -98,7 +98,7 @@ impl Probe {
         let rounds = async {
             for round in 1_u64.. {
                 sleep(INTERVAL + self.jitter()).await;
-                if self.standing.is_subscribed() {
+                if self.health.is_subscribed() {
                     self.round(round).await;
                 }
             }
@@ -116,9 +116,9 @@ impl Probe {
     async fn round(&self, round: u64) {
         let begun = Instant::now();
         let deadline = begun + DEADLINE + self.jitter();
-        self.hearing.begin(round);
+        self.echoes.begin(round);
         let receipts = self.publish(round);
-        if timeout_at(deadline, self.hearing.all_heard(round))
+        if timeout_at(deadline, self.echoes.all_heard(round))
             .await
             .is_ok()
         {
@@ -128,17 +128,17 @@ impl Probe {
                 .hints
                 .lag_seconds
                 .record(begun.elapsed());
-            self.standing.set_probe(None);
+            self.health.set_probe(None);
         } else if all_received(receipts) {
-            self.standing
+            self.health
                 .set_probe(Some("the subscriber is deaf".to_owned()));
-            if self.standing.is_subscribed() {
-                self.standing.report_deaf();
+            if self.health.is_subscribed() {
+                self.health.report_deaf();
             }
         } else {
             // That connection is replaced by its own time limits; nothing says that the subscriber does not hear.
             let trouble = "probes cannot be published".to_owned();
-            self.standing.set_probe(Some(trouble));
+            self.health.set_probe(Some(trouble));
         }
     }
 
@@ -155,7 +155,7 @@ impl Probe {
             });
             received
         };
-        self.hearing.names().iter().map(publish).collect()
+        self.echoes.names().iter().map(publish).collect()
     }
 }
 
@@ -171,24 +171,24 @@ mod tests {
 
     #[tokio::test]
     async fn every_name_must_be_heard() {
-        let hearing = ProbeEchoes::new(vec!["a".to_owned(), "b".to_owned()]);
-        hearing.begin(1);
-        hearing.heard("a", &1_u64.to_be_bytes());
-        hearing.heard("b", b"not a probe");
-        hearing.heard("c", &1_u64.to_be_bytes());
-        assert!(!hearing.has_heard(1));
-        hearing.heard("b", &1_u64.to_be_bytes());
-        hearing.all_heard(1).await;
-        hearing.begin(2);
-        assert!(!hearing.has_heard(2));
+        let echoes = ProbeEchoes::new(vec!["a".to_owned(), "b".to_owned()]);
+        echoes.begin(1);
+        echoes.heard("a", &1_u64.to_be_bytes());
+        echoes.heard("b", b"not a probe");
+        echoes.heard("c", &1_u64.to_be_bytes());
+        assert!(!echoes.has_heard(1));
+        echoes.heard("b", &1_u64.to_be_bytes());
+        echoes.all_heard(1).await;
+        echoes.begin(2);
+        assert!(!echoes.has_heard(2));
     }
 
     #[test]
     fn losing_payloads_proves_hearing_once() {
-        let hearing = ProbeEchoes::new(vec!["a".to_owned()]);
-        hearing.heard_something();
-        assert!(hearing.has_heard(1));
-        hearing.begin(2);
-        assert!(!hearing.has_heard(2));
+        let echoes = ProbeEchoes::new(vec!["a".to_owned()]);
+        echoes.heard_something();
+        assert!(echoes.has_heard(1));
+        echoes.begin(2);
+        assert!(!echoes.has_heard(2));
     }
 }

@@ -13,12 +13,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::super::outlet::Outlet;
 use super::super::{Channel, Doubt};
+use super::commands::PubSubCommands;
+use super::health::BusHealth;
 use super::interest::Interest;
 use super::lane::BusContext;
 use super::probe::ProbeEchoes;
 use super::sealed::{PayloadRefusal, Sealing};
-use super::standing::BusHealth;
-use super::wire::PubSubCommands;
 use crate::logging::served::spawn_task;
 use crate::metrics::RefusedHints;
 use crate::redis::{Backoff, Connection, Purpose};
@@ -36,8 +36,8 @@ const LATE_AT_MOST_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Subscriber {
     pub(super) shared: BusContext,
     pub(super) interest: Arc<Interest>,
-    pub(super) standing: Arc<BusHealth>,
-    pub(super) hearing: Arc<ProbeEchoes>,
+    pub(super) health: Arc<BusHealth>,
+    pub(super) echoes: Arc<ProbeEchoes>,
 }
 
 /// Why a connection is no longer served.
@@ -54,7 +54,7 @@ impl Subscriber {
         let mut gap = false;
         loop {
             let failed = |error: &Error| {
-                self.standing
+                self.health
                     .set_subscriber(Some(format!("the subscriber cannot connect: {error}")));
             };
             let connecting = self
@@ -68,7 +68,7 @@ impl Subscriber {
                 Disconnect::Trouble(error) => {
                     self.shared.config.metrics().bus.errors.increment(1);
                     tracing::warn!(%error, "subscriber connection lost");
-                    self.standing
+                    self.health
                         .set_subscriber(Some(format!("the subscriber lost Redis: {error}")));
                 }
             }
@@ -84,11 +84,11 @@ impl Subscriber {
         backoff: &mut Backoff,
     ) -> Disconnect {
         let reader = PayloadReader {
-            wire: self.shared.wire.clone(),
+            commands: self.shared.commands.clone(),
             sealing: Arc::clone(&self.shared.sealing),
             refused: self.shared.config.metrics().hints.refused.clone(),
             outlet: Arc::clone(&self.shared.outlet),
-            hearing: Arc::clone(&self.hearing),
+            echoes: Arc::clone(&self.echoes),
             lateness: Lateness::new(),
         };
         let Some(messages) = connection.take_messages() else {
@@ -121,7 +121,7 @@ impl Subscriber {
         loop {
             let done = tokio::select! {
                 error = connection.ended() => Err(error),
-                () = self.standing.deafness() => Err(trouble("it does not hear its own probe")),
+                () = self.health.deafness() => Err(trouble("it does not hear its own probe")),
                 () = self.interest.changed() => self.keep_up(connection).await,
                 _ = watchdog.tick() => self.watch(connection, &layout).await,
             };
@@ -135,16 +135,16 @@ impl Subscriber {
     /// no hole.
     async fn establish(&self, connection: &Connection, gap: bool) -> Result<Vec<String>, Error> {
         // Before subscribing: a slot that moves in between is seen to have moved.
-        let layout = self.shared.wire.layout(connection.client()).await?;
-        let probes = self.hearing.names().to_vec();
+        let layout = self.shared.commands.layout(connection.client()).await?;
+        let probes = self.echoes.names().to_vec();
         self.shared
-            .wire
+            .commands
             .subscribe(connection.client(), probes)
             .await?;
         self.interest.reset();
         let gap = self.settle(connection).await? || gap;
-        self.standing.set_subscriber(None);
-        let doubt = self.standing.take_doubt();
+        self.health.set_subscriber(None);
+        let doubt = self.health.take_doubt();
         if gap {
             tracing::info!(?doubt, "subscriber is back");
             self.shared.outlet.gap(doubt);
@@ -154,7 +154,7 @@ impl Subscriber {
 
     async fn watch(&self, connection: &Connection, layout: &[String]) -> Result<(), Error> {
         connection.client().ping::<()>(None).await?;
-        if self.shared.wire.layout(connection.client()).await? != layout {
+        if self.shared.commands.layout(connection.client()).await? != layout {
             return Err(trouble("slots of the cluster have moved"));
         }
         self.keep_up(connection).await
@@ -176,17 +176,23 @@ impl Subscriber {
             if round.is_empty() {
                 return Ok(overdue);
             }
-            let (wire, client) = (&self.shared.wire, connection.client());
-            wire.subscribe(client, self.names(&round.subscribe)).await?;
+            let (commands, client) = (&self.shared.commands, connection.client());
+            commands
+                .subscribe(client, self.names(&round.subscribe))
+                .await?;
             overdue |= self.interest.confirm(&round.subscribe);
-            wire.unsubscribe(client, self.names(&round.unsubscribe))
+            commands
+                .unsubscribe(client, self.names(&round.unsubscribe))
                 .await?;
         }
     }
 
     fn names(&self, channels: &[Channel]) -> Vec<String> {
-        let wire = &self.shared.wire;
-        channels.iter().map(|channel| wire.name(*channel)).collect()
+        let commands = &self.shared.commands;
+        channels
+            .iter()
+            .map(|channel| commands.name(*channel))
+            .collect()
     }
 }
 
@@ -197,11 +203,11 @@ fn trouble(what: &'static str) -> Error {
 /// Takes payloads from one connection and hands them over; it does nothing else, so that Redis never has to cut the
 /// connection for its pending output (trap 8).
 struct PayloadReader {
-    wire: PubSubCommands,
+    commands: PubSubCommands,
     sealing: Arc<Sealing>,
     refused: RefusedHints,
     outlet: Arc<Outlet>,
-    hearing: Arc<ProbeEchoes>,
+    echoes: Arc<ProbeEchoes>,
     lateness: Lateness,
 }
 
@@ -213,7 +219,7 @@ impl PayloadReader {
                     Ok(message) => self.take(message),
                     Err(broadcast::error::RecvError::Lagged(_)) => {
                         // Much is heard: a probe may have been among it.
-                        self.hearing.heard_something();
+                        self.echoes.heard_something();
                         self.outlet.gap(Doubt::Lagged);
                     }
                     Err(broadcast::error::RecvError::Closed) => return,
@@ -231,9 +237,9 @@ impl PayloadReader {
             Ok(payload) => payload,
             Err(refusal) => return self.refuse(refusal),
         };
-        match self.wire.channel(&message.channel) {
+        match self.commands.channel(&message.channel) {
             Some(channel) => self.outlet.payload(channel, payload),
-            None => self.hearing.heard(&message.channel, &payload),
+            None => self.echoes.heard(&message.channel, &payload),
         }
     }
 }

@@ -62,7 +62,7 @@ impl BusHealth {
     }
 
     /// What is wrong, if anything.
-    pub(super) fn health(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         let trouble = self.subscriber.lock().clone();
         trouble
             .or_else(|| self.probe.lock().clone())
