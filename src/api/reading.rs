@@ -38,7 +38,7 @@ pub(super) const WORST_ESCAPE: usize = 6;
 const UNIT: usize = 1024;
 /// All answers of a user at once, in bytes; more when one answer may need more than a quarter of it.
 const OF_ONE: usize = 8 << 20;
-/// Of all users; likewise an eighth.
+/// All answers of all users at once, in bytes; more when one answer may need more than an eighth of it.
 const OF_ALL: usize = 64 << 20;
 /// How long a request waits for room.
 const ROOM_WITHIN: Duration = Duration::from_secs(5);

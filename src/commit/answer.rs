@@ -8,7 +8,7 @@ use crate::store::StoreError;
 /// Why a message or change was not committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommitError {
-    /// Final: the data refuses it.
+    /// Not allowed or not possible; a retry would be refused again.
     Refused(Refusal),
     /// Final: the sender used this clientMessageId in this conversation for another content (P3).
     ClientMessageIdReused,

@@ -32,7 +32,7 @@ pub enum Settled {
 /// The way to other gateways' committers.
 #[async_trait]
 pub trait Delegation: Send + Sync + 'static {
-    /// Whether it is worth trying.
+    /// Whether the bus is connected, so that delegating may succeed.
     fn is_up(&self) -> bool;
 
     /// Has another gateway commit a conversation's messages, and resolves with what became of the first of them; those

@@ -21,7 +21,7 @@ pub(super) const SLOTS: usize = 2;
 pub(super) struct Trip<Q, A> {
     /// Its task's name.
     pub(super) name: &'static str,
-    /// How much one question counts.
+    /// How much one question counts towards [`Self::most`].
     pub(super) weight: fn(&Q) -> usize,
     /// The most that is asked with one trip, by weight; a question that is heavier goes alone.
     pub(super) most: usize,

@@ -68,7 +68,7 @@ impl Entry {
         }
     }
 
-    /// The bytes of content it holds.
+    /// The size of its content, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
@@ -82,7 +82,7 @@ impl Entry {
 }
 
 impl Work {
-    /// The bytes of content it holds.
+    /// The size of its content, in bytes.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Entry(pending) => pending.subject.bytes(),

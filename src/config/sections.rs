@@ -93,17 +93,17 @@ pub struct LimitsSection {
     pub watched_users: usize,
     /// The most requests a second of one session; 0 for no limit.
     pub session_rate: u32,
-    /// Of one user on this gateway; likewise.
+    /// The most requests a second of one user on this gateway; 0 for no limit.
     pub user_rate: u32,
-    /// Of strangers from one address; likewise.
+    /// The most sign-in requests a second from one address; 0 for no limit.
     pub sign_in_rate: u32,
     /// The most rooms a user may make in a day; 0 for no limit.
     pub rooms_made: u32,
-    /// The most rooms a user may be in; likewise.
+    /// The most rooms a user may be in; 0 for no limit.
     pub rooms: usize,
-    /// How often a user may be added to rooms by others in a day; likewise.
+    /// How often a user may be added to rooms by others in a day; 0 for no limit.
     pub additions: u32,
-    /// The most direct conversations a user may begin in an hour; likewise.
+    /// The most direct conversations a user may begin in an hour; 0 for no limit.
     pub new_conversations: u32,
     /// How users may look for others.
     pub user_search: UserSearch,

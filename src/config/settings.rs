@@ -17,7 +17,6 @@ pub(super) enum SettingKind {
     FileOf(&'static str),
 }
 
-/// One setting.
 #[derive(Debug)]
 pub(super) struct Setting {
     /// Its table in the file.

@@ -58,7 +58,6 @@ impl Inbox {
         }
     }
 
-    /// Takes signals until `stop`.
     pub(super) async fn listen(&self, stop: CancellationToken) {
         let Some(mut signals) = self.bus.signals() else {
             return;

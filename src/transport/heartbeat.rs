@@ -176,7 +176,7 @@ impl Ord for WheelEntry {
 }
 
 impl Default for Wheel {
-    /// One that nobody reads the round trips of.
+    /// A wheel whose round trips are not measured.
     fn default() -> Self {
         Self::new(Histogram::noop())
     }

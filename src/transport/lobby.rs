@@ -52,7 +52,7 @@ pub enum TurnedAway {
     Full,
     /// Too many came from its address and never said who they are.
     TooFast {
-        /// When the next one will be let in.
+        /// How long until the next stranger will be let in.
         retry_after: Duration,
     },
 }

@@ -145,7 +145,6 @@ pub(super) struct LaneTask {
 }
 
 impl LaneTask {
-    /// Publishes until the bus is closed.
     pub(super) async fn run(mut self) {
         let mut lost_at = Instant::now();
         loop {

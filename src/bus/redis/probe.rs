@@ -83,7 +83,6 @@ impl ProbeEchoes {
     }
 }
 
-/// The task that probes.
 #[derive(Debug)]
 pub(super) struct Probe {
     pub(super) shared: BusContext,
@@ -93,7 +92,6 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Probes until the bus is closed.
     pub(super) async fn run(self) {
         let rounds = async {
             for round in 1_u64.. {

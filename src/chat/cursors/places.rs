@@ -9,7 +9,7 @@ pub(super) struct MemberCursors {
 }
 
 impl MemberCursors {
-    /// Moves forward, never back.
+    /// Moves each cursor forward, never back.
     pub(super) fn advance(&mut self, places: Self) {
         self.delivered = self.delivered.max(places.delivered);
         self.read = self.read.max(places.read);

@@ -54,7 +54,7 @@ impl Memberships {
         self.persist(session, read).await
     }
 
-    /// One as it is, whatever its cursors say.
+    /// A user's membership of one conversation, former ones included.
     pub(super) async fn current(
         &self,
         session: &Session,

@@ -114,7 +114,7 @@ impl CatchUp {
             .for_each(user, |session| self.discover_session(conversation, session));
     }
 
-    /// The same for one session.
+    /// Has one session follow a conversation that it does not know.
     pub(super) fn discover_session(
         self: &Arc<Self>,
         conversation: ConversationId,

@@ -177,7 +177,7 @@ pub fn encode_head(conversation: ConversationId, seq: Seq) -> Bytes {
     out.freeze()
 }
 
-/// The payload that says that others are lost.
+/// The payload of [`Envelope::Gap`].
 #[must_use]
 pub fn encode_gap() -> Bytes {
     header(6, 0).freeze()
@@ -258,7 +258,7 @@ fn decode_head(mut bytes: Bytes) -> Option<Envelope> {
     Some(Envelope::Head(conversation, seq))
 }
 
-/// A name, or a number that is none's.
+/// Writes a name's index in [`NAMES`], or one beyond it for no name.
 fn put_name(out: &mut BytesMut, name: Option<&'static str>) {
     let index = NAMES.iter().position(|known| Some(*known) == name);
     let index = index.and_then(|index| u8::try_from(index).ok());

@@ -31,7 +31,7 @@ pub(in crate::fanout) struct Arrivals {
     metrics: Metrics,
 }
 
-/// What it needs of the world.
+/// The ports that arrivals are announced through.
 pub(in crate::fanout) struct ArrivalsPorts {
     pub(in crate::fanout) presence: Arc<dyn Presence>,
     pub(in crate::fanout) clock: Arc<dyn Clock>,

@@ -55,7 +55,7 @@ pub(in crate::fanout) struct BoardConfig {
     pub(in crate::fanout) settled_after: Duration,
 }
 
-/// What it needs of the world.
+/// The ports that presence is asked and listened for through.
 pub(in crate::fanout) struct BoardPorts {
     pub(in crate::fanout) bus: Arc<dyn Bus>,
     pub(in crate::fanout) presence: Arc<dyn Presence>,

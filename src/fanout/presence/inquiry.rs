@@ -17,7 +17,7 @@ pub(super) struct Inquiry {
 }
 
 impl Inquiry {
-    /// Something was heard of this user.
+    /// A hint has said that this user came or went.
     pub(super) fn heard(&self, change: PresenceChange) {
         self.users.lock().insert(change.user, Some(change));
         self.wanted.notify_one();

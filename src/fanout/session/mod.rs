@@ -69,7 +69,7 @@ struct State {
 pub struct NewSession {
     /// What it is called in logs, and on other gateways.
     pub id: SessionId,
-    /// The user of its token.
+    /// The user whose session it is.
     pub user: UserId,
     /// When the token expires.
     pub expires_at: Timestamp,
@@ -79,7 +79,7 @@ pub struct NewSession {
     pub outbox: Outbox,
     /// Whether cursors move by proof of receipt.
     pub is_auto: bool,
-    /// Its place among those there may be.
+    /// Its seat among the sessions there may be.
     pub seat: Seat,
 }
 
@@ -126,7 +126,7 @@ impl Session {
         self.id
     }
 
-    /// The user of its token.
+    /// The user whose session it is.
     #[must_use]
     pub fn user(&self) -> UserId {
         self.user
@@ -150,7 +150,7 @@ impl Session {
         Timestamp::from_millis(self.expires_at.load(Ordering::Relaxed))
     }
 
-    /// A new token replaces the old one.
+    /// Moves the session's end to a new token's expiry.
     pub fn extend(&self, expires_at: Timestamp) {
         self.expires_at
             .store(expires_at.millis(), Ordering::Relaxed);
@@ -195,7 +195,7 @@ impl Session {
         self.outbox.queued_bytes()
     }
 
-    /// Waits until it can, or has closed.
+    /// Waits until the outbox has room, or the session has ended.
     pub async fn room(&self) {
         // Closed: there is nothing to wait for.
         let _ = self.outbox.room().await;

@@ -68,7 +68,7 @@ pub(super) enum Attach {
     Attached(Seq),
     /// There is more in the log than it has, or has room for: read on after this seq, the last it was given.
     Behind(Seq),
-    /// Its user was removed meanwhile, by this event.
+    /// The session's user was removed meanwhile, by the event with this seq.
     Ended(Seq),
 }
 
@@ -277,7 +277,7 @@ impl Topic {
         }
     }
 
-    /// Whether no session needs it.
+    /// Whether no session is attached and none is being caught up.
     pub(super) fn is_unused(&self) -> bool {
         self.attached.is_empty() && self.catching_up == 0
     }

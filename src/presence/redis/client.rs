@@ -245,7 +245,6 @@ impl PresenceClient {
         self.answer(range).await
     }
 
-    /// Deletes a key.
     pub(super) async fn delete(&self, key: String) -> Result<(), PresenceError> {
         self.answer(self.client.del(key)).await
     }
@@ -257,7 +256,6 @@ impl PresenceClient {
         Ok(found == 1)
     }
 
-    /// The entries of one user.
     pub(super) async fn entries(&self, presence: String) -> Result<Entries, PresenceError> {
         let map: HashMap<String, String> = self.answer(self.client.hgetall(presence)).await?;
         Ok(Entries::from_pairs(map))

@@ -76,7 +76,7 @@ impl Entries {
         self.0.contains(entry)
     }
 
-    /// Those of other gateways than this.
+    /// The entries of other gateways than this.
     pub(super) fn of_others(&self, gateway: &str) -> impl Iterator<Item = &GatewayEntry> {
         self.0.iter().filter(move |entry| entry.gateway != gateway)
     }

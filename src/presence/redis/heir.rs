@@ -32,7 +32,7 @@ struct Quiet {
 
 impl RedisPresence {
     /// Looks for gateways whose lease has ended and clears what they left. Never returns.
-    pub(super) async fn bury_for_ever(&self) {
+    pub(super) async fn clear_dead_gateways(&self) {
         let mut quiet = Quiet {
             connection: 0,
             run_id: String::new(),
@@ -68,7 +68,7 @@ impl RedisPresence {
         }
         for dead in registered.iter().filter(|entry| !live.contains(entry)) {
             if self.claim(&client, dead).await? {
-                self.bury(&client, dead).await?;
+                self.clear_dead(&client, dead).await?;
             }
         }
         Ok(())
@@ -85,13 +85,13 @@ impl RedisPresence {
         Ok(entries.filter(|entry| *entry != myself).collect())
     }
 
-    /// Whom a name in the registry names, if this deployment has put it there (D49): no other's dead are buried.
+    /// Whom a name in the registry names, if this deployment has put it there (D49): no other's dead are cleared.
     fn ours(&self, name: &str) -> Option<GatewayEntry> {
         let entry = GatewayEntry::from_name(name.split_once('.')?.0)?;
         self.is_sealed(Sealed::Name, &entry, name).then_some(entry)
     }
 
-    /// *Else an emptied Redis lets everybody bury everybody.*
+    /// Whether Redis was replaced or lost so lately that living gateways may not have renewed their leases yet (D22).
     async fn is_quiet(
         &self,
         client: &PresenceClient,
@@ -112,7 +112,7 @@ impl RedisPresence {
         Ok(Instant::now() < quiet.until)
     }
 
-    /// A claim is a lease itself: a dead heir's ends.
+    /// Claims a dead gateway for this one. The claim has a TTL, so that it ends when this gateway dies, too.
     async fn claim(
         &self,
         client: &PresenceClient,
@@ -123,18 +123,21 @@ impl RedisPresence {
         if client.set(key.clone(), me.clone(), live, true).await? {
             return Ok(true);
         }
-        // Perhaps it is this gateway's own, from a burial that failed half-way.
+        // Perhaps it is this gateway's own, from a clearing that failed half-way.
         client.extend(key, me, live).await
     }
 
     /// Clears and announces the users of the dead, then the dead. Users stay in the index until they are announced, and
     /// the gateway in the registry until all are: a second heir finds what the first did not finish.
-    async fn bury(
+    async fn clear_dead(
         &self,
         client: &PresenceClient,
         dead: &GatewayEntry,
     ) -> Result<(), PresenceError> {
-        tracing::info!(gateway = dead.gateway(), "burying a dead gateway");
+        tracing::info!(
+            gateway = dead.gateway(),
+            "clearing what a dead gateway has left"
+        );
         let index = self.index_key(dead);
         loop {
             let names = client.first(&index, BATCH).await?;

@@ -8,7 +8,7 @@ use super::{RedisPresence, Sealed, new_incarnation};
 /// How soon a failed heartbeat is tried again, in parts of the interval: often enough before the lease ends.
 const RETRY: u32 = 5;
 
-/// What the lease is to this gateway.
+/// Whether this gateway holds its lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Hold {
     /// This gateway has not held it yet.

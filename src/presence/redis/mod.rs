@@ -6,7 +6,7 @@
 //! - `presence:{user}`: a hash of gateway to incarnation, with the backstop as its end.
 //! - `gateways`: the registry, a set of `{id}:{incarnation}` (D22), each with a dot and its proof.
 //! - `gateway-users:{id}:{incarnation}`: the index of its users, for its heir.
-//! - `claim:{id}:{incarnation}`: who buries it, a lease itself.
+//! - `claim:{id}:{incarnation}`: who clears what it has left; ends with a time to live, like a lease.
 
 mod client;
 mod entries;
@@ -305,7 +305,7 @@ impl Presence for RedisPresence {
                 _ = futures_util::future::join3(
                     self.hold_lease(),
                     self.settle_for_ever(),
-                    self.bury_for_ever(),
+                    self.clear_dead_gateways(),
                 ) => {}
             }
             self.release_lease().await;

@@ -141,7 +141,6 @@ pub(super) fn insert(insertion: &mut CachedStatement<'_>, event: &Event) -> RowR
     Ok(())
 }
 
-/// Reads an event.
 pub(super) fn event(row: &Row<'_>) -> RowResult<Event> {
     Ok(Event {
         conversation: conversation_id(row, 0)?,

@@ -30,7 +30,6 @@ pub(super) enum EnginePacket<'a> {
     Noop,
 }
 
-/// Not an Engine.IO packet a client may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an Engine.IO packet")]
 pub(super) struct InvalidEnginePacket;

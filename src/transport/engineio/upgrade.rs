@@ -130,7 +130,7 @@ pub(super) async fn refuse(farewell: Duration, socket: WebSocket) {
     let _ = timeout(farewell, socket.close(None)).await;
 }
 
-/// The probe, its answer, and the client's decision.
+/// Waits for the client's probe, answers it, and waits for the client to upgrade or give up.
 async fn probe(claim: &Claim, socket: &WebSocket) -> Option<()> {
     let session = &claim.session;
     if receive(session, socket).await?.as_str() != packet::PROBE {

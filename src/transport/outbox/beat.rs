@@ -39,7 +39,7 @@ impl Outbox {
         }
     }
 
-    /// Whether it has said so, or need not.
+    /// Whether the client has said what it wants, or need not.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let state = self.0.state.lock();

@@ -52,7 +52,7 @@ struct FlushLanes<W> {
 /// One task's share of the sessions.
 #[derive(Debug)]
 pub(super) struct FlushLane<W> {
-    /// At most each of its sessions, once.
+    /// Sessions with something to write, each at most once.
     waiting: Mutex<Vec<W>>,
     work: Arc<Notify>,
     is_started: AtomicBool,

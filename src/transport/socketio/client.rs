@@ -33,7 +33,7 @@ pub(super) struct ServerContext {
     pub(super) max_attachment_bytes: usize,
 }
 
-/// The server as the layer below sees it.
+/// The Socket.IO server as an application of Engine.IO.
 pub(super) struct SocketIoApp(pub(super) Arc<ServerContext>);
 
 impl EngineApp for SocketIoApp {

@@ -9,7 +9,6 @@ use crate::transport::outbox::Frame;
 /// The default namespace, which packets do not name.
 pub(super) const ROOT: &str = "/";
 
-/// The type of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PacketType {
     Connect,
@@ -72,7 +71,6 @@ pub(super) struct Packet<'a> {
     pub(super) payload: &'a str,
 }
 
-/// Not a Socket.IO packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a Socket.IO packet")]
 pub(super) struct InvalidPacket;
