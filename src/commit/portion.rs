@@ -9,7 +9,7 @@ pub(super) struct Share {
     pub(super) bytes: usize,
 }
 
-/// What a driver works on next; its share of the bounds is returned with [`Lanes::done`].
+/// What a driver works on next; its share of the bounds is returned with [`super::lanes::Lanes::done`].
 #[derive(Default)]
 pub(super) struct Portion {
     pub(super) work: Vec<Work>,

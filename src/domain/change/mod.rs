@@ -97,7 +97,7 @@ impl Change {
 }
 
 impl ChangeKind {
-    /// The user whose membership it is about, whose facts [`decide`] needs.
+    /// The user whose membership it is about, whose facts [`decide()`] needs.
     #[must_use]
     pub const fn subject(&self) -> Option<UserId> {
         match self {
@@ -108,7 +108,7 @@ impl ChangeKind {
         }
     }
 
-    /// The sender of the message it removes, whose standing [`decide`] needs, given that message.
+    /// The sender of the message it removes, whose standing [`decide()`] needs, given that message.
     #[must_use]
     pub fn bereaved(&self, target: Option<&Event>) -> Option<UserId> {
         match self {
@@ -144,7 +144,7 @@ impl ChangeKind {
         })
     }
 
-    /// The message it is about, which [`decide`] needs.
+    /// The message it is about, which [`decide()`] needs.
     #[must_use]
     pub const fn target(&self) -> Option<Seq> {
         match self {

@@ -2,7 +2,7 @@
 //! binary attachments. Knows nothing of chat; serves an [`Application`].
 //!
 //! When the server wants a client gone for a while (drain, slow consumer) it closes the transport ([`Socket::close`]):
-//! the official client then reconnects by itself, which it does not after a DISCONNECT packet ([`Socket::disconnect`]).
+//! the official client then reconnects by itself, which it does not after a DISCONNECT packet.
 
 mod application;
 mod args;
