@@ -35,7 +35,7 @@ impl CommitterInner {
     ///
     /// A change is refused, or so already, by facts that each were true at some time since it was asked for; it is an event
     /// by facts as of the place where that is inserted.
-    pub(super) async fn drafts(
+    pub(super) async fn decisions(
         &self,
         conversation: ConversationId,
         standing: &Standing,
@@ -43,9 +43,9 @@ impl CommitterInner {
     ) -> StoreResult<Option<Vec<Decision>>> {
         let mut facts = self.facts(pending).await?;
         let (mut next, mut targets) = (standing.head.next(), Targets::new());
-        let mut drafts = Vec::with_capacity(pending.len());
+        let mut decisions = Vec::with_capacity(pending.len());
         for waiting in pending {
-            let draft = match &waiting.subject {
+            let decision = match &waiting.subject {
                 Entry::Message(message) => Decision::Event(Projected {
                     event: Arc::new(message.event(conversation, next)),
                     projections: Vec::new(),
@@ -58,12 +58,12 @@ impl CommitterInner {
                     self.decide(change, (next, actor), facts, &mut targets)
                 }
             };
-            if let Decision::Event(_) = draft {
+            if let Decision::Event(_) = decision {
                 next = next.next();
             }
-            drafts.push(draft);
+            decisions.push(decision);
         }
-        Ok(Some(drafts))
+        Ok(Some(decisions))
     }
 
     /// What the changes among those who wait are decided by, in their order.

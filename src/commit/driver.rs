@@ -185,23 +185,23 @@ impl CommitterInner {
         if !standing.refused.is_empty() && pending.iter().all(|it| it.subject.message().is_some()) {
             return self.refuse(conversation, &standing, pending).await;
         }
-        let Some(drafts) = self.drafts(conversation, &standing, pending).await? else {
+        let Some(decisions) = self.decisions(conversation, &standing, pending).await? else {
             return Ok(Progress::Some);
         };
-        self.insert_drafts(conversation, standing.head, drafts, pending)
+        self.insert_decisions(conversation, standing.head, decisions, pending)
             .await
     }
 
     /// Inserts the events among what those who wait become, writes what follows from those that are stored, and tells.
-    async fn insert_drafts(
+    async fn insert_decisions(
         &self,
         conversation: ConversationId,
         head: Seq,
-        drafts: Vec<Decision>,
+        decisions: Vec<Decision>,
         pending: &mut VecDeque<PendingEntry>,
     ) -> StoreResult<Progress> {
         let first = head.next();
-        let events = drafts.iter().filter_map(|draft| match draft {
+        let events = decisions.iter().filter_map(|decision| match decision {
             Decision::Event(projected) => Some(Arc::clone(&projected.event)),
             _ => None,
         });
@@ -211,12 +211,12 @@ impl CommitterInner {
             events: events.collect(),
         };
         if run.events.is_empty() {
-            return Ok(self.settle_drafts(drafts, (0, None), head, pending));
+            return Ok(self.settle_decisions(decisions, (0, None), head, pending));
         }
         let Appended { outcome, batch } = self.insert(run, pending).await;
         let RunOutcome { committed, stopped } = outcome;
-        self.project(stored_changes(&drafts, committed)).await;
-        let progress = self.settle_drafts(drafts, (committed, Some(batch)), head, pending);
+        self.project(stored_changes(&decisions, committed)).await;
+        let progress = self.settle_decisions(decisions, (committed, Some(batch)), head, pending);
         match stopped {
             None => Ok(progress),
             Some(stop) => {
@@ -305,8 +305,8 @@ impl CommitterInner {
 }
 
 /// Of the first so many events that are stored, those that are changes.
-fn stored_changes(drafts: &[Decision], committed: usize) -> Vec<Projected> {
-    let events = drafts.iter().filter_map(|draft| match draft {
+fn stored_changes(decisions: &[Decision], committed: usize) -> Vec<Projected> {
+    let events = decisions.iter().filter_map(|decision| match decision {
         Decision::Event(projected) => Some(projected),
         _ => None,
     });

@@ -26,17 +26,17 @@ const CONFIRMED: u64 = 16;
 const CATCH_UP: usize = 200;
 
 impl CommitterInner {
-    /// Settles those whose drafts came true, in their order, up to the first event that is not stored: `committed` are, in
+    /// Settles those whose decisions came true, in their order, up to the first event that is not stored: `committed` are, in
     /// one write with others, `batch` in all. `head` is what they were decided as of.
-    pub(super) fn settle_drafts(
+    pub(super) fn settle_decisions(
         &self,
-        drafts: Vec<Decision>,
+        decisions: Vec<Decision>,
         (mut committed, batch): (usize, Option<usize>),
         head: Seq,
         pending: &mut VecDeque<PendingEntry>,
     ) -> Progress {
-        for draft in drafts {
-            let is_event = matches!(draft, Decision::Event(_));
+        for decision in decisions {
+            let is_event = matches!(decision, Decision::Event(_));
             if is_event && committed == 0 {
                 break;
             }
@@ -44,14 +44,15 @@ impl CommitterInner {
                 break;
             };
             // What was deleted stays so: whoever may still try to insert it is refused, too.
-            let is_final = is_event || matches!(draft, Decision::Refused(Refusal::MessageDeleted));
+            let is_final =
+                is_event || matches!(decision, Decision::Refused(Refusal::MessageDeleted));
             let in_doubt = !is_final && waiting.may_arrive(head);
             let is_elsewhere = waiting.duty == Duty::Delegated;
             if in_doubt && !is_elsewhere && !waiting.is_given_up(Instant::now()) {
                 pending.push_front(waiting);
                 return Progress::None;
             }
-            let changed = match draft {
+            let changed = match decision {
                 Decision::Event(Projected { event, .. }) => {
                     committed -= 1;
                     let trace = waiting.end_storing(&event, batch);
