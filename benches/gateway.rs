@@ -25,7 +25,7 @@ use hobnob::domain::{
     UserId,
 };
 use hobnob::fanout::envelope::{Envelope, encode_event};
-use hobnob::fanout::hub::{Announcer, Hub, HubConfig, HubPorts, Opened, Parts};
+use hobnob::fanout::hub::{Announcer, Hub, HubConfig, HubParts, HubPorts, Opened};
 use hobnob::fanout::offer::{Encoding, Offer, Protocol};
 use hobnob::fanout::session::NewSession;
 use hobnob::metrics::Metrics;
@@ -243,7 +243,7 @@ async fn live(
 }
 
 fn assemble(ports: HubPorts) -> (Arc<Announcer>, Arc<Hub>) {
-    let parts = Parts::new(HubConfig::default(), ports.clone());
+    let parts = HubParts::new(HubConfig::default(), ports.clone());
     let announcer = parts.announcer();
     let store = || Arc::clone(&ports.store);
     let cursors = Cursors::new(store(), parts.announcer(), Metrics::none());

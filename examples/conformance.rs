@@ -13,13 +13,13 @@ use bytes::Bytes;
 use clap::Parser;
 use hobnob::domain::Entropy;
 use hobnob::transport::engineio::{
-    Cors, Engine, EngineApp, EngineConfig, EngineHandler, EngineSocket, Message, text_message,
+    Cors, Engine, EngineApp, EngineConfig, EngineHandler, EngineMessage, EngineSocket, text_message,
 };
 use hobnob::transport::heartbeat::Wheel;
 use hobnob::transport::outbox::{Frame, Mark, Reason};
 use hobnob::transport::socketio::{
-    Application, ConnectRefused, Connection, Event, HandshakeRequest, Socket, SocketIo,
-    SocketIoConfig,
+    Application, ConnectRefused, HandshakeRequest, NamespaceHandler, ReceivedEvent, Socket,
+    SocketIo, SocketIoConfig,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -88,10 +88,10 @@ struct EchoHandler(EngineSocket);
 
 #[async_trait]
 impl EngineHandler for EchoHandler {
-    async fn message(&mut self, message: Message<'_>) -> Result<(), Reason> {
+    async fn message(&mut self, message: EngineMessage<'_>) -> Result<(), Reason> {
         let frame = match message {
-            Message::Text(text) => text_message(text),
-            Message::Binary(bytes) => Frame::Binary(Bytes::copy_from_slice(bytes)),
+            EngineMessage::Text(text) => text_message(text),
+            EngineMessage::Binary(bytes) => Frame::Binary(Bytes::copy_from_slice(bytes)),
         };
         // A session that has just ended needs no echo.
         let _ = self.0.send(frame);
@@ -118,7 +118,7 @@ impl Application for Conformance {
         auth: Option<Value>,
         _request: &HandshakeRequest,
         socket: Socket,
-    ) -> Result<Box<dyn Connection>, ConnectRefused> {
+    ) -> Result<Box<dyn NamespaceHandler>, ConnectRefused> {
         let auth = auth.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         Ok(Box::new(Client { socket, auth }))
     }
@@ -130,7 +130,7 @@ struct Client {
 }
 
 #[async_trait]
-impl Connection for Client {
+impl NamespaceHandler for Client {
     async fn connected(&mut self) {
         sleep(BETWEEN_MESSAGES).await;
         // Here and below: a session that has just ended needs no answer.
@@ -138,7 +138,7 @@ impl Connection for Client {
         let _ = self.socket.emit_raw("auth", &[&auth], Vec::new());
     }
 
-    async fn event(&mut self, event: Event<'_>) {
+    async fn event(&mut self, event: ReceivedEvent<'_>) {
         let args: Vec<&str> = event.args.iter().map(|arg: &&RawValue| arg.get()).collect();
         match (event.name.as_ref(), event.ack) {
             ("message", _) => {

@@ -62,7 +62,7 @@ async fn serve(
     let (metrics, exporter) =
         Metrics::exported().map_err(|error| Failure::Runtime(error.to_string()))?;
     let readiness = Arc::new(Readiness::new(metrics.clone()));
-    lifecycle::watch(&readiness, lifecycle::Pace::default())?;
+    lifecycle::watch(&readiness, lifecycle::WatchdogPace::default())?;
     let operations = Arc::new(Operations::new(config.server.admin_token.clone(), stop));
     let listeners = Listeners::bind(&config.server, &metrics)?;
     let socket = listeners.serve_admin(&readiness, &exporter, Arc::clone(&operations))?;

@@ -12,7 +12,7 @@ pub struct Liveness {
 }
 
 impl Liveness {
-    /// All is well.
+    /// No trouble so far.
     pub(super) fn new(metrics: Metrics) -> Self {
         metrics.live.set(1.0);
         Self {
@@ -32,7 +32,7 @@ impl Liveness {
         is_news
     }
 
-    /// What is wrong.
+    /// What keeps the process from living on, if anything.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().clone()

@@ -17,8 +17,8 @@ use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::sync::mpsc;
 
+use crate::auth::Secret;
 use crate::auth::bearer;
-use crate::config::Secret;
 
 /// How many sessions are listed when the request does not say, and at most.
 const LISTED: (usize, usize) = (100, 1000);
@@ -32,7 +32,7 @@ pub const DRAIN: &str = "/admin/drain";
 pub struct ListedSession {
     /// Its id, which its log lines bear.
     pub session_id: String,
-    /// Whose it is.
+    /// The user whose session it is.
     pub user_id: String,
     /// `socketio` or `websocket`.
     pub protocol: &'static str,
@@ -42,13 +42,13 @@ pub struct ListedSession {
     pub queued_bytes: usize,
 }
 
-/// Which sessions are meant.
+/// Which sessions an operator means to end: all of a user's, or one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Whom {
-    /// All of a user's.
+    /// All sessions of this user.
     pub user_id: Option<String>,
-    /// This one.
+    /// The session with this id.
     pub session_id: Option<String>,
 }
 
@@ -61,7 +61,7 @@ pub trait Clients: Send + Sync + 'static {
     fn disconnect(&self, whom: &Whom) -> usize;
 }
 
-/// See the module's documentation.
+/// What operators may do to this gateway through the admin port.
 pub struct Operations {
     token: Option<Secret>,
     drain: mpsc::Sender<&'static str>,
@@ -92,8 +92,8 @@ impl Operations {
         let _ = self.clients.set(clients);
     }
 
-    fn clients(&self) -> Result<&Arc<dyn Clients>, Refused> {
-        self.clients.get().ok_or(Refused::Unavailable)
+    fn clients(&self) -> Result<&Arc<dyn Clients>, OperatorRefusal> {
+        self.clients.get().ok_or(OperatorRefusal::Unavailable)
     }
 }
 
@@ -124,15 +124,17 @@ async fn authenticate(
     }
 }
 
-fn knows_token(operations: &Operations, headers: &HeaderMap) -> Result<(), Refused> {
-    let header = headers.get(AUTHORIZATION).ok_or(Refused::TokenMissing)?;
+fn knows_token(operations: &Operations, headers: &HeaderMap) -> Result<(), OperatorRefusal> {
+    let header = headers
+        .get(AUTHORIZATION)
+        .ok_or(OperatorRefusal::TokenMissing)?;
     let given = header.to_str().ok().and_then(bearer);
-    let given = given.ok_or(Refused::TokenInvalid)?.as_bytes();
+    let given = given.ok_or(OperatorRefusal::TokenInvalid)?.as_bytes();
     let token = operations.token.as_ref().map_or(&[][..], Secret::expose);
     // Whoever measures how long this takes learns nothing of the token.
     match bool::from(token.ct_eq(given)) {
         true => Ok(()),
-        false => Err(Refused::TokenInvalid),
+        false => Err(OperatorRefusal::TokenInvalid),
     }
 }
 
@@ -156,8 +158,8 @@ struct Listing {
 async fn connections(
     State(operations): State<Arc<Operations>>,
     listing: Result<Query<Listing>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, Refused> {
-    let Query(listing) = listing.map_err(|_| Refused::InvalidRequest)?;
+) -> Result<Response, OperatorRefusal> {
+    let Query(listing) = listing.map_err(|_| OperatorRefusal::InvalidRequest)?;
     let most = listing.limit.unwrap_or(LISTED.0).clamp(1, LISTED.1);
     let whom = Whom {
         user_id: listing.user_id,
@@ -170,10 +172,10 @@ async fn connections(
 async fn disconnect(
     State(operations): State<Arc<Operations>>,
     body: Bytes,
-) -> Result<Response, Refused> {
-    let whom: Whom = serde_json::from_slice(&body).map_err(|_| Refused::InvalidRequest)?;
+) -> Result<Response, OperatorRefusal> {
+    let whom: Whom = serde_json::from_slice(&body).map_err(|_| OperatorRefusal::InvalidRequest)?;
     if whom.user_id.is_some() == whom.session_id.is_some() {
-        return Err(Refused::InvalidRequest);
+        return Err(OperatorRefusal::InvalidRequest);
     }
     let count = operations.clients()?.disconnect(&whom);
     tracing::info!(?whom, count, "an operator has ended sessions");
@@ -182,14 +184,14 @@ async fn disconnect(
 
 /// Why an operator is not obeyed; the codes are those of docs/errors.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refused {
+enum OperatorRefusal {
     TokenMissing,
     TokenInvalid,
     InvalidRequest,
     Unavailable,
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for OperatorRefusal {
     fn into_response(self) -> Response {
         let (status, code, message) = match self {
             Self::TokenMissing => (401, "token_missing", "the admin token is needed"),

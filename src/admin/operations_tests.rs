@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 use super::operations::router;
 use super::{Clients, ListedSession, Operations, Whom};
-use crate::config::Secret;
+use crate::auth::Secret;
 
 const TOKEN: &str = "the-token-of-the-operators-tests";
 

@@ -8,12 +8,12 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::chat::{Chat, Credentials, Session};
+use crate::chat::{Chat, Credentials, SignedIn};
 use crate::domain::UserId;
 use crate::wire::Shown;
 
 use super::ApiError;
-use super::extract::{Body, Stranger};
+use super::extract::{JsonBody, Stranger};
 
 /// A name and a password.
 #[derive(Deserialize, ToSchema)]
@@ -37,7 +37,7 @@ pub(super) struct RefreshBody {
 /// A user's tokens.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Session)]
+#[schema(as = SignedIn)]
 pub(super) struct SessionJson {
     /// Whose.
     #[schema(value_type = String)]
@@ -52,8 +52,8 @@ pub(super) struct SessionJson {
     expires_in: u64,
 }
 
-impl From<Session> for SessionJson {
-    fn from(session: Session) -> Self {
+impl From<SignedIn> for SessionJson {
+    fn from(session: SignedIn) -> Self {
         Self {
             user_id: Shown(session.user.id),
             username: session.user.username.as_str().to_owned(),
@@ -71,7 +71,7 @@ impl From<Session> for SessionJson {
 pub(super) async fn register(
     State(chat): State<Arc<Chat>>,
     Stranger(from): Stranger,
-    Body(body): Body<CredentialsBody>,
+    JsonBody(body): JsonBody<CredentialsBody>,
 ) -> Result<(StatusCode, Json<SessionJson>), ApiError> {
     let typed = Credentials::new(&body.username, &body.password);
     let session = chat.register(typed, from).await?;
@@ -85,7 +85,7 @@ pub(super) async fn register(
 pub(super) async fn login(
     State(chat): State<Arc<Chat>>,
     Stranger(from): Stranger,
-    Body(body): Body<CredentialsBody>,
+    JsonBody(body): JsonBody<CredentialsBody>,
 ) -> Result<Json<SessionJson>, ApiError> {
     let typed = Credentials::new(&body.username, &body.password);
     Ok(Json(chat.login(typed, from).await?.into()))
@@ -98,7 +98,7 @@ pub(super) async fn login(
 pub(super) async fn refresh(
     State(chat): State<Arc<Chat>>,
     _stranger: Stranger,
-    Body(body): Body<RefreshBody>,
+    JsonBody(body): JsonBody<RefreshBody>,
 ) -> Result<Json<SessionJson>, ApiError> {
     Ok(Json(chat.refresh(&body.refresh_token).await?.into()))
 }
@@ -111,7 +111,7 @@ pub(super) async fn logout(
     State(chat): State<Arc<Chat>>,
     // Not a caller: who comes back after their access token has expired logs out, too.
     _stranger: Stranger,
-    Body(body): Body<RefreshBody>,
+    JsonBody(body): JsonBody<RefreshBody>,
 ) -> Result<StatusCode, ApiError> {
     chat.logout(&body.refresh_token).await?;
     Ok(StatusCode::NO_CONTENT)

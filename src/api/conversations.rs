@@ -14,7 +14,7 @@ use crate::wire::{MessageJson, Moment, Shown};
 use super::ApiError;
 use super::extract::{Params, id};
 use super::links::Links;
-use super::reading::Reader;
+use super::reading::PageReader;
 use super::rooms::{PageParams, name_of};
 
 /// A conversation in the caller's list.
@@ -97,7 +97,7 @@ impl<'a> From<&'a Listed> for ConversationJson<'a> {
         body = Vec<ConversationJson<'static>>)))]
 pub(super) async fn list(
     State(chat): State<Arc<Chat>>,
-    reader: Reader,
+    reader: PageReader,
     OriginalUri(uri): OriginalUri,
     Params(params): Params<PageParams>,
 ) -> Result<Response, ApiError> {

@@ -43,7 +43,7 @@ pub enum ApiError {
 
 /// The code of a refusal, left in its answer for whoever counts.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Refused(pub(super) &'static str);
+pub(super) struct RefusalCode(pub(super) &'static str);
 
 impl ApiError {
     /// What it is called in its answer, which programs compare.
@@ -78,7 +78,7 @@ impl ApiError {
         }
     }
 
-    /// In seconds.
+    /// The seconds of a `Retry-After` header, if the answer has one.
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Chat(error) => refusal::retry_after(error),
@@ -105,7 +105,7 @@ impl IntoResponse for ApiError {
         let body = encode(&self.json());
         let json = HeaderValue::from_static("application/json");
         let mut response = (status, [(CONTENT_TYPE, json)], body).into_response();
-        response.extensions_mut().insert(Refused(self.code()));
+        response.extensions_mut().insert(RefusalCode(self.code()));
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, challenge(&self));

@@ -17,9 +17,9 @@ use crate::wire::MessageJson;
 
 use super::ApiError;
 use super::answer::json;
-use super::extract::{Bearer, Body, Params, PathIds, TraceParent, id, must_be};
+use super::extract::{Bearer, JsonBody, Params, PathIds, TraceParent, id, must_be};
 use super::links::Links;
-use super::reading::Reader;
+use super::reading::PageReader;
 
 /// Which messages: the newest page by default.
 #[derive(Deserialize, IntoParams)]
@@ -66,7 +66,7 @@ pub(super) struct GroupBody {
         body = Vec<MessageJson<'static>>)))]
 pub(super) async fn direct(
     State(chat): State<Arc<Chat>>,
-    reader: Reader,
+    reader: PageReader,
     OriginalUri(uri): OriginalUri,
     ids: PathIds,
     Params(params): Params<HistoryParams>,
@@ -90,7 +90,7 @@ pub(super) async fn direct(
         body = Vec<MessageJson<'static>>)))]
 pub(super) async fn room(
     State(chat): State<Arc<Chat>>,
-    reader: Reader,
+    reader: PageReader,
     OriginalUri(uri): OriginalUri,
     ids: PathIds,
     Params(params): Params<HistoryParams>,
@@ -111,7 +111,7 @@ pub(super) async fn send_to_room(
     Extension(metrics): Extension<Metrics>,
     Bearer(caller): Bearer,
     client: TraceParent,
-    Body(body): Body<GroupBody>,
+    JsonBody(body): JsonBody<GroupBody>,
 ) -> Result<Response, ApiError> {
     let receiving = chat.traces().receive("rest", None, client.0);
     must_be(caller, "senderId", body.sender_id.as_deref())?;
@@ -129,7 +129,7 @@ pub(super) async fn send_to_room(
 }
 
 fn answer(
-    reader: Reader,
+    reader: PageReader,
     chat: &Chat,
     uri: &Uri,
     params: &HistoryParams,

@@ -13,7 +13,7 @@ use crate::domain::{Member, Role, User, UserId};
 use crate::wire::Shown;
 
 use super::ApiError;
-use super::extract::{Bearer, Body, Params, PathIds, id};
+use super::extract::{Bearer, JsonBody, Params, PathIds, id};
 use super::links::Links;
 use super::rooms::PageParams;
 
@@ -126,7 +126,7 @@ pub(super) async fn add(
     State(chat): State<Arc<Chat>>,
     Bearer(caller): Bearer,
     ids: PathIds,
-    Body(body): Body<NewMemberBody>,
+    JsonBody(body): JsonBody<NewMemberBody>,
 ) -> Result<(StatusCode, Json<RoleJson>), ApiError> {
     let user = id("userId", &body.user_id)?;
     let given = body.role.as_deref().map(role).transpose()?;
@@ -145,7 +145,7 @@ pub(super) async fn change_role(
     State(chat): State<Arc<Chat>>,
     Bearer(caller): Bearer,
     ids: PathIds,
-    Body(body): Body<RoleBody>,
+    JsonBody(body): JsonBody<RoleBody>,
 ) -> Result<Json<RoleJson>, ApiError> {
     let (room, user) = (ids.room("roomId")?, ids.user("userId")?);
     let given = role(&body.role)?;

@@ -38,7 +38,7 @@ pub(super) const WORST_ESCAPE: usize = 6;
 const UNIT: usize = 1024;
 /// All answers of a user at once, in bytes; more when one answer may need more than a quarter of it.
 const OF_ONE: usize = 8 << 20;
-/// Of all users; likewise an eighth.
+/// All answers of all users at once, in bytes; more when one answer may need more than an eighth of it.
 const OF_ALL: usize = 64 << 20;
 /// How long a request waits for room.
 const ROOM_WITHIN: Duration = Duration::from_secs(5);
@@ -58,11 +58,11 @@ pub(super) struct Answers {
     reserve: u32,
     of_one: usize,
     all: Arc<Semaphore>,
-    users: Mutex<Users>,
+    users: Mutex<UserShares>,
 }
 
 #[derive(Debug, Default)]
-struct Users {
+struct UserShares {
     shares: HashMap<UserId, Weak<Semaphore>>,
     /// When there are so many, those without an answer are forgotten.
     swept_at: usize,
@@ -83,19 +83,19 @@ impl Answers {
         }
     }
 
-    async fn reserve(&self, user: UserId) -> Result<Share, ApiError> {
+    async fn reserve(&self, user: UserId) -> Result<AnswerPermit, ApiError> {
         let own = self.users.lock().of(user, self.of_one);
         let waiting = async {
             let own = own.acquire_many_owned(self.reserve).await.ok()?;
             let all = Arc::clone(&self.all).acquire_many_owned(self.reserve);
-            Some(Share(own, all.await.ok()?))
+            Some(AnswerPermit(own, all.await.ok()?))
         };
         let share = timeout(ROOM_WITHIN, waiting).await.ok().flatten();
         share.ok_or(ApiError::Chat(ChatError::Busy))
     }
 }
 
-impl Users {
+impl UserShares {
     fn of(&mut self, user: UserId, room: usize) -> Arc<Semaphore> {
         if let Some(share) = self.shares.get(&user).and_then(Weak::upgrade) {
             return share;
@@ -112,9 +112,9 @@ impl Users {
 
 /// The room of one answer: the user's, and that of all.
 #[derive(Debug)]
-struct Share(OwnedSemaphorePermit, OwnedSemaphorePermit);
+struct AnswerPermit(OwnedSemaphorePermit, OwnedSemaphorePermit);
 
-impl Share {
+impl AnswerPermit {
     /// Gives back what an answer of this length does not need.
     fn shrink_to(&mut self, bytes: usize) {
         let needed = bytes.div_ceil(UNIT);
@@ -126,12 +126,12 @@ impl Share {
 
 /// A caller who asks for a page, with room for it.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct PageReader {
     pub(super) caller: UserId,
-    share: Share,
+    share: AnswerPermit,
 }
 
-impl FromRequestParts<Arc<Chat>> for Reader {
+impl FromRequestParts<Arc<Chat>> for PageReader {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, chat: &Arc<Chat>) -> Result<Self, ApiError> {
@@ -143,7 +143,7 @@ impl FromRequestParts<Arc<Chat>> for Reader {
     }
 }
 
-impl Reader {
+impl PageReader {
     /// The answer, which goes out piece by piece.
     pub(super) fn answer(self, headers: HeaderMap, shape: &impl Serialize) -> Response {
         let ([(_, kind)], text) = json(shape);
@@ -155,7 +155,7 @@ impl Reader {
 }
 
 /// What is left of an answer.
-type Rest = Arc<Mutex<Option<(Bytes, Share)>>>;
+type Rest = Arc<Mutex<Option<(Bytes, AnswerPermit)>>>;
 
 /// An answer in pieces. The rest, and the room it takes, is given up when its client is too slow.
 struct Pieces {
@@ -171,7 +171,7 @@ struct Pieces {
 struct TooSlow;
 
 impl Pieces {
-    fn new(text: Bytes, share: Share) -> Self {
+    fn new(text: Bytes, share: AnswerPermit) -> Self {
         let left = text.len();
         let rest: Rest = Arc::new(Mutex::new((left > 0).then_some((text, share))));
         let giving_up = (left > PIECE).then(|| {

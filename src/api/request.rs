@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::{Instant, timeout};
 
 use super::ApiError;
-use super::error::Refused;
+use super::error::RefusalCode;
 use crate::domain::Entropy;
 use crate::logging::served::{Served, serving};
 use crate::metrics::Metrics;
@@ -21,7 +21,7 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id taken over from a request, in bytes; a longer one is replaced.
 const LONGEST: usize = 64;
 
-/// Makes ids.
+/// Makes the ids of requests.
 #[derive(Debug)]
 pub(super) struct Ids {
     entropy: Entropy,
@@ -96,7 +96,7 @@ async fn answer(metrics: &Metrics, request: Request, next: Next) -> Response {
     let route = matched.as_ref().map_or("unknown", MatchedPath::as_str);
     let response = next.run(request).await;
     let status = response.status().as_u16();
-    if let Some(Refused(code)) = response.extensions().get() {
+    if let Some(RefusalCode(code)) = response.extensions().get() {
         metrics.request_failed(code);
     }
     metrics.http_request(method.as_str(), route, status, began.elapsed());

@@ -13,7 +13,7 @@ use crate::domain::{Conversation, ConversationId, RoomId, RoomName, UserId};
 use crate::wire::{Moment, Shown};
 
 use super::ApiError;
-use super::extract::{Bearer, Body, Params, PathIds, id};
+use super::extract::{Bearer, JsonBody, Params, PathIds, id};
 use super::links::Links;
 
 /// A room to be made.
@@ -128,7 +128,7 @@ fn room_name(text: &str) -> Result<RoomName, ApiError> {
 pub(super) async fn create(
     State(chat): State<Arc<Chat>>,
     Bearer(caller): Bearer,
-    Body(body): Body<NewRoomBody>,
+    JsonBody(body): JsonBody<NewRoomBody>,
 ) -> Result<(StatusCode, Json<RoomJson>), ApiError> {
     let name = room_name(&body.name)?;
     let members = body.members.iter().map(|text| id("members", text));
@@ -181,7 +181,7 @@ pub(super) async fn rename(
     State(chat): State<Arc<Chat>>,
     Bearer(caller): Bearer,
     ids: PathIds,
-    Body(body): Body<NameBody>,
+    JsonBody(body): JsonBody<NameBody>,
 ) -> Result<Json<RoomJson>, ApiError> {
     let room = ids.room("roomId")?;
     chat.rename_room(caller, room, room_name(&body.name)?, None)

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::world::World;
+use crate::auth::Secret;
 use crate::bus::{Bus, LocalBus, RedisBus};
-use crate::config::{Backends, Config, Secret, StartError, generated_secret};
+use crate::config::{Backends, Config, StartError, generated_secret};
 use crate::metrics::Metrics;
 use crate::presence::{LocalPresence, Presence, PresenceConfig, RedisPresence};
 use crate::redis::{RedisConfig, Seal};
@@ -20,17 +21,17 @@ pub(super) struct Stores {
     pub(super) store: Arc<dyn Store>,
     /// The first signs, all verify.
     secrets: Vec<Secret>,
-    kind: Kind,
+    kind: StoreKind,
 }
 
-/// Which store it is.
-enum Kind {
+/// The store that the configuration asks for, opened.
+enum StoreKind {
     Embedded(Arc<SqliteStore>),
     Clustered(Arc<MongoStore>, Box<RedisConfig>),
 }
 
 /// The adapters, behind their ports.
-pub(super) struct Parts {
+pub(super) struct Adapters {
     pub(super) store: Arc<dyn Store>,
     pub(super) bus: Arc<dyn Bus>,
     pub(super) presence: Arc<dyn Presence>,
@@ -103,7 +104,7 @@ impl Stores {
         Ok(Self {
             store: Arc::clone(&store) as Arc<dyn Store>,
             secrets,
-            kind: Kind::Embedded(store),
+            kind: StoreKind::Embedded(store),
         })
     }
 
@@ -120,7 +121,7 @@ impl Stores {
         Ok(Self {
             store: Arc::clone(&store) as Arc<dyn Store>,
             secrets: config.auth.jwt_secrets.clone(),
-            kind: Kind::Clustered(store, Box::new(redis)),
+            kind: StoreKind::Clustered(store, Box::new(redis)),
         })
     }
 
@@ -128,15 +129,15 @@ impl Stores {
     pub(super) async fn prepare(&self) -> StoreResult<String> {
         self.store.migrate().await?;
         match &self.kind {
-            Kind::Embedded(_) => Ok(String::new()),
-            Kind::Clustered(store, _) => store.log_id().await,
+            StoreKind::Embedded(_) => Ok(String::new()),
+            StoreKind::Clustered(store, _) => store.log_id().await,
         }
     }
 
     /// With what carries the hints of this log.
-    pub(super) fn connect(self, log: &str, config: &Config, world: &World) -> Parts {
+    pub(super) fn connect(self, log: &str, config: &Config, world: &World) -> Adapters {
         match self.kind {
-            Kind::Embedded(embedded) => Parts {
+            StoreKind::Embedded(embedded) => Adapters {
                 store: self.store,
                 bus: Arc::new(LocalBus::hub().connect(world.gateway)),
                 presence: Arc::new(
@@ -149,7 +150,7 @@ impl Stores {
                 hearings: None,
                 embedded: Some(embedded),
             },
-            Kind::Clustered(mongo, redis) => {
+            StoreKind::Clustered(mongo, redis) => {
                 let secrets = exposed(&self.secrets);
                 let seal = Arc::new(Seal::new(&secrets, log, Arc::clone(&world.clock)));
                 let redis = redis.of_log(log);
@@ -168,7 +169,7 @@ impl Stores {
                     presence_config(config),
                     Arc::clone(&world.entropy),
                 );
-                Parts {
+                Adapters {
                     primary_changes: Some(mongo.primary_changes()),
                     hearings: Some(mongo),
                     store: self.store,
@@ -183,15 +184,15 @@ impl Stores {
         }
     }
 
-    /// Closes what is open.
+    /// Closes the embedded store, and waits until all is written.
     pub(super) async fn close(&self) {
-        if let Kind::Embedded(store) = &self.kind {
+        if let StoreKind::Embedded(store) = &self.kind {
             store.close().await;
         }
     }
 }
 
-impl Parts {
+impl Adapters {
     /// Other secrets from now on, for what gateways tell each other.
     pub(super) fn replace_secrets(&self, secrets: &[Secret]) {
         if let Some(seal) = &self.seal {

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use super::backends::Parts;
+use super::backends::Adapters;
 use super::limits::seat_limits;
 use super::world::World;
 use crate::chat::Cursors;
 use crate::commit::frontier::Frontier;
 use crate::commit::{Committer, CommitterConfig};
 use crate::config::Config;
-use crate::fanout::hub::{Hub, HubConfig, HubPorts, Parts as FanoutParts};
+use crate::fanout::hub::{Hub, HubConfig, HubParts, HubPorts};
 use crate::metrics::Metrics;
 
-/// See the module's documentation.
 pub(super) struct Delivery {
     pub(super) hub: Arc<Hub>,
     pub(super) committer: Arc<Committer>,
@@ -21,9 +20,9 @@ pub(super) struct Delivery {
 
 impl Delivery {
     /// Made leaf first: what announces, then who announces through it, then who needs all of them.
-    pub(super) fn new(config: &Config, world: &World, parts: &Parts, metrics: &Metrics) -> Self {
+    pub(super) fn new(config: &Config, world: &World, parts: &Adapters, metrics: &Metrics) -> Self {
         let frontier = Arc::new(Frontier::default());
-        let fanout = FanoutParts::new(
+        let fanout = HubParts::new(
             hub_config(config),
             HubPorts {
                 gateway: world.gateway,

@@ -1,8 +1,7 @@
 //! The settings that may change while a gateway runs, as the parts that heed them take them. Knows no part's state.
 
-use crate::auth::Secret;
 use crate::chat::{Directory, Quotas, Rates};
-use crate::config::{Config, StartError};
+use crate::config::Config;
 use crate::fanout::seats::SeatLimits;
 use crate::throttle::Rate;
 use crate::transport::lobby::LobbyLimits;
@@ -14,12 +13,6 @@ pub(super) fn seat_limits(config: &Config) -> SeatLimits {
         user: config.limits.user_sessions,
         network: config.limits.address_sessions,
     }
-}
-
-pub(super) fn parse_secrets(secrets: &[crate::config::Secret]) -> Result<Vec<Secret>, StartError> {
-    let secrets = secrets.iter().map(|secret| Secret::parse(secret.expose()));
-    let secrets: Result<Vec<_>, _> = secrets.collect();
-    secrets.map_err(|error| StartError::of("jwt_secret", error.to_string()))
 }
 
 pub(super) fn rates(config: &Config) -> Rates {

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Clients, Health, Readiness};
 use crate::auth::{Auth, AuthConfig};
-use crate::chat::{Chat, Cursors, Limits, Ports};
+use crate::chat::{Chat, ChatPorts, Cursors, Limits};
 use crate::commit::Committer;
 use crate::config::{Config, StartError};
 use crate::domain::{Backoff, Entropy};
@@ -33,10 +33,10 @@ use crate::store::Store;
 use crate::traces::Traces;
 use crate::transport::lobby::Lobby;
 use crate::transport::socketio::SocketIo;
-use backends::{Parts, Stores};
+use backends::{Adapters, Stores};
 use delivery::Delivery;
 use hearing::Hearing;
-use limits::{directory, lobby_limits, parse_secrets, quotas, rates, seat_limits};
+use limits::{directory, lobby_limits, quotas, rates, seat_limits};
 use routes::routes;
 use world::World;
 
@@ -49,7 +49,7 @@ const ASK_STORE_EVERY: Duration = Duration::from_secs(5);
 /// How long the last spans may take to their collector: as long as a drain may be late, at most.
 const LAST_SPANS: Duration = Duration::from_millis(900);
 
-/// A gateway.
+/// A gateway: everything between the public port and the backends.
 pub struct App {
     router: Router,
     socket_io: SocketIo,
@@ -60,7 +60,7 @@ pub struct App {
     cursors: Arc<Cursors>,
     hearing: Arc<Hearing>,
     traces: Traces,
-    parts: Parts,
+    parts: Adapters,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -91,7 +91,7 @@ impl App {
     fn assemble(
         config: &Config,
         world: &World,
-        parts: Parts,
+        parts: Adapters,
         readiness: &Readiness,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
@@ -102,13 +102,13 @@ impl App {
             cursors,
         } = Delivery::new(config, world, &parts, metrics);
         let auth = Auth::start(
-            &auth_config(config, &parts)?,
+            &auth_config(config, &parts),
             Arc::clone(clock),
             Arc::clone(entropy),
         )
         .map_err(|error| StartError::of("jwt_secret", error.to_string()))?;
         let chat = Arc::new(Chat::new(
-            Ports {
+            ChatPorts {
                 store: Arc::clone(&parts.store),
                 committer: Arc::clone(&committer),
                 presence: Arc::clone(&parts.presence),
@@ -168,10 +168,10 @@ impl App {
         }
         // Without any, those in force stay, the generated one among them.
         if !config.auth.jwt_secrets.is_empty() {
-            let secrets = parse_secrets(&config.auth.jwt_secrets)?;
-            let replaced = self.chat.auth().tokens.replace_keys(&secrets);
+            let secrets = &config.auth.jwt_secrets;
+            let replaced = self.chat.auth().tokens.replace_keys(secrets);
             replaced.map_err(|error| StartError::of("jwt_secret", error.to_string()))?;
-            self.parts.replace_secrets(&config.auth.jwt_secrets);
+            self.parts.replace_secrets(secrets);
         }
         self.chat.set_content_limit(config.limits.content_bytes);
         self.chat.set_room_limit(config.limits.room_members);
@@ -185,7 +185,7 @@ impl App {
         Ok(())
     }
 
-    /// Its clients, for operators.
+    /// The clients that are connected, for operators to list and to end.
     #[must_use]
     pub fn clients(&self) -> Arc<dyn Clients> {
         Arc::new(operators::HubClients(Arc::clone(&self.hub)))
@@ -238,15 +238,15 @@ fn check_room(readiness: &Readiness, seats: &Seats, lobby: &Lobby) {
     });
 }
 
-fn auth_config(config: &Config, parts: &Parts) -> Result<AuthConfig, StartError> {
-    Ok(AuthConfig {
-        secrets: parse_secrets(&parts.secrets)?,
+fn auth_config(config: &Config, parts: &Adapters) -> AuthConfig {
+    AuthConfig {
+        secrets: parts.secrets.clone(),
         access_lifetime: config.auth.access_token_lifetime,
         refresh_lifetime: config.auth.refresh_token_lifetime,
         password_threads: config.auth.password_threads,
         password_queue: config.auth.password_queue,
         ..AuthConfig::default()
-    })
+    }
 }
 
 /// What is looked at when metrics are rendered. Weakly: what is counted with metrics must not be kept alive by them.

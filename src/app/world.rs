@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::{Clock, Entropy, GatewayId, SystemClock};
 use crate::traces::Traces;
 
-/// What everything shares.
+/// What all parts of a gateway share: its id, its clock, its randomness, its traces.
 pub(super) struct World {
     pub(super) gateway: GatewayId,
     pub(super) clock: Arc<dyn Clock>,

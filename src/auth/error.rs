@@ -26,11 +26,11 @@ pub enum AuthError {
     SecretMissing,
     /// Set-up: a secret that could be guessed.
     #[error(
-        "a token secret has {length} bytes; it must have at least {}",
+        "a secret needs at least {} bytes, this one has {length}",
         SECRET_SHORTEST
     )]
     SecretTooShort {
-        /// How long it is.
+        /// The length of the secret that was given, in bytes.
         length: usize,
     },
     /// A fault, not a condition: a stored hash that cannot be read, a thread that could not be started.

@@ -53,6 +53,8 @@ mod tests {
             Secret::parse("x".repeat(length)),
             Err(AuthError::SecretTooShort { length })
         );
+        let secret = Secret::parse("hunter2-hunter2-hunter2-hunter2-").unwrap();
+        assert!(!format!("{secret:?}").contains("hunter"));
         let config = AuthConfig {
             secrets: vec![Secret::parse("y".repeat(32)).unwrap()],
             ..AuthConfig::default()

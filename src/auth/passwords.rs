@@ -42,7 +42,7 @@ impl fmt::Debug for Password {
     }
 }
 
-enum Job {
+enum HashJob {
     Hash {
         password: Password,
         reply: oneshot::Sender<Result<String, AuthError>>,
@@ -55,15 +55,15 @@ enum Job {
 }
 
 /// A few threads that hash passwords, and the turns before them. The threads end when this is dropped.
-pub struct Passwords(Arc<Waiting>);
+pub struct Passwords(Arc<PasswordsInner>);
 
-struct Waiting {
+struct PasswordsInner {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 struct State {
-    turns: Turns<Job>,
+    turns: Turns<HashJob>,
     is_over: bool,
 }
 
@@ -77,7 +77,7 @@ impl Passwords {
             turns: Turns::new(queue),
             is_over: false,
         };
-        let waiting = Arc::new(Waiting {
+        let waiting = Arc::new(PasswordsInner {
             state: Mutex::new(state),
             changed: Condvar::new(),
         });
@@ -104,7 +104,7 @@ impl Passwords {
         from: Option<ClientNetwork>,
     ) -> Result<String, AuthError> {
         let (reply, answer) = oneshot::channel();
-        self.submit(from, Job::Hash { password, reply })?;
+        self.submit(from, HashJob::Hash { password, reply })?;
         // It had to leave for somebody else who waits in a shorter line.
         answer.await.unwrap_or(Err(AuthError::Busy))
     }
@@ -121,7 +121,7 @@ impl Passwords {
         from: Option<ClientNetwork>,
     ) -> Result<bool, AuthError> {
         let (reply, answer) = oneshot::channel();
-        let job = Job::Verify {
+        let job = HashJob::Verify {
             password,
             stored,
             reply,
@@ -130,7 +130,7 @@ impl Passwords {
         answer.await.unwrap_or(Err(AuthError::Busy))
     }
 
-    fn submit(&self, from: Option<ClientNetwork>, job: Job) -> Result<(), AuthError> {
+    fn submit(&self, from: Option<ClientNetwork>, job: HashJob) -> Result<(), AuthError> {
         if !self.0.state.lock().turns.push(from, job) {
             return Err(AuthError::Busy);
         }
@@ -152,9 +152,9 @@ impl fmt::Debug for Passwords {
     }
 }
 
-impl Waiting {
+impl PasswordsInner {
     /// The next one whose client still waits; none when all is over.
-    fn next(&self) -> Option<Job> {
+    fn next(&self) -> Option<HashJob> {
         let mut state = self.state.lock();
         loop {
             if state.is_over {
@@ -169,7 +169,7 @@ impl Waiting {
     }
 }
 
-impl Job {
+impl HashJob {
     /// Nobody waits any more: their connection has gone.
     fn is_given_up(&self) -> bool {
         match self {
@@ -179,17 +179,17 @@ impl Job {
     }
 }
 
-fn work(waiting: &Waiting, entropy: &Entropy) {
+fn work(waiting: &PasswordsInner, entropy: &Entropy) {
     let mut hasher = Hasher::new();
     while let Some(job) = waiting.next() {
         // An answer that finds nobody is dropped.
         match job {
-            Job::Hash { password, reply } => {
+            HashJob::Hash { password, reply } => {
                 let mut salt = [0; 16];
                 entropy.fill(&mut salt);
                 let _ = reply.send(hasher.hash(&password.0, salt));
             }
-            Job::Verify {
+            HashJob::Verify {
                 password,
                 stored,
                 reply,

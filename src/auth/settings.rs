@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::bounds::SECRET_SHORTEST;
 use super::error::AuthError;
 
-/// A key that signs access tokens. Never printed.
+/// A key that signs: access tokens, and what gateways tell each other. Never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Box<[u8]>);
 
@@ -27,14 +27,16 @@ impl Secret {
         Ok(Self(bytes.into_boxed_slice()))
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    /// The bytes, for signing.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
         &self.0
     }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(redacted)")
+        f.write_str("[redacted]")
     }
 }
 

@@ -30,7 +30,7 @@ const SUCCESSOR: &[u8] = b"hobnob refresh token\0";
 /// Whom an access token speaks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
-    /// The user.
+    /// The user whom the token identifies.
     pub user: UserId,
     /// When the token stops being accepted (its `exp`; the leeway comes on top).
     pub expires_at: Timestamp,
@@ -47,7 +47,7 @@ pub struct Grant {
     pub refresh_token: String,
     /// Under which to store it.
     pub refresh_hash: [u8; 32],
-    /// When it ends.
+    /// When the refresh token expires.
     pub refresh_expires_at: Timestamp,
 }
 
@@ -75,7 +75,7 @@ struct Claims {
     nbf: Option<i64>,
 }
 
-struct Key {
+struct VerificationKey {
     kid: String,
     decoding: DecodingKey,
 }
@@ -84,7 +84,7 @@ struct Key {
 struct Keys {
     header: Header,
     signing: EncodingKey,
-    verifying: Vec<Key>,
+    verifying: Vec<VerificationKey>,
 }
 
 impl Keys {
@@ -92,13 +92,13 @@ impl Keys {
         let first = secrets.first().ok_or(AuthError::SecretMissing)?;
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(key_id(first));
-        let keys = secrets.iter().map(|secret| Key {
+        let keys = secrets.iter().map(|secret| VerificationKey {
             kid: key_id(secret),
-            decoding: DecodingKey::from_secret(secret.as_bytes()),
+            decoding: DecodingKey::from_secret(secret.expose()),
         });
         Ok(Self {
             header,
-            signing: EncodingKey::from_secret(first.as_bytes()),
+            signing: EncodingKey::from_secret(first.expose()),
             verifying: keys.collect(),
         })
     }
@@ -288,7 +288,7 @@ fn validation(config: &AuthConfig) -> Validation {
 /// Names a secret in the tokens it signs: the first 32 bits of its SHA-256, which tell nothing about a secret of
 /// 256 bits.
 fn key_id(secret: &Secret) -> String {
-    let digest = Sha256::digest(secret.as_bytes());
+    let digest = Sha256::digest(secret.expose());
     digest[..4]
         .iter()
         .map(|byte| format!("{byte:02x}"))

@@ -6,7 +6,7 @@ use std::hash::Hash;
 
 use crate::domain::ClientNetwork;
 
-/// Where something comes from; none where that is not known.
+/// The network that something comes from; none where that is not known.
 pub(super) type Whence = Option<ClientNetwork>;
 
 /// What waits, at most so many in all.
@@ -38,7 +38,7 @@ impl<T> Turns<T> {
         true
     }
 
-    /// The next one.
+    /// Takes out what is next.
     pub(super) fn pop(&mut self) -> Option<T> {
         self.sites.next()
     }
@@ -94,7 +94,7 @@ impl<T> Line for VecDeque<T> {
 #[derive(Debug)]
 struct Circle<K, L> {
     lines: HashMap<K, L>,
-    /// Each line once.
+    /// The lines in the order of their turns, each once.
     order: VecDeque<K>,
     count: usize,
 }

@@ -8,10 +8,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use super::outlet::Outlet;
-use super::{Bus, BusError, Channel, Doubt, Signal};
+use super::{Bus, BusError, Channel, Signal};
 use crate::domain::GatewayId;
 
 /// What the gateways of one process share.
@@ -22,7 +21,6 @@ pub struct LocalBusHub(Arc<Mutex<State>>);
 struct State {
     outlets: HashMap<GatewayId, Arc<Outlet>>,
     subscribers: HashMap<Channel, HashSet<GatewayId>>,
-    to_drop: usize,
 }
 
 impl LocalBusHub {
@@ -35,25 +33,6 @@ impl LocalBusHub {
             hub: self.clone(),
             gateway,
             outlet,
-        }
-    }
-
-    /// Loses the next payloads published by anybody, without a word: as a network may.
-    pub fn drop_next(&self, payloads: usize) {
-        self.0.lock().to_drop = payloads;
-    }
-
-    /// Tells every gateway that payloads may have been lost, as after a reconnect.
-    pub fn signal_gap(&self) {
-        for outlet in self.0.lock().outlets.values() {
-            outlet.gap(Doubt::Reconnected);
-        }
-    }
-
-    /// Tells every gateway that what it published since then may have been lost.
-    pub fn signal_publish_doubt(&self, since: Instant) {
-        for outlet in self.0.lock().outlets.values() {
-            outlet.publish_doubt(since);
         }
     }
 
@@ -76,7 +55,7 @@ pub struct LocalBus {
 }
 
 impl LocalBus {
-    /// What gateways connect to.
+    /// A new hub, which the gateways of this process connect to.
     #[must_use]
     pub fn hub() -> LocalBusHub {
         LocalBusHub::default()
@@ -86,11 +65,7 @@ impl LocalBus {
 #[async_trait]
 impl Bus for LocalBus {
     fn publish(&self, channel: Channel, _lane: u64, payload: Bytes) {
-        let mut state = self.hub.0.lock();
-        if state.to_drop > 0 {
-            state.to_drop -= 1;
-            return;
-        }
+        let state = self.hub.0.lock();
         // Handing over under the lock keeps one order for everybody.
         for gateway in state.subscribers.get(&channel).into_iter().flatten() {
             if let Some(outlet) = state.outlets.get(gateway) {

@@ -41,9 +41,9 @@ pub enum Channel {
 pub enum Signal {
     /// Somebody published this, perhaps this gateway.
     Payload {
-        /// Where.
+        /// The channel it was published on.
         channel: Channel,
-        /// What, as it was given to [`Bus::publish`].
+        /// The bytes that were given to [`Bus::publish`].
         payload: Bytes,
     },
     /// Payloads may have been lost on the way here: re-read from the log. Sent when the connection is usable again
@@ -116,7 +116,7 @@ pub trait Bus: Send + Sync + 'static {
     /// are dropped and a [`Signal::Gap`] says so. The first call gets them; later ones get `None`.
     fn signals(&self) -> Option<mpsc::Receiver<Signal>>;
 
-    /// How many channels are wanted.
+    /// How many channels this gateway subscribes to.
     fn subscriptions(&self) -> usize;
 
     /// Whether hints arrive now: `Err` names what is wrong, for readiness and logs.

@@ -19,12 +19,12 @@ pub(super) const SIGNAL_QUEUE: usize = 8_192;
 pub(super) struct Outlet {
     sender: mpsc::Sender<Signal>,
     receiver: Mutex<Option<mpsc::Receiver<Signal>>>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<WaitingDoubts>,
 }
 
 /// Which doubts wait for room in the queue: at most one of each kind, which is the bound.
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingDoubts {
     reconnected: AtomicBool,
     lagged: AtomicBool,
     deaf: AtomicBool,
@@ -33,7 +33,7 @@ struct Waiting {
     publish: Mutex<Option<Instant>>,
 }
 
-impl Waiting {
+impl WaitingDoubts {
     const fn flag(&self, doubt: Doubt) -> &AtomicBool {
         match doubt {
             Doubt::Reconnected => &self.reconnected,
@@ -122,7 +122,7 @@ impl Outlet {
 }
 
 /// Waits for room. The flag falls before the doubt is in the queue: what is lost in between asks for another one.
-async fn deliver(sender: mpsc::Sender<Signal>, waiting: Arc<Waiting>, doubt: Signal) {
+async fn deliver(sender: mpsc::Sender<Signal>, waiting: Arc<WaitingDoubts>, doubt: Signal) {
     let permit = sender.reserve().await;
     let doubt = waiting.take(doubt);
     if let Ok(permit) = permit {

@@ -34,10 +34,10 @@ impl<'a> Credentials<'a> {
 
 /// Somebody who has proved who they are, with what they need to prove it again.
 #[derive(Debug)]
-pub struct Session {
-    /// Who.
+pub struct SignedIn {
+    /// The user who has signed in.
     pub user: User,
-    /// Their tokens.
+    /// The tokens that prove it in later requests.
     pub grant: Grant,
 }
 
@@ -50,7 +50,7 @@ impl Chat {
         &self,
         typed: Credentials<'_>,
         from: Option<ClientNetwork>,
-    ) -> Result<Session, ChatError> {
+    ) -> Result<SignedIn, ChatError> {
         let username =
             Username::parse(typed.username).map_err(|error| ChatError::text("username", error))?;
         let password = Password::parse(typed.password.0)?;
@@ -85,7 +85,7 @@ impl Chat {
         &self,
         typed: Credentials<'_>,
         from: Option<ClientNetwork>,
-    ) -> Result<Session, ChatError> {
+    ) -> Result<SignedIn, ChatError> {
         // What could not have been registered is not looked up: that it is refused sooner tells nobody anything.
         let (Ok(username), Ok(password)) = (
             Username::parse(typed.username),
@@ -116,7 +116,7 @@ impl Chat {
     ///
     /// # Errors
     /// `token_invalid` when it is unknown or was used before, `token_expired`.
-    pub async fn refresh(&self, refresh_token: &str) -> Result<Session, ChatError> {
+    pub async fn refresh(&self, refresh_token: &str) -> Result<SignedIn, ChatError> {
         let tokens = &self.auth.tokens;
         let hash = tokens.refresh_hash(refresh_token)?;
         let successor = tokens.successor_of(refresh_token)?;
@@ -134,7 +134,7 @@ impl Chat {
         let user = self.store.users(&[user]).await?.pop();
         let user = user.ok_or(ChatError::TokenInvalid)?;
         let grant = tokens.grant_after(user.id, refresh_token)?;
-        Ok(Session { user, grant })
+        Ok(SignedIn { user, grant })
     }
 
     /// Ends a refresh token and all that came of the same log-in. One that is unknown has ended already.
@@ -156,7 +156,7 @@ impl Chat {
         Ok(self.auth.tokens.verify(access_token)?)
     }
 
-    async fn session(&self, user: User) -> Result<Session, ChatError> {
+    async fn session(&self, user: User) -> Result<SignedIn, ChatError> {
         let grant = self.auth.tokens.grant(user.id)?;
         let refresh_token = RefreshToken {
             hash: grant.refresh_hash,
@@ -164,7 +164,7 @@ impl Chat {
             expires_at: grant.refresh_expires_at,
         };
         self.store.put_refresh_token(refresh_token).await?;
-        Ok(Session { user, grant })
+        Ok(SignedIn { user, grant })
     }
 }
 

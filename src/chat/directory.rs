@@ -3,11 +3,11 @@
 /// How users may be looked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UserSearch {
-    /// Not at all.
+    /// Nobody can search for users.
     Off,
-    /// By the whole name.
+    /// Only a whole username finds its user.
     Exact,
-    /// By what it begins with.
+    /// A username's beginning finds all users whose names have it.
     #[default]
     Prefix,
 }

@@ -16,15 +16,15 @@ pub enum ChatError {
     /// An id of the wrong form.
     #[error("{field} is not a valid id")]
     InvalidId {
-        /// Which.
+        /// The name of the field in the request.
         field: &'static str,
     },
     /// A text that breaks its rule.
     #[error("{field} {error}")]
     InvalidText {
-        /// Which.
+        /// The name of the field in the request.
         field: &'static str,
-        /// How.
+        /// The rule that it breaks.
         error: InvalidText,
     },
     /// A password outside its limits.
@@ -48,7 +48,7 @@ pub enum ChatError {
     /// A user id in the request that must be the token's, and is not.
     #[error("{field} is not the user of the token")]
     WrongUser {
-        /// Which.
+        /// The name of the field in the request.
         field: &'static str,
     },
     /// No such user.
@@ -65,7 +65,7 @@ pub enum ChatError {
     LimitExceeded {
         /// What there was too much of.
         what: &'static str,
-        /// The limit.
+        /// The most there may be.
         limit: usize,
     },
     /// A client names more conversations to resume than one request may.
@@ -73,21 +73,21 @@ pub enum ChatError {
         "at most {limit} conversations may be resumed by name: leave the others out, they begin at their cursors"
     )]
     ResumeTooLarge {
-        /// The limit.
+        /// The most there may be.
         limit: usize,
     },
     /// A user, the caller or another one, is in as many rooms as one may be.
     #[error("a user may be in at most {limit} rooms")]
     TooManyRooms {
-        /// The limit.
+        /// The most there may be.
         limit: usize,
     },
     /// The caller, or somebody the request is about, has used up an allowance of the day or hour.
     #[error("{what}: no more for now")]
     QuotaExceeded {
-        /// Which.
+        /// What the allowance is for.
         what: &'static str,
-        /// When there is a new one.
+        /// How long until the allowance is renewed.
         retry_after: Duration,
     },
     /// Users may not be looked for here.
@@ -102,15 +102,15 @@ pub enum ChatError {
     /// The client asks faster than it may.
     #[error("too many requests, try again in {} ms", .retry_after.as_millis())]
     RateLimited {
-        /// When the next one will be granted.
+        /// How long until the next request will be granted.
         retry_after: Duration,
     },
     /// One more session than one may have at a time: another one must end first.
     #[error("this {whose} has as many sessions as one may have, {limit}: end another one first")]
     TooManySessions {
-        /// `user` or `address`.
+        /// Whose share is used up: `user` or `address`.
         whose: &'static str,
-        /// The limit.
+        /// The most there may be.
         limit: usize,
     },
     /// This gateway has more to do than it takes on; try again, or elsewhere.

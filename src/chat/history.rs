@@ -12,7 +12,7 @@ pub struct Range {
     pub before: Option<Seq>,
     /// Only messages after this one; the oldest of them.
     pub after: Option<Seq>,
-    /// How many at most.
+    /// The most messages in the page; none asks for the default.
     pub limit: Option<usize>,
 }
 

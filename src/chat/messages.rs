@@ -36,7 +36,7 @@ impl Sending {
     /// The event, once it is stored.
     ///
     /// # Errors
-    /// See [`Chat::send_direct`].
+    /// `not_a_member`, `client_message_id_reused`; `busy` and `unavailable` may be retried with the same clientMessageId.
     pub async fn stored(self) -> Result<Arc<Event>, ChatError> {
         let outcome = self.ticket.event().await.map_err(ChatError::from);
         if let Some(receiving) = self.receiving {
@@ -88,24 +88,8 @@ impl Chat {
         })
     }
 
-    /// Sends a direct message. A retry with the same clientMessageId returns the original event (P3).
-    ///
-    /// # Errors
-    /// `user_not_found`, `client_message_id_reused`; `busy` and `unavailable` may be retried with the same
-    /// clientMessageId.
-    pub async fn send_direct(
-        &self,
-        caller: UserId,
-        receiver: UserId,
-        draft: Draft,
-        origin: Option<SessionId>,
-    ) -> Result<Arc<Event>, ChatError> {
-        let sending = self.submit_direct(caller, receiver, draft, origin).await?;
-        sending.stored().await
-    }
-
-    /// The first half of [`Chat::send_direct`]: when it returns, the message has its place behind the sender's earlier
-    /// ones, and a client's next request may be taken up.
+    /// Begins to send a direct message: when it returns, the message has its place behind the sender's earlier ones, and a
+    /// client's next request may be taken up. A retry with the same clientMessageId returns the original event (P3).
     ///
     /// # Errors
     /// `user_not_found`, `busy`, `unavailable`.
@@ -120,11 +104,11 @@ impl Chat {
         self.submit(caller, conversation, draft, origin)
     }
 
-    /// The first half of sending a message to a room, likewise. A retry with the same clientMessageId returns the original
-    /// event (P3), even to somebody who was removed since (D4).
+    /// Begins to send a message to a room, likewise. A retry with the same clientMessageId returns the original event (P3),
+    /// even to somebody who was removed since (D4).
     ///
     /// # Errors
-    /// `busy`; [`Sending::stored`] has `not_a_member` and those of [`Chat::send_direct`].
+    /// `busy`.
     pub fn submit_room(
         &self,
         caller: UserId,

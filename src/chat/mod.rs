@@ -19,7 +19,7 @@ mod rates;
 mod rooms;
 mod sign_in;
 
-pub use accounts::{Credentials, Session};
+pub use accounts::{Credentials, SignedIn};
 pub use announce::AnnounceCursors;
 pub use conversations::Listed;
 pub use cursors::Cursors;
@@ -52,10 +52,10 @@ use rates::Metered;
 use sign_in::SignIns;
 
 /// What the use cases need of the world.
-pub struct Ports {
-    /// The truth.
+pub struct ChatPorts {
+    /// Users, conversations and logs.
     pub store: Arc<dyn Store>,
-    /// The only way into a log.
+    /// Appends to logs; nothing else does.
     pub committer: Arc<Committer>,
     /// Who is online.
     pub presence: Arc<dyn Presence>,
@@ -67,7 +67,7 @@ pub struct Ports {
     pub entropy: Arc<Entropy>,
     /// How often somebody may try to sign in.
     pub throttle: Arc<dyn Throttle>,
-    /// What is traced.
+    /// Which requests are sampled, and their spans.
     pub traces: Traces,
 }
 
@@ -83,13 +83,13 @@ pub struct Chat {
     limits: Limits,
     /// The setting content_limit, which may change.
     content_bytes: AtomicUsize,
-    /// The setting room_member_limit, likewise.
+    /// The setting room_member_limit, which may change.
     room_members: AtomicUsize,
     known_direct: KnownConversations,
     metered: Metered,
     /// The settings of that name, which may change.
     quotas: Mutex<Quotas>,
-    /// Likewise.
+    /// The settings user_search and last_seen, which may change.
     directory: Mutex<Directory>,
     sign_ins: SignIns,
 }
@@ -97,7 +97,7 @@ pub struct Chat {
 impl Chat {
     /// The use cases over these ports, within these limits.
     #[must_use]
-    pub fn new(ports: Ports, limits: Limits) -> Self {
+    pub fn new(ports: ChatPorts, limits: Limits) -> Self {
         Self {
             store: ports.store,
             committer: ports.committer,
@@ -123,7 +123,7 @@ impl Chat {
         &self.auth
     }
 
-    /// What is traced.
+    /// Which requests are sampled, and their spans.
     #[must_use]
     pub const fn traces(&self) -> &Traces {
         &self.traces

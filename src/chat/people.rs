@@ -7,7 +7,7 @@ use super::{Chat, ChatError, LastSeen, UserSearch};
 /// A user as others see them.
 #[derive(Debug, Clone)]
 pub struct Profile {
-    /// Their facts.
+    /// What is stored of the user.
     pub user: User,
     /// Whether they are online; unknown while presence is away.
     pub online: Option<bool>,
@@ -16,7 +16,7 @@ pub struct Profile {
 /// Whether a user is there.
 #[derive(Debug, Clone, Copy)]
 pub struct PresenceOf {
-    /// Who.
+    /// The user.
     pub user: UserId,
     /// Whether they are online.
     pub online: bool,

@@ -26,7 +26,7 @@ pub struct Rates {
     pub search: Rate,
 }
 
-/// What is metered for the gateway as a whole; a session keeps its own [`Meter`].
+/// What is metered for the gateway as a whole; a session keeps its own [`crate::throttle::Meter`].
 #[derive(Debug)]
 pub(super) struct Metered {
     /// Of one session, which keeps its own meter.

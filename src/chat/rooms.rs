@@ -23,7 +23,7 @@ pub struct NewRoomRequest {
 /// A room as one of its members sees it.
 #[derive(Debug, Clone)]
 pub struct RoomView {
-    /// Its facts.
+    /// The room's name, creator and age.
     pub conversation: Conversation,
     /// The caller's membership.
     pub member: Member,

@@ -34,7 +34,6 @@ const fn step(burst: u32, seconds: u64) -> Step {
     }
 }
 
-/// See the module's documentation.
 pub(super) struct SignIns {
     throttle: Arc<dyn Throttle>,
     /// Of one network; none: no limit. The setting sign_in_rate, which may change.
@@ -82,7 +81,7 @@ impl SignIns {
         Ok(Attempt { key })
     }
 
-    /// The password was right.
+    /// The password was right: earlier guesses are forgotten, and this network is familiar for a while.
     pub(super) async fn succeeded(&self, Attempt { key }: Attempt) {
         self.throttle.clear(&format!("guess:{key}")).await;
         self.throttle.note(&format!("home:{key}"), FAMILIAR).await;

@@ -8,7 +8,7 @@ use crate::store::StoreError;
 /// Why a message or change was not committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommitError {
-    /// Final: the data refuses it.
+    /// Not allowed or not possible; a retry would be refused again.
     Refused(Refusal),
     /// Final: the sender used this clientMessageId in this conversation for another content (P3).
     ClientMessageIdReused,
@@ -16,16 +16,16 @@ pub enum CommitError {
     Busy,
     /// The store is away or the outcome is not known yet; retry with the same clientMessageId.
     Unavailable,
-    /// A fault; logged.
+    /// A fault of the gateway or the store, which is logged.
     Internal,
 }
 
 /// What became of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Changed {
-    /// Done; this is its event.
+    /// The change was made by this event.
     Applied(Arc<Event>),
-    /// It was so already.
+    /// There was nothing to change, and there is no event.
     Nothing,
     /// Not allowed or not possible.
     Refused(Refusal),

@@ -27,7 +27,7 @@ const ALONE: usize = 4;
 /// Appends runs in batches. At most one run per conversation may be submitted at a time.
 pub(super) struct Batcher {
     log: Arc<Log>,
-    runs: Gather<Waiting, Appended>,
+    runs: Gather<WaitingRun, Appended>,
     alone: Semaphore,
 }
 
@@ -37,7 +37,7 @@ struct Log {
     metrics: Metrics,
 }
 
-struct Waiting {
+struct WaitingRun {
     run: Run,
     is_contended: bool,
 }
@@ -59,7 +59,7 @@ impl Batcher {
         };
         let trip = Trip {
             name: "batch",
-            weight: |waiting: &Waiting| waiting.run.events.len(),
+            weight: |waiting: &WaitingRun| waiting.run.events.len(),
             most: BATCH,
             make: Box::new(commit),
         };
@@ -73,7 +73,7 @@ impl Batcher {
     /// Appends a run; resolves when its outcome is known, or known to be unknown. A contended one, to which another
     /// gateway has written lately, may be cut to its first message.
     pub(super) async fn append(&self, run: Run, is_contended: bool) -> Appended {
-        let appended = self.runs.ask(Waiting { run, is_contended }).await;
+        let appended = self.runs.ask(WaitingRun { run, is_contended }).await;
         appended.unwrap_or_else(abandoned)
     }
 
@@ -83,13 +83,13 @@ impl Batcher {
         let Ok(_permit) = self.alone.try_acquire() else {
             return self.append(run, is_contended).await;
         };
-        let batch = vec![Waiting { run, is_contended }];
+        let batch = vec![WaitingRun { run, is_contended }];
         self.log.commit(batch).await.pop().unwrap_or_else(abandoned)
     }
 }
 
 impl Log {
-    async fn commit(&self, mut batch: Vec<Waiting>) -> Vec<Appended> {
+    async fn commit(&self, mut batch: Vec<WaitingRun>) -> Vec<Appended> {
         thin_out(&mut batch);
         let runs: Vec<Run> = batch.into_iter().map(|waiting| waiting.run).collect();
         let events: usize = runs.iter().map(|run| run.events.len()).sum();
@@ -106,7 +106,7 @@ impl Log {
 }
 
 /// See [`CROWD`].
-fn thin_out(batch: &mut [Waiting]) {
+fn thin_out(batch: &mut [WaitingRun]) {
     let longer = batch.iter().filter(|waiting| waiting.run.events.len() > 1);
     if longer.count() > CROWD {
         for waiting in batch.iter_mut().filter(|waiting| waiting.is_contended) {
@@ -115,7 +115,7 @@ fn thin_out(batch: &mut [Waiting]) {
     }
 }
 
-/// Its trip came to a bad end.
+/// The outcome of a run whose insert panicked or was cancelled: unknown.
 fn abandoned() -> Appended {
     let outcome = RunOutcome {
         committed: 0,

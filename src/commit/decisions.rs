@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::frontier::Standing;
 use super::pending::{Entry, PendingEntry};
-use super::shared::Shared;
+use super::shared::CommitterInner;
 use super::together::abandoned;
 use crate::domain::{
     Body, Change, ConversationId, Event, Facts, Member, Message, Refusal, Seq, decide, projections,
@@ -17,36 +17,36 @@ use crate::domain::{
 use crate::store::{Projected, StoreResult};
 
 /// What an entry becomes, if everything before it does.
-pub(super) enum Draft {
+pub(super) enum Decision {
     /// An event, at the place it has, and what follows from it.
     Event(Projected),
-    /// No event: it is so already.
+    /// No event: there is nothing to change.
     Nothing,
-    /// No event.
+    /// No event: the change is not allowed or not possible.
     Refused(Refusal),
 }
 
 /// The messages that the changes of a run have changed, as of the last of them.
 type Targets = HashMap<Seq, Message>;
 
-impl Shared {
+impl CommitterInner {
     /// What those who wait become, each as of the one before, from the end of the log on. All of them are messages, or all
     /// changes. None when somebody's membership is to be read first.
     ///
     /// A change is refused, or so already, by facts that each were true at some time since it was asked for; it is an event
     /// by facts as of the place where that is inserted.
-    pub(super) async fn drafts(
+    pub(super) async fn decisions(
         &self,
         conversation: ConversationId,
         standing: &Standing,
         pending: &VecDeque<PendingEntry>,
-    ) -> StoreResult<Option<Vec<Draft>>> {
+    ) -> StoreResult<Option<Vec<Decision>>> {
         let mut facts = self.facts(pending).await?;
         let (mut next, mut targets) = (standing.head.next(), Targets::new());
-        let mut drafts = Vec::with_capacity(pending.len());
+        let mut decisions = Vec::with_capacity(pending.len());
         for waiting in pending {
-            let draft = match &waiting.subject {
-                Entry::Message(message) => Draft::Event(Projected {
+            let decision = match &waiting.subject {
+                Entry::Message(message) => Decision::Event(Projected {
                     event: Arc::new(message.event(conversation, next)),
                     projections: Vec::new(),
                 }),
@@ -58,12 +58,12 @@ impl Shared {
                     self.decide(change, (next, actor), facts, &mut targets)
                 }
             };
-            if let Draft::Event(_) = draft {
+            if let Decision::Event(_) = decision {
                 next = next.next();
             }
-            drafts.push(draft);
+            decisions.push(decision);
         }
-        Ok(Some(drafts))
+        Ok(Some(decisions))
     }
 
     /// What the changes among those who wait are decided by, in their order.
@@ -85,7 +85,7 @@ impl Shared {
         (seq, actor): (Seq, Option<Member>),
         mut facts: Facts,
         targets: &mut Targets,
-    ) -> Draft {
+    ) -> Decision {
         let target = change.kind.target();
         if let Some(message) = target.and_then(|seq| targets.get(&seq))
             && let Some(event) = &mut facts.target
@@ -95,8 +95,8 @@ impl Shared {
         let room_members = self.room_members.load(Ordering::Relaxed);
         let body = match decide(change, actor.as_ref(), &facts, room_members) {
             Ok(Some(body)) => body,
-            Ok(None) => return Draft::Nothing,
-            Err(refusal) => return Draft::Refused(refusal),
+            Ok(None) => return Decision::Nothing,
+            Err(refusal) => return Decision::Refused(refusal),
         };
         let event: Event = change.event(seq, body);
         let projections = projections(&event, facts.message());
@@ -104,7 +104,7 @@ impl Shared {
             let message = projections.iter().fold(message.clone(), Message::with);
             targets.insert(target, message);
         }
-        Draft::Event(Projected {
+        Decision::Event(Projected {
             event: Arc::new(event),
             projections,
         })

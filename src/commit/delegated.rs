@@ -10,20 +10,20 @@ use crate::traces::TraceContext;
 /// A message or change for another gateway to commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delegated {
-    /// What it is.
+    /// The message or change.
     pub entry: Entry,
     /// What its further spans hang on, when it is traced.
     pub trace: Option<TraceContext>,
 }
 
-/// What became of it.
+/// The outcome of a delegated message or change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
-    /// Stored at this place.
+    /// It is stored, at this seq.
     Stored(Seq),
     /// It is a retry of what was stored before.
     Before,
-    /// A change that was so already.
+    /// A change that had nothing to change: there is no event.
     Nothing,
     /// It was not committed, for good.
     Failed(CommitError),
@@ -32,7 +32,7 @@ pub enum Settled {
 /// The way to other gateways' committers.
 #[async_trait]
 pub trait Delegation: Send + Sync + 'static {
-    /// Whether it is worth trying.
+    /// Whether the bus is connected, so that delegating may succeed.
     fn is_up(&self) -> bool;
 
     /// Has another gateway commit a conversation's messages, and resolves with what became of the first of them; those

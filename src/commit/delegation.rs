@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::delegated::{Delegated, Delegation, Settled};
 use super::pending::{Duty, Entry, Fate, Pending, PendingEntry, Work};
 use super::progress::Progress;
-use super::shared::Shared;
+use super::shared::CommitterInner;
 use super::{Changed, CommitError, Committer, Ticket};
 use crate::domain::{ConversationId, EventId, GatewayId};
 use crate::store::{Stop, StoreResult};
@@ -88,7 +88,7 @@ impl Committer {
     }
 }
 
-impl Shared {
+impl CommitterInner {
     /// Who is to write what waits; none when this gateway is. Nothing with an unknown outcome, which is resolved where it
     /// arose, nor what others have delegated.
     pub(super) fn writer_of(

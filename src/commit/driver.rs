@@ -10,11 +10,11 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
 use super::answer::CommitError;
-use super::decisions::Draft;
+use super::decisions::Decision;
 use super::delegation::GATHER;
 use super::pending::{Pending, PendingEntry, Work};
 use super::progress::Progress;
-use super::shared::Shared;
+use super::shared::CommitterInner;
 use super::together::abandoned;
 use crate::commit::batcher::Appended;
 use crate::commit::frontier::Standing;
@@ -34,7 +34,7 @@ pub(super) const FOR_OTHERS: usize = 96;
 /// How many memberships are read at once.
 const READS: usize = 16;
 
-impl Shared {
+impl CommitterInner {
     /// Drives a lane until it is empty. A panic is the outcome of its portion only: the lane keeps its driver, and the
     /// portion's room is free again.
     pub(super) async fn drive(&self, conversation: ConversationId) {
@@ -112,7 +112,7 @@ impl Shared {
         pending.settle(result.map(|_| ()).map_err(CommitError::from));
     }
 
-    /// Whether it was not there before.
+    /// Stores a conversation; false when it was there before.
     async fn store_conversation(&self, new: &NewConversation) -> StoreResult<bool> {
         match new {
             NewConversation::Direct(conversation, at) => {
@@ -181,24 +181,24 @@ impl Shared {
         if !standing.refused.is_empty() && pending.iter().all(|it| it.subject.message().is_some()) {
             return self.refuse(conversation, &standing, pending).await;
         }
-        let Some(drafts) = self.drafts(conversation, &standing, pending).await? else {
+        let Some(decisions) = self.decisions(conversation, &standing, pending).await? else {
             return Ok(Progress::Some);
         };
-        self.insert_drafts(conversation, standing.head, drafts, pending)
+        self.insert_decisions(conversation, standing.head, decisions, pending)
             .await
     }
 
     /// Inserts the events among what those who wait become, writes what follows from those that are stored, and tells.
-    async fn insert_drafts(
+    async fn insert_decisions(
         &self,
         conversation: ConversationId,
         head: Seq,
-        drafts: Vec<Draft>,
+        decisions: Vec<Decision>,
         pending: &mut VecDeque<PendingEntry>,
     ) -> StoreResult<Progress> {
         let first = head.next();
-        let events = drafts.iter().filter_map(|draft| match draft {
-            Draft::Event(projected) => Some(Arc::clone(&projected.event)),
+        let events = decisions.iter().filter_map(|decision| match decision {
+            Decision::Event(projected) => Some(Arc::clone(&projected.event)),
             _ => None,
         });
         let run = Run {
@@ -207,12 +207,12 @@ impl Shared {
             events: events.collect(),
         };
         if run.events.is_empty() {
-            return Ok(self.settle_drafts(drafts, (0, None), head, pending));
+            return Ok(self.settle_decisions(decisions, (0, None), head, pending));
         }
         let Appended { outcome, batch } = self.insert(run, pending).await;
         let RunOutcome { committed, stopped } = outcome;
-        self.project(stored_changes(&drafts, committed)).await;
-        let progress = self.settle_drafts(drafts, (committed, Some(batch)), head, pending);
+        self.project(stored_changes(&decisions, committed)).await;
+        let progress = self.settle_decisions(decisions, (committed, Some(batch)), head, pending);
         match stopped {
             None => Ok(progress),
             Some(stop) => {
@@ -301,9 +301,9 @@ impl Shared {
 }
 
 /// Of the first so many events that are stored, those that are changes.
-fn stored_changes(drafts: &[Draft], committed: usize) -> Vec<Projected> {
-    let events = drafts.iter().filter_map(|draft| match draft {
-        Draft::Event(projected) => Some(projected),
+fn stored_changes(decisions: &[Decision], committed: usize) -> Vec<Projected> {
+    let events = decisions.iter().filter_map(|decision| match decision {
+        Decision::Event(projected) => Some(projected),
         _ => None,
     });
     let changes = events

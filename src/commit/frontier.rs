@@ -20,22 +20,22 @@ const SENDERS: usize = 4096;
 
 /// The newest committed seq and the senders' standing, per conversation. Bounded.
 #[derive(Debug, Default)]
-pub struct Frontier(Mutex<Inner>);
+pub struct Frontier(Mutex<State>);
 
 #[derive(Debug, Default)]
-struct Inner {
-    known: HashMap<ConversationId, Known>,
+struct State {
+    known: HashMap<ConversationId, KnownConversation>,
     /// Counts touches; a conversation's `touched` tells how long ago it was used.
     now: u64,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownConversation {
     /// The newest seq that this gateway has stored, or has read from the store.
     head: Seq,
     /// The newest that the bus has told of; behind the head when there is nothing to be read.
     heard: Seq,
-    /// When standings were last forgotten, as `Inner::now` counts: a standing read before is not stored after, nor
+    /// When standings were last forgotten, as `State::now` counts: a standing read before is not stored after, nor
     /// when the whole conversation was forgotten in between.
     generation: u64,
     members: HashMap<UserId, Option<Membership>>,
@@ -55,9 +55,9 @@ struct Membership {
     joined_seq: Seq,
 }
 
-/// Who has written an event.
+/// Which gateway has written an event: this one or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Writer {
+enum EventOrigin {
     Own,
     Other,
 }
@@ -93,7 +93,7 @@ impl Frontier {
 
     /// Notes an event that was read from the log.
     pub fn note_read(&self, conversation: ConversationId, seq: Seq, changes_membership: bool) {
-        self.advance(conversation, seq, changes_membership, Writer::Other);
+        self.advance(conversation, seq, changes_membership, EventOrigin::Other);
     }
 
     /// Notes an event that this gateway has written.
@@ -103,7 +103,7 @@ impl Frontier {
         seq: Seq,
         changes_membership: bool,
     ) {
-        self.advance(conversation, seq, changes_membership, Writer::Own);
+        self.advance(conversation, seq, changes_membership, EventOrigin::Own);
     }
 
     /// Whether another gateway has written to it lately.
@@ -131,13 +131,13 @@ impl Frontier {
         conversation: ConversationId,
         seq: Seq,
         changes_membership: bool,
-        writer: Writer,
+        writer: EventOrigin,
     ) {
         let mut inner = self.0.lock();
         let Some(known) = inner.touch(conversation) else {
-            let known = Known {
+            let known = KnownConversation {
                 head: seq,
-                ..Known::default()
+                ..KnownConversation::default()
             };
             inner.insert(conversation, known);
             return;
@@ -148,10 +148,10 @@ impl Frontier {
         let follows = seq == known.head.next();
         known.head = seq;
         match writer {
-            Writer::Own => known.contention = known.contention.saturating_sub(1),
+            EventOrigin::Own => known.contention = known.contention.saturating_sub(1),
             // The bus has told of it, and perhaps whose it is.
-            Writer::Other if seq <= known.heard => known.contention = CONTENTION,
-            Writer::Other => known.contend(false, None),
+            EventOrigin::Other if seq <= known.heard => known.contention = CONTENTION,
+            EventOrigin::Other => known.contend(false, None),
         }
         if !follows || changes_membership {
             known.forget_senders();
@@ -295,7 +295,7 @@ impl Frontier {
     }
 }
 
-impl Known {
+impl KnownConversation {
     fn contend(&mut self, is_heard: bool, writer: Option<GatewayId>) {
         self.contention = CONTENTION;
         self.is_heard = is_heard;
@@ -308,17 +308,17 @@ impl Known {
     }
 }
 
-impl Inner {
-    fn touch(&mut self, conversation: ConversationId) -> Option<&mut Known> {
+impl State {
+    fn touch(&mut self, conversation: ConversationId) -> Option<&mut KnownConversation> {
         self.now += 1;
         let known = self.known.get_mut(&conversation)?;
         known.touched = self.now;
         Some(known)
     }
 
-    fn insert(&mut self, conversation: ConversationId, mut known: Known) {
+    fn insert(&mut self, conversation: ConversationId, mut known: KnownConversation) {
         let horizon = self.now.saturating_sub(CONVERSATIONS as u64 / 2);
-        let is_young = |known: &Known| known.touched > horizon;
+        let is_young = |known: &KnownConversation| known.touched > horizon;
         make_room(&mut self.known, CONVERSATIONS, &conversation, is_young);
         self.now += 1;
         known.touched = self.now;
@@ -328,7 +328,7 @@ impl Inner {
 
     fn insert_if_absent(&mut self, conversation: ConversationId) {
         if !self.known.contains_key(&conversation) {
-            self.insert(conversation, Known::default());
+            self.insert(conversation, KnownConversation::default());
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) const SLOTS: usize = 2;
 pub(super) struct Trip<Q, A> {
     /// Its task's name.
     pub(super) name: &'static str,
-    /// How much one question counts.
+    /// How much one question counts towards [`Self::most`].
     pub(super) weight: fn(&Q) -> usize,
     /// The most that is asked with one trip, by weight; a question that is heavier goes alone.
     pub(super) most: usize,
@@ -30,24 +30,24 @@ pub(super) struct Trip<Q, A> {
 }
 
 /// Asks together what is asked at the same time.
-pub(super) struct Gather<Q, A>(Arc<Shared<Q, A>>);
+pub(super) struct Gather<Q, A>(Arc<GatherInner<Q, A>>);
 
-struct Shared<Q, A> {
+struct GatherInner<Q, A> {
     trip: Trip<Q, A>,
     queue: Mutex<Queue<Q, A>>,
     tracker: TaskTracker,
 }
 
-type Waiting<Q, A> = (Q, oneshot::Sender<A>);
+type Question<Q, A> = (Q, oneshot::Sender<A>);
 
 struct Queue<Q, A> {
-    waiting: VecDeque<Waiting<Q, A>>,
+    waiting: VecDeque<Question<Q, A>>,
     under_way: usize,
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Gather<Q, A> {
     pub(super) fn new(tracker: TaskTracker, trip: Trip<Q, A>) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(GatherInner {
             trip,
             queue: Mutex::new(Queue {
                 waiting: VecDeque::new(),
@@ -61,12 +61,12 @@ impl<Q: Send + 'static, A: Send + 'static> Gather<Q, A> {
     pub(super) async fn ask(&self, question: Q) -> Option<A> {
         let (answer, answered) = oneshot::channel();
         self.0.queue.lock().waiting.push_back((question, answer));
-        Shared::pump(&self.0);
+        GatherInner::pump(&self.0);
         answered.await.ok()
     }
 }
 
-impl<Q: Send + 'static, A: Send + 'static> Shared<Q, A> {
+impl<Q: Send + 'static, A: Send + 'static> GatherInner<Q, A> {
     fn pump(this: &Arc<Self>) {
         while let Some(asked) = this.next() {
             let shared = Arc::clone(this);
@@ -91,7 +91,7 @@ impl<Q: Send + 'static, A: Send + 'static> Shared<Q, A> {
         }
     }
 
-    fn next(&self) -> Option<Vec<Waiting<Q, A>>> {
+    fn next(&self) -> Option<Vec<Question<Q, A>>> {
         let mut queue = self.queue.lock();
         if queue.under_way >= SLOTS || queue.waiting.is_empty() {
             return None;

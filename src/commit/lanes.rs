@@ -21,7 +21,7 @@ use crate::store::Run;
 /// How often, at most, all lanes are looked through for what nobody waits for, when there is no room for more.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// As much waits as may wait.
+/// The bounds are reached: nothing more may wait.
 #[derive(Debug)]
 pub(super) struct Full;
 

@@ -47,11 +47,11 @@ pub use delegation::TakenOn;
 use frontier::Frontier;
 pub use pending::{Entry, Ticket};
 use pending::{Pending, Work};
-use shared::{Ports, Shared};
+use shared::{CommitterInner, CommitterPorts};
 
 /// Commits messages and changes. Cheap to clone.
 #[derive(Clone)]
-pub struct Committer(Arc<Shared>);
+pub struct Committer(Arc<CommitterInner>);
 
 impl Committer {
     /// A committer on this store that tells `announce` of every commit, in seq order per conversation. With
@@ -66,7 +66,7 @@ impl Committer {
         entropy: Arc<Entropy>,
         metrics: Metrics,
     ) -> Self {
-        let ports = Ports {
+        let ports = CommitterPorts {
             store,
             announce,
             delegation,
@@ -74,7 +74,7 @@ impl Committer {
             entropy,
             metrics,
         };
-        Self(Arc::new(Shared::new(config, ports)))
+        Self(Arc::new(CommitterInner::new(config, ports)))
     }
 
     /// Takes a message's place in its conversation's queue, at once and in order of the calls. `storing` is its span,

@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::answer::{Changed, CommitError};
-use super::decisions::Draft;
+use super::decisions::Decision;
 use super::pending::{Duty, Entry, PendingEntry};
 use super::progress::Progress;
-use super::shared::Shared;
+use super::shared::CommitterInner;
 use crate::commit::frontier::Standing;
 use crate::domain::{ConversationId, Event, EventId, Refusal, Seq, SessionId};
 use crate::store::{Projected, Span, Stop, StoreResult, is_cut};
@@ -25,18 +25,18 @@ const CONFIRMED: u64 = 16;
 /// How many events are read at once after a conflict; when more are new, only the head is read.
 const CATCH_UP: usize = 200;
 
-impl Shared {
-    /// Settles those whose drafts came true, in their order, up to the first event that is not stored: `committed` are, in
+impl CommitterInner {
+    /// Settles those whose decisions came true, in their order, up to the first event that is not stored: `committed` are, in
     /// one write with others, `batch` in all. `head` is what they were decided as of.
-    pub(super) fn settle_drafts(
+    pub(super) fn settle_decisions(
         &self,
-        drafts: Vec<Draft>,
+        decisions: Vec<Decision>,
         (mut committed, batch): (usize, Option<usize>),
         head: Seq,
         pending: &mut VecDeque<PendingEntry>,
     ) -> Progress {
-        for draft in drafts {
-            let is_event = matches!(draft, Draft::Event(_));
+        for decision in decisions {
+            let is_event = matches!(decision, Decision::Event(_));
             if is_event && committed == 0 {
                 break;
             }
@@ -44,23 +44,24 @@ impl Shared {
                 break;
             };
             // What was deleted stays so: whoever may still try to insert it is refused, too.
-            let is_final = is_event || matches!(draft, Draft::Refused(Refusal::MessageDeleted));
+            let is_final =
+                is_event || matches!(decision, Decision::Refused(Refusal::MessageDeleted));
             let in_doubt = !is_final && waiting.may_arrive(head);
             let is_elsewhere = waiting.duty == Duty::Delegated;
             if in_doubt && !is_elsewhere && !waiting.is_given_up(Instant::now()) {
                 pending.push_front(waiting);
                 return Progress::None;
             }
-            let changed = match draft {
-                Draft::Event(Projected { event, .. }) => {
+            let changed = match decision {
+                Decision::Event(Projected { event, .. }) => {
                     committed -= 1;
                     let trace = waiting.end_storing(&event, batch);
                     self.committed(&event, waiting.claim_origin(), trace.as_ref());
                     Ok(Changed::Applied(event))
                 }
                 _ if in_doubt => Err(CommitError::Unavailable),
-                Draft::Nothing => Ok(Changed::Nothing),
-                Draft::Refused(refusal) => Ok(Changed::Refused(refusal)),
+                Decision::Nothing => Ok(Changed::Nothing),
+                Decision::Refused(refusal) => Ok(Changed::Refused(refusal)),
             };
             waiting.settle(changed);
         }

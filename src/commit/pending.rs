@@ -68,7 +68,7 @@ impl Entry {
         }
     }
 
-    /// The bytes of content it holds.
+    /// The size of its content, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
@@ -82,7 +82,7 @@ impl Entry {
 }
 
 impl Work {
-    /// The bytes of content it holds.
+    /// The size of its content, in bytes.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Entry(pending) => pending.subject.bytes(),
@@ -102,14 +102,14 @@ impl Work {
 /// What the sender is told: set once, by whoever is first.
 #[derive(Debug)]
 pub(super) enum Fate {
-    /// The outcome.
+    /// The sender was answered with the outcome.
     Answered,
-    /// "Unavailable", and the outcome never.
+    /// The sender was answered "unavailable", and will not be told the outcome.
     GivenUp,
 }
 
 impl Fate {
-    /// Not decided yet.
+    /// A fate that is not decided yet.
     pub(super) fn open() -> Arc<OnceLock<Self>> {
         Arc::default()
     }
@@ -118,7 +118,7 @@ impl Fate {
 /// Who has to do with a message besides this gateway (D38).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Duty {
-    /// Nobody.
+    /// Nobody: this gateway's own session is answered.
     Own,
     /// The gateway that has delegated it to this one.
     TakenOn,

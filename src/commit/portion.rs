@@ -2,14 +2,14 @@
 
 use super::pending::Work;
 
-/// A part of the bounds.
+/// How much of the committer's bounds something takes: entries, and bytes of their content.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Share {
     pub(super) count: usize,
     pub(super) bytes: usize,
 }
 
-/// What a driver works on next; its share of the bounds is returned with [`Lanes::done`].
+/// What a driver works on next; its share of the bounds is returned with [`super::lanes::Lanes::done`].
 #[derive(Default)]
 pub(super) struct Portion {
     pub(super) work: Vec<Work>,

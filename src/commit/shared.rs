@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::store::{Projected, Store, StoreResult};
 
 /// What the committer needs of the world.
-pub(super) struct Ports {
+pub(super) struct CommitterPorts {
     pub(super) store: Arc<dyn Store>,
     pub(super) announce: Arc<dyn Announce>,
     pub(super) delegation: Option<Arc<dyn Delegation>>,
@@ -28,8 +28,7 @@ pub(super) struct Ports {
     pub(super) metrics: Metrics,
 }
 
-/// See the module's documentation.
-pub(super) struct Shared {
+pub(super) struct CommitterInner {
     pub(super) config: CommitterConfig,
     pub(super) store: Arc<dyn Store>,
     pub(super) announce: Arc<dyn Announce>,
@@ -48,8 +47,8 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
 }
 
-impl Shared {
-    pub(super) fn new(config: CommitterConfig, ports: Ports) -> Self {
+impl CommitterInner {
+    pub(super) fn new(config: CommitterConfig, ports: CommitterPorts) -> Self {
         let tracker = TaskTracker::new();
         let (store, metrics) = (ports.store, ports.metrics);
         Self {

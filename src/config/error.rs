@@ -35,7 +35,7 @@ impl StartError {
 pub struct StartErrors(pub Vec<StartError>);
 
 impl StartErrors {
-    /// A line for each.
+    /// One line of text for each fault.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.0.iter().map(StartError::to_string).collect()

@@ -6,7 +6,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use super::{Secret, StartError};
+use super::StartError;
+use crate::auth::Secret;
 use crate::domain::Entropy;
 
 /// The file's name in the data directory.
@@ -64,7 +65,7 @@ fn kept(text: &str, path: &Path) -> Result<Secret, StartError> {
         );
         return Err(StartError::of("data_dir", message));
     }
-    Secret::parse(text).map_err(|message| StartError::of("data_dir", message))
+    Secret::parse(text).map_err(|error| StartError::of("data_dir", error.to_string()))
 }
 
 /// Writes a new secret under a name of its own and links it into place, so that a crash leaves no half of one and of

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::StartError;
-use super::settings::{FILE_ENV, Kind, PREFIX, SETTINGS, Setting, setting};
+use super::settings::{FILE_ENV, PREFIX, SETTINGS, Setting, SettingKind, setting};
 
 /// The most bytes read of a configuration or secret file, so that a wrong path (a device, a log) cannot fill memory.
 const FILE_LIMIT: u64 = 256 * 1024;
@@ -14,9 +14,9 @@ const FILE_LIMIT: u64 = 256 * 1024;
 /// What was said on the command line, by the settings' names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flags {
-    /// `--config`.
+    /// The file that `--config` names.
     pub file: Option<PathBuf>,
-    /// The others.
+    /// The values of all other flags, by the setting's name.
     pub values: BTreeMap<&'static str, String>,
 }
 
@@ -32,7 +32,7 @@ impl Environment {
         Self::from_pairs(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
     }
 
-    /// These.
+    /// An environment of these variables.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(pairs.into_iter().collect())
     }
@@ -124,7 +124,7 @@ fn file_path(flags: &Flags, environment: &Environment) -> Option<PathBuf> {
 /// Puts a layer over the others. A secret's file is read here, so that a secret in a higher layer hides it.
 fn overlay(values: &mut Values, layer: Values, faults: &mut Vec<StartError>) {
     for (name, value) in &layer {
-        if let Kind::FileOf(secret) = setting(name).kind {
+        if let SettingKind::FileOf(secret) = setting(name).kind {
             if layer.contains_key(secret) {
                 let message = format!(
                     "both this and {secret} are set in the {}: leave one out",
@@ -150,7 +150,7 @@ fn read_secret(name: &str, secret: &str, value: &Value) -> Result<Value, StartEr
     if items.is_empty() {
         return Err(StartError::of(name, format!("{} is empty", path.display())));
     }
-    if items.len() > 1 && setting(secret).kind != Kind::List {
+    if items.len() > 1 && setting(secret).kind != SettingKind::List {
         return Err(StartError::of(
             name,
             format!("{} has more than one line", path.display()),
@@ -180,7 +180,7 @@ fn read_text(path: &Path) -> Result<String, String> {
 
 fn split(setting: &Setting, text: &str, source: Source) -> Value {
     let items = match setting.kind {
-        Kind::List => text
+        SettingKind::List => text
             .split(',')
             .map(str::trim)
             .filter(|item| !item.is_empty())
@@ -284,7 +284,7 @@ fn read_key(
         return Err(StartError::named(format!("{section}.{key}"), message));
     };
     let items = match (setting.kind, value) {
-        (Kind::List, toml::Value::Array(items)) => items.iter().map(scalar).collect(),
+        (SettingKind::List, toml::Value::Array(items)) => items.iter().map(scalar).collect(),
         (_, value) => scalar(value).map(|text| split(setting, &text, source.clone()).items),
     };
     let Some(items) = items else {

@@ -21,26 +21,29 @@ pub use generated::generated_secret;
 pub use layers::{Environment, Flags};
 pub use parsers::LogFormat;
 pub use print::{SettingHelp, default_file, setting_helps};
-pub use secret::{Secret, ServerUrl};
-pub use sections::{Auth, Backends, Limits, Logging, Presence, Server, Sessions};
+pub use secret::ServerUrl;
+pub use sections::{
+    AuthSection, Backends, LimitsSection, LoggingSection, PresenceSection, ServerSection,
+    SessionsSection,
+};
 
 /// Everything that can be set, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Where and how clients are served.
-    pub server: Server,
+    pub server: ServerSection,
     /// What holds the truth and carries the hints.
     pub backends: Backends,
     /// Passwords and tokens.
-    pub auth: Auth,
+    pub auth: AuthSection,
     /// What one request may ask for.
-    pub limits: Limits,
+    pub limits: LimitsSection,
     /// Client connections.
-    pub sessions: Sessions,
+    pub sessions: SessionsSection,
     /// Who counts as online.
-    pub presence: Presence,
+    pub presence: PresenceSection,
     /// What is logged.
-    pub logging: Logging,
+    pub logging: LoggingSection,
     /// How traces are exported, if they are: `OTEL_*` variables, which every such program shares.
     pub traces: Option<TraceSettings>,
 }
@@ -89,14 +92,14 @@ impl Config {
         environment: &Environment,
     ) -> Result<Self, StartError> {
         let backends = Backends::read(reader, environment)?;
-        let limits = Limits::read(reader)?;
+        let limits = LimitsSection::read(reader)?;
         let traces = TraceSettings::read(|name| environment.get(name));
         Ok(Self {
-            server: Server::read(reader)?,
-            auth: Auth::read(reader)?,
-            sessions: Sessions::read(reader, &limits)?,
-            presence: Presence::read(reader)?,
-            logging: Logging::read(reader)?,
+            server: ServerSection::read(reader)?,
+            auth: AuthSection::read(reader)?,
+            sessions: SessionsSection::read(reader, &limits)?,
+            presence: PresenceSection::read(reader)?,
+            logging: LoggingSection::read(reader)?,
             traces: traces.unwrap_or_else(|fault| {
                 reader.note(fault.into());
                 None

@@ -3,8 +3,13 @@
 use std::net::SocketAddr;
 
 use super::reader::not_a;
+use crate::auth::Secret;
 use crate::chat::{LastSeen, UserSearch};
 use crate::domain::Network;
+
+pub(super) fn parse_secret(text: &str) -> Result<Secret, String> {
+    Secret::parse(text).map_err(|error| error.to_string())
+}
 
 pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
@@ -96,9 +101,9 @@ pub(super) fn parse_last_seen(text: &str) -> Result<LastSeen, String> {
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One JSON object.
+    /// One JSON object a line.
     Json,
-    /// For people.
+    /// Lines for people to read.
     Text,
     /// Text on a terminal, JSON otherwise.
     Auto,

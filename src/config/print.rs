@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::layers::{Source, Values};
 use super::secret::redacted_url;
-use super::settings::{FILE_ENV, Kind, SETTINGS, Setting};
+use super::settings::{FILE_ENV, SETTINGS, Setting, SettingKind};
 
 /// What `--help` says about one setting.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct SettingHelp {
     pub flag: &'static str,
     /// What a value looks like.
     pub placeholder: &'static str,
-    /// Its section.
+    /// The section of the file it is printed in.
     pub section: &'static str,
     /// Its meaning, its variable and its default.
     pub text: String,
@@ -69,7 +69,7 @@ pub fn default_file() -> String {
 pub(super) fn effective(values: &Values) -> String {
     let mut text = String::new();
     for_each_section(&mut text, |text, setting| {
-        if let Kind::FileOf(_) = setting.kind {
+        if let SettingKind::FileOf(_) = setting.kind {
             return;
         }
         match values.get(setting.name) {
@@ -122,14 +122,14 @@ fn shown_items(setting: &Setting, items: &[String]) -> Vec<String> {
     items.iter().map(shown).collect()
 }
 
-fn toml_value(kind: Kind, items: &[String]) -> String {
+fn toml_value(kind: SettingKind, items: &[String]) -> String {
     let quoted = |text: &String| toml::Value::String(text.clone()).to_string();
     match (kind, items) {
-        (Kind::List, items) => format!(
+        (SettingKind::List, items) => format!(
             "[{}]",
             items.iter().map(quoted).collect::<Vec<_>>().join(", ")
         ),
-        (Kind::Number, [number]) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+        (SettingKind::Number, [number]) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
             number.clone()
         }
         (_, items) => quoted(&items.concat()),

@@ -35,7 +35,6 @@ impl<'a> Reader<'a> {
             .ok_or(StartErrors(faults))
     }
 
-    /// Notes a fault.
     pub(super) fn note(&self, fault: StartError) {
         self.faults.borrow_mut().push(fault);
     }

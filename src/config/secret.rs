@@ -1,43 +1,7 @@
-//! Values that must not be printed: secrets, and addresses with credentials in them. Knows where they may be shown
-//! (nowhere, and without the credentials), not where they come from.
+//! Addresses with credentials in them, which must not be printed, and how they are printed without. Knows not where they
+//! come from.
 
 use std::fmt;
-
-/// A secret key. Debug output does not show it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Box<[u8]>);
-
-impl Secret {
-    /// The fewest bytes of a secret that signs tokens: as many as HMAC-SHA-256 puts out (RFC 7518, 3.2).
-    pub const SHORTEST: usize = 32;
-
-    /// A secret of at least [`Secret::SHORTEST`] bytes.
-    ///
-    /// # Errors
-    /// When it is shorter; the text says how long it is.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if text.len() < Self::SHORTEST {
-            return Err(format!(
-                "a secret needs at least {} bytes, this one has {}",
-                Self::SHORTEST,
-                text.len()
-            ));
-        }
-        Ok(Self(text.as_bytes().into()))
-    }
-
-    /// The bytes, for signing.
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
 
 /// The address of a server, perhaps with credentials. Display and Debug leave those out.
 #[derive(Clone, PartialEq, Eq)]
@@ -137,9 +101,5 @@ mod tests {
         for (url, shown) in cases {
             assert_eq!(ServerUrl::checked(url.to_owned()).to_string(), shown);
         }
-        let secret = Secret::parse("hunter2-hunter2-hunter2-hunter2-").unwrap();
-        assert!(!format!("{secret:?}").contains("hunter"));
-        assert_eq!(secret.expose().len(), 32);
-        assert!(Secret::parse("short").unwrap_err().contains("has 5"));
     }
 }

@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use super::parsers::{
     LogFormat, parse_address, parse_filter, parse_format, parse_host, parse_last_seen,
-    parse_network, parse_origin, parse_prefix, parse_search,
+    parse_network, parse_origin, parse_prefix, parse_search, parse_secret,
 };
 use super::reader::{Reader, show_bytes, show_duration};
-use super::{Environment, Secret, ServerUrl, StartError, urls};
+use super::{Environment, ServerUrl, StartError, urls};
+use crate::auth::Secret;
 use crate::chat::{LastSeen, UserSearch};
 use crate::domain::Network;
 
 /// Where and how clients are served.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
+pub struct ServerSection {
     /// The public address.
     pub listen: SocketAddr,
     /// The operators' address.
@@ -67,7 +68,7 @@ pub enum Backends {
 
 /// Passwords and tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Auth {
+pub struct AuthSection {
     /// The first signs, all verify. Empty in embedded mode when none is configured: then see
     /// [`super::generated_secret`].
     pub jwt_secrets: Vec<Secret>,
@@ -83,7 +84,7 @@ pub struct Auth {
 
 /// What one request may ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct LimitsSection {
     /// The longest message, in bytes of UTF-8.
     pub content_bytes: usize,
     /// The most members of a room.
@@ -92,17 +93,17 @@ pub struct Limits {
     pub watched_users: usize,
     /// The most requests a second of one session; 0 for no limit.
     pub session_rate: u32,
-    /// Of one user on this gateway; likewise.
+    /// The most requests a second of one user on this gateway; 0 for no limit.
     pub user_rate: u32,
-    /// Of strangers from one address; likewise.
+    /// The most sign-in requests a second from one address; 0 for no limit.
     pub sign_in_rate: u32,
     /// The most rooms a user may make in a day; 0 for no limit.
     pub rooms_made: u32,
-    /// The most rooms a user may be in; likewise.
+    /// The most rooms a user may be in; 0 for no limit.
     pub rooms: usize,
-    /// How often a user may be added to rooms by others in a day; likewise.
+    /// How often a user may be added to rooms by others in a day; 0 for no limit.
     pub additions: u32,
-    /// The most direct conversations a user may begin in an hour; likewise.
+    /// The most direct conversations a user may begin in an hour; 0 for no limit.
     pub new_conversations: u32,
     /// How users may look for others.
     pub user_search: UserSearch,
@@ -124,27 +125,27 @@ pub struct Limits {
 
 /// Client connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sessions {
+pub struct SessionsSection {
     /// How many bytes may wait to be written to one session.
     pub outbox_bytes: usize,
     /// The largest frame or polling payload taken, in bytes.
     pub frame_bytes: usize,
-    /// For a client's first word, when its handshake carried no token.
+    /// How long a client whose handshake carried no token may take to send one.
     pub hello_timeout: Duration,
-    /// Between two pings.
+    /// Time between two pings to a client.
     pub ping_interval: Duration,
-    /// For the answer to one.
+    /// How long a client may take to answer a ping.
     pub ping_timeout: Duration,
 }
 
 /// Who counts as online, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Presence {
-    /// Of a gateway's lease.
+pub struct PresenceSection {
+    /// How long a gateway's lease lives without renewal.
     pub lease_ttl: Duration,
     /// Between two renewals of the lease.
     pub lease_heartbeat: Duration,
-    /// Of a user's entry, without renewal.
+    /// How long a user's presence entry lives without renewal.
     pub presence_ttl: Duration,
     /// Between a user's last session and their being shown offline.
     pub offline_grace: Duration,
@@ -152,7 +153,7 @@ pub struct Presence {
 
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Logging {
+pub struct LoggingSection {
     /// A filter in tracing-subscriber's syntax, checked.
     pub filter: String,
     /// The form of a line.
@@ -174,7 +175,7 @@ fn most_of_one(reader: &Reader<'_>, name: &'static str) -> Result<usize, StartEr
     Ok(if most == 0 { usize::MAX } else { most })
 }
 
-impl Server {
+impl ServerSection {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
         let listen = reader.required("listen", parse_address)?;
         let admin_listen = reader.required("admin_listen", parse_address)?;
@@ -186,7 +187,7 @@ impl Server {
         Ok(Self {
             listen,
             admin_listen,
-            admin_token: reader.optional("admin_token", Secret::parse),
+            admin_token: reader.optional("admin_token", parse_secret),
             admin_hosts: reader.list("admin_hosts", parse_host),
             hsts: reader.duration("hsts", seconds(0, 730 * DAY))?,
             connection_limit: reader.number("connection_limit", 1..=MOST)?,
@@ -264,7 +265,7 @@ fn data_dir(reader: &Reader<'_>, environment: &Environment) -> Result<PathBuf, S
     }
 }
 
-impl Auth {
+impl AuthSection {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
         let is_set = |name| reader.text(name).is_some();
         if is_set("redis_url") && is_set("mongodb_uri") && !is_set("jwt_secret") {
@@ -272,7 +273,7 @@ impl Auth {
                 "missing: with Redis and MongoDB, all gateways must be given the same secret";
             reader.note(StartError::of("jwt_secret", message));
         }
-        let jwt_secrets = reader.list("jwt_secret", Secret::parse);
+        let jwt_secrets = reader.list("jwt_secret", parse_secret);
         Ok(Self {
             jwt_secrets,
             access_token_lifetime: reader.duration("access_token_lifetime", seconds(10, DAY))?,
@@ -284,7 +285,7 @@ impl Auth {
     }
 }
 
-impl Limits {
+impl LimitsSection {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
         let rate = |name| -> Result<u32, StartError> {
             let rate = reader.number(name, 0..=1_000_000)?;
@@ -316,8 +317,8 @@ impl Limits {
 /// The smallest outbox whatever the limit on messages.
 const LEAST_OUTBOX: usize = 64 * 1024;
 
-impl Sessions {
-    pub(super) fn read(reader: &Reader<'_>, limits: &Limits) -> Result<Self, StartError> {
+impl SessionsSection {
+    pub(super) fn read(reader: &Reader<'_>, limits: &LimitsSection) -> Result<Self, StartError> {
         let frame_bytes = reader.number("frame_limit", 1024..=16 * MIB)?;
         let outbox_bytes = reader.number("outbox_bytes", LEAST_OUTBOX..=256 * MIB)?;
         let fits = |name: &'static str, is: usize, least: usize| {
@@ -345,7 +346,7 @@ impl Sessions {
     }
 }
 
-impl Presence {
+impl PresenceSection {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
         let lease_ttl = reader.duration("lease_ttl", seconds(2, 300))?;
         let least = Duration::from_millis(100);
@@ -372,7 +373,7 @@ impl Presence {
     }
 }
 
-impl Logging {
+impl LoggingSection {
     pub(super) fn read(reader: &Reader<'_>) -> Result<Self, StartError> {
         Ok(Self {
             filter: reader.required("log", parse_filter)?,

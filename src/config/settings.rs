@@ -6,7 +6,7 @@
 
 /// What a setting holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SettingKind {
     /// A string.
     Text,
     /// A whole number, bare in a file; byte counts may be strings with a unit.
@@ -17,7 +17,6 @@ pub(super) enum Kind {
     FileOf(&'static str),
 }
 
-/// One setting.
 #[derive(Debug)]
 pub(super) struct Setting {
     /// Its table in the file.
@@ -29,7 +28,7 @@ pub(super) struct Setting {
     /// Its long flag, without the hyphens before it.
     pub(super) flag: &'static str,
     /// What it holds.
-    pub(super) kind: Kind,
+    pub(super) kind: SettingKind,
     /// What a value looks like, for `--help`.
     pub(super) placeholder: &'static str,
     /// The value when none is given.
@@ -54,7 +53,7 @@ macro_rules! setting {
     };
 }
 
-use Kind::{FileOf, List, Number, Text};
+use SettingKind::{FileOf, List, Number, Text};
 
 /// Every setting, in the order of `config --default`.
 #[rustfmt::skip]

@@ -6,7 +6,7 @@ use crate::redis::{RedisAddress, RedisConfig};
 use crate::store::mongo::MongoConfig;
 
 /// The pieces of `scheme://credentials@hosts/path?query`.
-struct Parts<'a> {
+struct UrlParts<'a> {
     scheme: &'a str,
     hosts: Vec<&'a str>,
     path: &'a str,
@@ -49,7 +49,7 @@ pub(super) fn mongodb(text: &str) -> Result<ServerUrl, String> {
     Ok(ServerUrl::checked(text.to_owned()))
 }
 
-fn split(text: &str) -> Result<Parts<'_>, String> {
+fn split(text: &str) -> Result<UrlParts<'_>, String> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err("it contains white space".to_owned());
     }
@@ -64,7 +64,7 @@ fn split(text: &str) -> Result<Parts<'_>, String> {
     let hosts = authority
         .rsplit_once('@')
         .map_or(authority, |(_, hosts)| hosts);
-    Ok(Parts {
+    Ok(UrlParts {
         scheme,
         hosts: hosts.split(',').collect(),
         path,

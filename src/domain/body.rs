@@ -10,12 +10,12 @@ macro_rules! kinds {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Kind {
             $($(#[$doc])* $kind,)+
-            /// A later version's.
+            /// A kind that a later version of hobnob writes.
             Unknown,
         }
 
         impl Kind {
-            /// All that are written.
+            /// All kinds that this version writes.
             pub const ALL: &'static [Self] = &[$(Self::$kind),+];
 
             /// Its number in the log of the embedded store.
@@ -104,7 +104,7 @@ pub enum Body {
         target: Seq,
         /// The reaction.
         emoji: Emoji,
-        /// Put on, or taken off.
+        /// Whether the reaction was put on; else it was taken off.
         added: bool,
     },
     /// A user became a member; this is the first event of their log.
@@ -148,7 +148,7 @@ pub enum Body {
 /// What an event does to who receives later ones, and may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing.
+    /// It changes no membership.
     None,
     /// Roles changed: what is known of the senders' standing is stale.
     Roles,

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.
@@ -44,20 +43,11 @@ impl Timestamp {
             .and_then(|moment| moment.format(format).ok())
             .unwrap_or_else(|| "1970-01-01T00:00:00.000Z".to_owned())
     }
-
-    /// Reads RFC 3339; `None` when it is something else.
-    #[must_use]
-    pub fn from_rfc3339(text: &str) -> Option<Self> {
-        let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        i64::try_from(moment.unix_timestamp_nanos() / 1_000_000)
-            .ok()
-            .map(Self)
-    }
 }
 
 /// Tells the time of day.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
+    /// The present moment.
     fn now(&self) -> Timestamp;
 }
 
@@ -109,10 +99,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wire_form_has_three_fractional_digits_and_reads_back() {
+    fn the_wire_form_has_three_fractional_digits() {
         let moment = Timestamp::from_millis(1_700_000_000_050);
         assert_eq!(moment.to_rfc3339(), "2023-11-14T22:13:20.050Z");
-        assert_eq!(Timestamp::from_rfc3339(&moment.to_rfc3339()), Some(moment));
-        assert_eq!(Timestamp::from_rfc3339("yesterday"), None);
     }
 }

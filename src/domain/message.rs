@@ -104,7 +104,7 @@ impl Reactions {
 pub struct Fingerprint([u8; 16]);
 
 impl Fingerprint {
-    /// Of this content.
+    /// The fingerprint of this content.
     #[must_use]
     pub fn of(content: &Content) -> Self {
         let digest = Sha256::digest(content.as_str().as_bytes());
@@ -113,13 +113,13 @@ impl Fingerprint {
         Self(bytes)
     }
 
-    /// As stored.
+    /// The bytes that are stored.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0
     }
 
-    /// As read back.
+    /// From the bytes that are stored.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)

@@ -10,7 +10,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     base: u128,
-    /// Of an IPv6 address.
+    /// How many leading bits the network's addresses share, as IPv6 addresses.
     prefix: u32,
 }
 

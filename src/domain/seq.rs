@@ -22,7 +22,7 @@ impl Seq {
         }
     }
 
-    /// The number.
+    /// The seq as a number; 0 is before the first event.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// See the module's documentation.
+/// Counts by key.
 #[derive(Debug)]
 pub struct Tally<K>(HashMap<K, usize>);
 
@@ -26,7 +26,7 @@ impl<K: Eq + Hash> Tally<K> {
         is_allowed
     }
 
-    /// One less.
+    /// Counts one less under this key.
     pub fn remove(&mut self, key: &K) {
         if let Some(held) = self.0.get_mut(key) {
             *held -= 1;

@@ -15,7 +15,7 @@ pub enum InvalidText {
     TooLong {
         /// The most that is allowed.
         limit: usize,
-        /// What is counted.
+        /// What is counted: characters or bytes.
         unit: &'static str,
     },
     /// A character that has no place there.

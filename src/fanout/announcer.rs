@@ -21,7 +21,7 @@ use crate::commit::Announce;
 use crate::domain::{Body, ConversationId, Event, Seq, SessionId, UserId};
 use crate::traces::{Publishing, Trace};
 
-/// See the module's documentation.
+/// Offers committed events to local sessions and publishes them to other gateways.
 pub struct Announcer {
     sessions: Arc<Sessions>,
     topics: Arc<Topics>,

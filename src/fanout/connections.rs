@@ -14,8 +14,7 @@ use crate::metrics::Metrics;
 use crate::transport::closing::closing;
 use crate::transport::outbox::Reason;
 
-/// See the module's documentation.
-pub(super) struct Connections {
+pub(super) struct SessionLifecycle {
     sessions: Arc<Sessions>,
     topics: Arc<Topics>,
     arrivals: Arc<Arrivals>,
@@ -25,7 +24,7 @@ pub(super) struct Connections {
     metrics: Metrics,
 }
 
-impl Connections {
+impl SessionLifecycle {
     pub(super) fn new(
         (sessions, topics): (Arc<Sessions>, Arc<Topics>),
         arrivals: Arc<Arrivals>,
@@ -61,7 +60,7 @@ impl Connections {
         }
     }
 
-    /// A connection has ended.
+    /// Removes a session whose connection has ended.
     fn leave(&self, session: &Arc<Session>) {
         self.proofs.prove_last(session);
         // Before its topics are left: whoever attaches it to one after this sees that it is closed.
@@ -94,7 +93,7 @@ fn expect_closings(metrics: &Metrics) {
 
 /// A session from its opening to its end: whoever drops it has left, also by a panic.
 pub struct Opened {
-    connections: Arc<Connections>,
+    connections: Arc<SessionLifecycle>,
     session: Arc<Session>,
     has_left: bool,
 }

@@ -27,7 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How often they are looked at. Nothing wakes on "everything is proved", and a drain is rare.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// See the module's documentation.
 pub(super) struct Drain {
     sessions: Arc<Sessions>,
     topics: Arc<Topics>,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::catch_up::CatchUp;
-use super::delegation::{Asking, TakingOn};
+use super::delegation::{DelegationClient, TakingOn};
 use super::envelope::Envelope;
 use super::offer::Offer;
 use super::offering::Offering;
@@ -20,7 +20,6 @@ use crate::commit::frontier::Frontier;
 use crate::domain::GatewayId;
 use crate::metrics::Metrics;
 
-/// See the module's documentation.
 pub(super) struct Inbox {
     gateway: GatewayId,
     bus: Arc<dyn Bus>,
@@ -37,7 +36,7 @@ pub(super) struct Addressees {
     pub(super) resync: Arc<Resync>,
     pub(super) reannouncer: Arc<Reannouncer>,
     pub(super) board: Arc<Board>,
-    pub(super) asking: Arc<Asking>,
+    pub(super) asking: Arc<DelegationClient>,
     pub(super) taking_on: Arc<TakingOn>,
 }
 
@@ -59,7 +58,6 @@ impl Inbox {
         }
     }
 
-    /// Takes signals until `stop`.
     pub(super) async fn listen(&self, stop: CancellationToken) {
         let Some(mut signals) = self.bus.signals() else {
             return;

@@ -30,7 +30,7 @@ pub const RESUME_POINTS: usize = 1000;
 pub struct Joined {
     /// The user's rooms, by id; at most [`ROOMS_TOLD`].
     pub rooms: Vec<RoomId>,
-    /// Whether there are more.
+    /// Whether the user is in more rooms than are listed.
     pub has_more_rooms: bool,
     /// What [`super::hub::Hub::deliver`] starts with, once the answer is written.
     pub backlog: Backlog,
@@ -40,7 +40,6 @@ pub struct Joined {
 #[derive(Debug, Default)]
 pub struct Backlog(Vec<Pursuit>);
 
-/// See the module's documentation.
 pub(super) struct Joining {
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,

@@ -86,13 +86,13 @@ impl Encoded {
 /// An event on its way to sessions.
 #[derive(Debug)]
 pub struct Offer {
-    /// In whose log it is.
+    /// The conversation whose log the event is in.
     pub conversation: ConversationId,
     /// Its place in the log.
     pub seq: Seq,
     /// When its gateway accepted it; none when another gateway did not say.
     pub at: Option<Timestamp>,
-    /// What it does to who receives later ones.
+    /// How it changes who receives later events.
     pub effect: Effect,
     /// The event's id; none when another gateway did not say.
     pub id: Option<EventId>,

@@ -13,7 +13,6 @@ use crate::domain::{Clock, ConversationId, Seq, Timestamp};
 use crate::metrics::Metrics;
 use crate::traces::Traces;
 
-/// See the module's documentation.
 pub(super) struct Offering {
     topics: Arc<Topics>,
     catch_up: Arc<CatchUp>,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 /// How long gives are collected before they are marked; the pace of one session is its own ([`Paced::mark_if_due`]).
 const TICK: Duration = Duration::from_millis(200);
 
-/// Who proves by marks what it received.
+/// A session of which proof of receipt is asked at a pace.
 pub(super) trait Paced: std::fmt::Debug + Send + Sync {
     /// Marks what was given, unless it did so about a second ago. True when there is something left to mark, and the
     /// pacer must come again.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::announcer::Announcer;
 use super::catch_up::{CatchUp, CatchUpPorts};
-use super::delegation::Asking;
+use super::delegation::DelegationClient;
 use super::gaps::Gaps;
 use super::offering::Offering;
 use super::presence::{Arrivals, ArrivalsPorts, Board, BoardConfig, BoardPorts, Departures};
@@ -77,8 +77,8 @@ pub struct HubPorts {
     pub traces: Traces,
 }
 
-/// See the module's documentation.
-pub struct Parts {
+/// The parts of a hub that do not need the committer.
+pub struct HubParts {
     pub(super) config: HubConfig,
     pub(super) ports: HubPorts,
     pub(super) tasks: Tasks,
@@ -94,11 +94,11 @@ pub struct Parts {
     pub(super) arrivals: Arc<Arrivals>,
     pub(super) board: Arc<Board>,
     pub(super) announcer: Arc<Announcer>,
-    pub(super) asking: Arc<Asking>,
+    pub(super) asking: Arc<DelegationClient>,
 }
 
-impl Parts {
-    /// All of them, idle.
+impl HubParts {
+    /// Builds all parts; none of them starts a task.
     #[must_use]
     pub fn new(config: HubConfig, ports: HubPorts) -> Self {
         let tasks = Tasks::new(Arc::clone(&ports.entropy));
@@ -127,7 +127,7 @@ impl Parts {
             Arc::clone(&recall),
             Arc::clone(&publisher),
         );
-        let asking = Asking::new(Arc::clone(&publisher), Arc::clone(&offering));
+        let asking = DelegationClient::new(Arc::clone(&publisher), Arc::clone(&offering));
         Self {
             board: board(&config, &ports, &tasks),
             announcer: Arc::new(announcer),
@@ -156,7 +156,7 @@ impl Parts {
 
     /// The way to other gateways' committers.
     #[must_use]
-    pub fn delegation(&self) -> Arc<Asking> {
+    pub fn delegation(&self) -> Arc<DelegationClient> {
         Arc::clone(&self.asking)
     }
 }

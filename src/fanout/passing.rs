@@ -15,7 +15,7 @@ use crate::wire;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Typing {
+struct TypingJson {
     conversation_id: String,
     user_id: String,
     typing: bool,
@@ -23,7 +23,7 @@ struct Typing {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Receipt {
+struct ReceiptJson {
     conversation_id: String,
     cursors: BTreeMap<String, u64>,
 }
@@ -35,7 +35,7 @@ pub(super) fn typing(
     from: UserId,
     typing: bool,
 ) {
-    let shape = Typing {
+    let shape = TypingJson {
         conversation_id: conversation.to_string(),
         user_id: from.to_string(),
         typing,
@@ -59,7 +59,7 @@ pub(super) fn receipt(
     let cursors = moved
         .iter()
         .map(|(user, seq)| (user.to_string(), seq.get()));
-    let shape = Receipt {
+    let shape = ReceiptJson {
         conversation_id: conversation.to_string(),
         cursors: cursors.collect(),
     };

@@ -16,7 +16,6 @@ use crate::transport::outbox::Mark;
 /// How long the answer to a client's goodbye waits for its cursors.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// See the module's documentation.
 pub(super) struct Proofs {
     store: Arc<dyn Store>,
     topics: Arc<Topics>,

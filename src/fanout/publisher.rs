@@ -11,7 +11,6 @@ use crate::bus::{Bus, Channel};
 use crate::domain::{ConversationId, GatewayId};
 use crate::metrics::Metrics;
 
-/// See the module's documentation.
 pub(super) struct Publisher {
     gateway: GatewayId,
     bus: Arc<dyn Bus>,

@@ -24,7 +24,6 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The pause before all gateways are told again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// See the module's documentation.
 pub(super) struct Reannouncer {
     bus: Arc<dyn Bus>,
     presence: Arc<dyn Presence>,

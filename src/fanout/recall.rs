@@ -15,7 +15,6 @@ const LIFETIME: Duration = Duration::from_secs(30);
 /// How many of each kind are; beyond it the older half of that time is forgotten, or all.
 const LIMIT: usize = 50_000;
 
-/// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Recall(Mutex<State>);
 
@@ -23,7 +22,7 @@ pub(super) struct Recall(Mutex<State>);
 struct State {
     heads: HashMap<ConversationId, (Seq, Instant)>,
     joined: HashMap<(ConversationId, UserId), Instant>,
-    /// Who came or went.
+    /// Users whose coming or going was announced, and when.
     presence: HashMap<UserId, Instant>,
     /// Everything announced since then is remembered.
     complete_since: Instant,

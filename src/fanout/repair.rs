@@ -26,7 +26,6 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 /// How often a log that cannot be understood is read again before its sessions are closed, to resume (D15).
 const TRIES: usize = 20;
 
-/// See the module's documentation.
 pub(super) struct Repair {
     store: Arc<dyn Store>,
     frontier: Arc<Frontier>,

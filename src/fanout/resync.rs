@@ -30,7 +30,6 @@ const PORTION: usize = 500;
 /// The longest random wait before a resync, so that all gateways do not ask at once.
 const JITTER: Duration = Duration::from_millis(300);
 
-/// See the module's documentation.
 pub(super) struct Resync {
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,

@@ -20,7 +20,7 @@ impl<K: Eq + Hash, V> Roster<K, V> {
         self.0.insert(id, value);
     }
 
-    /// What there was of it.
+    /// Removes an entry and returns it.
     pub(super) fn remove(&mut self, id: &K) -> Option<V> {
         // The last takes its place: nobody else moves.
         self.0.swap_remove(id)

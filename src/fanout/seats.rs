@@ -13,20 +13,20 @@ use crate::metrics::Metrics;
 /// How many sessions there may be at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeatLimits {
-    /// In all.
+    /// The most sessions in all.
     pub all: usize,
-    /// Of one user.
+    /// The most sessions of one user.
     pub user: usize,
-    /// From one address.
+    /// The most sessions from one address.
     pub network: usize,
 }
 
 /// See the module's documentation. Clones are handles to the same ones.
 #[derive(Debug, Clone)]
-pub struct Seats(Arc<Inner>);
+pub struct Seats(Arc<SeatsInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct SeatsInner {
     state: Mutex<State>,
     metrics: Metrics,
 }
@@ -40,7 +40,7 @@ struct State {
 }
 
 impl Default for SeatLimits {
-    /// As many as come.
+    /// No limits.
     fn default() -> Self {
         Self {
             all: usize::MAX,
@@ -51,7 +51,7 @@ impl Default for SeatLimits {
 }
 
 impl Seats {
-    /// So many, all free.
+    /// Seats within these limits, all free.
     #[must_use]
     pub fn new(limits: SeatLimits, metrics: Metrics) -> Self {
         let state = State {
@@ -60,7 +60,7 @@ impl Seats {
             users: Tally::default(),
             networks: Tally::default(),
         };
-        Self(Arc::new(Inner {
+        Self(Arc::new(SeatsInner {
             state: Mutex::new(state),
             metrics,
         }))

@@ -15,8 +15,7 @@ use crate::presence::{Presence, PresenceSignal};
 /// How many signals are taken at once: the users of a dead gateway come together.
 const BATCH: usize = 500;
 
-/// See the module's documentation.
-pub(super) struct Signals {
+pub(super) struct PresenceSignals {
     presence: Arc<dyn Presence>,
     arrivals: Arc<Arrivals>,
     reannouncer: Arc<Reannouncer>,
@@ -24,7 +23,7 @@ pub(super) struct Signals {
     metrics: Metrics,
 }
 
-impl Signals {
+impl PresenceSignals {
     pub(super) fn new(
         presence: Arc<dyn Presence>,
         arrivals: Arc<Arrivals>,
@@ -41,7 +40,7 @@ impl Signals {
         }
     }
 
-    /// Heeds them until `stop`.
+    /// Acts on the presence service's signals until `stop`.
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let Some(mut signals) = self.presence.signals() else {
             return;

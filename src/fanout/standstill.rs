@@ -25,7 +25,7 @@ impl Standstill {
         }
     }
 
-    /// The log showed something.
+    /// The log has shown something that was missing: the wait for progress begins anew.
     pub(super) fn ended(&mut self) {
         if std::mem::take(&mut self.counts) {
             self.gauge.decrement(1.0);
@@ -33,7 +33,7 @@ impl Standstill {
         self.since = Instant::now();
     }
 
-    /// The log showed nothing.
+    /// The log has shown nothing new: after [`PATIENCE`] the gap counts as standing still.
     pub(super) fn goes_on(&mut self) {
         if !self.counts && self.since.elapsed() >= PATIENCE {
             self.counts = true;

@@ -35,7 +35,6 @@ pub(super) struct Sweep {
 }
 
 impl Sweep {
-    /// Sweeps until `stop`.
     pub(super) async fn run(self, stop: CancellationToken) {
         let mut compared = Instant::now();
         while stop

@@ -15,7 +15,8 @@ use crate::gateway::requests::{Answer, JoinOptions, Reply, Requests, Responder};
 use crate::logging::served::{self, Served};
 use crate::transport::outbox::{Frame, Mark, Reason};
 use crate::transport::socketio::{
-    Ack, Application, ConnectRefused, Connection, Event, HandshakeRequest, Socket, encode_event,
+    Ack, Application, ConnectRefused, HandshakeRequest, NamespaceHandler, ReceivedEvent, Socket,
+    encode_event,
 };
 use crate::wire::ErrorJson;
 
@@ -35,7 +36,7 @@ pub struct ChatApplication {
 }
 
 impl ChatApplication {
-    /// On these requests.
+    /// An application that answers events with these requests.
     #[must_use]
     pub fn new(requests: Requests, entropy: Arc<Entropy>) -> Self {
         Self { requests, entropy }
@@ -50,7 +51,7 @@ impl Application for ChatApplication {
         auth: Option<Value>,
         request: &HandshakeRequest,
         socket: Socket,
-    ) -> Result<Box<dyn Connection>, ConnectRefused> {
+    ) -> Result<Box<dyn NamespaceHandler>, ConnectRefused> {
         let metrics = self.requests.hub().metrics();
         let token = token(auth.as_ref(), request);
         let caller = token.and_then(|token| self.requests.chat().authenticate(&token));
@@ -113,8 +114,8 @@ struct ChatConnection {
 }
 
 #[async_trait]
-impl Connection for ChatConnection {
-    async fn event(&mut self, event: Event<'_>) {
+impl NamespaceHandler for ChatConnection {
+    async fn event(&mut self, event: ReceivedEvent<'_>) {
         let _unanswered = self.session.take_request();
         let (socket, ack) = (self.socket.clone(), event.ack);
         let write = move |done| answer(&socket, ack, &done);

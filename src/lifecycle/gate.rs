@@ -54,10 +54,10 @@ const BUSY: &str = concat!(
 
 /// How many connections there are, and may be.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(super) struct OpenConnections {
     open: AtomicUsize,
     limit: AtomicUsize,
-    /// Of one network.
+    /// The most open connections of one network.
     share: AtomicUsize,
     of: Mutex<Tally<ClientNetwork>>,
     /// Whose connections are not counted by network: everybody's come from there.
@@ -70,15 +70,19 @@ pub(super) struct Connections {
 
 /// How many there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bounds {
-    /// At a time.
+pub(super) struct ConnectionBounds {
+    /// The most connections open at a time.
     pub(super) all: usize,
-    /// From one network.
+    /// The most of them from one network.
     pub(super) share: usize,
 }
 
-impl Connections {
-    pub(super) fn new(bounds: Bounds, proxies: TrustedProxies, metrics: Metrics) -> Arc<Self> {
+impl OpenConnections {
+    pub(super) fn new(
+        bounds: ConnectionBounds,
+        proxies: TrustedProxies,
+        metrics: Metrics,
+    ) -> Arc<Self> {
         metrics.connections.limit.set(bounds.all as f64);
         Arc::new(Self {
             open: AtomicUsize::new(0),
@@ -104,7 +108,7 @@ impl Connections {
     }
 
     /// Other limits from now on; connections that are open stay.
-    pub(super) fn set_bounds(&self, bounds: Bounds) {
+    pub(super) fn set_bounds(&self, bounds: ConnectionBounds) {
         self.limit.store(bounds.all, Ordering::Relaxed);
         self.share.store(bounds.share, Ordering::Relaxed);
         self.metrics.connections.limit.set(bounds.all as f64);
@@ -121,7 +125,7 @@ impl Connections {
         }
     }
 
-    fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<OpenConnection> {
         let network = (!self.proxies.trusts(peer)).then(|| ClientNetwork::of(peer));
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed) {
             self.open.fetch_sub(1, Ordering::Relaxed);
@@ -134,7 +138,7 @@ impl Connections {
         }
         self.metrics.connections.accepted.increment(1);
         self.metrics.connections.open.increment(1.0);
-        Some(Place {
+        Some(OpenConnection {
             connections: Arc::clone(self),
             network,
         })
@@ -162,12 +166,12 @@ impl Connections {
 
 /// One connection's place among the open ones; free again when dropped.
 #[derive(Debug)]
-struct Place {
-    connections: Arc<Connections>,
+struct OpenConnection {
+    connections: Arc<OpenConnections>,
     network: Option<ClientNetwork>,
 }
 
-impl Drop for Place {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         let connections = &self.connections;
         if let Some(network) = &self.network {
@@ -182,11 +186,11 @@ impl Drop for Place {
 #[derive(Debug)]
 pub(super) struct Gate {
     pub(super) listener: TcpListener,
-    pub(super) connections: Arc<Connections>,
+    pub(super) connections: Arc<OpenConnections>,
     /// How long a write may make less progress than [`super::pace`] asks for. Longer than a session's heartbeat: a session
     /// has its own ways to end.
     pub(super) patience: Duration,
-    /// What requests must be.
+    /// The checks of a request's head.
     pub(super) guard: Guard,
     /// Told when there is no file left.
     pub(super) shortage: Arc<Shortage>,
@@ -199,7 +203,7 @@ pub(super) struct Gate {
 impl Gate {
     pub(super) fn new(
         listener: TcpListener,
-        connections: Arc<Connections>,
+        connections: Arc<OpenConnections>,
         patience: Duration,
         guard: Guard,
         shortage: Arc<Shortage>,
@@ -235,7 +239,7 @@ impl Gate {
         }
     }
 
-    fn admit(&self, stream: TcpStream, place: Place) -> Admitted {
+    fn admit(&self, stream: TcpStream, place: OpenConnection) -> Admitted {
         // Small frames must not wait for each other's acknowledgement.
         let _ = stream.set_nodelay(true);
         Admitted {
@@ -280,7 +284,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 pub(super) struct Admitted {
     stream: TcpStream,
     pace: Pace,
-    _place: Place,
+    _place: OpenConnection,
 }
 
 impl AsyncRead for Admitted {

@@ -30,7 +30,7 @@ pub(super) struct Guard {
 /// Under which names a port may be asked for.
 #[derive(Debug, Clone, Default)]
 enum Hosts {
-    /// Any valid one.
+    /// Any name that is a valid host.
     #[default]
     Any,
     /// IP addresses, names without a dot, and these. No page on the web has such a name, so that none can reach the

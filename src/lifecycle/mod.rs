@@ -23,19 +23,19 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{Instant, timeout_at};
 
 use crate::admin::{self, Health, Operations, Readiness};
-use crate::config::Server;
+use crate::config::ServerSection;
 pub use crate::config::StartError;
 use crate::metrics::{Exporter, Metrics, open_file_limit};
 pub use failure::Failure;
 use files::{ADMIN_CONNECTIONS, Shortage, affordable, raise_limit};
-use gate::{Bounds, Connections, Gate};
+use gate::{ConnectionBounds, Gate, OpenConnections};
 use guard::Guard;
 use http::HttpServer;
 use peer::TrustedProxies;
 pub use reload::Reload;
 pub use signals::{Hangups, Signals};
 use signals::{on_thread, thread_runtime};
-pub use watchdog::{Pace, watch};
+pub use watchdog::{WatchdogPace, watch};
 
 /// Connections that wait to be accepted: all clients of a lost gateway arrive at once.
 const BACKLOG: u32 = 4096;
@@ -46,7 +46,7 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 /// How long a connection of the admin port may be idle, or its request's head take.
 const ADMIN_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is served.
+/// What the process serves on its public port.
 #[async_trait]
 pub trait Service: Send + Sync + 'static {
     /// The public routes.
@@ -69,10 +69,10 @@ impl Listeners {
     ///
     /// # Errors
     /// When one cannot be had: taken, or not this machine's.
-    pub fn bind(server: &Server, metrics: &Metrics) -> Result<Self, StartError> {
+    pub fn bind(server: &ServerSection, metrics: &Metrics) -> Result<Self, StartError> {
         let files = raise_limit();
         let proxies = TrustedProxies(server.trusted_proxies.clone().into());
-        let connections = Connections::new(bounds(server, files), proxies, metrics.clone());
+        let connections = OpenConnections::new(bounds(server, files), proxies, metrics.clone());
         let shortage = Arc::<Shortage>::default();
         let listener = bind("listen", server.listen)?;
         let admin = bind("admin_listen", server.admin_listen)?;
@@ -83,12 +83,12 @@ impl Listeners {
             Guard::public(server.hsts),
             Arc::clone(&shortage),
         );
-        let own = Bounds {
+        let own = ConnectionBounds {
             all: ADMIN_CONNECTIONS,
             share: ADMIN_CONNECTIONS,
         };
         // Not among the clients' in any metric.
-        let connections = Connections::new(own, TrustedProxies::default(), Metrics::none());
+        let connections = OpenConnections::new(own, TrustedProxies::default(), Metrics::none());
         let guard = Guard::admin(&server.admin_hosts);
         let mut admin = Gate::new(admin, connections, ADMIN_PATIENCE, guard, shortage);
         admin.keeps_spare = true;
@@ -133,11 +133,11 @@ pub struct PublicSocket {
 
 /// How many client connections there may be, for changing it while they come.
 #[derive(Debug)]
-pub struct ConnectionLimit(Arc<Connections>);
+pub struct ConnectionLimit(Arc<OpenConnections>);
 
 impl ConnectionLimit {
     /// The limits of these settings from now on. Nobody is closed for them.
-    pub fn set(&self, server: &Server) {
+    pub fn set(&self, server: &ServerSection) {
         self.0.set_bounds(bounds(server, open_file_limit()));
     }
 }
@@ -184,7 +184,7 @@ fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// How many connections there may be: as configured, as far as the limit of open files allows.
-fn bounds(server: &Server, files: Option<u64>) -> Bounds {
+fn bounds(server: &ServerSection, files: Option<u64>) -> ConnectionBounds {
     let all = affordable(server.connection_limit, files);
     if all < server.connection_limit {
         tracing::warn!(
@@ -193,7 +193,7 @@ fn bounds(server: &Server, files: Option<u64>) -> Bounds {
             "the limit of open files is too low for connection_limit; raise it (ulimit -n)"
         );
     }
-    Bounds {
+    ConnectionBounds {
         all,
         share: server.address_connection_limit,
     }

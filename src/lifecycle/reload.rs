@@ -6,9 +6,9 @@ use crate::metrics::Metrics;
 
 /// What a configuration that was read again meets.
 pub struct Reload<Apply> {
-    /// What is in force.
+    /// The configuration in force.
     pub running: Config,
-    /// Where reloads are counted.
+    /// The metrics that reloads are counted in.
     pub metrics: Metrics,
     /// Takes over what may change, or refuses all of it.
     pub apply: Apply,

@@ -5,10 +5,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Between two lines.
+/// The least time between two lines of the log.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Seldom(Mutex<State>);
 

@@ -60,7 +60,7 @@ fn a_session_that_does_not_yield_is_named_by_livez_which_answers_whatever_the_wo
             .serve_admin(&readiness, &exporter, closed())
             .unwrap();
         let look = Duration::from_millis(100);
-        watch(&readiness, Pace { look, looks: 5 }).unwrap();
+        watch(&readiness, WatchdogPace { look, looks: 5 }).unwrap();
         address
     };
     until_live(address, |answer| answer.contains("200 OK"));

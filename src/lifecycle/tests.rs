@@ -32,9 +32,9 @@ fn the_page_s_address_can_be_clicked() {
     }
 }
 
-fn server(connection_limit: usize) -> Server {
+fn server(connection_limit: usize) -> ServerSection {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Server {
+    ServerSection {
         listen: any,
         admin_listen: any,
         admin_token: None,
@@ -139,7 +139,7 @@ async fn it_is_unready_before_the_limit_and_the_limit_may_change() {
 #[tokio::test]
 async fn a_taken_port_is_blamed_on_its_setting() {
     let (_listeners, address) = listeners(1);
-    let taken = Server {
+    let taken = ServerSection {
         admin_listen: address,
         ..server(1)
     };
@@ -270,7 +270,7 @@ async fn a_drain_that_does_not_end_is_left_behind_after_the_grace() {
 }
 
 /// Serves one route; closes connections that make no progress for a second, in which a busy machine gets to ask.
-fn serve(router: Router) -> (SocketAddr, Arc<Connections>) {
+fn serve(router: Router) -> (SocketAddr, Arc<OpenConnections>) {
     let (mut listeners, address) = listeners(1);
     listeners.public.patience = Duration::from_secs(1);
     let connections = Arc::clone(&listeners.public.connections);
@@ -315,7 +315,7 @@ async fn the_admin_port_keeps_no_idle_connection_and_only_so_many() {
     let _server = HttpServer::start(router, listeners.admin);
     let (idle, answer) = ask(address, "/livez").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    connections.set_bounds(Bounds { all: 1, share: 1 });
+    connections.set_bounds(ConnectionBounds { all: 1, share: 1 });
     let (_second, answer) = ask(address, "/livez").await;
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     until_closed(idle).await;

@@ -15,16 +15,16 @@ use super::failure::Failure;
 use crate::admin::Readiness;
 use crate::logging::served::{Turn, spawn_task, turns};
 
-/// How often it looks, and after how many looks without a change it says so.
+/// How often the watchdog looks, and how patient it is.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// Between two looks.
+pub struct WatchdogPace {
+    /// Time between two looks.
     pub look: Duration,
-    /// So many without a change.
+    /// After how many looks without a change it says so.
     pub looks: u32,
 }
 
-impl Default for Pace {
+impl Default for WatchdogPace {
     /// Ten seconds in all: a turn takes milliseconds at most, on the most crowded machine.
     fn default() -> Self {
         Self {
@@ -38,7 +38,7 @@ impl Default for Pace {
 ///
 /// # Errors
 /// When there is no thread for it.
-pub fn watch(readiness: &Arc<Readiness>, pace: Pace) -> Result<(), Failure> {
+pub fn watch(readiness: &Arc<Readiness>, pace: WatchdogPace) -> Result<(), Failure> {
     let beats = Arc::new(AtomicU64::new(0));
     spawn_task("watchdog", beat(Arc::downgrade(&beats), pace.look / 2));
     let readiness = Arc::downgrade(readiness);
@@ -58,7 +58,7 @@ async fn beat(beats: Weak<AtomicU64>, every: Duration) {
     }
 }
 
-fn look_on(readiness: &Weak<Readiness>, beats: &AtomicU64, pace: Pace) {
+fn look_on(readiness: &Weak<Readiness>, beats: &AtomicU64, pace: WatchdogPace) {
     let mut watch = Watch::default();
     while let Some(readiness) = readiness.upgrade() {
         watch.look(turns(), beats.load(Ordering::Relaxed));
@@ -98,7 +98,7 @@ impl Watch {
         };
     }
 
-    fn trouble(&self, pace: Pace) -> Option<String> {
+    fn trouble(&self, pace: WatchdogPace) -> Option<String> {
         let stuck = self
             .turns
             .values()
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
     use crate::logging::served::Served;
 
-    const PACE: Pace = Pace {
+    const PACE: WatchdogPace = WatchdogPace {
         look: Duration::from_secs(1),
         looks: 3,
     };

@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, Subscriber as Lines};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::config::{LogFormat, Logging, StartError};
+use crate::config::{LogFormat, LoggingSection, StartError};
 use served::Served;
 
 /// The id of this process's gateway, once it is known; on every JSON line from then on, so that lines of several
@@ -48,7 +48,7 @@ impl Filter {
 ///
 /// # Errors
 /// When the filter cannot be read (the configuration has checked it) or logging has been started already.
-pub fn start(logging: &Logging) -> Result<Filter, StartError> {
+pub fn start(logging: &LoggingSection) -> Result<Filter, StartError> {
     let lines = Lines::builder()
         .with_env_filter(parse(&logging.filter)?)
         .log_internal_errors(false);

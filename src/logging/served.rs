@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::domain::SessionId;
 
-/// Whom.
+/// For whom a thread works, as far as it is known.
 #[derive(Debug, Clone, Default)]
 pub enum Served {
     /// Nobody in particular.
@@ -25,7 +25,7 @@ pub enum Served {
     Nobody,
     /// The request with this id.
     Request(Arc<str>),
-    /// This session.
+    /// The session with this id.
     Session(SessionId),
     /// All clients: a task of the gateway itself.
     Task(&'static str),
@@ -110,7 +110,7 @@ fn replace(whom: Served) -> Served {
 }
 
 pin_project! {
-    /// Work for somebody.
+    /// A future that is polled on somebody's account.
     #[derive(Debug)]
     pub struct Serving<Work> {
         whom: Served,

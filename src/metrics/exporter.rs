@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::Metrics;
 use super::handles::{Handles, Make, SharedRecorder};
 use super::process::{Reading, open_file_limit};
-use super::table::{self, Kind};
+use super::table::{self, MetricKind};
 
 /// How often histograms are drained into their buckets; without it their memory grows with every sample.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ impl Metrics {
     pub fn exported() -> Result<(Self, Exporter), BuildError> {
         let mut builder = PrometheusBuilder::new().set_buckets(table::SECONDS)?;
         for (name, kind, _) in table::METRICS {
-            if *kind == Kind::Numbers {
+            if *kind == MetricKind::Numbers {
                 let of = Matcher::Full((*name).to_owned());
                 builder = builder.set_buckets_for_metric(of, table::NUMBERS)?;
             }

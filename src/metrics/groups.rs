@@ -22,7 +22,7 @@ pub struct ByTransport<T> {
 
 /// One handle per reason for turning a client away.
 #[derive(Debug, Clone)]
-pub struct Refused {
+pub struct RefusedClients {
     /// More connections than connection_limit.
     pub connection_limit: Counter,
     /// More from one address than address_connection_limit.
@@ -46,7 +46,7 @@ pub struct Refused {
 /// Client connections.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the table documents the metrics, once")]
-pub struct Connections {
+pub struct ConnectionMetrics {
     pub open: Gauge,
     pub limit: Gauge,
     pub accepted: Counter,

@@ -8,9 +8,9 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, R
 use parking_lot::Mutex;
 
 use super::groups::{
-    ByProtocol, ByTransport, Connections, Dependency, Hints, Refused, RefusedHints,
+    ByProtocol, ByTransport, ConnectionMetrics, Dependency, Hints, RefusedClients, RefusedHints,
 };
-use super::table::{self, Kind};
+use super::table::{self, MetricKind};
 
 static METADATA: Metadata<'static> = Metadata::new("hobnob", Level::INFO, None);
 
@@ -28,8 +28,8 @@ pub struct Handles {
     pub draining: Gauge,
     pub reloads_applied: Counter,
     pub reloads_refused: Counter,
-    pub connections: Connections,
-    pub refused: Refused,
+    pub connections: ConnectionMetrics,
+    pub refused: RefusedClients,
     pub anonymous: Gauge,
     pub sessions: ByProtocol<Gauge>,
     pub transports: ByTransport<Gauge>,
@@ -314,9 +314,9 @@ impl Make<'_> {
         }
     }
 
-    fn refused(&self) -> Refused {
+    fn refused(&self) -> RefusedClients {
         let of = |reason| self.counter_of(table::CONNECTIONS_REFUSED, "reason", reason);
-        Refused {
+        RefusedClients {
             connection_limit: of("connection_limit"),
             address_connection_limit: of("address_connection_limit"),
             session_limit: of("session_limit"),
@@ -329,8 +329,8 @@ impl Make<'_> {
         }
     }
 
-    fn connections(&self) -> Connections {
-        Connections {
+    fn connections(&self) -> ConnectionMetrics {
+        ConnectionMetrics {
             open: self.gauge(table::CONNECTIONS_OPEN),
             limit: self.gauge(table::CONNECTION_LIMIT),
             accepted: self.counter(table::CONNECTIONS_ACCEPTED),
@@ -372,9 +372,9 @@ impl Make<'_> {
         for &(name, kind, help) in table::METRICS {
             let name = KeyName::from_const_str(name);
             match kind {
-                Kind::Counter => self.0.describe_counter(name, None, help.into()),
-                Kind::Gauge => self.0.describe_gauge(name, None, help.into()),
-                Kind::Seconds | Kind::Numbers => {
+                MetricKind::Counter => self.0.describe_counter(name, None, help.into()),
+                MetricKind::Gauge => self.0.describe_gauge(name, None, help.into()),
+                MetricKind::Seconds | MetricKind::Numbers => {
                     self.0.describe_histogram(name, None, help.into());
                 }
             }

@@ -17,7 +17,9 @@ use std::sync::Arc;
 use metrics::NoopRecorder;
 
 pub use exporter::Exporter;
-pub use groups::{ByProtocol, ByTransport, Connections, Dependency, Hints, Refused, RefusedHints};
+pub use groups::{
+    ByProtocol, ByTransport, ConnectionMetrics, Dependency, Hints, RefusedClients, RefusedHints,
+};
 pub use handles::Handles;
 pub use process::{open_file_count, open_file_limit};
 

@@ -6,7 +6,7 @@ use std::fs;
 /// Ticks a second in /proc/self/stat: USER_HZ, which is 100 on every Linux that Rust's standard library runs on.
 const TICKS: f64 = 100.0;
 
-/// One reading.
+/// What the operating system says of this process at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Reading {
     pub(super) memory_bytes: Option<u64>,
@@ -14,12 +14,12 @@ pub(super) struct Reading {
     pub(super) cpu_seconds: Option<f64>,
     pub(super) open_files: Option<u64>,
     pub(super) threads: Option<u64>,
-    /// Since 1970.
+    /// When it was started, in seconds since 1970.
     pub(super) started_seconds: Option<f64>,
 }
 
 impl Reading {
-    /// Now.
+    /// Reads it now.
     pub(super) fn take() -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();

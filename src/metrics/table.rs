@@ -3,19 +3,19 @@
 
 /// A metric's type; a histogram's buckets are its unit's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MetricKind {
     Counter,
     Gauge,
-    /// Of durations.
+    /// A histogram of durations, in seconds.
     Seconds,
-    /// Of numbers of things.
+    /// A histogram of counts of things.
     Numbers,
 }
 
-use Kind::{Counter, Gauge, Numbers, Seconds};
+use MetricKind::{Counter, Gauge, Numbers, Seconds};
 
-impl Kind {
-    /// As Prometheus calls it.
+impl MetricKind {
+    /// The type's name in Prometheus' text format.
     #[cfg(test)]
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -114,7 +114,7 @@ pub(super) const START_TIME: &str = "process_start_time_seconds";
 
 /// Every metric. Ours begin with `hobnob_`; those of the process have the names every Prometheus client gives them.
 #[rustfmt::skip]
-pub(super) const METRICS: &[(&str, Kind, &str)] = &[
+pub(super) const METRICS: &[(&str, MetricKind, &str)] = &[
     (BUILD_INFO, Gauge, "1, with the version as a label."),
     (READY, Gauge, "1 while /readyz answers 200, else 0."),
     (LIVE, Gauge, "1 while /livez answers 200, else 0: only a restart helps."),

@@ -73,8 +73,8 @@ impl State {
         removed
     }
 
-    /// Buries the gateways whose leases have ended; returns the users who are offline by it.
-    fn bury(&mut self) -> Vec<UserId> {
+    /// Forgets the gateways whose leases have ended; returns the users who are offline by it.
+    fn clear_dead(&mut self) -> Vec<UserId> {
         let now = Instant::now();
         let dead: HashSet<GatewayId> = self
             .leases
@@ -125,7 +125,7 @@ pub struct LocalPresence {
 }
 
 impl LocalPresence {
-    /// What gateways connect to.
+    /// A new hub, which the gateways of this process connect to.
     #[must_use]
     pub fn hub(config: PresenceConfig) -> LocalPresenceHub {
         LocalPresenceHub {
@@ -134,13 +134,13 @@ impl LocalPresence {
         }
     }
 
-    async fn bury_again_and_again(&self) {
+    async fn clear_dead_gateways(&self) {
         let mut look = interval(self.hub.config.look);
         loop {
             look.tick().await;
             let (offline, others) = {
                 let mut state = self.hub.state.lock();
-                (state.bury(), state.others(self.gateway))
+                (state.clear_dead(), state.others(self.gateway))
             };
             let seen = std::mem::replace(&mut *self.seen.lock(), others.clone());
             if !seen.is_subset(&others) {
@@ -213,7 +213,7 @@ impl Presence for LocalPresence {
         };
         tokio::select! {
             () = stop.cancelled() => held.rest = self.hub.config.grace,
-            () = self.bury_again_and_again() => {}
+            () = self.clear_dead_gateways() => {}
         }
     }
 

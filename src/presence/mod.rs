@@ -42,7 +42,7 @@ pub struct PresenceError(pub String);
 pub enum Transition {
     /// The user was offline and is online, or the other way round: announce it.
     Changed,
-    /// Nobody sees a difference.
+    /// The user was online before and is now, or offline before and now.
     Unchanged,
 }
 

@@ -3,7 +3,7 @@
 
 /// Where a Redis listens when its address names no port.
 const SERVER_PORT: u16 = 6379;
-/// Where a Sentinel does.
+/// The port of a Sentinel whose address names none.
 const SENTINEL_PORT: u16 = 26379;
 /// The parameter that names what the Sentinels watch.
 const SERVICE: &str = "sentinelServiceName";
@@ -23,7 +23,7 @@ pub struct RedisAddress {
 /// What answers at the hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Deployment {
-    /// One Redis.
+    /// One Redis server.
     Single,
     /// Some nodes of a cluster, which knows the others.
     Cluster,
@@ -125,7 +125,7 @@ impl RedisAddress {
 }
 
 impl std::fmt::Debug for RedisAddress {
-    /// Without the credentials.
+    /// Prints the address without its credentials.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RedisAddress")
             .field("deployment", &self.deployment)

@@ -22,7 +22,7 @@ const LABEL: &[u8] = b"hobnob hints 2";
 /// Bytes of a proof: HMAC-SHA-256 truncated to 128 bits (RFC 2104, section 5).
 pub const TAG_BYTES: usize = 16;
 
-/// A proof.
+/// The proof that a payload is from this deployment: an HMAC-SHA-256, cut.
 pub type Tag = [u8; TAG_BYTES];
 
 /// The keys of one deployment and log: the first signs, all verify, so that secrets can be rotated.
@@ -43,7 +43,7 @@ impl Seal {
         }
     }
 
-    /// Other secrets from now on.
+    /// Replaces the secrets; takes effect with the next payload.
     pub fn replace(&self, secrets: &[&[u8]]) {
         *self.keys.write() = derived(secrets, &self.log);
     }
@@ -98,7 +98,7 @@ fn tag(key: &Keyed, parts: &[&[u8]]) -> Tag {
 }
 
 impl fmt::Debug for Seal {
-    /// Nothing that is secret.
+    /// Prints no key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seal")
             .field("log", &self.log)

@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use crate::metrics::Dependency;
 
-/// See the module's documentation.
+/// A store whose calls are counted and timed.
 pub struct MeasuredStore {
     inner: Arc<dyn Store>,
     counted: Dependency,

@@ -65,7 +65,7 @@ pub struct NewUser {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Inserted {
-    /// It was, and is stored.
+    /// It was new, and is stored.
     Yes,
     /// It was there already; nothing is stored.
     Taken,
@@ -76,9 +76,9 @@ pub enum Inserted {
 pub struct RefreshToken {
     /// SHA-256 of the token.
     pub hash: [u8; 32],
-    /// Whose it is.
+    /// The user whose token it is.
     pub user: UserId,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
@@ -112,7 +112,7 @@ pub struct NewMessage {
     pub client_message_id: ClientMessageId,
     /// What it says.
     pub content: Content,
-    /// Of `content`.
+    /// The hash of `content`, to recognise a retry (P3).
     pub fingerprint: Fingerprint,
 }
 
@@ -143,7 +143,7 @@ impl NewMessage {
 /// Events to be stored in one log at consecutive places, in this order. Never empty, at most [`Run::LIMIT`].
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// The log.
+    /// The conversation whose log it is.
     pub conversation: ConversationId,
     /// Where the first of them goes: a guess, which the unique key confirms or refuses.
     pub first: Seq,
@@ -193,11 +193,11 @@ pub enum Stop {
 /// A piece of a log: `after < seq <= up_to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// The log.
+    /// The conversation whose log it is.
     pub conversation: ConversationId,
-    /// Exclusive.
+    /// Only events behind this seq.
     pub after: Seq,
-    /// Inclusive.
+    /// Only events up to this seq, itself included.
     pub up_to: Seq,
 }
 
@@ -217,9 +217,9 @@ pub struct CursorMove {
     pub conversation: ConversationId,
     /// The member.
     pub user: UserId,
-    /// The last seq acknowledged.
+    /// The last seq acknowledged; zero leaves the cursor as it is.
     pub delivered: Seq,
-    /// The last seq read; zero leaves it.
+    /// The last seq read; zero leaves the cursor as it is.
     pub read: Seq,
 }
 
@@ -252,7 +252,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Brings all cursors that are beyond their logs back to the heads, as after a restore (D37). Reads every membership.
     async fn clamp_all_cursors(&self) -> StoreResult<()>;
-    /// The same for one conversation.
+    /// Brings the cursors of one conversation's members back to its head where they are beyond it (D37).
     async fn clamp_cursors(&self, conversation: ConversationId) -> StoreResult<()>;
 
     /// Whether the store answers, and can be written to.

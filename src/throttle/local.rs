@@ -16,7 +16,7 @@ use crate::domain::Entropy;
 /// certain one forgotten has to bring about as many others.
 const KEYS: usize = 100_000;
 
-/// See the module's documentation.
+/// A throttle in the memory of one process.
 #[derive(Debug)]
 pub struct LocalThrottle {
     entropy: Arc<Entropy>,
@@ -27,7 +27,7 @@ pub struct LocalThrottle {
 struct State {
     /// For each step the moment at which all that was granted will be paid for.
     taken: IndexMap<String, Vec<Instant>>,
-    /// Until when.
+    /// What is noted under a key, and until when.
     noted: IndexMap<String, Instant>,
 }
 

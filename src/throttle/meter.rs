@@ -62,7 +62,7 @@ impl Changing {
         Rate((nanos > 0).then(|| Duration::from_nanos(nanos)))
     }
 
-    /// Another rate from now on.
+    /// Sets another rate; takes effect with the next request.
     pub fn set(&self, rate: Rate) {
         self.0.store(nanos(rate), Ordering::Relaxed);
     }
@@ -77,7 +77,7 @@ fn nanos(rate: Rate) -> u64 {
 /// More was asked for than the rate grants; nothing was counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooFast {
-    /// When the next request will be granted.
+    /// How long until the next request will be granted.
     pub retry_after: Duration,
 }
 

@@ -28,7 +28,7 @@ pub use redis::RedisThrottle;
 pub struct Step {
     /// How many after a pause; at least 1.
     pub burst: u32,
-    /// Between two, from then on.
+    /// Time between two requests once that many were granted at once.
     pub interval: Duration,
 }
 
@@ -41,13 +41,13 @@ pub trait Throttle: Send + Sync + 'static {
     /// How long to wait for the next one; more than nothing.
     async fn take(&self, key: &str, steps: &[Step]) -> Result<(), Duration>;
 
-    /// Forgets what was taken.
+    /// Forgets what was taken under this key.
     async fn clear(&self, key: &str);
 
-    /// Notes something for so long.
+    /// Notes this key for so long.
     async fn note(&self, key: &str, lasting: Duration);
 
-    /// Whether it is noted.
+    /// Whether [`Throttle::note`] was called with this key, and not too long ago.
     async fn is_noted(&self, key: &str) -> bool;
 
     /// Keeps the backend at hand until `stop`; without it every gateway counts for itself.

@@ -21,12 +21,12 @@ use crate::redis::{Connection, Purpose, RedisConfig, backoff};
 const TAKEN: &str = "throttle:taken:";
 const NOTED: &str = "throttle:noted:";
 
-/// See the module's documentation.
+/// A throttle in Redis, which all gateways share.
 #[derive(Debug)]
 pub struct RedisThrottle {
     config: RedisConfig,
     entropy: Arc<Entropy>,
-    /// The connection of the moment.
+    /// The connection to Redis, while there is one.
     client: Mutex<Option<Client>>,
     /// It did not answer in time: another one is opened.
     trouble: Notify,

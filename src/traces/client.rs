@@ -53,7 +53,7 @@ fn outgoing(request: Request<Bytes>, uri: &Uri) -> Result<Request<Body>, HttpErr
     Ok(request)
 }
 
-/// Ends a connection's task.
+/// Aborts a connection's task when dropped.
 struct Ends(AbortHandle);
 
 impl Drop for Ends {

@@ -9,7 +9,7 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 use super::context::TraceContext;
 use super::queue::Export;
 
-/// Where spans go.
+/// How ended spans reach the collector: their queue and its client.
 #[derive(Debug)]
 pub(super) struct Exporting {
     pub(super) tracer: SdkTracer,

@@ -29,14 +29,14 @@ use crate::metrics::Metrics;
 pub use context::{TRACE_PARENT, TraceContext};
 use exporting::{Exporting, now};
 pub use settings::{InvalidSetting, TraceSettings};
-pub use spans::{Delivery, Publishing, Receiving, Storing, Trace, Traced};
+pub use spans::{DeliveryAttributes, Publishing, Receiving, Storing, Trace, Traced};
 
 /// The traces of one gateway. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Traces(Option<Arc<Exporting>>);
 
 impl Traces {
-    /// No traces.
+    /// Nothing is sampled or exported.
     #[must_use]
     pub const fn off() -> Self {
         Self(None)
@@ -105,7 +105,7 @@ impl Traces {
     }
 
     /// A traced event was given to sessions of this gateway.
-    pub fn deliver(&self, delivered: &Traced, attributes: &Delivery) {
+    pub fn deliver(&self, delivered: &Traced, attributes: &DeliveryAttributes) {
         if let Some(exporting) = &self.0 {
             exporting.finish(
                 "message deliver",

@@ -67,7 +67,7 @@ impl SpanProcessor for Processor {
     }
 }
 
-/// The task that exports.
+/// A handle of the task that exports spans, to end it.
 #[derive(Debug)]
 pub(super) struct Export {
     task: Mutex<Option<JoinHandle<()>>>,
@@ -93,7 +93,7 @@ pub(super) fn start(
         metrics: metrics.clone(),
     });
     let stop = CancellationToken::new();
-    let exporting = Exporter {
+    let exporting = SpanExportTask {
         exporter,
         settings: settings.clone(),
         spans,
@@ -125,7 +125,7 @@ impl Export {
     }
 }
 
-struct Exporter {
+struct SpanExportTask {
     exporter: SpanExporter,
     settings: TraceSettings,
     spans: mpsc::Receiver<SpanData>,
@@ -134,7 +134,7 @@ struct Exporter {
     is_failing: bool,
 }
 
-impl Exporter {
+impl SpanExportTask {
     async fn run(mut self) {
         let mut batch = Vec::new();
         loop {

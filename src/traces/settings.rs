@@ -25,9 +25,9 @@ pub struct TraceSettings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}: {message}")]
 pub struct InvalidSetting {
-    /// Which.
+    /// The environment variable that is wrong.
     pub variable: &'static str,
-    /// Why.
+    /// What is wrong with its value.
     pub message: String,
 }
 

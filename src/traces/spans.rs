@@ -169,7 +169,7 @@ pub struct Traced {
 }
 
 impl Traced {
-    /// It came now.
+    /// A hint that has arrived at this moment.
     #[must_use]
     pub fn now(context: TraceContext) -> Self {
         let since = now();
@@ -177,12 +177,12 @@ impl Traced {
     }
 }
 
-/// What is said of a delivery.
+/// The attributes of the span of one event's delivery on this gateway.
 #[derive(Debug, Clone, Copy)]
-pub struct Delivery {
-    /// The conversation.
+pub struct DeliveryAttributes {
+    /// The conversation whose event was delivered.
     pub conversation: ConversationId,
-    /// The event's place.
+    /// The event's seq.
     pub seq: Seq,
     /// How many sessions of this gateway it was given to.
     pub sessions: usize,
@@ -190,7 +190,7 @@ pub struct Delivery {
     pub is_local: bool,
 }
 
-impl Delivery {
+impl DeliveryAttributes {
     pub(super) fn list(&self) -> Vec<KeyValue> {
         let origin = if self.is_local { "local" } else { "remote" };
         let mut attributes = place(self.conversation, self.seq);
@@ -207,7 +207,7 @@ fn place(conversation: ConversationId, seq: Seq) -> Vec<KeyValue> {
     ]
 }
 
-/// As the library counts.
+/// A number as an attribute's type, `i64`; saturates.
 fn count(things: usize) -> i64 {
     i64::try_from(things).unwrap_or(i64::MAX)
 }

@@ -143,32 +143,32 @@ struct Core {
     /// From pings to pongs, in seconds.
     round_trip: Histogram,
     /// One entry per living session.
-    heap: Mutex<BinaryHeap<Entry>>,
+    heap: Mutex<BinaryHeap<WheelEntry>>,
     sooner: Arc<Notify>,
     started: AtomicBool,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct WheelEntry {
     at: Instant,
     who: Weak<dyn Beats>,
 }
 
-impl PartialEq for Entry {
+impl PartialEq for WheelEntry {
     fn eq(&self, other: &Self) -> bool {
         self.at == other.at
     }
 }
 
-impl Eq for Entry {}
+impl Eq for WheelEntry {}
 
-impl PartialOrd for Entry {
+impl PartialOrd for WheelEntry {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Entry {
+impl Ord for WheelEntry {
     /// The soonest is the greatest, because the heap gives out the greatest.
     fn cmp(&self, other: &Self) -> Ordering {
         other.at.cmp(&self.at)
@@ -176,7 +176,7 @@ impl Ord for Entry {
 }
 
 impl Default for Wheel {
-    /// One that nobody reads the round trips of.
+    /// A wheel whose round trips are not measured.
     fn default() -> Self {
         Self::new(Histogram::noop())
     }
@@ -198,7 +198,7 @@ impl Wheel {
     pub(super) fn schedule(&self, at: Instant, who: Weak<dyn Beats>) {
         let mut heap = self.0.heap.lock();
         let is_soonest = heap.peek().is_none_or(|soonest| at < soonest.at);
-        heap.push(Entry { at, who });
+        heap.push(WheelEntry { at, who });
         drop(heap);
         if !self.0.started.swap(true, atomic::Ordering::Relaxed) {
             spawn_task(
@@ -225,11 +225,11 @@ impl Core {
 
     fn serve(&self, now: Instant) -> Option<Instant> {
         let (due, next) = self.due(now);
-        let again: Vec<Entry> = due
+        let again: Vec<WheelEntry> = due
             .into_iter()
             .filter_map(|who| {
                 let at = who.upgrade()?.beat(now)?;
-                Some(Entry { at, who })
+                Some(WheelEntry { at, who })
             })
             .collect();
         let soonest = again.iter().map(|entry| entry.at).min();

@@ -29,10 +29,10 @@ pub struct LobbyLimits {
 
 /// See the module's documentation. Clones are handles to the same one.
 #[derive(Debug, Clone)]
-pub struct Lobby(Arc<Inner>);
+pub struct Lobby(Arc<LobbyInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct LobbyInner {
     places: AtomicUsize,
     rate: Meters<ClientNetwork>,
     state: Mutex<State>,
@@ -52,13 +52,13 @@ pub enum TurnedAway {
     Full,
     /// Too many came from its address and never said who they are.
     TooFast {
-        /// When the next one will be let in.
+        /// How long until the next stranger will be let in.
         retry_after: Duration,
     },
 }
 
 impl Default for Lobby {
-    /// Without limits.
+    /// No limits.
     fn default() -> Self {
         let limits = LobbyLimits {
             places: usize::MAX,
@@ -72,7 +72,7 @@ impl Lobby {
     /// A lobby in which nobody waits.
     #[must_use]
     pub fn new(limits: LobbyLimits, metrics: Metrics) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(LobbyInner {
             places: AtomicUsize::new(limits.places),
             rate: Meters::new(limits.rate, METERS),
             state: Mutex::default(),
@@ -97,14 +97,14 @@ impl Lobby {
     ///
     /// # Errors
     /// When there is no place, or too many came from there.
-    pub fn enter(&self, origin: Option<&Origin>) -> Result<Stranger, TurnedAway> {
+    pub fn enter(&self, origin: Option<&Origin>) -> Result<LobbyPlace, TurnedAway> {
         let network = origin.copied().and_then(Origin::counted);
         let refused = &self.0.metrics.refused;
         if !self.take_place(network) {
             refused.anonymous_limit.increment(1);
             return Err(TurnedAway::Full);
         }
-        let stranger = Stranger {
+        let stranger = LobbyPlace {
             lobby: self.clone(),
             network,
         };
@@ -138,12 +138,12 @@ impl Lobby {
 
 /// One stranger's place, free again when this is dropped.
 #[derive(Debug)]
-pub struct Stranger {
+pub struct LobbyPlace {
     lobby: Lobby,
     network: Option<ClientNetwork>,
 }
 
-impl Stranger {
+impl LobbyPlace {
     /// They have said who they are: their coming does not count against their address.
     pub fn is_known(self) {
         if let Some(network) = &self.network {
@@ -152,7 +152,7 @@ impl Stranger {
     }
 }
 
-impl Drop for Stranger {
+impl Drop for LobbyPlace {
     fn drop(&mut self) {
         let mut state = self.lobby.0.state.lock();
         state.all -= 1;

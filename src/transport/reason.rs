@@ -5,7 +5,7 @@
 pub enum Reason {
     /// The client did not read fast enough: the outbox was full. What was queued is dropped.
     SlowConsumer,
-    /// No pong in time.
+    /// The client did not answer a ping in time.
     PingTimeout,
     /// The client closed the connection, or went away.
     TransportClosed,

@@ -193,9 +193,9 @@ async fn a_direct_conversation_is_made_and_announced_once() {
     assert_eq!(each(&notes, "content"), ["a note"]);
     let nobody = "0".repeat(24).parse().unwrap();
     let draft = server.chat.draft("hello?", None).unwrap();
-    let sending = server.chat.send_direct(ann.user(), nobody, draft, None);
-    let refused = sending.await;
-    assert_eq!(refused.unwrap_err().code(), "user_not_found");
+    let sending = server.chat.submit_direct(ann.user(), nobody, draft, None);
+    let refused = sending.await.err();
+    assert_eq!(refused.unwrap().code(), "user_not_found");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use hobnob::api::{ApiConfig, router};
 use hobnob::auth::{Auth, AuthConfig, Secret};
-use hobnob::chat::{Chat, Limits, Ports};
+use hobnob::chat::{Chat, ChatPorts, Limits};
 use hobnob::commit::frontier::Frontier;
 use hobnob::commit::{Announce, Committer, CommitterConfig};
 use hobnob::domain::{
@@ -125,7 +125,7 @@ fn ports(
     presence: &Arc<Roster>,
     clock: &Arc<ManualClock>,
     room_members: usize,
-) -> Ports {
+) -> ChatPorts {
     let entropy = Arc::new(Entropy::from_os());
     let config = AuthConfig {
         secrets: vec![Secret::parse("s".repeat(32)).unwrap()],
@@ -144,7 +144,7 @@ fn ports(
         Arc::clone(&entropy),
         hobnob::metrics::Metrics::none(),
     );
-    Ports {
+    ChatPorts {
         store: Arc::clone(store),
         committer: Arc::new(committer),
         presence: presence.clone(),
@@ -264,8 +264,8 @@ impl Person<'_> {
     pub(super) async fn tell(&self, other: &Person<'_>, content: &str) -> Seq {
         let chat = &self.server.chat;
         let draft = chat.draft(content, None).unwrap();
-        let sent = chat.send_direct(self.user(), other.user(), draft, None);
-        sent.await.unwrap().seq
+        let sending = chat.submit_direct(self.user(), other.user(), draft, None);
+        sending.await.unwrap().stored().await.unwrap().seq
     }
 }
 

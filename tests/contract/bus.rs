@@ -336,20 +336,3 @@ over_every_adapter!(
     signals_are_given_once,
     closing_publishes_what_is_queued_and_ends_the_bus,
 );
-
-#[tokio::test]
-async fn the_local_hub_loses_and_doubts_when_told() {
-    let hub = LocalBus::hub();
-    let mut one = Gateway::on(Arc::new(hub.connect(gateway_id(1)))).await;
-    one.hear(&[user(1)]).await;
-    hub.drop_next(2);
-    for text in ["lost", "lost too", "heard"] {
-        one.say(user(1), text);
-    }
-    assert_eq!(one.payload().await.1, "heard");
-    hub.signal_gap();
-    assert_eq!(one.next().await, Signal::Gap(Doubt::Reconnected));
-    let since = tokio::time::Instant::now();
-    hub.signal_publish_doubt(since);
-    assert_eq!(one.next().await, Signal::PublishDoubt(since));
-}

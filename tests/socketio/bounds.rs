@@ -122,7 +122,7 @@ async fn a_drained_engine_tells_its_clients_and_its_end_can_be_awaited() {
     let mut upgrading = Socket::beside(&server, &absent).await;
     assert_eq!(absent.post("4last words").await, ok("ok"));
     server.engine.refuse_new();
-    server.engine.close_all(Reason::Draining);
+    server.close_all(Reason::Draining);
     assert_eq!(waiting.poll().await, ok("6"));
     assert!(waiting.poll().await.body.contains("Session ID unknown"));
     assert_eq!(socket.receive().await, Received::Closed(Some(1001)));

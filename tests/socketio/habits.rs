@@ -236,7 +236,7 @@ async fn a_drained_poller_gets_what_is_queued_then_a_noop_then_an_unknown_sessio
     let mut socket = Socket::beside(&server, &polling).await;
     let sent: Vec<String> = (0..20).map(|number| format!("4{number}")).collect();
     assert_eq!(polling.post(sent.join("\x1e")).await, ok("ok"));
-    server.engine.close_all(Reason::Draining);
+    server.close_all(Reason::Draining);
     let (first, rest) = (polling.poll().await, polling.poll().await);
     let packets = format!("{}\x1e{}", first.body, rest.body);
     assert_eq!(packets, format!("{}\x1e6", sent.join("\x1e")));

@@ -8,13 +8,13 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use hobnob::domain::Entropy;
 use hobnob::transport::engineio::{
-    Cors, Engine, EngineApp, EngineConfig, EngineHandler, EngineSocket, Message, text_message,
+    Cors, Engine, EngineApp, EngineConfig, EngineHandler, EngineMessage, EngineSocket, text_message,
 };
 use hobnob::transport::heartbeat::Wheel;
 use hobnob::transport::outbox::{Frame, Mark, Reason};
 use hobnob::transport::socketio::{
-    Ack, Application, ConnectRefused, Connection, Event, HandshakeRequest, Socket, SocketIo,
-    SocketIoConfig, encode_event,
+    Ack, Application, ConnectRefused, HandshakeRequest, NamespaceHandler, ReceivedEvent, Socket,
+    SocketIo, SocketIoConfig, encode_event,
 };
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -127,6 +127,12 @@ impl Server {
         .await;
     }
 
+    /// Ends every session of the Engine.IO echo.
+    pub(super) fn close_all(&self, reason: Reason) {
+        let sessions = self.engine.sessions();
+        sessions.iter().for_each(|session| session.close(reason));
+    }
+
     /// Waits until every session of the Engine.IO echo has gone.
     pub(super) async fn until_empty(&self) {
         until("no session stays", async || {
@@ -156,10 +162,10 @@ struct EchoHandler(EngineSocket, SharedLog);
 
 #[async_trait]
 impl EngineHandler for EchoHandler {
-    async fn message(&mut self, message: Message<'_>) -> Result<(), Reason> {
+    async fn message(&mut self, message: EngineMessage<'_>) -> Result<(), Reason> {
         let text = match message {
-            Message::Text(text) => text,
-            Message::Binary(bytes) => {
+            EngineMessage::Text(text) => text,
+            EngineMessage::Binary(bytes) => {
                 let _ = self.0.send(Frame::Binary(Bytes::copy_from_slice(bytes)));
                 return Ok(());
             }
@@ -231,7 +237,7 @@ impl Application for App {
         auth: Option<Value>,
         request: &HandshakeRequest,
         socket: Socket,
-    ) -> Result<Box<dyn Connection>, ConnectRefused> {
+    ) -> Result<Box<dyn NamespaceHandler>, ConnectRefused> {
         assert!(
             socket.emit_raw("early", &["1"], Vec::new()).is_err(),
             "not connected yet"
@@ -269,12 +275,12 @@ impl Client {
 }
 
 #[async_trait]
-impl Connection for Client {
+impl NamespaceHandler for Client {
     async fn connected(&mut self) {
         self.emit("auth", &self.auth);
     }
 
-    async fn event(&mut self, event: Event<'_>) {
+    async fn event(&mut self, event: ReceivedEvent<'_>) {
         let args: Vec<&str> = event.args.iter().map(|arg: &&RawValue| arg.get()).collect();
         match (event.name.as_ref(), event.ack) {
             ("message", _) => {
@@ -294,17 +300,10 @@ impl Connection for Client {
                 }
             }
             ("who", _) => self.emit("you", &json!(self.user)),
-            ("ask", _) => drop(self.socket.emit_with_ack("question", &["1"])),
             ("shared", _) => drop(self.socket.outbox().push(encode_event("all", &["2"]))),
             ("mark", _) => self.log.lock().marks.push(self.socket.outbox().mark()),
-            ("leave", _) => self.socket.disconnect(),
             _ => {}
         }
-    }
-
-    async fn acknowledged(&mut self, id: u64, args: Vec<&RawValue>, _attachments: Vec<Bytes>) {
-        let args: Vec<&str> = args.iter().map(|arg| arg.get()).collect();
-        self.emit("answered", &json!([id, args.join(",")]));
     }
 
     fn proved(&mut self, mark: Mark) {

@@ -188,7 +188,7 @@ async fn no_frame_at_any_stage_keeps_a_session_from_others_or_from_its_end() {
             others_are_served(&server).await;
         }
     }
-    server.engine.close_all(Reason::ServerClosed);
+    server.close_all(Reason::ServerClosed);
     server.until_empty().await;
 }
 
@@ -240,7 +240,7 @@ proptest! {
         runtime.block_on(async {
             let server = Server::start(calm()).await;
             fight(&server, &moves).await;
-            server.engine.close_all(Reason::ServerClosed);
+            server.close_all(Reason::ServerClosed);
             server.until_empty().await;
         });
     }

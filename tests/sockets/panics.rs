@@ -8,11 +8,11 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use hobnob::auth::{Auth, AuthConfig, Secret};
 use hobnob::bus::LocalBus;
-use hobnob::chat::{Chat, Credentials, Cursors, Limits, Ports};
+use hobnob::chat::{Chat, ChatPorts, Credentials, Cursors, Limits};
 use hobnob::commit::frontier::Frontier;
 use hobnob::commit::{Committer, CommitterConfig};
 use hobnob::domain::{Clock, Entropy, GatewayId, SystemClock, Timestamp};
-use hobnob::fanout::hub::{Hub, HubConfig, HubPorts, Parts};
+use hobnob::fanout::hub::{Hub, HubConfig, HubParts, HubPorts};
 use hobnob::gateway::native::{self, NativeConfig};
 use hobnob::gateway::requests::Requests;
 use hobnob::gateway::socketio::ChatApplication;
@@ -94,7 +94,7 @@ async fn assemble(
         metrics: metrics.clone(),
         traces: Traces::off(),
     };
-    let parts = Parts::new(HubConfig::default(), ports);
+    let parts = HubParts::new(HubConfig::default(), ports);
     let cursors = Cursors::new(Arc::clone(&store), parts.announcer(), metrics.clone());
     let committer = Arc::new(Committer::new(
         CommitterConfig::default(),
@@ -112,7 +112,7 @@ async fn assemble(
         ..AuthConfig::default()
     };
     let auth = Auth::start(&config, clock, Arc::clone(&entropy)).unwrap();
-    let ports = Ports {
+    let ports = ChatPorts {
         store,
         committer,
         presence,

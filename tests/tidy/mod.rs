@@ -1,5 +1,5 @@
 //! The tree keeps the rules that no compiler checks: openings, sizes, loose ends, and the direction of dependencies
-//! between folders, between the parts of a folder, and between files.
+//! between folders, between the parts of a folder, and between files; and no two types have one name.
 //!
 //! Reads source files as text; refuses to know what they mean.
 
@@ -7,6 +7,7 @@ mod circles;
 mod directions;
 mod floors;
 mod graph;
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -35,9 +35,9 @@ struct Waiter {
 /// What is to be said to the server next.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Round {
-    /// To subscribe.
+    /// Channels that are wanted and not confirmed.
     pub(super) subscribe: Vec<Channel>,
-    /// To unsubscribe.
+    /// Channels that are confirmed and no longer wanted.
     pub(super) unsubscribe: Vec<Channel>,
 }
 
@@ -86,7 +86,7 @@ impl Interest {
         self.state.lock().wanted.len()
     }
 
-    /// A call gave up waiting.
+    /// A call gave up waiting for its channels: when they are confirmed, a gap is signalled.
     pub(super) fn give_up(&self) {
         let mut state = self.state.lock();
         state.overdue = true;

@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::outlet::Outlet;
+use super::commands::PubSubCommands;
 use super::sealed::Sealing;
-use super::wire::Wire;
 use crate::domain::{Backoff, Entropy};
 use crate::redis::{Connection, Purpose, RedisConfig, backoff};
 
@@ -51,7 +51,7 @@ pub(super) struct Outgoing {
 
 /// The sending half of a lane.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct PublishLane {
     queue: mpsc::Sender<Outgoing>,
     doubt: Arc<Doubtful>,
 }
@@ -73,9 +73,9 @@ impl Doubtful {
     }
 }
 
-impl Lane {
+impl PublishLane {
     /// A lane and the task that serves it, once it is spawned.
-    pub(super) fn new(shared: Shared) -> (Self, LaneTask) {
+    pub(super) fn new(shared: BusContext) -> (Self, LaneTask) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let doubt = Arc::<Doubtful>::default();
         let lane = Self {
@@ -102,16 +102,16 @@ impl Lane {
 
 /// What all tasks of one bus need.
 #[derive(Debug, Clone)]
-pub(super) struct Shared {
+pub(super) struct BusContext {
     pub(super) config: RedisConfig,
-    pub(super) wire: Wire,
+    pub(super) commands: PubSubCommands,
     pub(super) sealing: Arc<Sealing>,
     pub(super) outlet: Arc<Outlet>,
     pub(super) entropy: Arc<Entropy>,
     pub(super) stop: CancellationToken,
 }
 
-impl Shared {
+impl BusContext {
     /// Connects, again and again; none when the bus is closed. Every failure is told to `failed`.
     pub(super) async fn connect(
         &self,
@@ -138,14 +138,13 @@ impl Shared {
 /// The task behind a lane.
 #[derive(Debug)]
 pub(super) struct LaneTask {
-    shared: Shared,
+    shared: BusContext,
     waiting: mpsc::Receiver<Outgoing>,
     doubt: Arc<Doubtful>,
     backoff: Backoff,
 }
 
 impl LaneTask {
-    /// Publishes until the bus is closed.
     pub(super) async fn run(mut self) {
         let mut lost_at = Instant::now();
         loop {
@@ -204,10 +203,16 @@ impl LaneTask {
             .map(|outgoing| {
                 receipts.extend(outgoing.receipt);
                 let Outgoing { name, payload, .. } = outgoing;
-                let Shared { wire, sealing, .. } = &self.shared;
+                let BusContext {
+                    commands, sealing, ..
+                } = &self.shared;
                 // Now, since it must be fresh when it is heard.
                 let sealed = sealing.seal(&name, &payload);
-                Box::pin(maybe_done(wire.publish(connection.client(), name, sealed)))
+                Box::pin(maybe_done(commands.publish(
+                    connection.client(),
+                    name,
+                    sealed,
+                )))
             })
             .collect();
         let begun = Instant::now();

@@ -2,13 +2,13 @@
 //! sealed, and what is not is not heard (D49). Knows nothing of what is published. How fred loses messages, and what is done about each way, is numbered in docs/delivery.md
 //! ("trap 4").
 
+mod commands;
+mod health;
 mod interest;
 mod lane;
 mod probe;
 mod sealed;
-mod standing;
 mod subscriber;
-mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +20,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::commands::PubSubCommands;
+use self::health::BusHealth;
 use self::interest::Interest;
-use self::lane::{Lane, LaneTask, Outgoing, Shared};
-use self::probe::{Hearing, Probe};
+use self::lane::{BusContext, LaneTask, Outgoing, PublishLane};
+use self::probe::{Probe, ProbeEchoes};
 use self::sealed::Sealing;
-use self::standing::Standing;
 use self::subscriber::Subscriber;
-use self::wire::Wire;
 use super::outlet::Outlet;
 use super::{Bus, BusError, Channel, Signal};
 use crate::domain::{Entropy, GatewayId};
@@ -42,10 +42,10 @@ const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(1);
 /// The bus of one gateway over Redis.
 #[derive(Debug)]
 pub struct RedisBus {
-    wire: Wire,
-    lanes: Arc<[Lane]>,
+    commands: PubSubCommands,
+    lanes: Arc<[PublishLane]>,
     interest: Arc<Interest>,
-    standing: Arc<Standing>,
+    health: Arc<BusHealth>,
     outlet: Arc<Outlet>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -69,8 +69,8 @@ impl RedisBus {
         gateway: GatewayId,
         entropy: Arc<Entropy>,
     ) -> Self {
-        let shared = Shared {
-            wire: Wire::new(&config),
+        let shared = BusContext {
+            commands: PubSubCommands::new(&config),
             sealing: Arc::new(Sealing::new(seal, gateway)),
             outlet: Arc::new(Outlet::new()),
             stop: CancellationToken::new(),
@@ -78,31 +78,31 @@ impl RedisBus {
             config,
         };
         let (lanes, lane_tasks): (Vec<_>, Vec<_>) =
-            (0..LANES).map(|_| Lane::new(shared.clone())).unzip();
-        let lanes: Arc<[Lane]> = lanes.into();
+            (0..LANES).map(|_| PublishLane::new(shared.clone())).unzip();
+        let lanes: Arc<[PublishLane]> = lanes.into();
         let interest = Arc::new(Interest::default());
-        let standing = Arc::new(Standing::new());
-        let hearing = Arc::new(Hearing::new(shared.wire.probe_names(gateway)));
+        let health = Arc::new(BusHealth::new());
+        let echoes = Arc::new(ProbeEchoes::new(shared.commands.probe_names(gateway)));
         let unstarted = Unstarted {
             lanes: lane_tasks,
             subscriber: Subscriber {
                 shared: shared.clone(),
                 interest: Arc::clone(&interest),
-                standing: Arc::clone(&standing),
-                hearing: Arc::clone(&hearing),
+                health: Arc::clone(&health),
+                echoes: Arc::clone(&echoes),
             },
             probe: Probe {
                 shared: shared.clone(),
                 lanes: Arc::clone(&lanes),
-                standing: Arc::clone(&standing),
-                hearing,
+                health: Arc::clone(&health),
+                echoes,
             },
         };
         Self {
-            wire: shared.wire,
+            commands: shared.commands,
             lanes,
             interest,
-            standing,
+            health,
             outlet: shared.outlet,
             stop: shared.stop,
             tasks: TaskTracker::new(),
@@ -128,7 +128,7 @@ impl RedisBus {
     }
 
     /// The same lane always uses the same connection (D9). Multiplying spreads lanes that differ in any of their bits.
-    fn lane(&self, lane: u64) -> &Lane {
+    fn lane(&self, lane: u64) -> &PublishLane {
         let mixed = lane.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let index = usize::try_from(mixed).unwrap_or_default();
         &self.lanes[index % self.lanes.len()]
@@ -139,7 +139,7 @@ impl RedisBus {
 impl Bus for RedisBus {
     fn publish(&self, channel: Channel, lane: u64, payload: Bytes) {
         self.lane(lane).send(Outgoing {
-            name: self.wire.name(channel),
+            name: self.commands.name(channel),
             payload,
             receipt: None,
         });
@@ -148,7 +148,7 @@ impl Bus for RedisBus {
     fn publish_told(&self, channel: Channel, lane: u64, payload: Bytes) -> oneshot::Receiver<()> {
         let (told, taken) = oneshot::channel();
         self.lane(lane).send(Outgoing {
-            name: self.wire.name(channel),
+            name: self.commands.name(channel),
             payload,
             receipt: Some(told),
         });
@@ -182,7 +182,7 @@ impl Bus for RedisBus {
     }
 
     fn health(&self) -> Result<(), String> {
-        self.standing.health()
+        self.health.check()
     }
 
     async fn close(&self) {
@@ -190,7 +190,7 @@ impl Bus for RedisBus {
         self.tasks.close();
         self.tasks.wait().await;
         let reason = "the bus is closed".to_owned();
-        self.standing.set_subscriber(Some(reason));
+        self.health.set_subscriber(Some(reason));
     }
 }
 

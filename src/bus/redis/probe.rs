@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::lane::{Lane, Outgoing, Shared};
-use super::standing::Standing;
+use super::health::BusHealth;
+use super::lane::{BusContext, Outgoing, PublishLane};
 
 /// The time between two probes; jitter adds up to a quarter.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -18,16 +18,16 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How long a probe may take; jitter adds up to a quarter of the interval.
 const DEADLINE: Duration = Duration::from_millis(1_500);
 
-/// What is heard of one's own probes.
+/// Which of the probes that this gateway publishes to itself it has heard (D17).
 #[derive(Debug)]
-pub(super) struct Hearing {
+pub(super) struct ProbeEchoes {
     names: Vec<String>,
     /// The newest round heard, for each name.
     rounds: Mutex<Vec<u64>>,
     news: Notify,
 }
 
-impl Hearing {
+impl ProbeEchoes {
     pub(super) fn new(names: Vec<String>) -> Self {
         Self {
             rounds: Mutex::new(vec![0; names.len()]),
@@ -83,22 +83,20 @@ impl Hearing {
     }
 }
 
-/// The task that probes.
 #[derive(Debug)]
 pub(super) struct Probe {
-    pub(super) shared: Shared,
-    pub(super) lanes: Arc<[Lane]>,
-    pub(super) standing: Arc<Standing>,
-    pub(super) hearing: Arc<Hearing>,
+    pub(super) shared: BusContext,
+    pub(super) lanes: Arc<[PublishLane]>,
+    pub(super) health: Arc<BusHealth>,
+    pub(super) echoes: Arc<ProbeEchoes>,
 }
 
 impl Probe {
-    /// Probes until the bus is closed.
     pub(super) async fn run(self) {
         let rounds = async {
             for round in 1_u64.. {
                 sleep(INTERVAL + self.jitter()).await;
-                if self.standing.is_subscribed() {
+                if self.health.is_subscribed() {
                     self.round(round).await;
                 }
             }
@@ -116,9 +114,9 @@ impl Probe {
     async fn round(&self, round: u64) {
         let begun = Instant::now();
         let deadline = begun + DEADLINE + self.jitter();
-        self.hearing.begin(round);
+        self.echoes.begin(round);
         let receipts = self.publish(round);
-        if timeout_at(deadline, self.hearing.all_heard(round))
+        if timeout_at(deadline, self.echoes.all_heard(round))
             .await
             .is_ok()
         {
@@ -128,17 +126,17 @@ impl Probe {
                 .hints
                 .lag_seconds
                 .record(begun.elapsed());
-            self.standing.set_probe(None);
+            self.health.set_probe(None);
         } else if all_received(receipts) {
-            self.standing
+            self.health
                 .set_probe(Some("the subscriber is deaf".to_owned()));
-            if self.standing.is_subscribed() {
-                self.standing.report_deaf();
+            if self.health.is_subscribed() {
+                self.health.report_deaf();
             }
         } else {
             // That connection is replaced by its own time limits; nothing says that the subscriber does not hear.
             let trouble = "probes cannot be published".to_owned();
-            self.standing.set_probe(Some(trouble));
+            self.health.set_probe(Some(trouble));
         }
     }
 
@@ -155,7 +153,7 @@ impl Probe {
             });
             received
         };
-        self.hearing.names().iter().map(publish).collect()
+        self.echoes.names().iter().map(publish).collect()
     }
 }
 
@@ -171,24 +169,24 @@ mod tests {
 
     #[tokio::test]
     async fn every_name_must_be_heard() {
-        let hearing = Hearing::new(vec!["a".to_owned(), "b".to_owned()]);
-        hearing.begin(1);
-        hearing.heard("a", &1_u64.to_be_bytes());
-        hearing.heard("b", b"not a probe");
-        hearing.heard("c", &1_u64.to_be_bytes());
-        assert!(!hearing.has_heard(1));
-        hearing.heard("b", &1_u64.to_be_bytes());
-        hearing.all_heard(1).await;
-        hearing.begin(2);
-        assert!(!hearing.has_heard(2));
+        let echoes = ProbeEchoes::new(vec!["a".to_owned(), "b".to_owned()]);
+        echoes.begin(1);
+        echoes.heard("a", &1_u64.to_be_bytes());
+        echoes.heard("b", b"not a probe");
+        echoes.heard("c", &1_u64.to_be_bytes());
+        assert!(!echoes.has_heard(1));
+        echoes.heard("b", &1_u64.to_be_bytes());
+        echoes.all_heard(1).await;
+        echoes.begin(2);
+        assert!(!echoes.has_heard(2));
     }
 
     #[test]
     fn losing_payloads_proves_hearing_once() {
-        let hearing = Hearing::new(vec!["a".to_owned()]);
-        hearing.heard_something();
-        assert!(hearing.has_heard(1));
-        hearing.begin(2);
-        assert!(!hearing.has_heard(2));
+        let echoes = ProbeEchoes::new(vec!["a".to_owned()]);
+        echoes.heard_something();
+        assert!(echoes.has_heard(1));
+        echoes.begin(2);
+        assert!(!echoes.has_heard(2));
     }
 }

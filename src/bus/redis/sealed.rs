@@ -21,7 +21,7 @@ const FORMAT: u8 = 2;
 /// Where the proof ends, and what it covers begins.
 const COVERED: usize = 1 + TAG_BYTES;
 
-/// What a sealed payload is longer by.
+/// How many bytes sealing adds to a payload.
 const HEADER: usize = COVERED + 24;
 
 /// How old a payload may be, or seem to be because clocks differ. Longer than a batch waits for its answer; and gateways'
@@ -38,12 +38,12 @@ const PUBLISHERS: usize = 4_096;
 
 /// Why a payload counts for nothing; a metric's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum PayloadRefusal {
     /// Not proved to be from this deployment, on this log and this channel.
     Unproved,
     /// Published long ago, or the clocks of two gateways differ.
     Stale,
-    /// Heard before.
+    /// A payload with this number was heard before.
     Repeated,
 }
 
@@ -83,24 +83,24 @@ impl Sealing {
     }
 
     /// The payload that was heard on a channel.
-    pub(super) fn open(&self, name: &str, mut sealed: Bytes) -> Result<Bytes, Refusal> {
+    pub(super) fn open(&self, name: &str, mut sealed: Bytes) -> Result<Bytes, PayloadRefusal> {
         if sealed.len() < HEADER || sealed[0] != FORMAT {
-            return Err(Refusal::Unproved);
+            return Err(PayloadRefusal::Unproved);
         }
         let mut covered = sealed.split_off(COVERED);
         let parts: [&[u8]; 3] = [name.as_bytes(), &[0, FORMAT], &covered];
         if !self.seal.verifies(&parts, &sealed[1..]) {
-            return Err(Refusal::Unproved);
+            return Err(PayloadRefusal::Unproved);
         }
         let (publisher, count) = (covered.get_u64(), covered.get_u64());
         let at = Timestamp::from_millis(covered.get_i64());
         let now = self.seal.now();
         if now > at.after(FRESH) || at > now.after(FRESH) {
-            return Err(Refusal::Stale);
+            return Err(PayloadRefusal::Stale);
         }
         match self.admits(publisher, count, now) {
             true => Ok(covered),
-            false => Err(Refusal::Repeated),
+            false => Err(PayloadRefusal::Repeated),
         }
     }
 
@@ -186,9 +186,9 @@ mod tests {
         let (one, other) = (sealing(b"a", 1, &clock), sealing(b"a", 2, &clock));
         let sealed = one.seal(NAME, b"hello");
         let elsewhere = other.open("hobnob:room:2", sealed.clone());
-        assert_eq!(elsewhere, Err(Refusal::Unproved));
+        assert_eq!(elsewhere, Err(PayloadRefusal::Unproved));
         assert_eq!(other.open(NAME, sealed.clone()).unwrap(), "hello");
-        assert_eq!(other.open(NAME, sealed), Err(Refusal::Repeated));
+        assert_eq!(other.open(NAME, sealed), Err(PayloadRefusal::Repeated));
     }
 
     #[test]
@@ -196,14 +196,17 @@ mod tests {
         let clock = clock();
         let (one, other) = (sealing(b"a", 1, &clock), sealing(b"b", 2, &clock));
         let sealed = one.seal(NAME, b"hello");
-        assert_eq!(other.open(NAME, sealed.clone()), Err(Refusal::Unproved));
+        assert_eq!(
+            other.open(NAME, sealed.clone()),
+            Err(PayloadRefusal::Unproved)
+        );
         for place in 0..sealed.len() {
             let mut forged = sealed.to_vec();
             forged[place] ^= 1;
             let opened = one.open(NAME, forged.into());
-            assert_eq!(opened, Err(Refusal::Unproved), "byte {place}");
+            assert_eq!(opened, Err(PayloadRefusal::Unproved), "byte {place}");
             let cut = sealed.slice(..place);
-            assert_eq!(one.open(NAME, cut), Err(Refusal::Unproved));
+            assert_eq!(one.open(NAME, cut), Err(PayloadRefusal::Unproved));
         }
     }
 
@@ -213,7 +216,7 @@ mod tests {
         let (one, other) = (sealing(b"a", 1, &clock), sealing(b"a", 2, &clock));
         let sealed = one.seal(NAME, b"hello");
         clock.advance(FRESH + Duration::from_millis(1));
-        assert_eq!(other.open(NAME, sealed), Err(Refusal::Stale));
+        assert_eq!(other.open(NAME, sealed), Err(PayloadRefusal::Stale));
     }
 
     #[test]

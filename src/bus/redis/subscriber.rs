@@ -13,12 +13,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::super::outlet::Outlet;
 use super::super::{Channel, Doubt};
+use super::commands::PubSubCommands;
+use super::health::BusHealth;
 use super::interest::Interest;
-use super::lane::Shared;
-use super::probe::Hearing;
-use super::sealed::{Refusal, Sealing};
-use super::standing::Standing;
-use super::wire::Wire;
+use super::lane::BusContext;
+use super::probe::ProbeEchoes;
+use super::sealed::{PayloadRefusal, Sealing};
 use crate::domain::Backoff;
 use crate::logging::served::spawn_task;
 use crate::metrics::RefusedHints;
@@ -35,14 +35,14 @@ const LATE_AT_MOST_EVERY: Duration = Duration::from_secs(5);
 /// The task behind the subscriptions.
 #[derive(Debug)]
 pub(super) struct Subscriber {
-    pub(super) shared: Shared,
+    pub(super) shared: BusContext,
     pub(super) interest: Arc<Interest>,
-    pub(super) standing: Arc<Standing>,
-    pub(super) hearing: Arc<Hearing>,
+    pub(super) health: Arc<BusHealth>,
+    pub(super) echoes: Arc<ProbeEchoes>,
 }
 
 /// Why a connection is no longer served.
-enum End {
+enum Disconnect {
     Closed,
     Trouble(Error),
 }
@@ -55,7 +55,7 @@ impl Subscriber {
         let mut gap = false;
         loop {
             let failed = |error: &Error| {
-                self.standing
+                self.health
                     .set_subscriber(Some(format!("the subscriber cannot connect: {error}")));
             };
             let connecting = self
@@ -65,11 +65,11 @@ impl Subscriber {
                 return;
             };
             match self.serve(connection, gap, &mut backoff).await {
-                End::Closed => return,
-                End::Trouble(error) => {
+                Disconnect::Closed => return,
+                Disconnect::Trouble(error) => {
                     self.shared.config.metrics().bus.errors.increment(1);
                     tracing::warn!(%error, "subscriber connection lost");
-                    self.standing
+                    self.health
                         .set_subscriber(Some(format!("the subscriber lost Redis: {error}")));
                 }
             }
@@ -78,22 +78,27 @@ impl Subscriber {
         }
     }
 
-    async fn serve(&self, mut connection: Connection, gap: bool, backoff: &mut Backoff) -> End {
-        let reader = Reader {
-            wire: self.shared.wire.clone(),
+    async fn serve(
+        &self,
+        mut connection: Connection,
+        gap: bool,
+        backoff: &mut Backoff,
+    ) -> Disconnect {
+        let reader = PayloadReader {
+            commands: self.shared.commands.clone(),
             sealing: Arc::clone(&self.shared.sealing),
             refused: self.shared.config.metrics().hints.refused.clone(),
             outlet: Arc::clone(&self.shared.outlet),
-            hearing: Arc::clone(&self.hearing),
+            echoes: Arc::clone(&self.echoes),
             lateness: Lateness::new(),
         };
         let Some(messages) = connection.take_messages() else {
-            return End::Closed;
+            return Disconnect::Closed;
         };
         // It ends with the connection, which holds the sending half.
         let reading = spawn_task("hearing", reader.run(messages));
         let end = tokio::select! {
-            () = self.shared.stop.cancelled() => End::Closed,
+            () = self.shared.stop.cancelled() => Disconnect::Closed,
             end = self.attend(&mut connection, gap, backoff) => end,
         };
         drop(connection);
@@ -101,10 +106,15 @@ impl Subscriber {
         end
     }
 
-    async fn attend(&self, connection: &mut Connection, gap: bool, backoff: &mut Backoff) -> End {
+    async fn attend(
+        &self,
+        connection: &mut Connection,
+        gap: bool,
+        backoff: &mut Backoff,
+    ) -> Disconnect {
         let layout = match self.establish(connection, gap).await {
             Ok(layout) => layout,
-            Err(error) => return End::Trouble(error),
+            Err(error) => return Disconnect::Trouble(error),
         };
         backoff.reset();
         let mut watchdog = interval(WATCHDOG);
@@ -112,12 +122,12 @@ impl Subscriber {
         loop {
             let done = tokio::select! {
                 error = connection.ended() => Err(error),
-                () = self.standing.deafness() => Err(trouble("it does not hear its own probe")),
+                () = self.health.deafness() => Err(trouble("it does not hear its own probe")),
                 () = self.interest.changed() => self.keep_up(connection).await,
                 _ = watchdog.tick() => self.watch(connection, &layout).await,
             };
             if let Err(error) = done {
-                return End::Trouble(error);
+                return Disconnect::Trouble(error);
             }
         }
     }
@@ -126,16 +136,16 @@ impl Subscriber {
     /// no hole.
     async fn establish(&self, connection: &Connection, gap: bool) -> Result<Vec<String>, Error> {
         // Before subscribing: a slot that moves in between is seen to have moved.
-        let layout = self.shared.wire.layout(connection.client()).await?;
-        let probes = self.hearing.names().to_vec();
+        let layout = self.shared.commands.layout(connection.client()).await?;
+        let probes = self.echoes.names().to_vec();
         self.shared
-            .wire
+            .commands
             .subscribe(connection.client(), probes)
             .await?;
         self.interest.reset();
         let gap = self.settle(connection).await? || gap;
-        self.standing.set_subscriber(None);
-        let doubt = self.standing.take_doubt();
+        self.health.set_subscriber(None);
+        let doubt = self.health.take_doubt();
         if gap {
             tracing::info!(?doubt, "subscriber is back");
             self.shared.outlet.gap(doubt);
@@ -145,7 +155,7 @@ impl Subscriber {
 
     async fn watch(&self, connection: &Connection, layout: &[String]) -> Result<(), Error> {
         connection.client().ping::<()>(None).await?;
-        if self.shared.wire.layout(connection.client()).await? != layout {
+        if self.shared.commands.layout(connection.client()).await? != layout {
             return Err(trouble("slots of the cluster have moved"));
         }
         self.keep_up(connection).await
@@ -167,17 +177,23 @@ impl Subscriber {
             if round.is_empty() {
                 return Ok(overdue);
             }
-            let (wire, client) = (&self.shared.wire, connection.client());
-            wire.subscribe(client, self.names(&round.subscribe)).await?;
+            let (commands, client) = (&self.shared.commands, connection.client());
+            commands
+                .subscribe(client, self.names(&round.subscribe))
+                .await?;
             overdue |= self.interest.confirm(&round.subscribe);
-            wire.unsubscribe(client, self.names(&round.unsubscribe))
+            commands
+                .unsubscribe(client, self.names(&round.unsubscribe))
                 .await?;
         }
     }
 
     fn names(&self, channels: &[Channel]) -> Vec<String> {
-        let wire = &self.shared.wire;
-        channels.iter().map(|channel| wire.name(*channel)).collect()
+        let commands = &self.shared.commands;
+        channels
+            .iter()
+            .map(|channel| commands.name(*channel))
+            .collect()
     }
 }
 
@@ -187,16 +203,16 @@ fn trouble(what: &'static str) -> Error {
 
 /// Takes payloads from one connection and hands them over; it does nothing else, so that Redis never has to cut the
 /// connection for its pending output (trap 8).
-struct Reader {
-    wire: Wire,
+struct PayloadReader {
+    commands: PubSubCommands,
     sealing: Arc<Sealing>,
     refused: RefusedHints,
     outlet: Arc<Outlet>,
-    hearing: Arc<Hearing>,
+    echoes: Arc<ProbeEchoes>,
     lateness: Lateness,
 }
 
-impl Reader {
+impl PayloadReader {
     async fn run(mut self, mut messages: broadcast::Receiver<Message>) {
         loop {
             tokio::select! {
@@ -204,7 +220,7 @@ impl Reader {
                     Ok(message) => self.take(message),
                     Err(broadcast::error::RecvError::Lagged(_)) => {
                         // Much is heard: a probe may have been among it.
-                        self.hearing.heard_something();
+                        self.echoes.heard_something();
                         self.outlet.gap(Doubt::Lagged);
                     }
                     Err(broadcast::error::RecvError::Closed) => return,
@@ -222,24 +238,24 @@ impl Reader {
             Ok(payload) => payload,
             Err(refusal) => return self.refuse(refusal),
         };
-        match self.wire.channel(&message.channel) {
+        match self.commands.channel(&message.channel) {
             Some(channel) => self.outlet.payload(channel, payload),
-            None => self.hearing.heard(&message.channel, &payload),
+            None => self.echoes.heard(&message.channel, &payload),
         }
     }
 }
 
-impl Reader {
+impl PayloadReader {
     /// What is refused is counted. Not proved, or heard before, it says nothing: anybody may publish it, as often as they
     /// like. What is late was once published by a gateway, and may not have been heard then.
-    fn refuse(&mut self, refusal: Refusal) {
+    fn refuse(&mut self, refusal: PayloadRefusal) {
         let count = match refusal {
-            Refusal::Unproved => &self.refused.unproved,
-            Refusal::Stale => &self.refused.stale,
-            Refusal::Repeated => &self.refused.repeated,
+            PayloadRefusal::Unproved => &self.refused.unproved,
+            PayloadRefusal::Stale => &self.refused.stale,
+            PayloadRefusal::Repeated => &self.refused.repeated,
         };
         count.increment(1);
-        if refusal == Refusal::Stale {
+        if refusal == PayloadRefusal::Stale {
             self.lateness.noted();
         }
     }

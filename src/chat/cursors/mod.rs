@@ -17,7 +17,7 @@ use crate::domain::{ConversationId, Seq, UserId};
 use crate::metrics::Metrics;
 use crate::store::{CursorMove, Store};
 use notices::Notices;
-use places::Places;
+use places::MemberCursors;
 
 /// How long moves that nobody waits for are collected.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -29,9 +29,9 @@ const WAITING: usize = 200_000;
 /// The most callers that wait for a flush; beyond it they are refused as busy.
 const CALLERS: usize = 10_000;
 
-type Waiter = oneshot::Sender<Result<(), ChatError>>;
+type StoredReply = oneshot::Sender<Result<(), ChatError>>;
 
-/// See the module's documentation.
+/// The moves of members' cursors that wait to be stored.
 pub struct Cursors {
     store: Arc<dyn Store>,
     notices: Notices,
@@ -43,8 +43,8 @@ pub struct Cursors {
 
 #[derive(Default)]
 struct State {
-    moves: HashMap<(ConversationId, UserId), Places>,
-    waiters: Vec<Waiter>,
+    moves: HashMap<(ConversationId, UserId), MemberCursors>,
+    waiters: Vec<StoredReply>,
     in_flight: bool,
     /// How many flushes have ended.
     flushes: u64,
@@ -76,7 +76,7 @@ impl Cursors {
             state.advance(
                 conversation,
                 user,
-                Places {
+                MemberCursors {
                     delivered: seq,
                     read: Seq::ZERO,
                 },
@@ -105,7 +105,7 @@ impl Cursors {
             state.advance(
                 conversation,
                 user,
-                Places {
+                MemberCursors {
                     delivered: seq,
                     read,
                 },
@@ -204,7 +204,7 @@ impl Cursors {
             state.advance(
                 *conversation,
                 *user,
-                Places {
+                MemberCursors {
                     delivered: *delivered,
                     read: *read,
                 },
@@ -214,7 +214,7 @@ impl Cursors {
 }
 
 impl State {
-    fn advance(&mut self, conversation: ConversationId, user: UserId, places: Places) {
+    fn advance(&mut self, conversation: ConversationId, user: UserId, places: MemberCursors) {
         self.moves
             .entry((conversation, user))
             .or_default()
@@ -222,7 +222,10 @@ impl State {
     }
 }
 
-fn cursor_move((conversation, user): (ConversationId, UserId), places: Places) -> CursorMove {
+fn cursor_move(
+    (conversation, user): (ConversationId, UserId),
+    places: MemberCursors,
+) -> CursorMove {
     CursorMove {
         conversation,
         user,

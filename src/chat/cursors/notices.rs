@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::places::Places;
+use super::places::MemberCursors;
 use crate::chat::AnnounceCursors;
 use crate::domain::{ConversationId, Seq, UserId};
 use crate::store::{CursorMove, Store};
@@ -29,7 +29,7 @@ const WAITING: usize = 50_000;
 pub(super) struct Notices {
     store: Arc<dyn Store>,
     announce: Arc<dyn AnnounceCursors>,
-    waiting: Mutex<HashMap<(ConversationId, UserId), Places>>,
+    waiting: Mutex<HashMap<(ConversationId, UserId), MemberCursors>>,
     small: Mutex<HashMap<ConversationId, (bool, Instant)>>,
 }
 
@@ -43,7 +43,7 @@ impl Notices {
         }
     }
 
-    /// These moves are stored.
+    /// Takes note of moves that are stored, for the next notice.
     pub(super) fn stored(&self, moves: &[CursorMove]) {
         let mut waiting = self.waiting.lock();
         for CursorMove {
@@ -55,7 +55,7 @@ impl Notices {
         {
             let key = (*conversation, *user);
             if waiting.len() < WAITING || waiting.contains_key(&key) {
-                waiting.entry(key).or_default().advance(Places {
+                waiting.entry(key).or_default().advance(MemberCursors {
                     delivered: *delivered,
                     read: *read,
                 });
@@ -80,9 +80,9 @@ impl Notices {
     fn announce(
         &self,
         conversation: ConversationId,
-        moved: &[(UserId, Places)],
+        moved: &[(UserId, MemberCursors)],
         read: bool,
-        seq: impl Fn(&Places) -> Seq,
+        seq: impl Fn(&MemberCursors) -> Seq,
     ) {
         let moved = moved.iter().map(|(user, places)| (*user, seq(places)));
         let moved: Vec<_> = moved.filter(|(_, seq)| *seq > Seq::ZERO).collect();
@@ -114,8 +114,8 @@ impl Notices {
 }
 
 fn by_conversation(
-    waiting: HashMap<(ConversationId, UserId), Places>,
-) -> HashMap<ConversationId, Vec<(UserId, Places)>> {
+    waiting: HashMap<(ConversationId, UserId), MemberCursors>,
+) -> HashMap<ConversationId, Vec<(UserId, MemberCursors)>> {
     let mut moved = HashMap::<_, Vec<_>>::new();
     for ((conversation, user), places) in waiting {
         moved.entry(conversation).or_default().push((user, places));

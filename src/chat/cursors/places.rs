@@ -2,15 +2,14 @@
 
 use crate::domain::Seq;
 
-/// See the module's documentation.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Places {
+pub(super) struct MemberCursors {
     pub(super) delivered: Seq,
     pub(super) read: Seq,
 }
 
-impl Places {
-    /// Moves forward, never back.
+impl MemberCursors {
+    /// Moves each cursor forward, never back.
     pub(super) fn advance(&mut self, places: Self) {
         self.delivered = self.delivered.max(places.delivered);
         self.read = self.read.max(places.read);

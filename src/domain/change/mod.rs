@@ -21,11 +21,11 @@ pub struct Change {
     pub id: EventId,
     /// The conversation.
     pub conversation: ConversationId,
-    /// Who wants it.
+    /// The user who asks for it.
     pub actor: UserId,
-    /// When.
+    /// When the gateway accepted the request.
     pub at: Timestamp,
-    /// What.
+    /// What is to change.
     pub kind: ChangeKind,
 }
 
@@ -34,21 +34,21 @@ pub struct Change {
 pub enum ChangeKind {
     /// Add a user to a room. The caller has checked that the user exists.
     AddMember {
-        /// Who.
+        /// The user it is about.
         user: UserId,
-        /// As what.
+        /// The role they get.
         role: Role,
     },
     /// Remove a user from a room; oneself to leave.
     RemoveMember {
-        /// Who.
+        /// The user it is about.
         user: UserId,
     },
     /// Give a member another role.
     ChangeRole {
-        /// Who.
+        /// The user it is about.
         user: UserId,
-        /// Which.
+        /// The role they get.
         role: Role,
     },
     /// Give a room another name.
@@ -76,7 +76,7 @@ pub enum ChangeKind {
         target: Seq,
         /// The reaction.
         emoji: Emoji,
-        /// Put on, or take off.
+        /// Whether to put the reaction on; else it is taken off.
         added: bool,
     },
 }
@@ -97,7 +97,7 @@ impl Change {
 }
 
 impl ChangeKind {
-    /// The user whose membership it is about, whose facts [`decide`] needs.
+    /// The user whose membership it is about, whose facts [`decide()`] needs.
     #[must_use]
     pub const fn subject(&self) -> Option<UserId> {
         match self {
@@ -108,7 +108,7 @@ impl ChangeKind {
         }
     }
 
-    /// The sender of the message it removes, whose standing [`decide`] needs, given that message.
+    /// The sender of the message it removes, whose standing [`decide()`] needs, given that message.
     #[must_use]
     pub fn bereaved(&self, target: Option<&Event>) -> Option<UserId> {
         match self {
@@ -144,7 +144,7 @@ impl ChangeKind {
         })
     }
 
-    /// The message it is about, which [`decide`] needs.
+    /// The message it is about, which [`decide()`] needs.
     #[must_use]
     pub const fn target(&self) -> Option<Seq> {
         match self {

@@ -1,4 +1,4 @@
-//! Who may do what in a room: the one table. [`super::decide`] asks it for every change, whichever door it comes
+//! Who may do what in a room: the one table. [`super::decide()`] asks it for every change, whichever door it comes
 //! through. Nobody acts on their equals or betters; adding somebody with a role is promoting them. One's own affairs
 //! (leaving, one's own messages) need no permission and are not here.
 

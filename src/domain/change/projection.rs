@@ -11,21 +11,21 @@ use crate::domain::{
 pub enum Projection {
     /// A user is a member from the event on, which is the first of their log.
     Joined {
-        /// Who.
+        /// The member.
         user: UserId,
-        /// As what.
+        /// The role they have.
         role: Role,
     },
     /// A user is a member no more; the event is the last of their log.
     Left {
-        /// Who.
+        /// The member.
         user: UserId,
     },
     /// A member's role.
     Role {
-        /// Who.
+        /// The member.
         user: UserId,
-        /// Which.
+        /// The role they have now.
         role: Role,
     },
     /// The room's name.
@@ -54,7 +54,7 @@ pub enum Projection {
     Reactions {
         /// The message.
         target: Seq,
-        /// All of them.
+        /// All reactions to the message.
         reactions: Reactions,
     },
 }

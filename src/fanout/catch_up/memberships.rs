@@ -14,7 +14,6 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 /// How often a read is tried again before the session is closed, to resume elsewhere (D15).
 const TRIES: u32 = 20;
 
-/// See the module's documentation.
 pub(super) struct Memberships {
     store: Arc<dyn Store>,
     frontier: Arc<Frontier>,
@@ -55,7 +54,7 @@ impl Memberships {
         self.persist(session, read).await
     }
 
-    /// One as it is, whatever its cursors say.
+    /// A user's membership of one conversation, former ones included.
     pub(super) async fn current(
         &self,
         session: &Session,

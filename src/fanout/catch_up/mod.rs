@@ -40,7 +40,6 @@ const READING: usize = 16;
 /// The first and the longest wait for what a stale read does not show.
 const STALE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(4));
 
-/// See the module's documentation.
 pub(super) struct CatchUp {
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
@@ -115,7 +114,7 @@ impl CatchUp {
             .for_each(user, |session| self.discover_session(conversation, session));
     }
 
-    /// The same for one session.
+    /// Has one session follow a conversation that it does not know.
     pub(super) fn discover_session(
         self: &Arc<Self>,
         conversation: ConversationId,

@@ -11,7 +11,6 @@ use crate::bus::Channel;
 use crate::domain::{ConversationId, Event, Member, Seq};
 use crate::store::Span;
 
-/// See the module's documentation.
 #[derive(Debug)]
 pub(in crate::fanout) struct Pursuit {
     pursuing: Pursuing,

@@ -7,40 +7,40 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::super::envelope::{self, Answer};
+use super::super::envelope::{self, DelegationAnswer};
 use super::super::offering::Offering;
 use super::super::publisher::{Publisher, lane};
 use crate::bus::Channel;
 use crate::commit::{Delegated, Delegation, Settled};
 use crate::domain::{ConversationId, GatewayId};
 
-/// See the module's documentation.
-pub struct Asking {
+/// Sends entries to another gateway's committer, and waits for the answer.
+pub struct DelegationClient {
     publisher: Arc<Publisher>,
     offering: Arc<Offering>,
-    requests: Mutex<Requests>,
+    requests: Mutex<OpenRequests>,
 }
 
 /// Those that wait for an answer: one a conversation at most, as the committer asks.
 #[derive(Default)]
-struct Requests {
+struct OpenRequests {
     last: u64,
     waiting: HashMap<u64, oneshot::Sender<Vec<Settled>>>,
 }
 
 /// A request whose answer is waited for; forgotten when it is dropped.
-struct Waiting<'a> {
-    of: &'a Asking,
+struct OpenRequest<'a> {
+    of: &'a DelegationClient,
     number: u64,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for OpenRequest<'_> {
     fn drop(&mut self) {
         self.of.end(self.number);
     }
 }
 
-impl Asking {
+impl DelegationClient {
     pub(in crate::fanout) fn new(publisher: Arc<Publisher>, offering: Arc<Offering>) -> Self {
         Self {
             publisher,
@@ -50,19 +50,19 @@ impl Asking {
     }
 
     /// An answer has come, perhaps too late.
-    pub(in crate::fanout) fn settled(&self, answer: Answer) {
+    pub(in crate::fanout) fn settled(&self, answer: DelegationAnswer) {
         if let Some(waiting) = self.end(answer.number) {
             let _ = waiting.send(answer.settled);
         }
     }
 
-    fn begin(&self) -> (Waiting<'_>, oneshot::Receiver<Vec<Settled>>) {
+    fn begin(&self) -> (OpenRequest<'_>, oneshot::Receiver<Vec<Settled>>) {
         let (answer, settled) = oneshot::channel();
         let mut requests = self.requests.lock();
         requests.last += 1;
         let number = requests.last;
         requests.waiting.insert(number, answer);
-        let waiting = Waiting { of: self, number };
+        let waiting = OpenRequest { of: self, number };
         (waiting, settled)
     }
 
@@ -72,7 +72,7 @@ impl Asking {
 }
 
 #[async_trait]
-impl Delegation for Asking {
+impl Delegation for DelegationClient {
     fn is_up(&self) -> bool {
         self.publisher.is_up()
     }

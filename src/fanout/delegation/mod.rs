@@ -4,5 +4,5 @@
 mod asking;
 mod taking_on;
 
-pub(super) use asking::Asking;
+pub(super) use asking::DelegationClient;
 pub(super) use taking_on::TakingOn;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::super::envelope::{self, Answer, Request};
+use super::super::envelope::{self, DelegationAnswer, DelegationRequest};
 use super::super::publisher::{Publisher, lane};
 use super::super::sessions::Sessions;
 use super::super::tasks::Tasks;
@@ -11,7 +11,6 @@ use crate::bus::Channel;
 use crate::commit::{Committer, TakenOn};
 use crate::traces::Traces;
 
-/// See the module's documentation.
 pub(in crate::fanout) struct TakingOn {
     committer: Arc<Committer>,
     publisher: Arc<Publisher>,
@@ -40,8 +39,8 @@ impl TakingOn {
     /// Takes on what another gateway delegates, behind what waits there already, and answers once all outcomes are
     /// known; nothing while this gateway is draining. The answer follows the events themselves on their lane: who gets
     /// it has mostly heard of them.
-    pub(in crate::fanout) fn take_on(self: &Arc<Self>, request: Request) {
-        let Request {
+    pub(in crate::fanout) fn take_on(self: &Arc<Self>, request: DelegationRequest) {
+        let DelegationRequest {
             number,
             from,
             conversation,
@@ -57,7 +56,7 @@ impl TakingOn {
         self.tasks.spawn(async move {
             let settled = this.tasks.unless_stopped(taken.settled()).await;
             if let Some(Some(settled)) = settled {
-                let payload = envelope::encode_answer(&Answer { number, settled });
+                let payload = envelope::encode_answer(&DelegationAnswer { number, settled });
                 this.publisher
                     .publish(Channel::Gateway(from), lane(conversation), payload);
             }

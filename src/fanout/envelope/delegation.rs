@@ -23,23 +23,23 @@ const FIXED: usize = 58 + TraceContext::BYTES;
 
 /// What another gateway is to commit.
 #[derive(Debug)]
-pub struct Request {
-    /// Which of its sender's it is.
+pub struct DelegationRequest {
+    /// Counts the requests of the gateway that asks, so that answers find theirs.
     pub number: u64,
     /// The gateway that asks, and is to be answered.
     pub from: GatewayId,
-    /// The log.
+    /// The conversation whose log is written to.
     pub conversation: ConversationId,
     /// The entries, at most [`Run::LIMIT`].
     pub entries: Vec<Delegated>,
 }
 
-/// What became of them.
+/// What became of a request's entries.
 #[derive(Debug)]
-pub struct Answer {
+pub struct DelegationAnswer {
     /// Which request it answers.
     pub number: u64,
-    /// Of the first ones, in order; those after were not taken.
+    /// The outcomes of the request's first entries, in order; those after them were not taken.
     pub settled: Vec<Settled>,
 }
 
@@ -134,7 +134,7 @@ fn put_change(out: &mut BytesMut, change: &Change) {
 
 /// An answer's payload.
 #[must_use]
-pub fn encode_answer(answer: &Answer) -> Bytes {
+pub fn encode_answer(answer: &DelegationAnswer) -> Bytes {
     let mut out = header(8, 8 + 9 * answer.settled.len());
     out.put_u64(answer.number);
     for settled in &answer.settled {
@@ -160,7 +160,7 @@ fn number_of(refusal: Refusal) -> Seq {
     Seq::new(number.map_or(u64::MAX, |number| number as u64))
 }
 
-pub(super) fn decode_request(mut bytes: Bytes) -> Option<Request> {
+pub(super) fn decode_request(mut bytes: Bytes) -> Option<DelegationRequest> {
     let number = bytes.try_get_u64().ok()?;
     let from = GatewayId::from_u64(bytes.try_get_u64().ok()?);
     let conversation = take_conversation(&mut bytes)?;
@@ -173,7 +173,7 @@ pub(super) fn decode_request(mut bytes: Bytes) -> Option<Request> {
             return None;
         }
     }
-    Some(Request {
+    Some(DelegationRequest {
         number,
         from,
         conversation,
@@ -258,7 +258,7 @@ fn take_text(bytes: &mut Bytes) -> Option<String> {
     String::from_utf8(text.into()).ok()
 }
 
-pub(super) fn decode_answer(mut bytes: Bytes) -> Option<Answer> {
+pub(super) fn decode_answer(mut bytes: Bytes) -> Option<DelegationAnswer> {
     let number = bytes.try_get_u64().ok()?;
     let mut settled = Vec::new();
     while bytes.has_remaining() {
@@ -278,5 +278,5 @@ pub(super) fn decode_answer(mut bytes: Bytes) -> Option<Answer> {
             _ => return None,
         });
     }
-    Some(Answer { number, settled })
+    Some(DelegationAnswer { number, settled })
 }

@@ -11,7 +11,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use super::offer::{Effect, Encoded, Offer};
 use crate::domain::{ConversationId, EventId, GatewayId, Seq, Timestamp, UserId};
 use crate::traces::{TraceContext, Traced};
-pub use delegation::{Answer, Request, encode_answer, encode_request};
+pub use delegation::{DelegationAnswer, DelegationRequest, encode_answer, encode_request};
 use fields::{
     ID_BYTES, VERSION, header, put_conversation, put_trace, take_conversation, take_id, take_trace,
     take_user,
@@ -47,7 +47,7 @@ const NAMES: [&str; 9] = [
     "message_read",
 ];
 
-/// One payload.
+/// What one payload of the bus says.
 #[derive(Debug)]
 pub enum Envelope {
     /// An event of a conversation's log.
@@ -63,9 +63,9 @@ pub enum Envelope {
     /// Payloads of another gateway are lost: the channel's gateway is to look for itself (D10).
     Gap,
     /// Another gateway delegates messages to the channel's (D38).
-    Delegated(Request),
+    Delegated(DelegationRequest),
     /// What became of messages that the channel's gateway has delegated.
-    Settled(Answer),
+    Settled(DelegationAnswer),
 }
 
 /// Something for those sessions of a conversation that are there: typing, receipts.
@@ -177,7 +177,7 @@ pub fn encode_head(conversation: ConversationId, seq: Seq) -> Bytes {
     out.freeze()
 }
 
-/// The payload that says that others are lost.
+/// The payload of [`Envelope::Gap`].
 #[must_use]
 pub fn encode_gap() -> Bytes {
     header(6, 0).freeze()
@@ -258,7 +258,7 @@ fn decode_head(mut bytes: Bytes) -> Option<Envelope> {
     Some(Envelope::Head(conversation, seq))
 }
 
-/// A name, or a number that is none's.
+/// Writes a name's index in [`NAMES`], or one beyond it for no name.
 fn put_name(out: &mut BytesMut, name: Option<&'static str>) {
     let index = NAMES.iter().position(|known| Some(*known) == name);
     let index = index.and_then(|index| u8::try_from(index).ok());

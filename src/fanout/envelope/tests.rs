@@ -200,13 +200,13 @@ fn what_is_delegated_and_what_became_of_it_survive_the_bus() {
         Settled::Failed(CommitError::ClientMessageIdReused),
         Settled::Failed(CommitError::Internal),
     ];
-    let answer = Answer { number: 8, settled };
+    let answer = DelegationAnswer { number: 8, settled };
     let Some(Envelope::Settled(got)) = Envelope::decode(encode_answer(&answer)) else {
         panic!("no answer")
     };
     assert_eq!((got.number, got.settled), (8, answer.settled));
     let settled = vec![Settled::Failed(CommitError::Unavailable)];
-    assert!(Envelope::decode(encode_answer(&Answer { number: 8, settled })).is_none());
+    assert!(Envelope::decode(encode_answer(&DelegationAnswer { number: 8, settled })).is_none());
 }
 
 #[test]

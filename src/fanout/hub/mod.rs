@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::connections::Connections;
+use super::connections::SessionLifecycle;
 use super::delegation::TakingOn;
 use super::drain::Drain;
 use super::inbox::{Addressees, Inbox};
@@ -22,7 +22,7 @@ use super::reannouncer::Reannouncer;
 use super::resync::{Resync, ResyncParts};
 use super::seats::Seats;
 use super::session::{NewSession, Session};
-use super::signals::Signals;
+use super::signals::PresenceSignals;
 use super::sweep::Sweep;
 use crate::chat::{ChatError, Cursors, LastSeen};
 use crate::commit::Committer;
@@ -33,19 +33,19 @@ use crate::transport::outbox::Mark;
 pub use super::announcer::Announcer;
 pub use super::connections::Opened;
 pub use super::joining::{Backlog, Joined, RESUME_POINTS, ROOM_BYTES, ROOMS_TOLD, Since};
-pub use super::parts::{HubConfig, HubPorts, Parts};
+pub use super::parts::{HubConfig, HubParts, HubPorts};
 
-/// See the module's documentation.
+/// The fan-out of one gateway, as the edges and the process see it.
 pub struct Hub {
-    parts: Parts,
+    parts: HubParts,
     seats: Seats,
-    connections: Arc<Connections>,
+    connections: Arc<SessionLifecycle>,
     joining: Joining,
     proofs: Arc<Proofs>,
     pacer: Arc<Pacer>,
     resync: Arc<Resync>,
     reannouncer: Arc<Reannouncer>,
-    signals: Arc<Signals>,
+    signals: Arc<PresenceSignals>,
     inbox: Inbox,
     drain: Arc<Drain>,
 }
@@ -54,7 +54,7 @@ impl Hub {
     /// A hub without sessions, on parts through which this committer and these cursors announce. [`Hub::run`] makes it
     /// work.
     #[must_use]
-    pub fn new(parts: Parts, cursors: Arc<Cursors>, committer: Arc<Committer>) -> Arc<Self> {
+    pub fn new(parts: HubParts, cursors: Arc<Cursors>, committer: Arc<Committer>) -> Arc<Self> {
         let ports = &parts.ports;
         let store = Arc::clone(&ports.store);
         let pacer = Arc::<Pacer>::default();
@@ -62,7 +62,7 @@ impl Hub {
         let proofs = Arc::new(proofs);
         let resync = Arc::new(resync(&parts));
         let reannouncer = Arc::new(reannouncer(&parts));
-        let signals = Signals::new(
+        let signals = PresenceSignals::new(
             Arc::clone(&ports.presence),
             Arc::clone(&parts.arrivals),
             Arc::clone(&reannouncer),
@@ -86,7 +86,7 @@ impl Hub {
 
     /// Works until `stop`: takes the bus's signals, paces marks, fills gaps, sweeps.
     pub async fn run(&self, stop: CancellationToken) {
-        let Parts {
+        let HubParts {
             tasks,
             repair,
             board,
@@ -110,7 +110,7 @@ impl Hub {
     }
 
     fn sweep(&self) -> Sweep {
-        let Parts { ports, .. } = &self.parts;
+        let HubParts { ports, .. } = &self.parts;
         Sweep {
             bus: Arc::clone(&ports.bus),
             clock: Arc::clone(&ports.clock),
@@ -268,8 +268,8 @@ impl Hub {
     }
 }
 
-fn connections(parts: &Parts, proofs: &Arc<Proofs>, pacer: &Arc<Pacer>) -> Connections {
-    Connections::new(
+fn connections(parts: &HubParts, proofs: &Arc<Proofs>, pacer: &Arc<Pacer>) -> SessionLifecycle {
+    SessionLifecycle::new(
         (Arc::clone(&parts.sessions), Arc::clone(&parts.topics)),
         Arc::clone(&parts.arrivals),
         Arc::clone(&parts.board),
@@ -279,7 +279,7 @@ fn connections(parts: &Parts, proofs: &Arc<Proofs>, pacer: &Arc<Pacer>) -> Conne
     )
 }
 
-fn joining(parts: &Parts) -> Joining {
+fn joining(parts: &HubParts) -> Joining {
     let ports = &parts.ports;
     Joining::new(
         (Arc::clone(&ports.store), Arc::clone(&ports.bus)),
@@ -289,7 +289,7 @@ fn joining(parts: &Parts) -> Joining {
     )
 }
 
-fn resync(parts: &Parts) -> Resync {
+fn resync(parts: &HubParts) -> Resync {
     let compared = ResyncParts {
         topics: Arc::clone(&parts.topics),
         users: Arc::clone(&parts.users),
@@ -307,7 +307,7 @@ fn resync(parts: &Parts) -> Resync {
     )
 }
 
-fn reannouncer(parts: &Parts) -> Reannouncer {
+fn reannouncer(parts: &HubParts) -> Reannouncer {
     let ports = &parts.ports;
     Reannouncer::new(
         Arc::clone(&ports.bus),
@@ -319,7 +319,7 @@ fn reannouncer(parts: &Parts) -> Reannouncer {
     )
 }
 
-fn drain(parts: &Parts, proofs: &Arc<Proofs>) -> Drain {
+fn drain(parts: &HubParts, proofs: &Arc<Proofs>) -> Drain {
     Drain::new(
         Arc::clone(&parts.sessions),
         Arc::clone(&parts.topics),
@@ -329,7 +329,7 @@ fn drain(parts: &Parts, proofs: &Arc<Proofs>) -> Drain {
 }
 
 fn inbox(
-    parts: &Parts,
+    parts: &HubParts,
     committer: Arc<Committer>,
     resync: &Arc<Resync>,
     reannouncer: &Arc<Reannouncer>,

@@ -200,7 +200,7 @@ impl Scene {
 
 /// A hub on these, with cursors and a committer that nobody asks for anything.
 fn assemble(ports: HubPorts) -> Arc<Hub> {
-    let parts = Parts::new(HubConfig::default(), ports.clone());
+    let parts = HubParts::new(HubConfig::default(), ports.clone());
     let cursors = Cursors::new(Arc::clone(&ports.store), parts.announcer(), Metrics::none());
     let committer = Committer::new(
         CommitterConfig::default(),

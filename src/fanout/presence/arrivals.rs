@@ -17,7 +17,6 @@ use crate::domain::{Clock, UserId};
 use crate::metrics::Metrics;
 use crate::presence::{Presence, Transition};
 
-/// See the module's documentation.
 pub(in crate::fanout) struct Arrivals {
     /// How long after a user's last session ends they are shown offline.
     grace: Duration,
@@ -32,7 +31,7 @@ pub(in crate::fanout) struct Arrivals {
     metrics: Metrics,
 }
 
-/// What it needs of the world.
+/// The ports that arrivals are announced through.
 pub(in crate::fanout) struct ArrivalsPorts {
     pub(in crate::fanout) presence: Arc<dyn Presence>,
     pub(in crate::fanout) clock: Arc<dyn Clock>,

@@ -28,7 +28,6 @@ const CHUNK: usize = 500;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const LOOK: usize = 1_000;
 
-/// See the module's documentation.
 pub(in crate::fanout) struct Board {
     /// When all who were online at a moment of doubt have been announced offline, if they are.
     settled_after: Duration,
@@ -41,7 +40,7 @@ pub(in crate::fanout) struct Board {
     doubted: Notify,
     /// The setting watch_limit, which may change.
     limit: AtomicUsize,
-    /// The setting last_seen, likewise.
+    /// The setting last_seen, which may change.
     last_seen_for_all: AtomicBool,
     tasks: Tasks,
 }
@@ -56,7 +55,7 @@ pub(in crate::fanout) struct BoardConfig {
     pub(in crate::fanout) settled_after: Duration,
 }
 
-/// What it needs of the world.
+/// The ports that presence is asked and listened for through.
 pub(in crate::fanout) struct BoardPorts {
     pub(in crate::fanout) bus: Arc<dyn Bus>,
     pub(in crate::fanout) presence: Arc<dyn Presence>,

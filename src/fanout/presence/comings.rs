@@ -44,7 +44,7 @@ impl Comings {
     }
 }
 
-/// A user's turn.
+/// The right to announce a user's coming or going: one at a time for each user.
 #[derive(Debug)]
 pub(super) struct Coming<'a> {
     comings: &'a Comings,

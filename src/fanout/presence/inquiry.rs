@@ -17,7 +17,7 @@ pub(super) struct Inquiry {
 }
 
 impl Inquiry {
-    /// Something was heard of this user.
+    /// A hint has said that this user came or went.
     pub(super) fn heard(&self, change: PresenceChange) {
         self.users.lock().insert(change.user, Some(change));
         self.wanted.notify_one();
@@ -38,7 +38,7 @@ impl Inquiry {
         self.wanted.notified().await;
     }
 
-    /// Takes some of them.
+    /// Takes out some of the users to be asked for, `count` at most.
     pub(super) fn take(&self, count: usize) -> Vec<(UserId, Option<PresenceChange>)> {
         let mut waiting = self.users.lock();
         let taken = std::iter::from_fn(|| waiting.pop_first());

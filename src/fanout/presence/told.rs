@@ -10,7 +10,6 @@ use super::super::session::Session;
 use crate::domain::{ConversationId, UserId};
 use crate::wire;
 
-/// See the module's documentation.
 pub(super) struct Told {
     fully: Encoded,
     /// Without the time at which the user was last seen, where there is one.
@@ -41,7 +40,7 @@ impl Told {
 }
 
 fn encode(change: PresenceChange, last_seen_at: Option<String>) -> Encoded {
-    let shape = PresenceJson {
+    let shape = PresenceChangeJson {
         user_id: change.user.to_string(),
         online: change.online,
         last_seen_at,
@@ -51,7 +50,7 @@ fn encode(change: PresenceChange, last_seen_at: Option<String>) -> Encoded {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PresenceJson {
+struct PresenceChangeJson {
     user_id: String,
     online: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -34,7 +34,7 @@ pub(super) struct Stamp(u64);
 /// What to do with an answer of the presence service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The sessions show that.
+    /// The sessions show the same.
     Agrees(bool),
     /// The sessions show nothing yet.
     IsFirst(bool),

@@ -34,7 +34,7 @@ const MARK_EVERY: Duration = Duration::from_secs(1);
 /// How long a mark that is due waits for the next event, whose frame its ping can share a write with.
 const MARK_WAITS: Duration = Duration::from_millis(250);
 
-/// See the module's documentation.
+/// One connection of one user, over either protocol.
 #[derive(Debug)]
 pub struct Session {
     id: SessionId,
@@ -71,17 +71,17 @@ struct State {
 pub struct NewSession {
     /// What it is called in logs, and on other gateways.
     pub id: SessionId,
-    /// The user of its token.
+    /// The user whose session it is.
     pub user: UserId,
     /// When the token expires.
     pub expires_at: Timestamp,
-    /// How its protocol writes.
+    /// How events are encoded for its protocol.
     pub encoding: &'static Encoding,
-    /// Its protocol's queue.
+    /// What waits to be written to the client.
     pub outbox: Outbox,
     /// Whether cursors move by proof of receipt.
     pub is_auto: bool,
-    /// Its place among those there may be.
+    /// Its seat among the sessions there may be.
     pub seat: Seat,
 }
 
@@ -120,7 +120,7 @@ impl Session {
         self.id
     }
 
-    /// The user of its token.
+    /// The user whose session it is.
     #[must_use]
     pub fn user(&self) -> UserId {
         self.user
@@ -144,7 +144,7 @@ impl Session {
         Timestamp::from_millis(self.expires_at.load(Ordering::Relaxed))
     }
 
-    /// A new token replaces the old one.
+    /// Moves the session's end to a new token's expiry.
     pub fn extend(&self, expires_at: Timestamp) {
         self.expires_at
             .store(expires_at.millis(), Ordering::Relaxed);
@@ -189,7 +189,7 @@ impl Session {
         self.outbox.queued_bytes()
     }
 
-    /// Waits until it can, or has closed.
+    /// Waits until the outbox has room, or the session has ended.
     pub async fn room(&self) {
         // Closed: there is nothing to wait for.
         let _ = self.outbox.room().await;

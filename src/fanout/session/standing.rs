@@ -29,7 +29,7 @@ impl Session {
         self.state.lock().places.is_withdrawn = true;
     }
 
-    /// Whether it is being handed over.
+    /// Whether the session is being handed over to another gateway (D33).
     pub(in crate::fanout) fn is_withdrawn(&self) -> bool {
         self.state.lock().places.is_withdrawn
     }
@@ -84,7 +84,7 @@ impl Session {
         state.places.replace(conversation, Place::Attached(from));
     }
 
-    /// Was given everything that is its user's.
+    /// The session was given all events of a conversation that its user has left.
     pub(in crate::fanout) fn ended(&self, conversation: ConversationId, at: Seq) {
         let mut state = self.state.lock();
         state.places.replace(conversation, Place::Ended(at));

@@ -10,7 +10,7 @@ use super::offer::{Effect, Offer};
 use super::roster::Roster;
 use super::session::Session;
 use crate::domain::{ConversationId, Seq, SessionId, UserId};
-use crate::traces::{Delivery, Traced};
+use crate::traces::{DeliveryAttributes, Traced};
 use crate::transport::outbox::Reason;
 
 /// How many events are held behind a gap; beyond it only the highest seq is kept and the rest is read from the log.
@@ -18,7 +18,6 @@ const HELD: usize = 512;
 /// How many events are remembered while sessions catch up, so that one in a busy conversation can attach.
 const RECENT: usize = 256;
 
-/// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Topic {
     /// The last seq offered to the attached sessions; meaningless while there are none.
@@ -52,12 +51,12 @@ pub(super) struct Consequences {
     pub(super) is_closed: bool,
     /// These sessions could not take a repair at once: they catch up from this position (D18).
     pub(super) detached: Vec<(Arc<Session>, Seq)>,
-    /// It was offered before.
+    /// The event is at or below the position: it was offered before.
     pub(super) is_duplicate: bool,
     /// How many sessions it was given to, with what it freed from behind a gap.
     pub(super) delivered: usize,
     /// What of it is traced; not allocated as long as nothing is.
-    pub(super) traced: Vec<(Traced, Delivery)>,
+    pub(super) traced: Vec<(Traced, DeliveryAttributes)>,
     /// The conversation is over for these sessions: their user was removed.
     pub(super) ended: Vec<(Arc<Session>, Seq)>,
 }
@@ -69,7 +68,7 @@ pub(super) enum Attach {
     Attached(Seq),
     /// There is more in the log than it has, or has room for: read on after this seq, the last it was given.
     Behind(Seq),
-    /// Its user was removed meanwhile, by this event.
+    /// The session's user was removed meanwhile, by the event with this seq.
     Ended(Seq),
 }
 
@@ -140,7 +139,7 @@ impl Topic {
             !ends
         });
         if let Some(traced) = offer.traced {
-            let delivery = Delivery {
+            let delivery = DeliveryAttributes {
                 conversation: offer.conversation,
                 seq: offer.seq,
                 sessions: consequences.delivered - given,
@@ -278,7 +277,7 @@ impl Topic {
         }
     }
 
-    /// Whether no session needs it.
+    /// Whether no session is attached and none is being caught up.
     pub(super) fn is_unused(&self) -> bool {
         self.attached.is_empty() && self.catching_up == 0
     }

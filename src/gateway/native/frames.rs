@@ -71,7 +71,6 @@ struct RawHead<'a> {
     reference: Option<&'a RawValue>,
 }
 
-/// `hello`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Hello {
     pub(super) token: Option<String>,
@@ -104,7 +103,6 @@ pub(super) fn head(text: &str) -> Result<Head, ChatError> {
     })
 }
 
-/// Reads a `hello`.
 pub(super) fn hello(text: &str) -> Result<Hello, ChatError> {
     serde_json::from_str(text)
         .map_err(|_| ChatError::InvalidRequest("hello is not of the documented form".to_owned()))
@@ -116,7 +114,6 @@ struct Room {
     room_id: String,
 }
 
-/// Reads a `join_room`.
 pub(super) fn room(text: &str) -> Result<String, ChatError> {
     let room: Result<Room, _> = serde_json::from_str(text);
     room.map(|room| room.room_id)

@@ -28,11 +28,11 @@ use crate::chat::ChatError;
 use crate::domain::Entropy;
 use crate::refusal;
 use crate::transport::heartbeat::Wheel;
-use crate::transport::websocket::{Bounds, Handshake, NoWebSocket};
+use crate::transport::websocket::{Handshake, NoWebSocket, WebSocketBounds};
 use crate::wire::{ErrorJson, encode};
 pub use shared::NativeConfig;
-use shared::Shared;
-use socket::Socket;
+use shared::NativeContext;
+use socket::NativeSocket;
 
 /// tungstenite's default of 128 KiB per connection is the largest part of an idle one (measured).
 const READ_BUFFER: usize = 1024;
@@ -47,7 +47,7 @@ pub fn router(
     entropy: Arc<Entropy>,
     wheel: &Wheel,
 ) -> Router {
-    let shared = Shared::new(config, requests, entropy, wheel.clone());
+    let shared = NativeContext::new(config, requests, entropy, wheel.clone());
     Router::new()
         .route("/ws", get(upgrade))
         .route("/asyncapi.yaml", get(describe))
@@ -60,7 +60,7 @@ struct Parameters {
 }
 
 async fn upgrade(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<NativeContext>>,
     parameters: Result<Query<Parameters>, QueryRejection>,
     request: Request,
 ) -> Response {
@@ -87,12 +87,12 @@ async fn upgrade(
         Ok(guest) => guest,
         Err(error) => return refuse(&error),
     };
-    let bounds = Bounds {
+    let bounds = WebSocketBounds {
         message: shared.config.frame_bytes,
         read_buffer: READ_BUFFER,
     };
     handshake.accept(bounds, move |socket| {
-        Socket::serve(shared, socket, guest, origin, begun)
+        NativeSocket::serve(shared, socket, guest, origin, begun)
     })
 }
 

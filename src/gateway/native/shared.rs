@@ -9,7 +9,7 @@ use crate::chat::ChatError;
 use crate::domain::{Entropy, Origin};
 use crate::fanout::seats::Seat;
 use crate::transport::heartbeat::Wheel;
-use crate::transport::lobby::{Lobby, Stranger, TurnedAway};
+use crate::transport::lobby::{Lobby, LobbyPlace, TurnedAway};
 use crate::transport::outbox::Flusher;
 
 /// Bounds and pace of `/ws`.
@@ -19,7 +19,7 @@ pub struct NativeConfig {
     pub frame_bytes: usize,
     /// What may wait to be written, in bytes.
     pub outbox_bytes: usize,
-    /// Between two pings.
+    /// Time between two pings to a client.
     pub ping_interval: Duration,
     /// For the answer to one.
     pub ping_timeout: Duration,
@@ -32,7 +32,7 @@ pub struct NativeConfig {
 }
 
 /// What every connection shares.
-pub(super) struct Shared {
+pub(super) struct NativeContext {
     pub(super) config: NativeConfig,
     pub(super) requests: Requests,
     pub(super) entropy: Arc<Entropy>,
@@ -44,10 +44,10 @@ pub(super) enum Guest {
     /// It is theirs, and they have a seat.
     Known(Caller, Seat),
     /// It is nobody's yet: the first frame must say.
-    Stranger(Stranger),
+    Stranger(LobbyPlace),
 }
 
-impl Shared {
+impl NativeContext {
     pub(super) fn new(
         config: NativeConfig,
         requests: Requests,

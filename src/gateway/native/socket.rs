@@ -11,7 +11,7 @@ use tungstenite::Message;
 
 use super::super::requests::{Answer, Reply, Responder};
 use super::frames::{self, ENCODING, Head};
-use super::shared::{Guest, Shared};
+use super::shared::{Guest, NativeContext};
 use crate::auth::Caller;
 use crate::chat::ChatError;
 use crate::domain::{Origin, SessionId};
@@ -21,19 +21,19 @@ use crate::fanout::session::{NewSession, Session};
 use crate::logging::served::{self, Served};
 use crate::transport::brake::Brake;
 use crate::transport::closing::closing;
-use crate::transport::lobby::Stranger;
+use crate::transport::lobby::LobbyPlace;
 use crate::transport::outbox::{Outbox, Reason};
 use crate::transport::websocket::{Ping, PingCount, WebSocket, reason_of};
 
 /// How long the last frames of a session may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-pub(super) struct Socket {
-    shared: Arc<Shared>,
+pub(super) struct NativeSocket {
+    shared: Arc<NativeContext>,
     outbox: Outbox,
     session: Option<Opened>,
     /// Its place in the lobby, until it is known whose it is.
-    stranger: Option<Stranger>,
+    stranger: Option<LobbyPlace>,
     origin: Option<Origin>,
     responder: Responder,
     pings: Arc<PingCount>,
@@ -42,10 +42,10 @@ pub(super) struct Socket {
     begun: Instant,
 }
 
-impl Socket {
+impl NativeSocket {
     /// Serves a connection until it ends.
     pub(super) async fn serve(
-        shared: Arc<Shared>,
+        shared: Arc<NativeContext>,
         socket: WebSocket,
         guest: Guest,
         origin: Option<Origin>,

@@ -50,7 +50,7 @@ impl Default for Ok {
     }
 }
 
-/// To `join`.
+/// The answer to `join`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct JoinedJson {
@@ -75,14 +75,14 @@ impl JoinedJson {
     }
 }
 
-/// To a send.
+/// The answer to a send: the message as stored.
 #[derive(Debug, Serialize)]
-pub(super) struct Stored<'a> {
+pub(super) struct SentJson<'a> {
     ok: bool,
     message: Option<MessageJson<'a>>,
 }
 
-impl<'a> Stored<'a> {
+impl<'a> SentJson<'a> {
     pub(super) fn new(event: &'a Event) -> Self {
         Self {
             ok: true,
@@ -91,15 +91,15 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// To an edit, a deletion or a reaction: the event, or none when it was so already.
+/// The answer to an edit, a deletion or a reaction: the event, or none when nothing had to change.
 #[derive(Debug, Serialize)]
-pub(super) struct Changed<'a> {
+pub(super) struct ChangedJson<'a> {
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<EventJson<'a>>,
 }
 
-impl<'a> Changed<'a> {
+impl<'a> ChangedJson<'a> {
     pub(super) fn new(event: Option<&'a Event>) -> Self {
         Self {
             ok: true,
@@ -108,7 +108,7 @@ impl<'a> Changed<'a> {
     }
 }
 
-/// To `watch_presence`.
+/// The answer to `watch_presence`.
 #[derive(Debug, Serialize)]
 pub(super) struct PresenceList {
     ok: bool,

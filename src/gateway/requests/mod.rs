@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::traces::Receiving;
 
 pub use answer::Answer;
-use answer::{Changed, JoinedJson, Ok, PresenceList, Stored};
+use answer::{ChangedJson, JoinedJson, Ok, PresenceList, SentJson};
 pub use params::JoinOptions;
 use params::{Authenticate, Delete, Edit, Position, React, SendDirect, SendRoom, Typing, id, read};
 pub use reply::{Reply, Responder, Sent};
@@ -233,7 +233,7 @@ impl Requests {
             let event = chat
                 .edit_message(user, conversation, seq, &params.content, Some(origin))
                 .await?;
-            Ok(Answer::done(&Changed::new(event.as_deref())))
+            Ok(Answer::done(&ChangedJson::new(event.as_deref())))
         }))
     }
 
@@ -245,7 +245,7 @@ impl Requests {
             let event = chat
                 .delete_message(user, conversation, seq, Some(origin))
                 .await?;
-            Ok(Answer::done(&Changed::new(event.as_deref())))
+            Ok(Answer::done(&ChangedJson::new(event.as_deref())))
         }))
     }
 
@@ -258,7 +258,7 @@ impl Requests {
             let event = chat
                 .react(user, conversation, seq, reaction, Some(origin))
                 .await?;
-            Ok(Answer::done(&Changed::new(event.as_deref())))
+            Ok(Answer::done(&ChangedJson::new(event.as_deref())))
         }))
     }
 
@@ -318,7 +318,7 @@ impl Requests {
                 Result::Ok(event) => {
                     metrics.ack_seconds.record(begun.elapsed());
                     let place = (event.conversation, event.seq);
-                    (Answer::done(&Stored::new(&event)), Some(place))
+                    (Answer::done(&SentJson::new(&event)), Some(place))
                 }
                 Err(error) => (refusal(&metrics, error), None),
             };

@@ -147,7 +147,7 @@ impl JoinOptions {
     }
 }
 
-/// Who moves the cursors.
+/// What moves a session's delivery cursors.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum AckMode {
@@ -187,12 +187,10 @@ pub(super) fn user_ids(payload: &str) -> Result<Vec<UserId>, ChatError> {
     ids.iter().map(|text| id("userId", text)).collect()
 }
 
-/// Reads a request's payload.
 pub(super) fn read<T: DeserializeOwned>(payload: &str) -> Result<T, ChatError> {
     serde_json::from_str(payload).map_err(|error| ChatError::InvalidRequest(describe(&error)))
 }
 
-/// Reads an id.
 pub(super) fn id<T: FromStr<Err = InvalidId>>(
     field: &'static str,
     text: &str,

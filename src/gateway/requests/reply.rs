@@ -18,7 +18,7 @@ const IN_FLIGHT: usize = 256;
 
 /// A request taken up, in its order; the answer may come later than that of the next one.
 pub enum Reply {
-    /// It is answered.
+    /// The answer is here.
     Now(Answer),
     /// The answer to a join; once it is written, delivery begins.
     Joined(Answer, Backlog),

@@ -2,12 +2,12 @@
 
 /// One incarnation of one gateway, as keys and fields write it: hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Entry {
+pub(super) struct GatewayEntry {
     gateway: String,
     incarnation: String,
 }
 
-impl Entry {
+impl GatewayEntry {
     pub(super) fn new(gateway: impl Into<String>, incarnation: impl Into<String>) -> Self {
         Self {
             gateway: gateway.into(),
@@ -43,7 +43,7 @@ impl Entry {
 
 /// The entries of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entries(Vec<Entry>);
+pub(super) struct Entries(Vec<GatewayEntry>);
 
 impl Entries {
     /// From gateway, incarnation, gateway, incarnation …
@@ -51,7 +51,7 @@ impl Entries {
         let mut flat = flat.into_iter();
         let mut entries = Vec::new();
         while let (Some(gateway), Some(incarnation)) = (flat.next(), flat.next()) {
-            entries.push(Entry {
+            entries.push(GatewayEntry {
                 gateway,
                 incarnation,
             });
@@ -61,23 +61,23 @@ impl Entries {
 
     /// From pairs of gateway and incarnation.
     pub(super) fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
-        let entry = |(gateway, incarnation)| Entry {
+        let entry = |(gateway, incarnation)| GatewayEntry {
             gateway,
             incarnation,
         };
         Self(pairs.into_iter().map(entry).collect())
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &GatewayEntry> {
         self.0.iter()
     }
 
-    pub(super) fn contains(&self, entry: &Entry) -> bool {
+    pub(super) fn contains(&self, entry: &GatewayEntry) -> bool {
         self.0.contains(entry)
     }
 
-    /// Those of other gateways than this.
-    pub(super) fn of_others(&self, gateway: &str) -> impl Iterator<Item = &Entry> {
+    /// The entries of other gateways than this.
+    pub(super) fn of_others(&self, gateway: &str) -> impl Iterator<Item = &GatewayEntry> {
         self.0.iter().filter(move |entry| entry.gateway != gateway)
     }
 }
@@ -88,9 +88,9 @@ mod tests {
 
     #[test]
     fn names_and_lists_read_back() {
-        let entry = Entry::new("00ff", "1a");
-        assert_eq!(Entry::from_name(&entry.name()), Some(entry.clone()));
-        assert_eq!(Entry::from_name("00ff"), None);
+        let entry = GatewayEntry::new("00ff", "1a");
+        assert_eq!(GatewayEntry::from_name(&entry.name()), Some(entry.clone()));
+        assert_eq!(GatewayEntry::from_name("00ff"), None);
         let flat = ["00ff", "1a", "00ee", "2b"].map(str::to_owned).to_vec();
         let entries = Entries::from_flat(flat);
         assert!(entries.contains(&entry));

@@ -8,8 +8,8 @@ use futures_util::stream::iter;
 use tokio::time::{Instant, interval};
 
 use super::super::{PresenceError, PresenceSignal};
-use super::entries::Entry;
-use super::link::Asking;
+use super::client::PresenceClient;
+use super::entries::GatewayEntry;
 use super::{RedisPresence, Sealed};
 use crate::domain::UserId;
 
@@ -31,8 +31,8 @@ struct Quiet {
 }
 
 impl RedisPresence {
-    /// Looks for the dead, for ever.
-    pub(super) async fn bury_for_ever(&self) {
+    /// Looks for gateways whose lease has ended and clears what they left. Never returns.
+    pub(super) async fn clear_dead_gateways(&self) {
         let mut quiet = Quiet {
             connection: 0,
             run_id: String::new(),
@@ -53,12 +53,12 @@ impl RedisPresence {
     async fn look(
         &self,
         quiet: &mut Quiet,
-        seen: &mut HashSet<Entry>,
+        seen: &mut HashSet<GatewayEntry>,
     ) -> Result<(), PresenceError> {
-        let asking = self.link.ask()?;
-        let is_quiet = self.is_quiet(&asking, quiet).await?;
-        let registered = self.registered(&asking).await?;
-        let live = self.are_live(&asking, &registered).await?;
+        let client = self.redis.client()?;
+        let is_quiet = self.is_quiet(&client, quiet).await?;
+        let registered = self.registered(&client).await?;
+        let live = self.are_live(&client, &registered).await?;
         if is_quiet {
             seen.extend(live);
             return Ok(());
@@ -67,37 +67,44 @@ impl RedisPresence {
             self.tell(PresenceSignal::GatewayGone);
         }
         for dead in registered.iter().filter(|entry| !live.contains(entry)) {
-            if self.claim(&asking, dead).await? {
-                self.bury(&asking, dead).await?;
+            if self.claim(&client, dead).await? {
+                self.clear_dead(&client, dead).await?;
             }
         }
         Ok(())
     }
 
     /// The other gateways in the registry, dead or alive.
-    pub(super) async fn registered(&self, asking: &Asking) -> Result<Vec<Entry>, PresenceError> {
-        let names = asking.first(&self.registry_key(), MOST_GATEWAYS).await?;
+    pub(super) async fn registered(
+        &self,
+        client: &PresenceClient,
+    ) -> Result<Vec<GatewayEntry>, PresenceError> {
+        let names = client.first(&self.registry_key(), MOST_GATEWAYS).await?;
         let myself = self.myself();
         let entries = names.iter().filter_map(|name| self.ours(name));
         Ok(entries.filter(|entry| *entry != myself).collect())
     }
 
-    /// Whom a name in the registry names, if this deployment has put it there (D49): no other's dead are buried.
-    fn ours(&self, name: &str) -> Option<Entry> {
-        let entry = Entry::from_name(name.split_once('.')?.0)?;
+    /// Whom a name in the registry names, if this deployment has put it there (D49): no other's dead are cleared.
+    fn ours(&self, name: &str) -> Option<GatewayEntry> {
+        let entry = GatewayEntry::from_name(name.split_once('.')?.0)?;
         self.is_sealed(Sealed::Name, &entry, name).then_some(entry)
     }
 
-    /// *Else an emptied Redis lets everybody bury everybody.*
-    async fn is_quiet(&self, asking: &Asking, quiet: &mut Quiet) -> Result<bool, PresenceError> {
-        let run_id = if self.link.is_one_server() {
-            asking.run_id().await?
+    /// Whether Redis was replaced or lost so lately that living gateways may not have renewed their leases yet (D22).
+    async fn is_quiet(
+        &self,
+        client: &PresenceClient,
+        quiet: &mut Quiet,
+    ) -> Result<bool, PresenceError> {
+        let run_id = if self.redis.is_one_server() {
+            client.run_id().await?
         } else {
             String::new()
         };
-        if quiet.connection != asking.number || quiet.run_id != run_id {
+        if quiet.connection != client.number || quiet.run_id != run_id {
             *quiet = Quiet {
-                connection: asking.number,
+                connection: client.number,
                 run_id,
                 until: Instant::now() + self.config.lease,
             };
@@ -105,57 +112,68 @@ impl RedisPresence {
         Ok(Instant::now() < quiet.until)
     }
 
-    /// A claim is a lease itself: a dead heir's ends.
-    async fn claim(&self, asking: &Asking, dead: &Entry) -> Result<bool, PresenceError> {
+    /// Claims a dead gateway for this one. The claim has a TTL, so that it ends when this gateway dies, too.
+    async fn claim(
+        &self,
+        client: &PresenceClient,
+        dead: &GatewayEntry,
+    ) -> Result<bool, PresenceError> {
         let (key, me) = (self.claim_key(dead), self.myself().name());
         let live = self.config.lease.as_millis();
-        if asking.set(key.clone(), me.clone(), live, true).await? {
+        if client.set(key.clone(), me.clone(), live, true).await? {
             return Ok(true);
         }
-        // Perhaps it is this gateway's own, from a burial that failed half-way.
-        asking.extend(key, me, live).await
+        // Perhaps it is this gateway's own, from a clearing that failed half-way.
+        client.extend(key, me, live).await
     }
 
     /// Clears and announces the users of the dead, then the dead. Users stay in the index until they are announced, and
     /// the gateway in the registry until all are: a second heir finds what the first did not finish.
-    async fn bury(&self, asking: &Asking, dead: &Entry) -> Result<(), PresenceError> {
-        tracing::info!(gateway = dead.gateway(), "burying a dead gateway");
+    async fn clear_dead(
+        &self,
+        client: &PresenceClient,
+        dead: &GatewayEntry,
+    ) -> Result<(), PresenceError> {
+        tracing::info!(
+            gateway = dead.gateway(),
+            "clearing what a dead gateway has left"
+        );
         let index = self.index_key(dead);
         loop {
-            let names = asking.first(&index, BATCH).await?;
+            let names = client.first(&index, BATCH).await?;
             if names.is_empty() {
                 break;
             }
             let mut cleared = iter(names)
-                .map(|name| self.clear(asking, dead, name))
+                .map(|name| self.clear(client, dead, name))
                 .buffer_unordered(AT_ONCE);
             while let Some(done) = cleared.next().await {
                 done?;
             }
-            if !self.claim(asking, dead).await? {
+            if !self.claim(client, dead).await? {
                 return Ok(());
             }
         }
         let name = self.sealed(Sealed::Name, dead);
-        asking.remove(&self.registry_key(), name).await?;
-        asking.delete(index).await?;
-        asking.delete(self.claim_key(dead)).await
+        client.remove(&self.registry_key(), name).await?;
+        client.delete(index).await?;
+        client.delete(self.claim_key(dead)).await
     }
 
     async fn clear(
         &self,
-        asking: &Asking,
-        dead: &Entry,
+        client: &PresenceClient,
+        dead: &GatewayEntry,
         name: String,
     ) -> Result<(), PresenceError> {
         if let Ok(user) = name.parse::<UserId>() {
-            let (_, rest) = asking.exit(self.presence_key(user), dead).await?;
-            if !self.any_live(asking, rest.iter()).await? {
+            let (_, rest) = client.exit(self.presence_key(user), dead).await?;
+            if !self.any_live(client, rest.iter()).await? {
                 let announced = self.sender.send(PresenceSignal::Offline(user)).await;
                 announced.map_err(|_| PresenceError("nobody reads the signals".to_owned()))?;
-                self.link.metrics().ghosts_reaped.increment(1);
+                self.redis.metrics().ghosts_reaped.increment(1);
             }
         }
-        asking.remove(&self.index_key(dead), name).await
+        client.remove(&self.index_key(dead), name).await
     }
 }

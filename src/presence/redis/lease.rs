@@ -2,16 +2,16 @@
 //! that they must be registered anew after a loss (D21).
 
 use super::super::{PresenceError, PresenceSignal};
-use super::entries::Entry;
+use super::entries::GatewayEntry;
 use super::{RedisPresence, Sealed, new_incarnation};
 
 /// How soon a failed heartbeat is tried again, in parts of the interval: often enough before the lease ends.
 const RETRY: u32 = 5;
 
-/// What the lease is to this gateway.
+/// Whether this gateway holds its lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Hold {
-    /// Never held yet.
+    /// This gateway has not held it yet.
     New,
     /// Held, as of the last heartbeat, with this value.
     Held(String),
@@ -24,7 +24,10 @@ impl RedisPresence {
     pub(super) async fn hold_lease(&self) {
         let (mut hold, mut connection) = (Hold::New, 0);
         loop {
-            let now = self.link.ask().map_or(connection, |asking| asking.number);
+            let now = self
+                .redis
+                .client()
+                .map_or(connection, |client| client.number);
             let beaten = self.beat(&mut hold).await;
             if beaten.is_ok() && now != std::mem::replace(&mut connection, now) {
                 // What it leads to may have lost anything but the lease (D52).
@@ -39,7 +42,7 @@ impl RedisPresence {
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = self.link.opened() => {}
+                () = self.redis.opened() => {}
             }
         }
     }
@@ -48,15 +51,15 @@ impl RedisPresence {
         if let Hold::Held(value) = hold {
             let myself = self.myself();
             let live = self.config.lease.as_millis();
-            let asking = self.link.ask()?;
+            let client = self.redis.client()?;
             let key = self.lease_key(myself.gateway());
-            if asking.extend(key, value.clone(), live).await? {
+            if client.extend(key, value.clone(), live).await? {
                 // Anew when the secret that signs has changed.
                 if self.sealed(Sealed::Lease, &myself) != *value {
                     *value = self.take_lease(&myself).await?;
                 }
                 let name = self.sealed(Sealed::Name, &myself);
-                return asking.add(&self.registry_key(), name).await;
+                return client.add(&self.registry_key(), name).await;
             }
             // D21: whoever sees the old incarnation from here on sees a dead one.
             tracing::warn!("the lease was lost");
@@ -73,14 +76,14 @@ impl RedisPresence {
     }
 
     /// The lease first: a registered gateway without one is dead. Returns the lease's value.
-    async fn take_lease(&self, myself: &Entry) -> Result<String, PresenceError> {
-        let asking = self.link.ask()?;
+    async fn take_lease(&self, myself: &GatewayEntry) -> Result<String, PresenceError> {
+        let client = self.redis.client()?;
         let key = self.lease_key(myself.gateway());
         let value = self.sealed(Sealed::Lease, myself);
         let live = self.config.lease.as_millis();
-        asking.set(key, value.clone(), live, false).await?;
+        client.set(key, value.clone(), live, false).await?;
         let name = self.sealed(Sealed::Name, myself);
-        asking.add(&self.registry_key(), name).await?;
+        client.add(&self.registry_key(), name).await?;
         Ok(value)
     }
 
@@ -98,13 +101,13 @@ impl RedisPresence {
 
     /// Leaves the lease to end with the grace, and the users to the heir (D24).
     pub(super) async fn release_lease(&self) {
-        let (Ok(asking), myself) = (self.link.ask(), self.myself()) else {
+        let (Ok(client), myself) = (self.redis.client(), self.myself()) else {
             return;
         };
         let key = self.lease_key(myself.gateway());
         let holder = self.sealed(Sealed::Lease, &myself);
         let grace = self.config.grace.as_millis().max(1);
-        if let Err(error) = asking.extend(key, holder, grace).await {
+        if let Err(error) = client.extend(key, holder, grace).await {
             tracing::warn!(%error, "the lease was not released; it ends by itself");
         }
     }

@@ -6,12 +6,12 @@
 //! - `presence:{user}`: a hash of gateway to incarnation, with the backstop as its end.
 //! - `gateways`: the registry, a set of `{id}:{incarnation}` (D22), each with a dot and its proof.
 //! - `gateway-users:{id}:{incarnation}`: the index of its users, for its heir.
-//! - `claim:{id}:{incarnation}`: who buries it, a lease itself.
+//! - `claim:{id}:{incarnation}`: who clears what it has left; ends with a time to live, like a lease.
 
+mod client;
 mod entries;
 mod heir;
 mod lease;
-mod link;
 mod roll;
 mod settle;
 
@@ -25,8 +25,8 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::entries::{Entries, Entry};
-use self::link::{Asking, Link};
+use self::client::{PresenceClient, ReconnectingClient};
+use self::entries::{Entries, GatewayEntry};
 use self::roll::Roll;
 use super::{Presence, PresenceConfig, PresenceError, PresenceSignal, SIGNAL_QUEUE, Transition};
 use crate::domain::{Entropy, GatewayId, UserId};
@@ -38,12 +38,12 @@ const ASK_BATCH: usize = 256;
 /// The presence of one gateway in Redis.
 #[derive(Debug)]
 pub struct RedisPresence {
-    link: Link,
+    redis: ReconnectingClient,
     seal: Arc<Seal>,
     config: PresenceConfig,
     gateway: GatewayId,
     entropy: Arc<Entropy>,
-    incarnation: Mutex<Entry>,
+    incarnation: Mutex<GatewayEntry>,
     roll: Roll,
     sender: mpsc::Sender<PresenceSignal>,
     receiver: Mutex<Option<mpsc::Receiver<PresenceSignal>>>,
@@ -61,7 +61,7 @@ impl RedisPresence {
     ) -> Self {
         let (sender, receiver) = mpsc::channel(SIGNAL_QUEUE);
         Self {
-            link: Link::new(redis),
+            redis: ReconnectingClient::new(redis),
             seal,
             config,
             gateway,
@@ -74,28 +74,28 @@ impl RedisPresence {
     }
 
     /// This gateway in its present incarnation.
-    fn myself(&self) -> Entry {
+    fn myself(&self) -> GatewayEntry {
         self.incarnation.lock().clone()
     }
 
     fn lease_key(&self, gateway: &str) -> String {
-        self.link.key(format_args!("gateway:{gateway}"))
+        self.redis.key(format_args!("gateway:{gateway}"))
     }
 
     fn presence_key(&self, user: UserId) -> String {
-        self.link.key(format_args!("presence:{user}"))
+        self.redis.key(format_args!("presence:{user}"))
     }
 
     fn registry_key(&self) -> String {
-        self.link.key(format_args!("gateways"))
+        self.redis.key(format_args!("gateways"))
     }
 
-    fn index_key(&self, of: &Entry) -> String {
-        self.link.key(format_args!("gateway-users:{}", of.name()))
+    fn index_key(&self, of: &GatewayEntry) -> String {
+        self.redis.key(format_args!("gateway-users:{}", of.name()))
     }
 
-    fn claim_key(&self, of: &Entry) -> String {
-        self.link.key(format_args!("claim:{}", of.name()))
+    fn claim_key(&self, of: &GatewayEntry) -> String {
+        self.redis.key(format_args!("claim:{}", of.name()))
     }
 
     /// How long after being written a user's presence is written anew.
@@ -104,7 +104,7 @@ impl RedisPresence {
     }
 
     /// What a lease, or a name in the registry, looks like: the text, and the proof that this deployment has written it.
-    fn sealed(&self, what: Sealed, entry: &Entry) -> String {
+    fn sealed(&self, what: Sealed, entry: &GatewayEntry) -> String {
         let text = match what {
             Sealed::Lease => entry.incarnation().to_owned(),
             Sealed::Name => entry.name(),
@@ -114,7 +114,7 @@ impl RedisPresence {
     }
 
     /// Whether a text is what [`Self::sealed`] writes of this entry, under any secret in use.
-    fn is_sealed(&self, what: Sealed, entry: &Entry, found: &str) -> bool {
+    fn is_sealed(&self, what: Sealed, entry: &GatewayEntry, found: &str) -> bool {
         let text = match what {
             Sealed::Lease => entry.incarnation().to_owned(),
             Sealed::Name => entry.name(),
@@ -130,38 +130,39 @@ impl RedisPresence {
 
     async fn are_live<'a>(
         &self,
-        asking: &Asking,
-        entries: impl IntoIterator<Item = &'a Entry>,
-    ) -> Result<HashSet<Entry>, PresenceError> {
-        let lease_key = |entry: &Entry| self.lease_key(entry.gateway());
-        let is_held = |entry: &Entry, found: &str| self.is_sealed(Sealed::Lease, entry, found);
-        asking.live(entries, lease_key, is_held).await
+        client: &PresenceClient,
+        entries: impl IntoIterator<Item = &'a GatewayEntry>,
+    ) -> Result<HashSet<GatewayEntry>, PresenceError> {
+        let lease_key = |entry: &GatewayEntry| self.lease_key(entry.gateway());
+        let is_held =
+            |entry: &GatewayEntry, found: &str| self.is_sealed(Sealed::Lease, entry, found);
+        client.live(entries, lease_key, is_held).await
     }
 
     /// Whether one of these entries keeps a user online.
     async fn any_live<'a>(
         &self,
-        asking: &Asking,
-        entries: impl IntoIterator<Item = &'a Entry>,
+        client: &PresenceClient,
+        entries: impl IntoIterator<Item = &'a GatewayEntry>,
     ) -> Result<bool, PresenceError> {
-        Ok(!self.are_live(asking, entries).await?.is_empty())
+        Ok(!self.are_live(client, entries).await?.is_empty())
     }
 
     /// Writes that the user is here. The index first: an heir that finds a user too many does no harm.
     async fn put(&self, user: UserId) -> Result<Agreed, PresenceError> {
-        let (asking, myself) = (self.link.ask()?, self.myself());
+        let (client, myself) = (self.redis.client()?, self.myself());
         let index = self.index_key(&myself);
         let backstop = self.config.backstop.as_millis();
         let indexed = async {
-            asking.add(&index, user.to_string()).await?;
-            asking.expire(index.clone(), backstop).await
+            client.add(&index, user.to_string()).await?;
+            client.expire(index.clone(), backstop).await
         };
-        let entered = asking.enter(self.presence_key(user), &myself, backstop);
+        let entered = client.enter(self.presence_key(user), &myself, backstop);
         let (_, before) = try_join(indexed, entered).await?;
         let is_new = !before.contains(&myself);
         let others = before.of_others(myself.gateway());
         let transition = match is_new {
-            true => changed_unless(self.any_live(&asking, others).await?),
+            true => changed_unless(self.any_live(&client, others).await?),
             false => Transition::Unchanged,
         };
         Ok(Agreed {
@@ -174,14 +175,14 @@ impl RedisPresence {
     /// Writes that the user is not here. They were, as far as this gateway knew: so it is a change unless another
     /// gateway holds them.
     async fn take(&self, user: UserId) -> Result<Agreed, PresenceError> {
-        let (asking, myself) = (self.link.ask()?, self.myself());
-        let (was_there, rest) = asking.exit(self.presence_key(user), &myself).await?;
-        asking
+        let (client, myself) = (self.redis.client()?, self.myself());
+        let (was_there, rest) = client.exit(self.presence_key(user), &myself).await?;
+        client
             .remove(&self.index_key(&myself), user.to_string())
             .await?;
         Ok(Agreed {
             is_here: false,
-            transition: changed_unless(self.any_live(&asking, rest.iter()).await?),
+            transition: changed_unless(self.any_live(&client, rest.iter()).await?),
             was_wrong: was_there,
         })
     }
@@ -206,13 +207,13 @@ impl RedisPresence {
     }
 
     async fn online_batch(&self, users: &[UserId]) -> Result<Vec<bool>, PresenceError> {
-        let asking = self.link.ask()?;
+        let client = self.redis.client()?;
         let asked = users
             .iter()
-            .map(|user| asking.entries(self.presence_key(*user)));
+            .map(|user| client.entries(self.presence_key(*user)));
         let entries: Vec<Entries> = try_join_all(asked).await?;
         let all = entries.iter().flat_map(Entries::iter);
-        let live = self.are_live(&asking, all).await?;
+        let live = self.are_live(&client, all).await?;
         let is_online = |of: &Entries| of.iter().any(|entry| live.contains(entry));
         Ok(entries.iter().map(is_online).collect())
     }
@@ -224,7 +225,7 @@ struct Agreed {
     is_here: bool,
     /// Of a coming or going that the caller has just been told of.
     transition: Transition,
-    /// Redis knew it otherwise.
+    /// The entry in Redis had to be mended.
     was_wrong: bool,
 }
 
@@ -255,8 +256,8 @@ fn hexadecimal(tag: Tag) -> String {
     format!("{:032x}", u128::from_be_bytes(tag))
 }
 
-fn new_incarnation(gateway: GatewayId, entropy: &Entropy) -> Entry {
-    Entry::new(gateway.to_string(), format!("{:016x}", entropy.next_u64()))
+fn new_incarnation(gateway: GatewayId, entropy: &Entropy) -> GatewayEntry {
+    GatewayEntry::new(gateway.to_string(), format!("{:016x}", entropy.next_u64()))
 }
 
 const fn changed_unless(still_online: bool) -> Transition {
@@ -290,9 +291,9 @@ impl Presence for RedisPresence {
     }
 
     async fn gateways(&self) -> Result<Vec<GatewayId>, PresenceError> {
-        let asking = self.link.ask()?;
-        let registered = self.registered(&asking).await?;
-        let live = self.are_live(&asking, &registered).await?;
+        let client = self.redis.client()?;
+        let registered = self.registered(&client).await?;
+        let live = self.are_live(&client, &registered).await?;
         let ids = live.iter().filter_map(|entry| entry.gateway().parse().ok());
         Ok(ids.collect())
     }
@@ -304,13 +305,13 @@ impl Presence for RedisPresence {
                 _ = futures_util::future::join3(
                     self.hold_lease(),
                     self.settle_for_ever(),
-                    self.bury_for_ever(),
+                    self.clear_dead_gateways(),
                 ) => {}
             }
             self.release_lease().await;
         };
         tokio::select! {
-            () = self.link.keep(&self.entropy) => {}
+            () = self.redis.keep(&self.entropy) => {}
             () = work => {}
         }
     }

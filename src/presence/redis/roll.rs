@@ -23,7 +23,7 @@ pub(super) struct Roll {
 
 #[derive(Debug, Default)]
 struct State {
-    known: HashMap<UserId, Known>,
+    known: HashMap<UserId, KnownUser>,
     left: usize,
     /// Whose entry in Redis may differ from what is here; true when others may have been told nothing, or something else.
     unsettled: HashMap<UserId, bool>,
@@ -32,7 +32,7 @@ struct State {
 
 /// A user who is here, or has left lately.
 #[derive(Debug)]
-struct Known {
+struct KnownUser {
     left: Option<Instant>,
     /// When Redis is to be told again.
     due: Instant,
@@ -43,7 +43,7 @@ impl Roll {
     pub(super) fn arrive(&self, user: UserId, renewal: Duration, entropy: &Entropy) {
         let due = Instant::now() + renewal + entropy.jitter(renewal / 2);
         let mut state = self.state.lock();
-        let before = state.known.insert(user, Known { left: None, due });
+        let before = state.known.insert(user, KnownUser { left: None, due });
         state.left -= usize::from(before.is_some_and(|known| known.left.is_some()));
     }
 
@@ -81,12 +81,12 @@ impl Roll {
         self.state.lock().unsettled.insert(user, true);
     }
 
-    /// Redis may not know this user rightly.
+    /// Marks a user whose entry in Redis may be wrong.
     pub(super) fn suspect(&self, user: UserId) {
         self.state.lock().unsettled.entry(user).or_insert(false);
     }
 
-    /// Redis knows this user rightly.
+    /// A user's entry in Redis was written or found right.
     pub(super) fn settled(&self, user: UserId) {
         self.state.lock().unsettled.remove(&user);
     }

@@ -46,7 +46,7 @@ impl RedisPresence {
 
     /// Settles some of the unsettled. True when there were any.
     async fn settle(&self) -> Result<bool, PresenceError> {
-        self.link.ask()?;
+        self.redis.client()?;
         let users = self.roll.take_unsettled(BATCH);
         let progress = !users.is_empty();
         let mut settled = iter(users)
@@ -77,7 +77,7 @@ impl RedisPresence {
     /// Writes some of the users anew whose turn it is, in case Redis has lost them, or has got back who had left (D52); so
     /// the backstop does not end them, either. True when there were any.
     async fn verify(&self) -> bool {
-        if self.link.ask().is_err() {
+        if self.redis.client().is_err() {
             return false;
         }
         let users = self.roll.take_due(BATCH, self.renewal(), &self.entropy);
@@ -98,9 +98,9 @@ impl RedisPresence {
 
     /// Looks for users in this gateway's index who are not here: an old snapshot of Redis may have them (D52).
     async fn read_index(&self) -> Result<(), PresenceError> {
-        let (asking, index) = (self.link.ask()?, self.index_key(&self.myself()));
+        let (client, index) = (self.redis.client()?, self.index_key(&self.myself()));
         for page in 0.. {
-            let names = asking.names(&index, page * PAGE, PAGE).await?;
+            let names = client.names(&index, page * PAGE, PAGE).await?;
             let users = names.iter().filter_map(|name| name.parse().ok());
             users
                 .filter(|user| !self.roll.is_here(*user))

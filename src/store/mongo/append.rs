@@ -51,14 +51,14 @@ impl MongoStore {
         let mut outcomes = vec![stored(1); runs.len()];
         match self.insert(documents, false).await {
             Ok(()) => {}
-            Err(Refused::Documents(errors)) => {
+            Err(InsertFailure::Documents(errors)) => {
                 for error in errors {
                     if let Some(outcome) = outcomes.get_mut(error.index) {
                         *outcome = stopped(0, reason(&error));
                     }
                 }
             }
-            Err(Refused::Unknown(reason)) => outcomes.fill(stopped(0, Stop::Unknown(reason))),
+            Err(InsertFailure::Unknown(reason)) => outcomes.fill(stopped(0, Stop::Unknown(reason))),
         }
         outcomes
     }
@@ -66,11 +66,11 @@ impl MongoStore {
     async fn append_run(&self, run: &Run) -> RunOutcome {
         match self.insert(documents(run).collect(), true).await {
             Ok(()) => stored(run.events.len()),
-            Err(Refused::Documents(errors)) => match errors.first() {
+            Err(InsertFailure::Documents(errors)) => match errors.first() {
                 Some(error) => stopped(error.index, reason(error)),
                 None => stopped(0, Stop::Unknown("no error named".to_owned())),
             },
-            Err(Refused::Unknown(reason)) => stopped(0, Stop::Unknown(reason)),
+            Err(InsertFailure::Unknown(reason)) => stopped(0, Stop::Unknown(reason)),
         }
     }
 
@@ -88,26 +88,33 @@ impl MongoStore {
 
     /// The driver repeats an insert once after a step-down or a lost connection, under a number by which the server
     /// knows it again; the limit of time holds for both attempts (D5).
-    async fn insert(&self, documents: Vec<EventDocument>, ordered: bool) -> Result<(), Refused> {
+    async fn insert(
+        &self,
+        documents: Vec<EventDocument>,
+        ordered: bool,
+    ) -> Result<(), InsertFailure> {
         let insert = async { self.events.insert_many(documents).ordered(ordered).await };
         match timeout(self.limit, insert).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(Refused::by(error)),
-            Err(_) => Err(Refused::Unknown(format!("no answer in {:?}", self.limit))),
+            Ok(Err(error)) => Err(InsertFailure::by(error)),
+            Err(_) => Err(InsertFailure::Unknown(format!(
+                "no answer in {:?}",
+                self.limit
+            ))),
         }
     }
 }
 
 /// Why an insert was not stored as a whole.
-enum Refused {
+enum InsertFailure {
     /// These documents were refused for their own sake, and that is all: the others are stored durably (of an ordered
     /// insert, those before it).
     Documents(Vec<IndexedWriteError>),
-    /// Nobody knows.
+    /// It is not known what was stored.
     Unknown(String),
 }
 
-impl Refused {
+impl InsertFailure {
     /// D5: anything beside refused documents (a write concern's error, a step-down amid the batch) makes it all
     /// unknown.
     fn by(error: Error) -> Self {
@@ -133,14 +140,18 @@ impl Refused {
 }
 
 /// Notes what became of a line; returns how many of its runs are over.
-fn settle_line(runs: &[&Run], outcomes: &mut [RunOutcome], inserted: Result<(), Refused>) -> usize {
+fn settle_line(
+    runs: &[&Run],
+    outcomes: &mut [RunOutcome],
+    inserted: Result<(), InsertFailure>,
+) -> usize {
     let (mut left, stop) = match inserted {
         Ok(()) => (usize::MAX, None),
-        Err(Refused::Documents(errors)) => match errors.into_iter().next() {
+        Err(InsertFailure::Documents(errors)) => match errors.into_iter().next() {
             Some(error) => (error.index, Some(reason(&error))),
             None => (0, Some(Stop::Unknown("no error named".to_owned()))),
         },
-        Err(Refused::Unknown(reason)) => (0, Some(Stop::Unknown(reason))),
+        Err(InsertFailure::Unknown(reason)) => (0, Some(Stop::Unknown(reason))),
     };
     if let Some(Stop::Unknown(_)) = stop {
         outcomes.fill(RunOutcome {
@@ -207,7 +218,7 @@ mod tests {
     const VALIDATION: i32 = 121;
     const STEPPED_DOWN: i32 = 10107;
 
-    fn refused(codes: &[i32], concern: Option<Bson>) -> Refused {
+    fn refused(codes: &[i32], concern: Option<Bson>) -> InsertFailure {
         let errors: Vec<Bson> = (0..)
             .zip(codes)
             .map(|(index, code)| {
@@ -217,12 +228,12 @@ mod tests {
             .collect();
         let error = bson!({ "writeErrors": errors, "writeConcernError": concern });
         let error: InsertManyError = deserialize_from_bson(error).unwrap();
-        Refused::by(Error::from(ErrorKind::InsertMany(error)))
+        InsertFailure::by(Error::from(ErrorKind::InsertMany(error)))
     }
 
     #[test]
     fn a_document_refused_for_its_own_sake_is_nobody_elses_outcome() {
-        let Refused::Documents(errors) = refused(&[TAKEN, VALIDATION], None) else {
+        let InsertFailure::Documents(errors) = refused(&[TAKEN, VALIDATION], None) else {
             panic!("the others' outcomes are known");
         };
         assert_eq!(reason(&errors[0]), Stop::SeqTaken);
@@ -252,7 +263,7 @@ mod tests {
         }
     }
 
-    fn line(inserted: Result<(), Refused>) -> (usize, Vec<RunOutcome>) {
+    fn line(inserted: Result<(), InsertFailure>) -> (usize, Vec<RunOutcome>) {
         let runs = [run(2), run(3), run(2)];
         let mut outcomes = vec![stored(0); 3];
         let over = settle_line(&runs.each_ref(), &mut outcomes, inserted);
@@ -265,23 +276,23 @@ mod tests {
         let message = format!("E index: {CONVERSATION_SEQ} dup key");
         let error = bson!({ "index": 3, "code": TAKEN, "errmsg": message });
         let error: IndexedWriteError = deserialize_from_bson(error).unwrap();
-        let (over, outcomes) = line(Err(Refused::Documents(vec![error])));
+        let (over, outcomes) = line(Err(InsertFailure::Documents(vec![error])));
         let taken = stopped(1, Stop::SeqTaken);
         assert_eq!((over, outcomes), (2, vec![stored(2), taken, stored(0)]));
         let unknown = stopped(0, Stop::Unknown("?".to_owned()));
-        let outcome = line(Err(Refused::Unknown("?".to_owned())));
+        let outcome = line(Err(InsertFailure::Unknown("?".to_owned())));
         assert_eq!(outcome, (3, vec![unknown; 3]));
     }
 
     #[test]
     fn d5_a_step_down_or_a_write_concern_error_leaves_all_unknown() {
         let stepped_down = refused(&[TAKEN, STEPPED_DOWN], None);
-        assert!(matches!(stepped_down, Refused::Unknown(_)));
+        assert!(matches!(stepped_down, InsertFailure::Unknown(_)));
         let concern = bson!({ "code": 64, "codeName": "WriteConcernTimeout", "errmsg": "late" });
         assert!(matches!(
             refused(&[TAKEN], Some(concern)),
-            Refused::Unknown(_)
+            InsertFailure::Unknown(_)
         ));
-        assert!(matches!(refused(&[], None), Refused::Unknown(_)));
+        assert!(matches!(refused(&[], None), InsertFailure::Unknown(_)));
     }
 }

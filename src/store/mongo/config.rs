@@ -111,7 +111,7 @@ pub enum ConfigError {
     /// It is not a connection string, or its host's DNS records cannot be read.
     #[error("{reason}")]
     Unreadable {
-        /// Why.
+        /// What is wrong with it.
         reason: String,
     },
     /// It names no database.

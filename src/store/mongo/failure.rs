@@ -86,7 +86,7 @@ impl From<&Document> for RefusedStatement {
 }
 
 impl From<RefusedStatement> for StoreError {
-    /// Only the code: see [`describe`].
+    /// Only the code: see `describe`.
     fn from(RefusedStatement { index, code }: RefusedStatement) -> Self {
         let text = format!("statement {index} refused: code {code}");
         if is_not_now_code(code) {

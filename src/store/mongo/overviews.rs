@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::MongoStore;
 use super::documents::{conversation_id, user_key};
-use super::recency::{Line, of_each_log};
+use super::recency::{RankedMembership, of_each_log};
 use crate::domain::{Conversation, ConversationId, Event, Seq, Timestamp, UserId};
 use crate::store::{Overview, Span, StoreResult};
 
@@ -45,7 +45,11 @@ impl MongoStore {
         self.fill_in(user, page).await
     }
 
-    async fn fill_in(&self, user: UserId, page: Vec<Line>) -> StoreResult<Vec<Overview>> {
+    async fn fill_in(
+        &self,
+        user: UserId,
+        page: Vec<RankedMembership>,
+    ) -> StoreResult<Vec<Overview>> {
         let ids: Vec<_> = page.iter().map(|line| line.member.conversation).collect();
         let last = page.iter().filter_map(|line| {
             let (seq, _) = line.last?;
@@ -125,11 +129,11 @@ impl MongoStore {
 /// The newest first, by the last message or else by creation; conversations of the same moment by id. What has neither
 /// is being made (D6). Nothing comes after a conversation that was never the user's.
 fn page(
-    lines: Vec<Line>,
+    lines: Vec<RankedMembership>,
     created: &HashMap<ConversationId, Timestamp>,
     after: Option<ConversationId>,
     limit: usize,
-) -> Vec<Line> {
+) -> Vec<RankedMembership> {
     let placed = lines.into_iter().filter_map(|line| {
         let id = line.member.conversation;
         let moment = line.last.map(|(_, at)| at);
@@ -139,7 +143,7 @@ fn page(
     let mut placed: Vec<_> = placed.collect();
     placed.sort_unstable_by_key(|(place, _)| *place);
     let begin = after.map_or(0, |after| {
-        let last = |line: &Line| line.member.conversation == after;
+        let last = |line: &RankedMembership| line.member.conversation == after;
         let last = placed.iter().position(|(_, line)| last(line));
         last.map_or(placed.len(), |last| last + 1)
     });

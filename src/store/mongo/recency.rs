@@ -14,7 +14,7 @@ use crate::domain::{ConversationId, Kind, Member, Seq, Timestamp, UserId};
 use crate::store::StoreResult;
 
 /// A membership, and the last message of its part of the log.
-pub(super) struct Line {
+pub(super) struct RankedMembership {
     pub(super) member: Member,
     pub(super) last: Option<(Seq, Timestamp)>,
 }
@@ -56,7 +56,7 @@ impl MongoStore {
         &self,
         user: UserId,
         after: Option<ConversationId>,
-    ) -> StoreResult<Vec<Line>> {
+    ) -> StoreResult<Vec<RankedMembership>> {
         let members = self.find_all_memberships(user).await?;
         let listed = |member: &Member| member.is_active() || Some(member.conversation) == after;
         let members: Vec<Member> = members.into_iter().filter(listed).collect();
@@ -74,7 +74,7 @@ impl MongoStore {
                 }
                 None => None,
             };
-            lines.push(Line { member, last });
+            lines.push(RankedMembership { member, last });
         }
         let mut found = self.search_last_messages(user, &unclear).await?;
         for line in &mut lines {

@@ -24,7 +24,7 @@ pub(super) struct CollectionSchema {
     pub(super) validator: Document,
 }
 
-/// All of them.
+/// All collections with their indexes and validators.
 pub(super) fn collections() -> [CollectionSchema; 7] {
     [
         users(),

@@ -4,13 +4,13 @@ use rusqlite::{Connection, ffi};
 
 use super::changes;
 use super::event_row;
-use super::failure::{Failure, fault};
+use super::failure::{SqliteFailure, fault};
 use super::log::head;
 use crate::store::{Run, RunOutcome, Stop};
 
 /// Appends a run, with what follows from its events: the prefix up to what stops it. Fails only for what may pass; a
 /// fault is the run's own outcome, of which nothing is left then, and does not harm the others of its call.
-pub(super) fn append(connection: &Connection, run: &Run) -> Result<RunOutcome, Failure> {
+pub(super) fn append(connection: &Connection, run: &Run) -> Result<RunOutcome, SqliteFailure> {
     connection.prepare_cached("SAVEPOINT run")?.execute([])?;
     let outcome = insert_run(connection, run).or_else(|failure| {
         let cause = fault(failure)?;
@@ -21,7 +21,7 @@ pub(super) fn append(connection: &Connection, run: &Run) -> Result<RunOutcome, F
     outcome
 }
 
-fn insert_run(connection: &Connection, run: &Run) -> Result<RunOutcome, Failure> {
+fn insert_run(connection: &Connection, run: &Run) -> Result<RunOutcome, SqliteFailure> {
     // With one writer the head is exact: a guess that is not the next seq is either taken, or would leave a hole.
     if run.first != head(connection, run.conversation)?.next() {
         return Ok(stopped(0, Stop::SeqTaken));

@@ -3,10 +3,10 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::columns::{EDITED, Key, MEMBER, MESSAGE, member, number, role_number};
+use super::columns::{ConversationKey, EDITED, MEMBER, MESSAGE, member, number, role_number};
 use super::conversations;
 use super::event_row::{EVENT, event, reactions_text};
-use super::failure::Failure;
+use super::failure::SqliteFailure;
 use super::log;
 use crate::domain::{
     Change, ChangeKind, Content, ConversationId, Event, EventId, Facts, Member, Projection, Role,
@@ -19,16 +19,16 @@ pub(super) fn by_id(
     connection: &Connection,
     conversation: ConversationId,
     id: EventId,
-) -> Result<Option<Event>, Failure> {
+) -> Result<Option<Event>, SqliteFailure> {
     let mut find = connection.prepare_cached(&format!(
         "SELECT {EVENT} FROM events WHERE conversation = ?1 AND id = ?2 AND kind > {MESSAGE}"
     ))?;
-    let key = params![Key::of(conversation), id.to_bytes()];
+    let key = params![ConversationKey::of(conversation), id.to_bytes()];
     Ok(find.query_row(key, event).optional()?)
 }
 
 /// What a change is decided by.
-pub(super) fn facts(connection: &Connection, change: &Change) -> Result<Facts, Failure> {
+pub(super) fn facts(connection: &Connection, change: &Change) -> Result<Facts, SqliteFailure> {
     let id = change.conversation;
     let mut facts = Facts::default();
     if let Some(seq) = change.kind.target() {
@@ -58,7 +58,7 @@ fn event_at(
     connection: &Connection,
     conversation: ConversationId,
     seq: Seq,
-) -> Result<Option<Event>, Failure> {
+) -> Result<Option<Event>, SqliteFailure> {
     let span = Span {
         conversation,
         after: seq.previous(),
@@ -67,17 +67,17 @@ fn event_at(
     Ok(log::events(connection, &[span], 1)?.pop())
 }
 
-fn count_active(connection: &Connection, id: ConversationId) -> Result<usize, Failure> {
+fn count_active(connection: &Connection, id: ConversationId) -> Result<usize, SqliteFailure> {
     let mut count = connection.prepare_cached(
         "SELECT count(*) FROM members WHERE conversation = ?1 AND left_seq IS NULL",
     )?;
-    let count: i64 = count.query_row([Key::of(id)], |row| row.get(0))?;
+    let count: i64 = count.query_row([ConversationKey::of(id)], |row| row.get(0))?;
     Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 /// Who inherits when this owner leaves, if they are the only one: an admin before a member, the longest there first,
 /// of several the one with the lowest id.
-fn heir_of(connection: &Connection, owner: &Member) -> Result<Option<Member>, Failure> {
+fn heir_of(connection: &Connection, owner: &Member) -> Result<Option<Member>, SqliteFailure> {
     if owner.role != Role::Owner {
         return Ok(None);
     }
@@ -85,13 +85,16 @@ fn heir_of(connection: &Connection, owner: &Member) -> Result<Option<Member>, Fa
         "SELECT {MEMBER} FROM members WHERE conversation = ?1 AND user <> ?2 AND left_seq IS NULL
          ORDER BY role DESC, joined_seq, user LIMIT 1"
     ))?;
-    let key = params![Key::of(owner.conversation), owner.user.to_bytes()];
+    let key = params![
+        ConversationKey::of(owner.conversation),
+        owner.user.to_bytes()
+    ];
     let first = next.query_row(key, member).optional()?;
     Ok(first.filter(|heir| heir.role != Role::Owner))
 }
 
 /// Writes what follows from an event.
-pub(super) fn project(connection: &Connection, event: &Event) -> Result<(), Failure> {
+pub(super) fn project(connection: &Connection, event: &Event) -> Result<(), SqliteFailure> {
     let target = match event.body.target() {
         Some(seq) => event_at(connection, event.conversation, seq)?,
         None => None,
@@ -103,8 +106,12 @@ pub(super) fn project(connection: &Connection, event: &Event) -> Result<(), Fail
     Ok(())
 }
 
-fn write(connection: &Connection, event: &Event, projection: &Projection) -> Result<(), Failure> {
-    let key = Key::of(event.conversation);
+fn write(
+    connection: &Connection,
+    event: &Event,
+    projection: &Projection,
+) -> Result<(), SqliteFailure> {
+    let key = ConversationKey::of(event.conversation);
     let run = |statement: &str, parameters: &[&dyn rusqlite::ToSql]| {
         connection.prepare_cached(statement)?.execute(parameters)
     };

@@ -10,7 +10,8 @@ use crate::domain::{
     UserId, Username,
 };
 
-type Read<T> = rusqlite::Result<T>;
+/// What reading a row or a column of it gives.
+pub(super) type RowResult<T> = rusqlite::Result<T>;
 
 const ID: usize = 12;
 
@@ -19,12 +20,12 @@ pub(super) const MESSAGE: i64 = Kind::Message.number();
 pub(super) const EDITED: i64 = Kind::Edited.number();
 
 /// A conversation's id as its key: a room's id, or the two users' of a direct conversation, lower first.
-pub(super) struct Key {
+pub(super) struct ConversationKey {
     bytes: [u8; 2 * ID],
     length: usize,
 }
 
-impl Key {
+impl ConversationKey {
     pub(super) fn of(conversation: ConversationId) -> Self {
         let mut bytes = [0; 2 * ID];
         let length = match conversation {
@@ -52,23 +53,23 @@ impl Key {
     }
 }
 
-impl ToSql for Key {
-    fn to_sql(&self) -> Read<ToSqlOutput<'_>> {
+impl ToSql for ConversationKey {
+    fn to_sql(&self) -> RowResult<ToSqlOutput<'_>> {
         let bytes = &self.bytes[..self.length];
         Ok(ToSqlOutput::Borrowed(ValueRef::Blob(bytes)))
     }
 }
 
-pub(super) fn conversation_id(row: &Row<'_>, column: usize) -> Read<ConversationId> {
+pub(super) fn conversation_id(row: &Row<'_>, column: usize) -> RowResult<ConversationId> {
     let bytes = row.get_ref(column)?.as_blob()?;
-    Key::parse(bytes).ok_or_else(|| unreadable("conversation"))
+    ConversationKey::parse(bytes).ok_or_else(|| unreadable("conversation"))
 }
 
-pub(super) fn user_id(row: &Row<'_>, column: usize) -> Read<UserId> {
+pub(super) fn user_id(row: &Row<'_>, column: usize) -> RowResult<UserId> {
     row.get(column).map(UserId::from_bytes)
 }
 
-pub(super) fn optional_user_id(row: &Row<'_>, column: usize) -> Read<Option<UserId>> {
+pub(super) fn optional_user_id(row: &Row<'_>, column: usize) -> RowResult<Option<UserId>> {
     Ok(row.get::<_, Option<_>>(column)?.map(UserId::from_bytes))
 }
 
@@ -82,7 +83,7 @@ pub(super) fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-pub(super) fn seq(row: &Row<'_>, column: usize) -> Read<Seq> {
+pub(super) fn seq(row: &Row<'_>, column: usize) -> RowResult<Seq> {
     row.get(column).map(seq_from)
 }
 
@@ -90,19 +91,19 @@ fn seq_from(number: i64) -> Seq {
     Seq::new(u64::try_from(number).unwrap_or(0))
 }
 
-pub(super) fn optional_seq(row: &Row<'_>, column: usize) -> Read<Option<Seq>> {
+pub(super) fn optional_seq(row: &Row<'_>, column: usize) -> RowResult<Option<Seq>> {
     Ok(row.get::<_, Option<_>>(column)?.map(seq_from))
 }
 
-pub(super) fn time(row: &Row<'_>, column: usize) -> Read<Timestamp> {
+pub(super) fn time(row: &Row<'_>, column: usize) -> RowResult<Timestamp> {
     row.get(column).map(Timestamp::from_millis)
 }
 
-pub(super) fn optional_time(row: &Row<'_>, column: usize) -> Read<Option<Timestamp>> {
+pub(super) fn optional_time(row: &Row<'_>, column: usize) -> RowResult<Option<Timestamp>> {
     Ok(row.get::<_, Option<_>>(column)?.map(Timestamp::from_millis))
 }
 
-pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> Read<&'a str> {
+pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> RowResult<&'a str> {
     Ok(row.get_ref(column)?.as_str()?)
 }
 
@@ -115,7 +116,7 @@ pub(super) const fn role_number(role: Role) -> i64 {
     }
 }
 
-pub(super) fn role(row: &Row<'_>, column: usize) -> Read<Role> {
+pub(super) fn role(row: &Row<'_>, column: usize) -> RowResult<Role> {
     match row.get(column)? {
         0_i64 => Ok(Role::Member),
         1 => Ok(Role::Admin),
@@ -127,7 +128,7 @@ pub(super) fn role(row: &Row<'_>, column: usize) -> Read<Role> {
 /// The columns that [`user`] reads.
 pub(super) const USER: &str = "id, username, created_at, last_seen_at";
 
-pub(super) fn user(row: &Row<'_>) -> Read<User> {
+pub(super) fn user(row: &Row<'_>) -> RowResult<User> {
     Ok(User {
         id: user_id(row, 0)?,
         username: Username::parse(text(row, 1)?).map_err(|_| unreadable("username"))?,
@@ -139,7 +140,7 @@ pub(super) fn user(row: &Row<'_>) -> Read<User> {
 /// The columns that [`conversation`] reads.
 pub(super) const CONVERSATION: &str = "id, name, creator, created_at, deleted_seq";
 
-pub(super) fn conversation(row: &Row<'_>) -> Read<Conversation> {
+pub(super) fn conversation(row: &Row<'_>) -> RowResult<Conversation> {
     let name = row.get_ref(1)?.as_str_or_null()?;
     let name = name.map(RoomName::parse).transpose();
     Ok(Conversation {
@@ -155,7 +156,7 @@ pub(super) fn conversation(row: &Row<'_>) -> Read<Conversation> {
 pub(super) const MEMBER: &str =
     "conversation, user, role, joined_seq, left_seq, delivered_seq, read_seq";
 
-pub(super) fn member(row: &Row<'_>) -> Read<Member> {
+pub(super) fn member(row: &Row<'_>) -> RowResult<Member> {
     Ok(Member {
         conversation: conversation_id(row, 0)?,
         user: user_id(row, 1)?,

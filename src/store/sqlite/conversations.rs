@@ -3,10 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::{
-    CONVERSATION, Key, MEMBER, conversation, limit, member, number, role_number, seq,
+    CONVERSATION, ConversationKey, MEMBER, conversation, limit, member, number, role_number, seq,
 };
 use super::event_row;
-use super::failure::Failure;
+use super::failure::SqliteFailure;
 use super::log;
 use crate::domain::{Conversation, ConversationId, Member, Role, RoomId, Seq, Timestamp, UserId};
 use crate::store::{CursorMove, NewRoom, ROOMS_COMPARED};
@@ -16,9 +16,9 @@ pub(super) fn ensure_direct(
     connection: &Connection,
     id: ConversationId,
     at: Timestamp,
-) -> Result<bool, Failure> {
+) -> Result<bool, SqliteFailure> {
     if matches!(id, ConversationId::Room(_)) {
-        return Err(Failure::Broken(format!("{id} is a room")));
+        return Err(SqliteFailure::Broken(format!("{id} is a room")));
     }
     let direct = Conversation {
         id,
@@ -39,7 +39,7 @@ pub(super) fn ensure_direct(
 
 /// Makes a room with its members and the first event of its log. One that is there already is this one: the call is
 /// repeated.
-pub(super) fn create_room(connection: &Connection, room: &NewRoom) -> Result<(), Failure> {
+pub(super) fn create_room(connection: &Connection, room: &NewRoom) -> Result<(), SqliteFailure> {
     if insert(connection, &room.conversation)? {
         for member in &room.members {
             put_member(connection, member)?;
@@ -50,13 +50,13 @@ pub(super) fn create_room(connection: &Connection, room: &NewRoom) -> Result<(),
 }
 
 /// Whether the conversation was new.
-fn insert(connection: &Connection, new: &Conversation) -> Result<bool, Failure> {
+fn insert(connection: &Connection, new: &Conversation) -> Result<bool, SqliteFailure> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO conversations (id, name, creator, created_at, deleted_seq)
          VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
     )?;
     let inserted = insert.execute(params![
-        Key::of(new.id),
+        ConversationKey::of(new.id),
         new.name.as_ref().map(|name| name.as_str()),
         new.creator.map(UserId::to_bytes),
         new.created_at.millis(),
@@ -66,12 +66,12 @@ fn insert(connection: &Connection, new: &Conversation) -> Result<bool, Failure> 
 }
 
 /// Inserts or replaces a membership.
-pub(super) fn put_member(connection: &Connection, new: &Member) -> Result<(), Failure> {
+pub(super) fn put_member(connection: &Connection, new: &Member) -> Result<(), SqliteFailure> {
     let mut put = connection.prepare_cached(&format!(
         "INSERT OR REPLACE INTO members ({MEMBER}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
     ))?;
     put.execute(params![
-        Key::of(new.conversation),
+        ConversationKey::of(new.conversation),
         new.user.to_bytes(),
         role_number(new.role),
         number(new.joined_seq),
@@ -85,17 +85,19 @@ pub(super) fn put_member(connection: &Connection, new: &Member) -> Result<(), Fa
 pub(super) fn by_id(
     connection: &Connection,
     id: ConversationId,
-) -> Result<Option<Conversation>, Failure> {
+) -> Result<Option<Conversation>, SqliteFailure> {
     let mut find = connection.prepare_cached(&format!(
         "SELECT {CONVERSATION} FROM conversations WHERE id = ?1"
     ))?;
-    Ok(find.query_row([Key::of(id)], conversation).optional()?)
+    Ok(find
+        .query_row([ConversationKey::of(id)], conversation)
+        .optional()?)
 }
 
 pub(super) fn by_ids(
     connection: &Connection,
     ids: &[ConversationId],
-) -> Result<Vec<Conversation>, Failure> {
+) -> Result<Vec<Conversation>, SqliteFailure> {
     let mut conversations = Vec::new();
     for id in ids {
         conversations.extend(by_id(connection, *id)?);
@@ -107,11 +109,11 @@ pub(super) fn member_of(
     connection: &Connection,
     conversation: ConversationId,
     user: UserId,
-) -> Result<Option<Member>, Failure> {
+) -> Result<Option<Member>, SqliteFailure> {
     let mut find = connection.prepare_cached(&format!(
         "SELECT {MEMBER} FROM members WHERE conversation = ?1 AND user = ?2"
     ))?;
-    let key = params![Key::of(conversation), user.to_bytes()];
+    let key = params![ConversationKey::of(conversation), user.to_bytes()];
     Ok(find.query_row(key, member).optional()?)
 }
 
@@ -120,7 +122,7 @@ pub(super) fn members(
     conversation: ConversationId,
     after: Option<UserId>,
     most: usize,
-) -> Result<Vec<Member>, Failure> {
+) -> Result<Vec<Member>, SqliteFailure> {
     let mut page = connection.prepare_cached(&format!(
         "SELECT {MEMBER} FROM members WHERE conversation = ?1 AND user > ?2 AND left_seq IS NULL
          ORDER BY user LIMIT ?3"
@@ -128,7 +130,10 @@ pub(super) fn members(
     // Every blob of an id is greater than the empty one.
     let after = after.map(UserId::to_bytes);
     let after: &[u8] = after.as_ref().map_or(&[], |id| id);
-    let rows = page.query_map(params![Key::of(conversation), after, limit(most)], member)?;
+    let rows = page.query_map(
+        params![ConversationKey::of(conversation), after, limit(most)],
+        member,
+    )?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -138,12 +143,12 @@ pub(super) fn memberships(
     user: UserId,
     after: Option<ConversationId>,
     most: usize,
-) -> Result<Vec<Member>, Failure> {
+) -> Result<Vec<Member>, SqliteFailure> {
     let mut page = connection.prepare_cached(&format!(
         "SELECT {MEMBER} FROM members INDEXED BY members_by_user
          WHERE user = ?1 AND conversation > coalesce(?2, x'') ORDER BY conversation LIMIT ?3"
     ))?;
-    let after = after.map(Key::of);
+    let after = after.map(ConversationKey::of);
     let rows = page.query_map(params![user.to_bytes(), after, limit(most)], member)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -154,7 +159,7 @@ pub(super) fn rooms(
     user: UserId,
     after: Option<RoomId>,
     most: usize,
-) -> Result<Vec<Member>, Failure> {
+) -> Result<Vec<Member>, SqliteFailure> {
     let mut page = connection.prepare_cached(&format!(
         "SELECT {MEMBER} FROM members INDEXED BY members_by_user
          WHERE user = ?1 AND conversation > coalesce(?2, x'') AND length(conversation) = 12 AND left_seq IS NULL
@@ -169,7 +174,7 @@ pub(super) fn sharing(
     connection: &Connection,
     user: UserId,
     others: &[UserId],
-) -> Result<Vec<UserId>, Failure> {
+) -> Result<Vec<UserId>, SqliteFailure> {
     let mut both = connection.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM members WHERE conversation = ?1 AND user = ?2)
              OR EXISTS (SELECT 1 FROM (SELECT conversation FROM members INDEXED BY members_by_user
@@ -179,7 +184,7 @@ pub(super) fn sharing(
     )?;
     let mut found = Vec::new();
     for other in others {
-        let direct = Key::of(ConversationId::direct(user, *other));
+        let direct = ConversationKey::of(ConversationId::direct(user, *other));
         let most = limit(ROOMS_COMPARED);
         let parameters = params![direct, user.to_bytes(), other.to_bytes(), most];
         if both.query_row(parameters, |row| row.get(0))? {
@@ -193,7 +198,7 @@ pub(super) fn users_in_rooms(
     connection: &Connection,
     users: &[UserId],
     at_least: usize,
-) -> Result<Vec<UserId>, Failure> {
+) -> Result<Vec<UserId>, SqliteFailure> {
     let mut count = connection.prepare_cached(
         "SELECT count(*) FROM (SELECT 1 FROM members INDEXED BY members_by_user
          WHERE user = ?1 AND length(conversation) = 12 AND left_seq IS NULL LIMIT ?2)",
@@ -210,7 +215,7 @@ pub(super) fn users_in_rooms(
 }
 
 /// A cursor beyond the head would hide the events that are yet to come (D37). One probe of the log's key per membership.
-pub(super) fn clamp_all_cursors(connection: &Connection) -> Result<(), Failure> {
+pub(super) fn clamp_all_cursors(connection: &Connection) -> Result<(), SqliteFailure> {
     connection.execute_batch(
         "UPDATE members
          SET delivered_seq = min(delivered_seq, heads.head), read_seq = min(read_seq, heads.head)
@@ -227,32 +232,38 @@ pub(super) fn clamp_all_cursors(connection: &Connection) -> Result<(), Failure> 
 pub(super) fn has_cursor_beyond(
     connection: &Connection,
     id: ConversationId,
-) -> Result<bool, Failure> {
+) -> Result<bool, SqliteFailure> {
     let mut furthest = connection.prepare_cached(
         "SELECT coalesce(max(max(delivered_seq, read_seq)), 0) FROM members WHERE conversation = ?1",
     )?;
-    let furthest = furthest.query_row([Key::of(id)], |row| seq(row, 0))?;
+    let furthest = furthest.query_row([ConversationKey::of(id)], |row| seq(row, 0))?;
     Ok(furthest > log::head(connection, id)?)
 }
 
-pub(super) fn clamp_cursors(connection: &Connection, id: ConversationId) -> Result<(), Failure> {
+pub(super) fn clamp_cursors(
+    connection: &Connection,
+    id: ConversationId,
+) -> Result<(), SqliteFailure> {
     let head = number(log::head(connection, id)?);
     let mut clamp = connection.prepare_cached(
         "UPDATE members SET delivered_seq = min(delivered_seq, ?2), read_seq = min(read_seq, ?2)
          WHERE conversation = ?1 AND (delivered_seq > ?2 OR read_seq > ?2)",
     )?;
-    clamp.execute(params![Key::of(id), head])?;
+    clamp.execute(params![ConversationKey::of(id), head])?;
     Ok(())
 }
 
-pub(super) fn move_cursors(connection: &Connection, moves: &[CursorMove]) -> Result<(), Failure> {
+pub(super) fn move_cursors(
+    connection: &Connection,
+    moves: &[CursorMove],
+) -> Result<(), SqliteFailure> {
     let mut update = connection.prepare_cached(
         "UPDATE members SET delivered_seq = max(delivered_seq, ?3), read_seq = max(read_seq, ?4)
          WHERE conversation = ?1 AND user = ?2 AND (delivered_seq < ?3 OR read_seq < ?4)",
     )?;
     for cursor in moves {
         update.execute(params![
-            Key::of(cursor.conversation),
+            ConversationKey::of(cursor.conversation),
             cursor.user.to_bytes(),
             number(cursor.delivered),
             number(cursor.read),

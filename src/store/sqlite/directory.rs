@@ -24,7 +24,7 @@ const READER_SETTINGS: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -8192
 /// Why the data directory cannot be used. The process ends with status 2: waiting does not help.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it.
+    /// Another process has locked the directory.
     #[error("the data directory {} is in use by another process", path.display())]
     Locked {
         /// The directory.

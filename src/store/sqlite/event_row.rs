@@ -5,16 +5,14 @@ use std::collections::BTreeMap;
 use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::columns::{
-    Key, conversation_id, number, optional_seq, optional_time, optional_user_id, role, role_number,
-    seq, text, time, user_id,
+    ConversationKey, RowResult, conversation_id, number, optional_seq, optional_time,
+    optional_user_id, role, role_number, seq, text, time, user_id,
 };
 use super::failure::unreadable;
 use crate::domain::{
     Body, ClientMessageId, Content, Emoji, Event, EventId, Fingerprint, Kind, Message, Reactions,
     RoomName, Seq, Timestamp, UserId,
 };
-
-type Read<T> = rusqlite::Result<T>;
 
 /// The columns that [`event`] reads, in the order in which [`insert`] writes them.
 pub(super) const EVENT: &str = "conversation, seq, id, kind, sender, at, content, client_message_id, fingerprint, \
@@ -110,7 +108,7 @@ impl<'a> Columns<'a> {
 }
 
 /// The statement for [`insert`].
-pub(super) fn insertion(connection: &Connection) -> Read<CachedStatement<'_>> {
+pub(super) fn insertion(connection: &Connection) -> RowResult<CachedStatement<'_>> {
     connection.prepare_cached(&format!(
         "INSERT INTO events ({EVENT})
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
@@ -118,10 +116,10 @@ pub(super) fn insertion(connection: &Connection) -> Read<CachedStatement<'_>> {
 }
 
 /// Inserts an event; the unique keys decide.
-pub(super) fn insert(insertion: &mut CachedStatement<'_>, event: &Event) -> Read<()> {
+pub(super) fn insert(insertion: &mut CachedStatement<'_>, event: &Event) -> RowResult<()> {
     let columns = Columns::of(&event.body);
     insertion.execute(params![
-        Key::of(event.conversation),
+        ConversationKey::of(event.conversation),
         number(event.seq),
         event.id.to_bytes(),
         event.body.kind().number(),
@@ -143,8 +141,7 @@ pub(super) fn insert(insertion: &mut CachedStatement<'_>, event: &Event) -> Read
     Ok(())
 }
 
-/// Reads an event.
-pub(super) fn event(row: &Row<'_>) -> Read<Event> {
+pub(super) fn event(row: &Row<'_>) -> RowResult<Event> {
     Ok(Event {
         conversation: conversation_id(row, 0)?,
         seq: seq(row, 1)?,
@@ -155,7 +152,7 @@ pub(super) fn event(row: &Row<'_>) -> Read<Event> {
     })
 }
 
-fn body(row: &Row<'_>) -> Read<Body> {
+fn body(row: &Row<'_>) -> RowResult<Body> {
     Ok(match Kind::from_number(row.get(3)?) {
         Kind::Message => Body::Message(message(row)?),
         Kind::Edited => Body::Edited {
@@ -189,7 +186,7 @@ fn body(row: &Row<'_>) -> Read<Body> {
     })
 }
 
-fn message(row: &Row<'_>) -> Read<Message> {
+fn message(row: &Row<'_>) -> RowResult<Message> {
     let client_message_id =
         ClientMessageId::parse(text(row, 7)?).map_err(|_| unreadable("client_message_id"))?;
     Ok(Message {
@@ -203,19 +200,19 @@ fn message(row: &Row<'_>) -> Read<Message> {
     })
 }
 
-fn content(row: &Row<'_>) -> Read<Option<Content>> {
+fn content(row: &Row<'_>) -> RowResult<Option<Content>> {
     Ok(row.get::<_, Option<String>>(6)?.map(Content::stored))
 }
 
-fn name(row: &Row<'_>) -> Read<RoomName> {
+fn name(row: &Row<'_>) -> RowResult<RoomName> {
     RoomName::parse(text(row, 6)?).map_err(|_| unreadable("content"))
 }
 
-fn target(row: &Row<'_>) -> Read<Seq> {
+fn target(row: &Row<'_>) -> RowResult<Seq> {
     optional_seq(row, 12)?.ok_or_else(|| unreadable("target"))
 }
 
-fn emoji(text: &str) -> Read<Emoji> {
+fn emoji(text: &str) -> RowResult<Emoji> {
     Emoji::parse(text).map_err(|_| unreadable("emoji"))
 }
 
@@ -235,7 +232,7 @@ pub(super) fn reactions_text(reactions: &Reactions) -> Option<String> {
     Some(serde_json::Value::Object(object).to_string())
 }
 
-fn reactions(row: &Row<'_>) -> Read<Reactions> {
+fn reactions(row: &Row<'_>) -> RowResult<Reactions> {
     let Some(text) = row.get_ref(11)?.as_str_or_null()? else {
         return Ok(Reactions::default());
     };
@@ -245,5 +242,5 @@ fn reactions(row: &Row<'_>) -> Read<Reactions> {
         let users: Result<Vec<UserId>, _> = users.iter().map(|user| user.parse()).collect();
         Ok((emoji(&reaction)?, users.map_err(|_| broken())?))
     });
-    reactions.collect::<Read<_>>().map(Reactions)
+    reactions.collect::<RowResult<_>>().map(Reactions)
 }

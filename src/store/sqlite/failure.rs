@@ -6,8 +6,8 @@ use crate::store::StoreError;
 
 /// Why a piece of work failed.
 #[derive(Debug)]
-pub(super) enum Failure {
-    /// SQLite says so.
+pub(super) enum SqliteFailure {
+    /// SQLite reports an error.
     Sqlite(rusqlite::Error),
     /// What is stored cannot be understood.
     Broken(String),
@@ -15,28 +15,30 @@ pub(super) enum Failure {
     GivenUp,
 }
 
-impl From<rusqlite::Error> for Failure {
+impl From<rusqlite::Error> for SqliteFailure {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }
 }
 
-impl From<Failure> for StoreError {
-    fn from(failure: Failure) -> Self {
+impl From<SqliteFailure> for StoreError {
+    fn from(failure: SqliteFailure) -> Self {
         match failure {
-            Failure::Sqlite(error) if is_condition(&error) => Self::Unavailable(error.to_string()),
-            Failure::Sqlite(error) => Self::Broken(error.to_string()),
-            Failure::Broken(what) => Self::Broken(what),
-            Failure::GivenUp => Self::Unavailable("the transaction was given up".to_owned()),
+            SqliteFailure::Sqlite(error) if is_condition(&error) => {
+                Self::Unavailable(error.to_string())
+            }
+            SqliteFailure::Sqlite(error) => Self::Broken(error.to_string()),
+            SqliteFailure::Broken(what) => Self::Broken(what),
+            SqliteFailure::GivenUp => Self::Unavailable("the transaction was given up".to_owned()),
         }
     }
 }
 
 /// The cause, when a failure is a fault and not a condition. SQLite has undone the statement then, and nothing else.
-pub(super) fn fault(failure: Failure) -> Result<String, Failure> {
+pub(super) fn fault(failure: SqliteFailure) -> Result<String, SqliteFailure> {
     match failure {
-        Failure::Sqlite(error) if !is_condition(&error) => Ok(error.to_string()),
-        Failure::Broken(what) => Ok(what),
+        SqliteFailure::Sqlite(error) if !is_condition(&error) => Ok(error.to_string()),
+        SqliteFailure::Broken(what) => Ok(what),
         condition => Err(condition),
     }
 }

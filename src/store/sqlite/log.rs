@@ -4,20 +4,23 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::columns::{Key, MESSAGE, limit, number, seq};
+use super::columns::{ConversationKey, MESSAGE, limit, number, seq};
 use super::event_row::{EVENT, event};
-use super::failure::Failure;
+use super::failure::SqliteFailure;
 use crate::domain::{ClientMessageId, ConversationId, Event, Seq, UserId};
 use crate::store::page::Filling;
 use crate::store::{End, Span};
 
 /// The newest seq of a log; zero for none.
-pub(super) fn head(connection: &Connection, conversation: ConversationId) -> Result<Seq, Failure> {
+pub(super) fn head(
+    connection: &Connection,
+    conversation: ConversationId,
+) -> Result<Seq, SqliteFailure> {
     let mut newest = connection.prepare_cached(
         "SELECT seq FROM events WHERE conversation = ?1 ORDER BY seq DESC LIMIT 1",
     )?;
     let newest = newest
-        .query_row([Key::of(conversation)], |row| seq(row, 0))
+        .query_row([ConversationKey::of(conversation)], |row| seq(row, 0))
         .optional()?;
     Ok(newest.unwrap_or(Seq::ZERO))
 }
@@ -26,7 +29,7 @@ pub(super) fn head(connection: &Connection, conversation: ConversationId) -> Res
 pub(super) fn heads(
     connection: &Connection,
     conversations: &[ConversationId],
-) -> Result<HashMap<ConversationId, Seq>, Failure> {
+) -> Result<HashMap<ConversationId, Seq>, SqliteFailure> {
     let mut heads = HashMap::with_capacity(conversations.len());
     for conversation in conversations {
         let head = head(connection, *conversation)?;
@@ -42,7 +45,7 @@ pub(super) fn events(
     connection: &Connection,
     spans: &[Span],
     most: usize,
-) -> Result<Vec<Event>, Failure> {
+) -> Result<Vec<Event>, SqliteFailure> {
     let mut page = connection.prepare_cached(&format!(
         "SELECT {EVENT} FROM events WHERE conversation = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4"
     ))?;
@@ -65,9 +68,9 @@ pub(super) fn events(
     Ok(events)
 }
 
-fn place_of(span: &Span, most: usize) -> (Key, i64, i64, i64) {
+fn place_of(span: &Span, most: usize) -> (ConversationKey, i64, i64, i64) {
     (
-        Key::of(span.conversation),
+        ConversationKey::of(span.conversation),
         number(span.after),
         number(span.up_to),
         limit(most),
@@ -80,7 +83,7 @@ pub(super) fn messages(
     span: &Span,
     end: End,
     most: usize,
-) -> Result<Vec<Event>, Failure> {
+) -> Result<Vec<Event>, SqliteFailure> {
     let order = match end {
         End::Oldest => "ASC",
         End::Newest => "DESC",
@@ -111,13 +114,13 @@ pub(super) fn message_by_client_id(
     conversation: ConversationId,
     sender: UserId,
     client_message_id: &ClientMessageId,
-) -> Result<Option<Event>, Failure> {
+) -> Result<Option<Event>, SqliteFailure> {
     let mut find = connection.prepare_cached(&format!(
         "SELECT {EVENT} FROM events
          WHERE conversation = ?1 AND sender = ?2 AND client_message_id = ?3 AND kind = {MESSAGE}"
     ))?;
     let key = params![
-        Key::of(conversation),
+        ConversationKey::of(conversation),
         sender.to_bytes(),
         client_message_id.as_str()
     ];

@@ -28,7 +28,7 @@ pub use self::directory::OpenError;
 
 use self::directory::DataDirectory;
 use self::readers::Readers;
-use self::writer::Writer;
+use self::writer::WriterThread;
 use super::{
     Charge, CursorMove, End, Inserted, NewRoom, NewUser, Overview, Projected, RefreshToken,
     Rotation, Run, RunOutcome, Span, Stop, Store, StoreResult,
@@ -60,7 +60,7 @@ impl SqliteOptions {
 pub struct SqliteStore {
     // Dropped before the writer, whose connection tidies up when it is the last.
     readers: Readers,
-    writer: Writer,
+    writer: WriterThread,
     clock: Arc<dyn Clock>,
 }
 
@@ -82,12 +82,13 @@ impl SqliteStore {
         let reading = (0..READERS)
             .map(|_| directory.reader())
             .collect::<Result<Vec<_>, _>>()?;
-        let writer = Writer::start(writing, directory, options.time_limit).map_err(|cause| {
-            OpenError::Unusable {
-                path: options.directory.clone(),
-                cause: cause.to_string(),
-            }
-        })?;
+        let writer =
+            WriterThread::start(writing, directory, options.time_limit).map_err(|cause| {
+                OpenError::Unusable {
+                    path: options.directory.clone(),
+                    cause: cause.to_string(),
+                }
+            })?;
         Ok(Self {
             readers: Readers::new(reading, options.time_limit),
             writer,

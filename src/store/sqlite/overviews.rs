@@ -2,14 +2,14 @@
 
 use rusqlite::{Connection, params};
 
-use super::columns::{Key, MESSAGE, conversation_id, number};
-use super::failure::Failure;
+use super::columns::{ConversationKey, MESSAGE, conversation_id, number};
+use super::failure::SqliteFailure;
 use super::{conversations, log};
 use crate::domain::{ConversationId, Member, Seq, UserId};
 use crate::store::{End, Overview, Span};
 
 /// A conversation in the list: its place is by its newest message that the user may see, else by its creation.
-struct Place {
+struct ListedConversation {
     conversation: ConversationId,
     active: bool,
 }
@@ -19,7 +19,7 @@ pub(super) fn overviews(
     user: UserId,
     after: Option<ConversationId>,
     most: usize,
-) -> Result<Vec<Overview>, Failure> {
+) -> Result<Vec<Overview>, SqliteFailure> {
     let places = places(connection, user)?;
     // One that the user has left since the last page keeps its place, so that paging goes on behind it.
     let begin = match after {
@@ -38,7 +38,7 @@ pub(super) fn overviews(
 }
 
 /// All of a user's conversations, former ones included, in the list's order.
-fn places(connection: &Connection, user: UserId) -> Result<Vec<Place>, Failure> {
+fn places(connection: &Connection, user: UserId) -> Result<Vec<ListedConversation>, SqliteFailure> {
     let mut find = connection.prepare_cached(&format!(
         "SELECT c.id, m.left_seq IS NULL
          FROM members m JOIN conversations c ON c.id = m.conversation
@@ -50,7 +50,7 @@ fn places(connection: &Connection, user: UserId) -> Result<Vec<Place>, Failure> 
     ))?;
     let key = params![user.to_bytes(), number(Seq::MAX)];
     let rows = find.query_map(key, |row| {
-        Ok(Place {
+        Ok(ListedConversation {
             conversation: conversation_id(row, 0)?,
             active: row.get(1)?,
         })
@@ -62,7 +62,7 @@ fn overview(
     connection: &Connection,
     id: ConversationId,
     user: UserId,
-) -> Result<Option<Overview>, Failure> {
+) -> Result<Option<Overview>, SqliteFailure> {
     let conversation = conversations::by_id(connection, id)?;
     let member = conversations::member_of(connection, id, user)?;
     let (Some(conversation), Some(member)) = (conversation, member) else {
@@ -83,14 +83,14 @@ fn overview(
 }
 
 /// Messages of others after readSeq that still say something, counted up to the limit.
-fn unread(connection: &Connection, member: &Member) -> Result<u64, Failure> {
+fn unread(connection: &Connection, member: &Member) -> Result<u64, SqliteFailure> {
     let mut count = connection.prepare_cached(&format!(
         "SELECT count(*) FROM (SELECT 1 FROM events
          WHERE conversation = ?1 AND seq > ?2 AND kind = {MESSAGE} AND sender <> ?3 AND deleted_at IS NULL
          ORDER BY seq LIMIT ?4)"
     ))?;
     let parameters = params![
-        Key::of(member.conversation),
+        ConversationKey::of(member.conversation),
         number(member.read_seq.max(member.joined_seq.previous())),
         member.user.to_bytes(),
         i64::try_from(Overview::UNREAD_LIMIT).unwrap_or(i64::MAX),

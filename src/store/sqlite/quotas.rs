@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::limit;
-use super::failure::Failure;
+use super::failure::SqliteFailure;
 use crate::domain::Timestamp;
 use crate::store::Charge;
 
@@ -15,7 +15,7 @@ pub(super) fn charge(
     connection: &Connection,
     charges: &[Charge],
     now: Timestamp,
-) -> Result<Option<usize>, Failure> {
+) -> Result<Option<usize>, SqliteFailure> {
     let mut used = connection.prepare_cached("SELECT used FROM quotas WHERE key = ?1")?;
     for (place, charge) in charges.iter().enumerate() {
         let used: Option<i64> = used.query_row([&charge.key], |row| row.get(0)).optional()?;

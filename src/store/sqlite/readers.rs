@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::failure::Failure;
+use super::failure::SqliteFailure;
 use crate::store::{StoreError, StoreResult};
 
 /// Calls that may wait for a connection. When that many do, the next one is refused as unavailable.
@@ -36,7 +36,7 @@ impl Readers {
     /// Runs a piece of work on a snapshot.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<T, SqliteFailure> + Send + 'static,
     ) -> StoreResult<T> {
         let _place = self
             .places
@@ -49,7 +49,7 @@ impl Readers {
 
     async fn run_in_turn<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<T, SqliteFailure> + Send + 'static,
     ) -> StoreResult<T> {
         let free = Arc::clone(&self.free);
         let permit = free
@@ -58,7 +58,7 @@ impl Readers {
             .map_err(|_| unavailable("closed"))?;
         let idle = Arc::clone(&self.idle);
         let reading = tokio::task::spawn_blocking(move || {
-            let lease = Lease::take(&idle).ok_or_else(|| unavailable("closed"))?;
+            let lease = LentConnection::take(&idle).ok_or_else(|| unavailable("closed"))?;
             let outcome = lease.read(work);
             // The connection goes back before the permit does.
             drop(lease);
@@ -82,26 +82,31 @@ fn unavailable(why: &str) -> StoreError {
 }
 
 /// A connection that goes back to the pool, after a panic as well.
-struct Lease<'a> {
+struct LentConnection<'a> {
     idle: &'a Mutex<Vec<Connection>>,
     connection: Option<Connection>,
 }
 
-impl<'a> Lease<'a> {
+impl<'a> LentConnection<'a> {
     fn take(idle: &'a Mutex<Vec<Connection>>) -> Option<Self> {
         let connection = Some(idle.lock().pop()?);
         Some(Self { idle, connection })
     }
 
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> StoreResult<T> {
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, SqliteFailure>,
+    ) -> StoreResult<T> {
         let connection = self.connection.as_ref();
         let connection = connection.ok_or_else(|| unavailable("closed"))?;
-        let snapshot = connection.unchecked_transaction().map_err(Failure::from)?;
+        let snapshot = connection
+            .unchecked_transaction()
+            .map_err(SqliteFailure::from)?;
         Ok(work(&snapshot)?)
     }
 }
 
-impl Drop for Lease<'_> {
+impl Drop for LentConnection<'_> {
     fn drop(&mut self) {
         self.idle.lock().extend(self.connection.take());
     }
@@ -120,19 +125,19 @@ mod tests {
         Readers::new(vec![connection], Duration::from_secs(60))
     }
 
-    fn one(connection: &Connection) -> Result<i64, Failure> {
+    fn one(connection: &Connection) -> Result<i64, SqliteFailure> {
         Ok(connection.query_row("SELECT 1", [], |row| row.get(0))?)
     }
 
     #[tokio::test]
     async fn a_connection_comes_back_after_a_failure_and_after_a_panic() {
         let readers = one_reader();
-        let fails = |_: &Connection| Err::<(), _>(Failure::Broken("on purpose".to_owned()));
+        let fails = |_: &Connection| Err::<(), _>(SqliteFailure::Broken("on purpose".to_owned()));
         assert!(matches!(
             readers.run(fails).await,
             Err(StoreError::Broken(_))
         ));
-        let panics = |_: &Connection| -> Result<(), Failure> { panic!("on purpose") };
+        let panics = |_: &Connection| -> Result<(), SqliteFailure> { panic!("on purpose") };
         assert!(readers.run(panics).await.is_err());
         assert_eq!(readers.run(one).await.unwrap(), 1);
     }

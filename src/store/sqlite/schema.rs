@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::failure::Failure;
+use super::failure::SqliteFailure;
 
 /// What each version adds to the one before. The last one's number is the version this program reads and writes, in
 /// `PRAGMA user_version`.
@@ -17,11 +17,11 @@ const STEPS: [&str; 4] = [
 ///
 /// # Errors
 /// When the database was written by a newer program, or refuses.
-pub(super) fn migrate(connection: &Connection) -> Result<(), Failure> {
+pub(super) fn migrate(connection: &Connection) -> Result<(), SqliteFailure> {
     let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let last = (1..).zip(STEPS).last().map_or(0, |(version, _)| version);
     if found > last {
-        return Err(Failure::Broken(format!(
+        return Err(SqliteFailure::Broken(format!(
             "the schema is version {found}, this program knows {last}"
         )));
     }

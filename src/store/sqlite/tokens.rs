@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::{time, user_id};
-use super::failure::Failure;
+use super::failure::SqliteFailure;
 use crate::domain::{Timestamp, UserId};
 use crate::store::{REPEAT_GRACE, RefreshToken, Rotation};
 
@@ -17,12 +17,12 @@ pub(super) fn put(
     connection: &Connection,
     token: &RefreshToken,
     now: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<(), SqliteFailure> {
     sweep(connection, now)?;
     insert(connection, token, &token.hash)
 }
 
-fn sweep(connection: &Connection, now: Timestamp) -> Result<(), Failure> {
+fn sweep(connection: &Connection, now: Timestamp) -> Result<(), SqliteFailure> {
     let mut sweep = connection.prepare_cached(
         "DELETE FROM refresh_tokens WHERE hash IN
          (SELECT hash FROM refresh_tokens WHERE expires_at < ?1 ORDER BY expires_at LIMIT 20)",
@@ -31,7 +31,11 @@ fn sweep(connection: &Connection, now: Timestamp) -> Result<(), Failure> {
     Ok(())
 }
 
-fn insert(connection: &Connection, token: &RefreshToken, family: &[u8]) -> Result<(), Failure> {
+fn insert(
+    connection: &Connection,
+    token: &RefreshToken,
+    family: &[u8],
+) -> Result<(), SqliteFailure> {
     let mut put = connection.prepare_cached(
         "INSERT INTO refresh_tokens (hash, user, expires_at, family) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT DO NOTHING",
@@ -46,20 +50,20 @@ fn insert(connection: &Connection, token: &RefreshToken, family: &[u8]) -> Resul
 }
 
 /// A token as its row has it.
-struct Stored {
+struct TokenRow {
     user: UserId,
     expires_at: Timestamp,
     family: Vec<u8>,
     used_at: Option<i64>,
 }
 
-fn find(connection: &Connection, hash: &[u8; 32]) -> Result<Option<Stored>, Failure> {
+fn find(connection: &Connection, hash: &[u8; 32]) -> Result<Option<TokenRow>, SqliteFailure> {
     // One from before there were families is a family of its own.
     let mut find = connection.prepare_cached(
         "SELECT user, expires_at, coalesce(family, hash), used_at FROM refresh_tokens WHERE hash = ?1",
     )?;
     let found = find.query_row([hash], |row| {
-        Ok(Stored {
+        Ok(TokenRow {
             user: user_id(row, 0)?,
             expires_at: time(row, 1)?,
             family: row.get(2)?,
@@ -75,7 +79,7 @@ pub(super) fn rotate(
     hash: &[u8; 32],
     (successor, expires_at): ([u8; 32], Timestamp),
     now: Timestamp,
-) -> Result<Rotation, Failure> {
+) -> Result<Rotation, SqliteFailure> {
     let Some(found) = find(connection, hash)? else {
         return Ok(Rotation::Unknown);
     };
@@ -105,14 +109,14 @@ pub(super) fn rotate(
 }
 
 /// Ends the family of a token.
-pub(super) fn end_family(connection: &Connection, hash: &[u8; 32]) -> Result<(), Failure> {
+pub(super) fn end_family(connection: &Connection, hash: &[u8; 32]) -> Result<(), SqliteFailure> {
     match find(connection, hash)? {
         Some(found) => delete_family(connection, &found.family),
         None => Ok(()),
     }
 }
 
-fn delete_family(connection: &Connection, family: &[u8]) -> Result<(), Failure> {
+fn delete_family(connection: &Connection, family: &[u8]) -> Result<(), SqliteFailure> {
     // The first of a family has its name as its hash, also from before there were families.
     let mut end =
         connection.prepare_cached("DELETE FROM refresh_tokens WHERE family = ?1 OR hash = ?1")?;

@@ -3,11 +3,11 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::{USER, limit, user};
-use super::failure::Failure;
+use super::failure::SqliteFailure;
 use crate::domain::{Timestamp, User, UserId};
 use crate::store::{Inserted, NewUser};
 
-pub(super) fn create(connection: &Connection, new: &NewUser) -> Result<Inserted, Failure> {
+pub(super) fn create(connection: &Connection, new: &NewUser) -> Result<Inserted, SqliteFailure> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO users (id, username, username_folded, password_hash, created_at, last_seen_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
@@ -30,7 +30,7 @@ pub(super) fn create(connection: &Connection, new: &NewUser) -> Result<Inserted,
     })
 }
 
-fn by_id(connection: &Connection, id: UserId) -> Result<Option<User>, Failure> {
+fn by_id(connection: &Connection, id: UserId) -> Result<Option<User>, SqliteFailure> {
     let mut find = connection.prepare_cached(&format!("SELECT {USER} FROM users WHERE id = ?1"))?;
     Ok(find.query_row([id.to_bytes()], user).optional()?)
 }
@@ -38,7 +38,7 @@ fn by_id(connection: &Connection, id: UserId) -> Result<Option<User>, Failure> {
 pub(super) fn by_name(
     connection: &Connection,
     folded: &str,
-) -> Result<Option<(User, String)>, Failure> {
+) -> Result<Option<(User, String)>, SqliteFailure> {
     let mut find = connection.prepare_cached(&format!(
         "SELECT {USER}, password_hash FROM users WHERE username_folded = ?1"
     ))?;
@@ -46,7 +46,7 @@ pub(super) fn by_name(
     Ok(found.optional()?)
 }
 
-pub(super) fn by_ids(connection: &Connection, ids: &[UserId]) -> Result<Vec<User>, Failure> {
+pub(super) fn by_ids(connection: &Connection, ids: &[UserId]) -> Result<Vec<User>, SqliteFailure> {
     let mut users = Vec::new();
     for id in ids {
         users.extend(by_id(connection, *id)?);
@@ -59,7 +59,7 @@ pub(super) fn search(
     connection: &Connection,
     prefix: &str,
     most: usize,
-) -> Result<Vec<User>, Failure> {
+) -> Result<Vec<User>, SqliteFailure> {
     let mut from = connection.prepare_cached(&format!(
         "SELECT {USER}, username_folded FROM users WHERE username_folded >= ?1
          ORDER BY username_folded LIMIT ?2"
@@ -80,7 +80,7 @@ pub(super) fn touch(
     connection: &Connection,
     users: &[UserId],
     at: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<(), SqliteFailure> {
     let mut touch = connection.prepare_cached(
         "UPDATE users SET last_seen_at = ?2 WHERE id = ?1 AND (last_seen_at IS NULL OR last_seen_at < ?2)",
     )?;

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::failure::Failure;
+use super::failure::SqliteFailure;
 use crate::store::{StoreError, StoreResult};
 
 /// Pieces of work that may wait. When that many do, the next one is refused as unavailable.
@@ -19,14 +19,14 @@ const QUEUE: usize = 1024;
 const GROUP: usize = 128;
 
 /// Hands work to the writing thread.
-pub(super) struct Writer {
+pub(super) struct WriterThread {
     /// None once closed.
     queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     time_limit: Duration,
 }
 
-impl Writer {
+impl WriterThread {
     /// Starts the thread. `held` (the directory's lock) is let go when the thread has ended and its connection is
     /// closed.
     pub(super) fn start(
@@ -53,10 +53,10 @@ impl Writer {
     /// trace, and does not harm the others of its group.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<T, SqliteFailure> + Send + 'static,
     ) -> StoreResult<T> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Box::new(Pending {
+        self.enqueue(Box::new(QueuedJob {
             work: Some(work),
             outcome: None,
             reply,
@@ -89,7 +89,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for WriterThread {
     /// Waits for the transaction in progress, so that the directory is free when the store is gone.
     fn drop(&mut self) {
         self.close()();
@@ -111,16 +111,16 @@ trait Job: Send {
     fn answer(self: Box<Self>, committed: &StoreResult<()>);
 }
 
-struct Pending<T, W> {
+struct QueuedJob<T, W> {
     work: Option<W>,
     outcome: Option<StoreResult<T>>,
     reply: oneshot::Sender<StoreResult<T>>,
 }
 
-impl<T, W> Job for Pending<T, W>
+impl<T, W> Job for QueuedJob<T, W>
 where
     T: Send,
-    W: FnOnce(&Connection) -> Result<T, Failure> + Send,
+    W: FnOnce(&Connection) -> Result<T, SqliteFailure> + Send,
 {
     fn is_awaited(&self) -> bool {
         !self.reply.is_closed()
@@ -168,14 +168,14 @@ fn write(connection: &Connection, jobs: &Receiver<Box<dyn Job>>) {
 }
 
 /// Runs a group in one transaction, each job in a savepoint of its own.
-fn commit(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+fn commit(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), SqliteFailure> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     for job in group {
         connection.prepare_cached("SAVEPOINT job")?.execute([])?;
         if !job.run(connection) {
             // With the transaction the jobs before are lost as well: it is the group that failed.
             if connection.is_autocommit() {
-                return Err(Failure::GivenUp);
+                return Err(SqliteFailure::GivenUp);
             }
             connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
         }
@@ -195,22 +195,24 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(60);
 
-    fn writer(time_limit: Duration) -> Writer {
+    fn writer(time_limit: Duration) -> WriterThread {
         let connection = Connection::open_in_memory().unwrap();
         connection
             .execute_batch("CREATE TABLE numbers (number INTEGER PRIMARY KEY)")
             .unwrap();
-        Writer::start(connection, (), time_limit).unwrap()
+        WriterThread::start(connection, (), time_limit).unwrap()
     }
 
-    fn insert(number: i64) -> impl FnOnce(&Connection) -> Result<(), Failure> + Send + 'static {
+    fn insert(
+        number: i64,
+    ) -> impl FnOnce(&Connection) -> Result<(), SqliteFailure> + Send + 'static {
         move |connection| {
             connection.execute("INSERT INTO numbers VALUES (?1)", [number])?;
             Ok(())
         }
     }
 
-    async fn count(writer: &Writer) -> i64 {
+    async fn count(writer: &WriterThread) -> i64 {
         let count = |connection: &Connection| {
             Ok(connection.query_row("SELECT count(*) FROM numbers", [], |row| row.get(0))?)
         };
@@ -219,7 +221,7 @@ mod tests {
 
     /// Keeps the thread busy until the sender returned is dropped.
     fn block(
-        writer: &Writer,
+        writer: &WriterThread,
     ) -> (
         std::sync::mpsc::Sender<()>,
         oneshot::Receiver<StoreResult<()>>,
@@ -232,7 +234,7 @@ mod tests {
             let _ = opened.recv();
             Ok(())
         };
-        let job = Pending {
+        let job = QueuedJob {
             work: Some(work),
             outcome: None,
             reply,
@@ -246,9 +248,9 @@ mod tests {
     async fn a_failed_job_leaves_no_trace_and_does_not_harm_its_group() {
         let writer = writer(LIMIT);
         let (gate, _answer) = block(&writer);
-        let fails = writer.run(|connection: &Connection| -> Result<(), Failure> {
+        let fails = writer.run(|connection: &Connection| -> Result<(), SqliteFailure> {
             insert(2)(connection)?;
-            Err(Failure::Broken("on purpose".to_owned()))
+            Err(SqliteFailure::Broken("on purpose".to_owned()))
         });
         let one = writer.run(insert(1));
         let three = writer.run(insert(3));
@@ -265,9 +267,9 @@ mod tests {
         let (gate, _answer) = block(&writer);
         let one = writer.run(insert(1));
         // As SQLite itself does when the disk is full.
-        let lost = writer.run(|connection: &Connection| -> Result<(), Failure> {
+        let lost = writer.run(|connection: &Connection| -> Result<(), SqliteFailure> {
             connection.execute_batch("ROLLBACK")?;
-            Err(Failure::Broken("on purpose".to_owned()))
+            Err(SqliteFailure::Broken("on purpose".to_owned()))
         });
         let opening = async { drop(gate) };
         let (one, lost, ()) = tokio::join!(one, lost, opening);

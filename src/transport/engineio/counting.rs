@@ -3,25 +3,25 @@
 
 use metrics::Gauge;
 
-use super::session::{Session, Stage};
+use super::session::{EngineSession, Stage};
 
-impl Session {
-    /// It lives from now on.
+impl EngineSession {
+    /// Counts a session as open, under its transport.
     pub(super) fn count(&self) {
-        let mut link = self.link.lock();
-        link.is_counted = true;
-        self.transport(link.stage).increment(1.0);
+        let mut state = self.state.lock();
+        state.is_counted = true;
+        self.transport(state.stage).increment(1.0);
     }
 
-    /// It has ended.
+    /// Takes an ended session off the gauge.
     pub(super) fn count_no_more(&self) {
-        let mut link = self.link.lock();
-        if std::mem::take(&mut link.is_counted) {
-            self.transport(link.stage).decrement(1.0);
+        let mut state = self.state.lock();
+        if std::mem::take(&mut state.is_counted) {
+            self.transport(state.stage).decrement(1.0);
         }
     }
 
-    /// It goes over to its WebSocket.
+    /// Moves a session from polling's gauge to WebSocket's.
     pub(super) fn count_switch(&self, is_counted: bool) {
         if is_counted {
             self.transport(Stage::Polling).decrement(1.0);

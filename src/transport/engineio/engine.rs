@@ -19,8 +19,8 @@ use tokio_util::task::TaskTracker;
 
 use super::body::Bodies;
 use super::poller::Poller;
-use super::request::{Checked, Refusal, Transport, check};
-use super::session::{Session, Stage};
+use super::request::{Checked, RequestRefusal, Transport, check};
+use super::session::{EngineSession, Stage};
 use super::task::run;
 use super::upgrade::Claim;
 use super::{
@@ -29,7 +29,7 @@ use super::{
 use crate::domain::Entropy;
 use crate::logging::served::{current, serving};
 use crate::transport::heartbeat::Wheel;
-use crate::transport::lobby::Stranger;
+use crate::transport::lobby::LobbyPlace;
 use crate::transport::outbox::{Frame, Reason};
 use crate::transport::websocket::Handshake;
 
@@ -38,15 +38,15 @@ const SID_BYTES: usize = 16;
 
 /// An Engine.IO server. Clones are handles to the same one.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine(Arc<EngineInner>);
 
-struct Inner {
+struct EngineInner {
     config: Arc<EngineConfig>,
     app: Arc<dyn EngineApp>,
     wheel: Wheel,
     entropy: Arc<Entropy>,
     /// As many as the lobby lets in and the application lets stay.
-    sessions: RwLock<HashMap<Box<str>, Arc<Session>>>,
+    sessions: RwLock<HashMap<Box<str>, Arc<EngineSession>>>,
     bodies: Bodies,
     refusing: AtomicBool,
     tasks: TaskTracker,
@@ -61,7 +61,7 @@ impl Engine {
         wheel: Wheel,
         entropy: Arc<Entropy>,
     ) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(EngineInner {
             config: Arc::new(config),
             app,
             wheel,
@@ -104,13 +104,6 @@ impl Engine {
         self.0.refusing.store(true, Ordering::Relaxed);
     }
 
-    /// Ends every living session.
-    pub fn close_all(&self, reason: Reason) {
-        self.sessions()
-            .iter()
-            .for_each(|session| session.close(reason));
-    }
-
     /// Refuses new sessions and waits until the last one's task has ended. Ends none by itself.
     pub async fn finished(&self) {
         self.refuse_new();
@@ -118,16 +111,19 @@ impl Engine {
         self.0.tasks.wait().await;
     }
 
-    fn find(&self, sid: &str) -> Result<Arc<Session>, Refusal> {
+    fn find(&self, sid: &str) -> Result<Arc<EngineSession>, RequestRefusal> {
         let sessions = self.0.sessions.read();
-        sessions.get(sid).cloned().ok_or(Refusal::SessionUnknown)
+        sessions
+            .get(sid)
+            .cloned()
+            .ok_or(RequestRefusal::SessionUnknown)
     }
 
     /// Lets a new client into the lobby.
-    fn admit(&self, parts: &Parts) -> Result<Stranger, Refusal> {
+    fn admit(&self, parts: &Parts) -> Result<LobbyPlace, RequestRefusal> {
         if self.0.refusing.load(Ordering::Relaxed) {
             self.0.config.metrics.refused.draining.increment(1);
-            return Err(Refusal::Unavailable);
+            return Err(RequestRefusal::Unavailable);
         }
         Ok(self.0.config.lobby.enter(parts.extensions.get())?)
     }
@@ -140,9 +136,9 @@ impl Engine {
     }
 
     /// Registers a new session; `None` when the engine has stopped meanwhile.
-    fn register(&self, stage: Stage, stranger: Stranger) -> Option<Registration> {
+    fn register(&self, stage: Stage, stranger: LobbyPlace) -> Option<Registration> {
         let config = Arc::clone(&self.0.config);
-        let session = Session::new(self.new_sid(), config, stage, stranger);
+        let session = EngineSession::new(self.new_sid(), config, stage, stranger);
         let session = Arc::new(session);
         let mut sessions = self.0.sessions.write();
         if self.0.refusing.load(Ordering::Relaxed) {
@@ -157,7 +153,7 @@ impl Engine {
         })
     }
 
-    fn open_packet(&self, session: &Session, upgrades: &[&str]) -> String {
+    fn open_packet(&self, session: &EngineSession, upgrades: &[&str]) -> String {
         let config = &self.0.config;
         let handshake = json!({
             "sid": session.id(),
@@ -169,7 +165,7 @@ impl Engine {
         packet::open(&handshake.to_string())
     }
 
-    fn open_handler(&self, session: &Arc<Session>, parts: &Parts) -> Box<dyn EngineHandler> {
+    fn open_handler(&self, session: &Arc<EngineSession>, parts: &Parts) -> Box<dyn EngineHandler> {
         let config = &self.0.config;
         session.outbox().start_heartbeat(
             &self.0.wheel,
@@ -180,11 +176,15 @@ impl Engine {
         self.0.app.open(EngineSocket(Arc::clone(session)), parts)
     }
 
-    fn open_polling(&self, parts: &Parts, timestamp: Option<String>) -> Result<Response, Refusal> {
+    fn open_polling(
+        &self,
+        parts: &Parts,
+        timestamp: Option<String>,
+    ) -> Result<Response, RequestRefusal> {
         let registered = self.register(Stage::Polling, self.admit(parts)?);
-        let registration = registered.ok_or(Refusal::Unavailable)?;
+        let registration = registered.ok_or(RequestRefusal::Unavailable)?;
         let session = Arc::clone(&registration.session);
-        session.link.lock().poller = Poller::new(timestamp, &parts.headers);
+        session.state.lock().poller = Poller::new(timestamp, &parts.headers);
         let handler = self.open_handler(&session, parts);
         self.0.tasks.spawn(serving(current(), async move {
             run(Arc::clone(&registration.session), handler, None).await;
@@ -193,7 +193,7 @@ impl Engine {
         Ok(polling::text(self.open_packet(&session, &["websocket"])))
     }
 
-    fn open_websocket(&self, mut parts: Parts) -> Result<Response, Refusal> {
+    fn open_websocket(&self, mut parts: Parts) -> Result<Response, RequestRefusal> {
         let handshake = accept(&mut parts)?;
         let stranger = self.admit(&parts)?;
         let token = self.0.tasks.token();
@@ -214,7 +214,11 @@ impl Engine {
         }))
     }
 
-    fn upgrade(&self, session: Arc<Session>, mut parts: Parts) -> Result<Response, Refusal> {
+    fn upgrade(
+        &self,
+        session: Arc<EngineSession>,
+        mut parts: Parts,
+    ) -> Result<Response, RequestRefusal> {
         let handshake = accept(&mut parts)?;
         let token = self.0.tasks.token();
         let farewell = self.0.config.farewell;
@@ -242,7 +246,7 @@ impl fmt::Debug for Engine {
 /// A session's place among the living; left when dropped, also by a panic.
 struct Registration {
     engine: Engine,
-    session: Arc<Session>,
+    session: Arc<EngineSession>,
 }
 
 impl Drop for Registration {
@@ -254,8 +258,8 @@ impl Drop for Registration {
     }
 }
 
-fn accept(parts: &mut Parts) -> Result<Handshake, Refusal> {
-    Handshake::of(parts).map_err(|_| Refusal::BadRequest)
+fn accept(parts: &mut Parts) -> Result<Handshake, RequestRefusal> {
+    Handshake::of(parts).map_err(|_| RequestRefusal::BadRequest)
 }
 
 async fn handle(State(engine): State<Engine>, request: Request) -> Response {
@@ -263,7 +267,7 @@ async fn handle(State(engine): State<Engine>, request: Request) -> Response {
     answered.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn answer(engine: &Engine, request: Request) -> Result<Response, Refusal> {
+async fn answer(engine: &Engine, request: Request) -> Result<Response, RequestRefusal> {
     let (parts, body) = request.into_parts();
     let Checked {
         transport,
@@ -279,7 +283,7 @@ async fn answer(engine: &Engine, request: Request) -> Result<Response, Refusal> 
             match parts.method {
                 Method::GET => polling::poll(session, timestamp).await,
                 Method::POST => polling::post(session, &engine.0.bodies, body).await,
-                _ => Err(Refusal::BadRequest),
+                _ => Err(RequestRefusal::BadRequest),
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::transport::outbox::{Mark, Reason};
 
 /// One message as it was received. Borrowed, because a slice kept would pin the connection's read buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Message<'a> {
+pub enum EngineMessage<'a> {
     /// The packet's text behind its type.
     Text(&'a str),
     /// An attachment of the packet before it, for instance.
@@ -21,16 +21,13 @@ pub trait EngineHandler: Send {
     ///
     /// # Errors
     /// A message the handler does not accept.
-    async fn message(&mut self, message: Message<'_>) -> Result<(), Reason>;
+    async fn message(&mut self, message: EngineMessage<'_>) -> Result<(), Reason>;
 
     /// Everything pushed before this mark was received (D28).
     fn proved(&mut self, mark: Mark);
 
     /// A poll has taken what waited: the next one will prove it, as far as it is marked.
     fn taken(&mut self) {}
-
-    /// [`super::EngineSocket::wake`] was called. Several calls may come as one.
-    async fn woken(&mut self) {}
 
     /// The session has ended. The last call.
     async fn closed(&mut self, reason: Reason);

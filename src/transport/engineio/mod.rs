@@ -28,9 +28,9 @@ use axum::http::request::Parts;
 
 pub use config::{Cors, EngineConfig};
 pub use engine::Engine;
-pub use handler::{EngineHandler, Message};
+pub use handler::{EngineHandler, EngineMessage};
 pub use packet::text_message;
-use session::Session;
+use session::EngineSession;
 
 use super::outbox::{Closed, Frame, Outbox, Reason};
 
@@ -42,7 +42,7 @@ pub trait EngineApp: Send + Sync + 'static {
 
 /// A handle to one session. Clones are handles to the same session; holding one does not keep the session alive.
 #[derive(Clone)]
-pub struct EngineSocket(Arc<Session>);
+pub struct EngineSocket(Arc<EngineSession>);
 
 impl EngineSocket {
     /// The session's id, `{prefix}.{random}`: the prefix names the gateway.
@@ -70,11 +70,6 @@ impl EngineSocket {
     pub fn settle(&self) {
         self.outbox().settle();
         self.0.settle();
-    }
-
-    /// Has [`EngineHandler::woken`] called.
-    pub fn wake(&self) {
-        self.0.wake();
     }
 
     /// Closes the transport; the official client then reconnects by itself.

@@ -15,7 +15,7 @@ pub(super) const PROBE_ANSWER: &str = "3probe";
 
 /// What a client may say in a text packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Packet<'a> {
+pub(super) enum EnginePacket<'a> {
     /// The client ends the session.
     Close,
     /// A question; answered with a pong that carries the same data.
@@ -26,19 +26,18 @@ pub(super) enum Packet<'a> {
     Message(&'a str),
     /// The WebSocket is to be used from now on.
     Upgrade,
-    /// Nothing.
+    /// Says nothing; ends a poll.
     Noop,
 }
 
-/// Not an Engine.IO packet a client may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an Engine.IO packet")]
-pub(super) struct InvalidPacket;
+pub(super) struct InvalidEnginePacket;
 
-impl<'a> Packet<'a> {
-    pub(super) fn parse(text: &'a str) -> Result<Self, InvalidPacket> {
+impl<'a> EnginePacket<'a> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, InvalidEnginePacket> {
         let (Some(digit), Some(data)) = (text.as_bytes().first(), text.get(1..)) else {
-            return Err(InvalidPacket);
+            return Err(InvalidEnginePacket);
         };
         match digit {
             b'1' => Ok(Self::Close),
@@ -47,7 +46,7 @@ impl<'a> Packet<'a> {
             b'4' => Ok(Self::Message(data)),
             b'5' => Ok(Self::Upgrade),
             b'6' => Ok(Self::Noop),
-            _ => Err(InvalidPacket),
+            _ => Err(InvalidEnginePacket),
         }
     }
 }
@@ -74,10 +73,16 @@ mod tests {
 
     #[test]
     fn only_the_types_a_client_may_send_are_packets() {
-        assert_eq!(Packet::parse("4hello"), Ok(Packet::Message("hello")));
-        assert_eq!(Packet::parse("2probe"), Ok(Packet::Ping("probe")));
+        assert_eq!(
+            EnginePacket::parse("4hello"),
+            Ok(EnginePacket::Message("hello"))
+        );
+        assert_eq!(
+            EnginePacket::parse("2probe"),
+            Ok(EnginePacket::Ping("probe"))
+        );
         for invalid in ["", "abc", "0{}", "7", "é"] {
-            assert_eq!(Packet::parse(invalid), Err(InvalidPacket));
+            assert_eq!(EnginePacket::parse(invalid), Err(InvalidEnginePacket));
         }
     }
 
@@ -87,8 +92,8 @@ mod tests {
             let Frame::Text(packet) = text_message(&data) else {
                 panic!("a text frame");
             };
-            prop_assert_eq!(Packet::parse(packet.as_str()), Ok(Packet::Message(&data)));
-            let _ = Packet::parse(&data);
+            prop_assert_eq!(EnginePacket::parse(packet.as_str()), Ok(EnginePacket::Message(&data)));
+            let _ = EnginePacket::parse(&data);
         }
     }
 }

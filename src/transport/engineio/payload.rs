@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::packet::{InvalidPacket, Packet};
+use super::packet::{EnginePacket, InvalidEnginePacket};
 use crate::transport::outbox::Frame;
 
 const SEPARATOR: char = '\x1e';
@@ -11,8 +11,8 @@ const BINARY: char = 'b';
 
 /// One packet of a request's body.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part<'a> {
-    Text(Packet<'a>),
+pub(super) enum PayloadPart<'a> {
+    Text(EnginePacket<'a>),
     Binary(Vec<u8>),
 }
 
@@ -21,27 +21,30 @@ pub(super) enum Part<'a> {
 pub(super) enum PartError {
     /// Longer than a frame may be.
     TooLarge,
-    /// Not one at all.
-    Invalid(InvalidPacket),
+    /// It is no Engine.IO packet.
+    Invalid(InvalidEnginePacket),
 }
 
 /// The packets of a body, each at most `most` bytes long, decoded one at a time, so that a body of many tiny packets costs
 /// no more than its bytes.
-pub(super) fn decode(body: &str, most: usize) -> impl Iterator<Item = Result<Part<'_>, PartError>> {
+pub(super) fn decode(
+    body: &str,
+    most: usize,
+) -> impl Iterator<Item = Result<PayloadPart<'_>, PartError>> {
     body.split(SEPARATOR).map(move |text| part(text, most))
 }
 
-fn part(text: &str, most: usize) -> Result<Part<'_>, PartError> {
+fn part(text: &str, most: usize) -> Result<PayloadPart<'_>, PartError> {
     let (part, length) = match text.strip_prefix(BINARY) {
         Some(encoded) => {
             let bytes = STANDARD.decode(encoded);
-            let bytes = bytes.map_err(|_| PartError::Invalid(InvalidPacket))?;
+            let bytes = bytes.map_err(|_| PartError::Invalid(InvalidEnginePacket))?;
             let length = bytes.len();
-            (Part::Binary(bytes), length)
+            (PayloadPart::Binary(bytes), length)
         }
         None => {
-            let packet = Packet::parse(text).map_err(PartError::Invalid)?;
-            (Part::Text(packet), text.len())
+            let packet = EnginePacket::parse(text).map_err(PartError::Invalid)?;
+            (PayloadPart::Text(packet), text.len())
         }
     };
     if length > most {
@@ -97,8 +100,8 @@ mod tests {
     fn text_and_binary_packets_are_separated() {
         let parts: Result<Vec<_>, _> = decode("4hello\x1ebAQIDBA==", 100).collect();
         let expected = vec![
-            Part::Text(Packet::Message("hello")),
-            Part::Binary(vec![1, 2, 3, 4]),
+            PayloadPart::Text(EnginePacket::Message("hello")),
+            PayloadPart::Binary(vec![1, 2, 3, 4]),
         ];
         assert_eq!(parts, Ok(expected));
         assert!(decode("", 100).all(|part| part.is_err()));
@@ -109,7 +112,7 @@ mod tests {
             [
                 Err(PartError::TooLarge),
                 Err(PartError::TooLarge),
-                Ok(Part::Text(Packet::Message("hi"))),
+                Ok(PayloadPart::Text(EnginePacket::Message("hi"))),
             ]
         );
     }
@@ -128,8 +131,8 @@ mod tests {
             let body = payload.into_body();
             let read: Vec<Frame> = decode(&body, usize::MAX)
                 .map(|part| match part {
-                    Ok(Part::Text(Packet::Message(text))) => text_message(text),
-                    Ok(Part::Binary(bytes)) => Frame::Binary(bytes.into()),
+                    Ok(PayloadPart::Text(EnginePacket::Message(text))) => text_message(text),
+                    Ok(PayloadPart::Binary(bytes)) => Frame::Binary(bytes.into()),
                     other => panic!("{other:?}"),
                 })
                 .collect();

@@ -22,7 +22,7 @@ const TAKES_ANY: [&str; 2] = ["Mozilla/", "node-XMLHttpRequest"];
 /// What a poll says of the answer to the poll before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Previous {
-    /// It has arrived: this is another poll.
+    /// The response to the poll before has arrived: this is another poll.
     Arrived,
     /// It was lost: this is the same poll again.
     Lost,

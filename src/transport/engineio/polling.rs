@@ -15,18 +15,18 @@ use super::body::Bodies;
 use super::packet;
 use super::payload::Payload;
 use super::poller::{Poller, Previous};
-use super::request::Refusal;
-use super::session::{Link, Post, Session, Stage};
+use super::request::RequestRefusal;
+use super::session::{EngineSession, Post, SessionState, Stage};
 use crate::transport::outbox::Reason;
 
 /// Answers a poll: waits until there is something to say.
 pub(super) async fn poll(
-    session: Arc<Session>,
+    session: Arc<EngineSession>,
     timestamp: Option<String>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, RequestRefusal> {
     // Exact to the moment, however late the shared timer is.
     session.outbox().beat(Instant::now());
-    let mut turn = Turn::poll(session, timestamp)?;
+    let mut turn = RequestGuard::poll(session, timestamp)?;
     let session = Arc::clone(&turn.session);
     loop {
         consume_budget().await;
@@ -34,16 +34,16 @@ pub(super) async fn poll(
         tokio::pin!(signal);
         signal.as_mut().enable();
         match answer(&session, turn.stage) {
-            Answer::Body(body) => {
+            PollOutcome::Body(body) => {
                 turn.complete = true;
                 return Ok(text(body));
             }
-            Answer::Refused => {
+            PollOutcome::Refused => {
                 turn.complete = true;
-                return Err(Refusal::BadRequest);
+                return Err(RequestRefusal::BadRequest);
             }
-            Answer::Wait => signal.await,
-            Answer::WaitUntil(moment) => {
+            PollOutcome::Wait => signal.await,
+            PollOutcome::WaitUntil(moment) => {
                 let _ = timeout_at(moment, signal).await;
             }
         }
@@ -51,7 +51,7 @@ pub(super) async fn poll(
 }
 
 /// What a poll is answered.
-enum Answer {
+enum PollOutcome {
     Body(String),
     Refused,
     Wait,
@@ -60,15 +60,15 @@ enum Answer {
 
 /// Handles a body of packets; the answer comes when the application has handled them all.
 pub(super) async fn post(
-    session: Arc<Session>,
+    session: Arc<EngineSession>,
     bodies: &Bodies,
     body: Body,
-) -> Result<Response, Refusal> {
+) -> Result<Response, RequestRefusal> {
     session.outbox().beat(Instant::now());
-    let mut turn = Turn::post(session)?;
+    let mut turn = RequestGuard::post(session)?;
     let session = Arc::clone(&turn.session);
     let body = bodies.read(&session, body).await.inspect_err(|refusal| {
-        if *refusal == Refusal::TooLarge {
+        if *refusal == RequestRefusal::TooLarge {
             session.outbox().close(Reason::TooLarge);
         }
     })?;
@@ -79,56 +79,62 @@ pub(super) async fn post(
     if accepted {
         Ok(text("ok".to_owned()))
     } else {
-        Err(Refusal::BadRequest)
+        Err(RequestRefusal::BadRequest)
     }
 }
 
-/// Leaves a body for the session's task. Checked under the link's lock: after the session's end, or on its WebSocket,
+/// Leaves a body for the session's task. Checked under the state's lock: after the session's end, or on its WebSocket,
 /// nobody would take it.
-fn hand_over(session: &Session, body: Bytes) -> Result<oneshot::Receiver<bool>, Refusal> {
+fn hand_over(
+    session: &EngineSession,
+    body: Bytes,
+) -> Result<oneshot::Receiver<bool>, RequestRefusal> {
     let (done, outcome) = oneshot::channel();
-    let mut link = session.link.lock();
-    check_alive(session, &link)?;
+    let mut state = session.state.lock();
+    check_alive(session, &state)?;
     if session.outbox().is_closed() {
-        return Err(Refusal::SessionUnknown);
+        return Err(RequestRefusal::SessionUnknown);
     }
-    link.post = Some(Post { body, done });
-    drop(link);
+    state.post = Some(Post { body, done });
+    drop(state);
     session.outbox().wake_session();
     Ok(outcome)
 }
 
 /// The right to be the only poll, or the only post, of a session. A request given up half-way ends the session:
 /// what it carried, in either direction, may be lost.
-struct Turn {
-    session: Arc<Session>,
+struct RequestGuard {
+    session: Arc<EngineSession>,
     is_poll: bool,
     /// The session's stage when the request came.
     stage: Stage,
     complete: bool,
 }
 
-impl Turn {
-    fn poll(session: Arc<Session>, timestamp: Option<String>) -> Result<Self, Refusal> {
-        let mut link = session.link.lock();
-        check_alive(&session, &link)?;
-        if link.told {
-            return Err(Refusal::SessionUnknown);
+impl RequestGuard {
+    fn poll(
+        session: Arc<EngineSession>,
+        timestamp: Option<String>,
+    ) -> Result<Self, RequestRefusal> {
+        let mut state = session.state.lock();
+        check_alive(&session, &state)?;
+        if state.told {
+            return Err(RequestRefusal::SessionUnknown);
         }
-        let previous = link.poller.poll(timestamp);
+        let previous = state.poller.poll(timestamp);
         let fault = match previous {
             Previous::Lost => Some(Reason::TransportError),
-            _ if link.polling => Some(Reason::ProtocolError),
+            _ if state.polling => Some(Reason::ProtocolError),
             Previous::Arrived | Previous::Unknown => None,
         };
         if let Some(reason) = fault {
-            drop(link);
+            drop(state);
             session.outbox().close(reason);
-            return Err(Refusal::BadRequest);
+            return Err(RequestRefusal::BadRequest);
         }
-        link.polling = true;
-        let stage = link.stage;
-        drop(link);
+        state.polling = true;
+        let stage = state.stage;
+        drop(state);
         if previous == Previous::Arrived {
             session.outbox().prove_taken();
         }
@@ -140,20 +146,20 @@ impl Turn {
         })
     }
 
-    fn post(session: Arc<Session>) -> Result<Self, Refusal> {
-        let mut link = session.link.lock();
-        check_alive(&session, &link)?;
+    fn post(session: Arc<EngineSession>) -> Result<Self, RequestRefusal> {
+        let mut state = session.state.lock();
+        check_alive(&session, &state)?;
         if session.outbox().is_closed() {
-            return Err(Refusal::SessionUnknown);
+            return Err(RequestRefusal::SessionUnknown);
         }
-        if link.posting {
-            drop(link);
+        if state.posting {
+            drop(state);
             session.outbox().close(Reason::ProtocolError);
-            return Err(Refusal::BadRequest);
+            return Err(RequestRefusal::BadRequest);
         }
-        link.posting = true;
-        let stage = link.stage;
-        drop(link);
+        state.posting = true;
+        let stage = state.stage;
+        drop(state);
         Ok(Self {
             session,
             is_poll: false,
@@ -163,60 +169,62 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
-        let mut link = self.session.link.lock();
+        let mut state = self.session.state.lock();
         if self.is_poll {
-            link.polling = false;
+            state.polling = false;
         } else {
-            link.posting = false;
+            state.posting = false;
         }
-        drop(link);
+        drop(state);
         if !self.complete {
             self.session.outbox().close(Reason::TransportClosed);
         }
     }
 }
 
-fn check_alive(session: &Session, link: &Link) -> Result<(), Refusal> {
+fn check_alive(session: &EngineSession, state: &SessionState) -> Result<(), RequestRefusal> {
     match session.outbox().reason() {
-        Some(reason) if !reason.is_graceful() && !link.goodbye => Err(Refusal::SessionUnknown),
-        _ if link.stage == Stage::WebSocket => Err(Refusal::BadRequest),
+        Some(reason) if !reason.is_graceful() && !state.goodbye => {
+            Err(RequestRefusal::SessionUnknown)
+        }
+        _ if state.stage == Stage::WebSocket => Err(RequestRefusal::BadRequest),
         _ => Ok(()),
     }
 }
 
-/// Looks for an answer. Decided under the link's lock, so that nothing is taken for a poll once the session is on its
+/// Looks for an answer. Decided under the state's lock, so that nothing is taken for a poll once the session is on its
 /// WebSocket. `arrived` is the stage at which the poll came.
-fn answer(session: &Session, arrived: Stage) -> Answer {
-    let mut link = session.link.lock();
-    if link.stage == Stage::WebSocket {
+fn answer(session: &EngineSession, arrived: Stage) -> PollOutcome {
+    let mut state = session.state.lock();
+    if state.stage == Stage::WebSocket {
         // Overtaken by the upgrade: an older poll is released, one that came beside the WebSocket is refused.
         return match arrived {
-            Stage::Polling => Answer::Body(packet::NOOP.to_owned()),
-            _ => Answer::Refused,
+            Stage::Polling => PollOutcome::Body(packet::NOOP.to_owned()),
+            _ => PollOutcome::Refused,
         };
     }
-    let mut payload = take(session, &link.poller);
+    let mut payload = take(session, &state.poller);
     match session.outbox().reason() {
-        Some(_) if session.outbox().queued_bytes() == 0 => link.tell(session, &mut payload),
+        Some(_) if session.outbox().queued_bytes() == 0 => state.tell(session, &mut payload),
         Some(_) => {}
         None if !payload.is_empty() => {}
-        None => match link.stage {
+        None => match state.stage {
             Stage::Probed { release_from, .. } if release_from > Instant::now() => {
-                return Answer::WaitUntil(release_from);
+                return PollOutcome::WaitUntil(release_from);
             }
             Stage::Probed { .. } => payload.packet(packet::NOOP),
-            _ => return Answer::Wait,
+            _ => return PollOutcome::Wait,
         },
     }
-    Answer::Body(payload.into_body())
+    PollOutcome::Body(payload.into_body())
 }
 
-impl Link {
+impl SessionState {
     /// The last packet of the session. Its poll is merely released, and the next one is told that there is no such
     /// session: after that every client comes back. A close packet is to python-engineio the end for good.
-    fn tell(&mut self, session: &Session, payload: &mut Payload) {
+    fn tell(&mut self, session: &EngineSession, payload: &mut Payload) {
         payload.packet(packet::NOOP);
         self.told = true;
         session.outbox().wake_session();
@@ -224,7 +232,7 @@ impl Link {
 }
 
 /// What waits in the outbox, as a payload.
-fn take(session: &Session, poller: &Poller) -> Payload {
+fn take(session: &EngineSession, poller: &Poller) -> Payload {
     let mut payload = Payload::default();
     let (max_bytes, max_frames) = (session.config.max_payload, poller.most_frames());
     let taken = session

@@ -28,7 +28,7 @@ pub(super) struct Checked {
 
 /// A request the protocol refuses. The codes and texts are the reference server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum RequestRefusal {
     TransportUnknown,
     SessionUnknown,
     BadHandshakeMethod,
@@ -42,7 +42,7 @@ pub(super) enum Refusal {
     TooLarge,
 }
 
-impl Refusal {
+impl RequestRefusal {
     const fn status(self) -> StatusCode {
         match self {
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -66,7 +66,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for RequestRefusal {
     fn into_response(self) -> Response {
         let json = [(header::CONTENT_TYPE, "application/json")];
         let mut response = (self.status(), json, self.body()).into_response();
@@ -78,7 +78,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-impl From<TurnedAway> for Refusal {
+impl From<TurnedAway> for RequestRefusal {
     fn from(why: TurnedAway) -> Self {
         match why {
             TurnedAway::Full => Self::Unavailable,
@@ -97,19 +97,19 @@ struct RawQuery {
 }
 
 /// Checks what can be checked without knowing the sessions, in the reference server's order.
-pub(super) fn check(method: &Method, uri: &Uri) -> Result<Checked, Refusal> {
+pub(super) fn check(method: &Method, uri: &Uri) -> Result<Checked, RequestRefusal> {
     let Query(query) =
-        Query::<RawQuery>::try_from_uri(uri).map_err(|_| Refusal::TransportUnknown)?;
+        Query::<RawQuery>::try_from_uri(uri).map_err(|_| RequestRefusal::TransportUnknown)?;
     let transport = match query.transport.as_deref() {
         Some("polling") => Transport::Polling,
         Some("websocket") => Transport::WebSocket,
-        _ => return Err(Refusal::TransportUnknown),
+        _ => return Err(RequestRefusal::TransportUnknown),
     };
     if query.version.as_deref() != Some("4") {
-        return Err(Refusal::UnsupportedVersion);
+        return Err(RequestRefusal::UnsupportedVersion);
     }
     if query.sid.is_none() && method != Method::GET {
-        return Err(Refusal::BadHandshakeMethod);
+        return Err(RequestRefusal::BadHandshakeMethod);
     }
     Ok(Checked {
         transport,
@@ -122,7 +122,7 @@ pub(super) fn check(method: &Method, uri: &Uri) -> Result<Checked, Refusal> {
 mod tests {
     use super::*;
 
-    fn refusal(method: &Method, query: &str) -> Option<Refusal> {
+    fn refusal(method: &Method, query: &str) -> Option<RequestRefusal> {
         check(method, &format!("/engine.io/?{query}").parse().unwrap()).err()
     }
 
@@ -131,18 +131,26 @@ mod tests {
         let get = &Method::GET;
         let post = &Method::POST;
         for (method, query, expected) in [
-            (get, "EIO=4", Some(Refusal::TransportUnknown)),
-            (get, "EIO=4&transport=abc", Some(Refusal::TransportUnknown)),
-            (get, "transport=polling", Some(Refusal::UnsupportedVersion)),
+            (get, "EIO=4", Some(RequestRefusal::TransportUnknown)),
+            (
+                get,
+                "EIO=4&transport=abc",
+                Some(RequestRefusal::TransportUnknown),
+            ),
+            (
+                get,
+                "transport=polling",
+                Some(RequestRefusal::UnsupportedVersion),
+            ),
             (
                 get,
                 "EIO=3&transport=polling",
-                Some(Refusal::UnsupportedVersion),
+                Some(RequestRefusal::UnsupportedVersion),
             ),
             (
                 post,
                 "EIO=4&transport=polling",
-                Some(Refusal::BadHandshakeMethod),
+                Some(RequestRefusal::BadHandshakeMethod),
             ),
             (post, "EIO=4&transport=polling&sid=a", None),
             (get, "EIO=4&transport=websocket", None),

@@ -9,27 +9,26 @@ use tokio::sync::oneshot;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
-use super::packet::{InvalidPacket, Packet};
+use super::packet::{EnginePacket, InvalidEnginePacket};
 use super::poller::Poller;
-use super::{EngineConfig, EngineHandler, Message};
+use super::{EngineConfig, EngineHandler, EngineMessage};
 use crate::transport::brake::Brake;
-use crate::transport::lobby::Stranger;
+use crate::transport::lobby::LobbyPlace;
 use crate::transport::outbox::{Outbox, Reason};
 use crate::transport::websocket::WebSocket;
 
-/// The shared state of one session.
-pub(super) struct Session {
+/// One Engine.IO session, as its requests and its task share it.
+pub(super) struct EngineSession {
     id: Box<str>,
     outbox: Outbox,
     pub(super) config: Arc<EngineConfig>,
-    pub(super) link: Mutex<Link>,
+    pub(super) state: Mutex<SessionState>,
     /// Slows down what asks for nothing, on all transports of the session together.
     pub(super) brake: Brake,
-    woken: AtomicBool,
     /// A poll has taken frames that the handler has not been told of.
     taken: AtomicBool,
     /// Its place in the lobby, until it has settled or ended.
-    stranger: Mutex<Option<Stranger>>,
+    stranger: Mutex<Option<LobbyPlace>>,
 }
 
 /// Which claim: none of a session is like another, so that one that lost cannot be taken for the one that won.
@@ -52,9 +51,9 @@ pub(super) enum Stage {
 
 /// What the requests of a session leave for each other and for its task.
 #[derive(Default)]
-pub(super) struct Link {
+pub(super) struct SessionState {
     pub(super) stage: Stage,
-    /// How many claims were won.
+    /// How many times a WebSocket has claimed the session, to upgrade it.
     pub(super) claims: u64,
     /// It is among those counted as open, under the transport of its stage.
     pub(super) is_counted: bool,
@@ -70,7 +69,7 @@ pub(super) struct Link {
     pub(super) upgraded: Option<WebSocket>,
     /// The client said goodbye: its poll, pending or still on its way, is released.
     pub(super) goodbye: bool,
-    /// The client was told of the end.
+    /// The client was told that the session has ended.
     pub(super) told: bool,
 }
 
@@ -81,23 +80,22 @@ pub(super) struct Post {
     pub(super) done: oneshot::Sender<bool>,
 }
 
-impl Session {
+impl EngineSession {
     pub(super) fn new(
         id: String,
         config: Arc<EngineConfig>,
         stage: Stage,
-        stranger: Stranger,
+        stranger: LobbyPlace,
     ) -> Self {
         Self {
             id: id.into_boxed_str(),
             outbox: Outbox::new(config.outbox_bytes),
             config,
-            link: Mutex::new(Link {
+            state: Mutex::new(SessionState {
                 stage,
-                ..Link::default()
+                ..SessionState::default()
             }),
             brake: Brake::default(),
-            woken: AtomicBool::new(false),
             taken: AtomicBool::new(false),
             stranger: Mutex::new(Some(stranger)),
         }
@@ -123,11 +121,6 @@ impl Session {
         drop(self.stranger.lock().take());
     }
 
-    pub(super) fn wake(&self) {
-        self.woken.store(true, Ordering::Release);
-        self.outbox.wake_session();
-    }
-
     pub(super) fn note_taken(&self) {
         self.taken.store(true, Ordering::Release);
         self.outbox.wake_session();
@@ -149,16 +142,15 @@ impl Session {
     }
 
     fn has_news(&self) -> bool {
-        let is_told = |flag: &AtomicBool| flag.load(Ordering::Acquire);
-        if is_told(&self.woken) || is_told(&self.taken) || self.outbox.has_news() {
+        if self.taken.load(Ordering::Acquire) || self.outbox.has_news() {
             return true;
         }
-        let link = self.link.lock();
-        link.post.is_some() || link.upgraded.is_some()
+        let state = self.state.lock();
+        state.post.is_some() || state.upgraded.is_some()
     }
 
-    /// Tells the handler what was taken, what was proved and that it was woken.
-    pub(super) async fn tell(&self, handler: &mut dyn EngineHandler) {
+    /// Tells the handler what was taken and what was proved.
+    pub(super) fn tell(&self, handler: &mut dyn EngineHandler) {
         // First, so that a proof that has come already proves it.
         if self.taken.swap(false, Ordering::AcqRel) {
             handler.taken();
@@ -166,13 +158,14 @@ impl Session {
         if let Some(mark) = self.outbox.take_report() {
             handler.proved(mark);
         }
-        if self.woken.swap(false, Ordering::AcqRel) {
-            handler.woken().await;
-        }
     }
 
     /// Hands a message to the application, and ends the session if it refuses.
-    pub(super) async fn deliver(&self, handler: &mut dyn EngineHandler, message: Message<'_>) {
+    pub(super) async fn deliver(
+        &self,
+        handler: &mut dyn EngineHandler,
+        message: EngineMessage<'_>,
+    ) {
         self.outbox.set_busy(true);
         let outcome = handler.message(message).await;
         self.outbox.set_busy(false);
@@ -185,26 +178,30 @@ impl Session {
     pub(super) async fn packet(
         &self,
         handler: &mut dyn EngineHandler,
-        packet: Result<Packet<'_>, InvalidPacket>,
+        packet: Result<EnginePacket<'_>, InvalidEnginePacket>,
     ) {
         match packet {
-            Ok(Packet::Message(text)) => self.deliver(handler, Message::Text(text)).await,
-            Ok(Packet::Pong) => {
+            Ok(EnginePacket::Message(text)) => {
+                self.deliver(handler, EngineMessage::Text(text)).await
+            }
+            Ok(EnginePacket::Pong) => {
                 self.outbox.pong();
                 self.brake.slow_down().await;
             }
-            Ok(Packet::Close) => {
-                self.link.lock().goodbye = true;
+            Ok(EnginePacket::Close) => {
+                self.state.lock().goodbye = true;
                 self.outbox.close(Reason::TransportClosed);
             }
-            Ok(Packet::Upgrade | Packet::Noop) => self.brake.slow_down().await,
+            Ok(EnginePacket::Upgrade | EnginePacket::Noop) => self.brake.slow_down().await,
             // Since version 4 only the server pings.
-            Ok(Packet::Ping(_)) | Err(InvalidPacket) => self.outbox.close(Reason::ProtocolError),
+            Ok(EnginePacket::Ping(_)) | Err(InvalidEnginePacket) => {
+                self.outbox.close(Reason::ProtocolError)
+            }
         }
     }
 }
 
-impl Link {
+impl SessionState {
     /// A post first: it was sent before the upgrade.
     pub(super) fn take_news(&mut self) -> (Option<Post>, Option<WebSocket>) {
         match self.post.take() {

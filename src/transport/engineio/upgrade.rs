@@ -1,7 +1,7 @@
 //! From polling to WebSocket: a probe, the end of the pending poll, then the switch. Knows nothing of the application.
 //!
 //! Nothing is lost, repeated or reordered: a poll takes frames only while the session is on polling (decided under
-//! the link's lock), and the client sends its upgrade packet only after its last poll was answered.
+//! the state's lock), and the client sends its upgrade packet only after its last poll was answered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout};
 use tungstenite::{Message, Utf8Bytes};
 
-use super::packet::{self, Packet};
-use super::session::{ClaimId, Link, Session, Stage};
+use super::packet::{self, EnginePacket};
+use super::session::{ClaimId, EngineSession, SessionState, Stage};
 use crate::transport::outbox::Pings;
 use crate::transport::websocket::WebSocket;
 
@@ -22,40 +22,40 @@ const BEFORE_RELEASE: Duration = Duration::from_millis(20);
 /// The right to be the only WebSocket beside a polling session; exists only where it was won. Dropped without success,
 /// the session stays on polling.
 pub(super) struct Claim {
-    session: Arc<Session>,
+    session: Arc<EngineSession>,
     id: ClaimId,
 }
 
 impl Claim {
     /// `None` when the session is on a WebSocket already, or tries one, or has ended.
-    pub(super) fn take(session: Arc<Session>) -> Option<Self> {
-        let mut link = session.link.lock();
+    pub(super) fn take(session: Arc<EngineSession>) -> Option<Self> {
+        let mut state = session.state.lock();
         if session.outbox().is_closed() {
             return None;
         }
-        let id = link.claim()?;
-        drop(link);
+        let id = state.claim()?;
+        drop(state);
         Some(Self { session, id })
     }
 
     /// The client has probed: from now on its polls are ended.
     fn probed(&self) {
         let release_from = Instant::now() + BEFORE_RELEASE;
-        self.session.link.lock().probed(self.id, release_from);
+        self.session.state.lock().probed(self.id, release_from);
         self.session.outbox().wake_writer();
     }
 
     /// The session's task continues on this socket; on none when it has ended meanwhile.
     fn switch(self, socket: WebSocket) {
-        let mut link = self.session.link.lock();
+        let mut state = self.session.state.lock();
         // Checked under the lock: whoever ends the session drops, under the lock, what was left for its task.
-        if self.session.outbox().is_closed() || !link.switch(self.id) {
+        if self.session.outbox().is_closed() || !state.switch(self.id) {
             return;
         }
-        self.session.count_switch(link.is_counted);
-        link.upgraded = Some(socket);
-        let pings = link.poller.pings();
-        drop(link);
+        self.session.count_switch(state.is_counted);
+        state.upgraded = Some(socket);
+        let pings = state.poller.pings();
+        drop(state);
         let outbox = self.session.outbox();
         // The client has paused its polling, so the last answer has arrived; where its poll may have been one that was
         // repeated, the ping that every answer carried is still to be answered.
@@ -69,11 +69,11 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.session.link.lock().release(self.id);
+        self.session.state.lock().release(self.id);
     }
 }
 
-impl Link {
+impl SessionState {
     fn claim(&mut self) -> Option<ClaimId> {
         if self.stage != Stage::Polling {
             return None;
@@ -130,7 +130,7 @@ pub(super) async fn refuse(farewell: Duration, socket: WebSocket) {
     let _ = timeout(farewell, socket.close(None)).await;
 }
 
-/// The probe, its answer, and the client's decision.
+/// Waits for the client's probe, answers it, and waits for the client to upgrade or give up.
 async fn probe(claim: &Claim, socket: &WebSocket) -> Option<()> {
     let session = &claim.session;
     if receive(session, socket).await?.as_str() != packet::PROBE {
@@ -139,10 +139,10 @@ async fn probe(claim: &Claim, socket: &WebSocket) -> Option<()> {
     socket.send(packet::PROBE_ANSWER).await.ok()?;
     claim.probed();
     let decision = receive(session, socket).await?;
-    (Packet::parse(decision.as_str()) == Ok(Packet::Upgrade)).then_some(())
+    (EnginePacket::parse(decision.as_str()) == Ok(EnginePacket::Upgrade)).then_some(())
 }
 
-async fn receive(session: &Session, socket: &WebSocket) -> Option<Utf8Bytes> {
+async fn receive(session: &EngineSession, socket: &WebSocket) -> Option<Utf8Bytes> {
     loop {
         consume_budget().await;
         match socket.next().await?.ok()? {
@@ -204,8 +204,8 @@ mod tests {
             }
         }
 
-        fn of(session: &Session, claims: &[Option<Claim>; SOCKETS]) -> Self {
-            let stage = session.link.lock().stage;
+        fn of(session: &EngineSession, claims: &[Option<Claim>; SOCKETS]) -> Self {
+            let stage = session.state.lock().stage;
             let holder = |by| {
                 let held = |claim: &Option<Claim>| claim.as_ref().is_some_and(|it| it.id == by);
                 claims.iter().position(held)
@@ -224,10 +224,10 @@ mod tests {
         }
     }
 
-    fn session() -> Arc<Session> {
+    fn session() -> Arc<EngineSession> {
         let config = Arc::new(EngineConfig::default());
         let stranger = config.lobby.enter(None).unwrap();
-        Arc::new(Session::new(
+        Arc::new(EngineSession::new(
             "a".to_owned(),
             config,
             Stage::Polling,
@@ -235,7 +235,7 @@ mod tests {
         ))
     }
 
-    fn take(session: &Arc<Session>, claims: &mut [Option<Claim>; SOCKETS], step: Step) {
+    fn take(session: &Arc<EngineSession>, claims: &mut [Option<Claim>; SOCKETS], step: Step) {
         match step {
             Step::Claim(socket) => {
                 // Its own socket for each: who holds a claim does not ask for one.
@@ -250,9 +250,9 @@ mod tests {
             }
             Step::Switch(socket) => {
                 if let Some(claim) = claims[socket].take() {
-                    let mut link = session.link.lock();
-                    let _ = !session.outbox().is_closed() && link.switch(claim.id);
-                    drop(link);
+                    let mut state = session.state.lock();
+                    let _ = !session.outbox().is_closed() && state.switch(claim.id);
+                    drop(state);
                 }
             }
             Step::Leave(socket) => drop(claims[socket].take()),

@@ -3,18 +3,18 @@
 use tokio::task::coop::consume_budget;
 use tungstenite::Message as WsMessage;
 
-use super::packet::{self, Packet};
-use super::session::Session;
-use super::{EngineConfig, EngineHandler, Message};
+use super::packet::{self, EnginePacket};
+use super::session::EngineSession;
+use super::{EngineConfig, EngineHandler, EngineMessage};
 use crate::transport::outbox::Reason;
-use crate::transport::websocket::{Bounds, Ping, WebSocket, reason_of};
+use crate::transport::websocket::{Ping, WebSocket, WebSocketBounds, reason_of};
 
 /// Bytes read at a time. The library's default of 128 KiB per connection is what ten thousand idle ones cannot afford.
 const READ_BUFFER: usize = 2 * 1024;
 
 /// The small buffers and the bounds of a session's socket.
-pub(super) const fn bounds(config: &EngineConfig) -> Bounds {
-    Bounds {
+pub(super) const fn bounds(config: &EngineConfig) -> WebSocketBounds {
+    WebSocketBounds {
         message: config.max_payload,
         read_buffer: READ_BUFFER,
     }
@@ -22,7 +22,11 @@ pub(super) const fn bounds(config: &EngineConfig) -> Bounds {
 
 /// Serves the session until it ends. The reader is never cancelled in the middle of a message; writing never waits for
 /// the reader, so a client that writes much before it reads is no deadlock.
-pub(super) async fn run(session: &Session, handler: &mut dyn EngineHandler, socket: WebSocket) {
+pub(super) async fn run(
+    session: &EngineSession,
+    handler: &mut dyn EngineHandler,
+    socket: WebSocket,
+) {
     let (outbox, config) = (session.outbox(), &session.config);
     let bytes_out = config.metrics.bytes_out.socketio.clone();
     socket.attach(
@@ -38,15 +42,15 @@ pub(super) async fn run(session: &Session, handler: &mut dyn EngineHandler, sock
     );
 }
 
-async fn read(session: &Session, handler: &mut dyn EngineHandler, socket: &WebSocket) {
+async fn read(session: &EngineSession, handler: &mut dyn EngineHandler, socket: &WebSocket) {
     while !session.outbox().is_closed() {
         consume_budget().await;
         tokio::select! {
             biased;
             () = session.news() => {
-                session.tell(handler).await;
+                session.tell(handler);
                 // All news is taken, or they would come again at once and for ever.
-                session.link.lock().drop_news();
+                session.state.lock().drop_news();
             }
             message = socket.next() => match message {
                 Some(Ok(message)) => receive(session, handler, message).await,
@@ -59,16 +63,20 @@ async fn read(session: &Session, handler: &mut dyn EngineHandler, socket: &WebSo
     handler.closed(reason).await;
 }
 
-async fn receive(session: &Session, handler: &mut dyn EngineHandler, message: WsMessage) {
+async fn receive(session: &EngineSession, handler: &mut dyn EngineHandler, message: WsMessage) {
     let metrics = &session.config.metrics;
     match message {
         WsMessage::Text(text) => {
             metrics.bytes_in.socketio.increment(text.len() as u64);
-            session.packet(handler, Packet::parse(text.as_str())).await;
+            session
+                .packet(handler, EnginePacket::parse(text.as_str()))
+                .await;
         }
         WsMessage::Binary(bytes) => {
             metrics.bytes_in.socketio.increment(bytes.len() as u64);
-            session.deliver(handler, Message::Binary(&bytes)).await;
+            session
+                .deliver(handler, EngineMessage::Binary(&bytes))
+                .await;
         }
         WsMessage::Close(_) => session.outbox().close(Reason::TransportClosed),
         WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_) => {

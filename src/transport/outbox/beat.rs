@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Outbox, Shared};
+use super::{Outbox, OutboxInner};
 use crate::transport::heartbeat::{Beats, Pulse, Wheel};
 
 impl Outbox {
@@ -39,7 +39,7 @@ impl Outbox {
         }
     }
 
-    /// Whether it has said so, or need not.
+    /// Whether the client has said what it wants, or need not.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let state = self.0.state.lock();
@@ -75,7 +75,7 @@ impl Outbox {
     }
 }
 
-impl Beats for Shared {
+impl Beats for OutboxInner {
     fn beat(self: Arc<Self>, now: Instant) -> Option<Instant> {
         Outbox(self).beat(now)
     }

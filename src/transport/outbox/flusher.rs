@@ -15,12 +15,12 @@ use crate::logging::served::spawn_task;
 /// How many sessions are written to before other tasks get their turn: at 5 µs each, less than half a millisecond.
 const TURN: usize = 64;
 
-/// What a port has left.
+/// Whether a flush has left something to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flushed {
-    /// Nothing the flusher must see to.
+    /// Nothing; or the session's own task writes the rest.
     All,
-    /// Something: it wants another turn.
+    /// Something: the flusher is to come back.
     More,
 }
 
@@ -35,30 +35,30 @@ pub trait Flush: Send + Sync + 'static {
 
 /// Its tasks start with the first session and end when the last handle is gone.
 #[derive(Debug)]
-pub struct Flusher<W>(Arc<Lanes<W>>);
+pub struct FlushPool<W>(Arc<FlushLanes<W>>);
 
-impl<W> Clone for Flusher<W> {
+impl<W> Clone for FlushPool<W> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
 #[derive(Debug)]
-struct Lanes<W> {
-    lanes: Box<[Arc<Lane<W>>]>,
+struct FlushLanes<W> {
+    lanes: Box<[Arc<FlushLane<W>>]>,
     next: AtomicUsize,
 }
 
 /// One task's share of the sessions.
 #[derive(Debug)]
-pub(super) struct Lane<W> {
-    /// At most each of its sessions, once.
+pub(super) struct FlushLane<W> {
+    /// Sessions with something to write, each at most once.
     waiting: Mutex<Vec<W>>,
     work: Arc<Notify>,
     is_started: AtomicBool,
 }
 
-impl<W> Default for Lane<W> {
+impl<W> Default for FlushLane<W> {
     fn default() -> Self {
         Self {
             waiting: Mutex::default(),
@@ -68,19 +68,19 @@ impl<W> Default for Lane<W> {
     }
 }
 
-impl<W> Default for Flusher<W> {
+impl<W> Default for FlushPool<W> {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self(Arc::new(Lanes {
+        Self(Arc::new(FlushLanes {
             lanes: (0..cores).map(|_| Arc::default()).collect(),
             next: AtomicUsize::new(0),
         }))
     }
 }
 
-impl<W: Flush> Flusher<W> {
+impl<W: Flush> FlushPool<W> {
     /// A lane for a new session.
-    pub(super) fn lane(&self) -> Arc<Lane<W>> {
+    pub(super) fn lane(&self) -> Arc<FlushLane<W>> {
         let next = self.0.next.fetch_add(1, Ordering::Relaxed) % self.0.lanes.len();
         let lane = Arc::clone(&self.0.lanes[next]);
         if !lane.is_started.swap(true, Ordering::Relaxed) {
@@ -92,7 +92,7 @@ impl<W: Flush> Flusher<W> {
     }
 }
 
-impl<W> Lane<W> {
+impl<W> FlushLane<W> {
     /// Somebody has something to write, and is not waiting already.
     pub(super) fn schedule(&self, who: W) {
         let mut waiting = self.waiting.lock();
@@ -105,13 +105,13 @@ impl<W> Lane<W> {
     }
 }
 
-impl<W> Drop for Lane<W> {
+impl<W> Drop for FlushLane<W> {
     fn drop(&mut self) {
         self.work.notify_one();
     }
 }
 
-async fn turns<W: Flush>(lane: Weak<Lane<W>>, work: Arc<Notify>) {
+async fn turns<W: Flush>(lane: Weak<FlushLane<W>>, work: Arc<Notify>) {
     let mut memory = Vec::new();
     let mut waiting: Vec<W> = Vec::new();
     loop {

@@ -17,8 +17,8 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
 
+use flusher::FlushLane;
 pub use flusher::Flushed;
-use flusher::Lane;
 pub use frame::{Batch, FRAME_OVERHEAD, Frame, Pings};
 pub use proof::Mark;
 use proof::Proof;
@@ -33,7 +33,7 @@ mod proof;
 mod writer;
 
 /// Writes many outboxes from a few tasks.
-pub type Flusher = flusher::Flusher<Outbox>;
+pub type Flusher = flusher::FlushPool<Outbox>;
 
 /// A connection that can be written to without waiting.
 pub trait Port: fmt::Debug + Send + Sync {
@@ -56,11 +56,11 @@ struct State {
 #[derive(Debug)]
 struct Attached {
     port: Arc<dyn Port>,
-    lane: Arc<Lane<Outbox>>,
+    lane: Arc<FlushLane<Outbox>>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct OutboxInner {
     limit: usize,
     state: Mutex<State>,
     attached: OnceLock<Attached>,
@@ -77,13 +77,13 @@ struct Shared {
 
 /// The outbox of one session; clones are handles to the same one.
 #[derive(Debug, Clone)]
-pub struct Outbox(Arc<Shared>);
+pub struct Outbox(Arc<OutboxInner>);
 
 impl Outbox {
     /// An empty outbox that holds at most `limit_bytes` ([`Frame::cost`] each).
     #[must_use]
     pub fn new(limit_bytes: usize) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(OutboxInner {
             limit: limit_bytes,
             state: Mutex::default(),
             attached: OnceLock::new(),

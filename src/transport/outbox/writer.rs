@@ -30,7 +30,7 @@ impl Outbox {
         self.try_take_few(max_bytes, usize::MAX, pings)
     }
 
-    /// The same, and at most `max_frames` frames.
+    /// Like [`Self::try_take`], and at most `max_frames` frames.
     pub fn try_take_few(&self, max_bytes: usize, max_frames: usize, pings: Pings) -> Option<Batch> {
         let mut state = self.0.state.lock();
         let batch = state.batch(max_bytes, max_frames, pings)?;

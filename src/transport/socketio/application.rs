@@ -2,11 +2,9 @@
 //! packet.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use super::args::Event;
+use super::args::ReceivedEvent;
 use super::handshake::HandshakeRequest;
 use super::refused::ConnectRefused;
 use super::socket::Socket;
@@ -20,7 +18,7 @@ pub trait Application: Send + Sync + 'static {
         namespace == "/"
     }
 
-    /// A client asks for a namespace. `socket` sends nothing before [`Connection::connected`]; until then its
+    /// A client asks for a namespace. `socket` sends nothing before [`NamespaceHandler::connected`]; until then its
     /// emissions fail.
     ///
     /// # Errors
@@ -31,22 +29,19 @@ pub trait Application: Send + Sync + 'static {
         auth: Option<Value>,
         request: &HandshakeRequest,
         socket: Socket,
-    ) -> Result<Box<dyn Connection>, ConnectRefused>;
+    ) -> Result<Box<dyn NamespaceHandler>, ConnectRefused>;
 }
 
 /// The application's side of one client in one namespace. Calls never overlap and come in the order of what happened.
 /// While one is running nothing more is read from the client; what may take long is spawned ([`super::Ack`] and
 /// [`Socket`] go with it), and how much of it at a time is the application's decision.
 #[async_trait]
-pub trait Connection: Send {
+pub trait NamespaceHandler: Send {
     /// The client has been told that it is connected: emissions reach it from here on.
     async fn connected(&mut self) {}
 
     /// The client has sent an event; its acknowledgement, if it wants one, is in there.
-    async fn event(&mut self, event: Event<'_>);
-
-    /// The answer to [`Socket::emit_with_ack`].
-    async fn acknowledged(&mut self, _id: u64, _args: Vec<&RawValue>, _attachments: Vec<Bytes>) {}
+    async fn event(&mut self, event: ReceivedEvent<'_>);
 
     /// Everything sent before this mark was received (D28).
     fn proved(&mut self, mark: Mark);
@@ -54,6 +49,6 @@ pub trait Connection: Send {
     /// A poll has taken what waited: the next one will prove what is marked now.
     fn taken(&mut self) {}
 
-    /// The client or the server has left the namespace, or the session has ended. The last call.
+    /// The client has left the namespace, or the session has ended. The last call.
     async fn disconnected(&mut self, reason: Reason);
 }

@@ -25,7 +25,7 @@ const RESERVED: [&str; 6] = [
 
 /// One event as it was received. Borrows from the packet; what is kept is copied.
 #[derive(Debug)]
-pub struct Event<'a> {
+pub struct ReceivedEvent<'a> {
     /// The event's name.
     pub name: Cow<'a, str>,
     /// Its arguments, each one JSON value. A binary argument is a placeholder: `{"_placeholder":true,"num":n}`.
@@ -36,7 +36,7 @@ pub struct Event<'a> {
     pub ack: Option<Ack>,
 }
 
-impl<'a> Event<'a> {
+impl<'a> ReceivedEvent<'a> {
     /// Reads an argument; a missing one reads as `null`.
     ///
     /// # Errors
@@ -137,7 +137,7 @@ mod tests {
         assert!(parse_args(&many).is_none());
         let deep = format!("[\"a\",{}{}]", "[".repeat(200_000), "]".repeat(200_000));
         let (name, args) = parse_event(&deep).unwrap();
-        let event = Event {
+        let event = ReceivedEvent {
             name,
             args,
             attachments: Vec::new(),

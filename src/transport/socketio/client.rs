@@ -9,13 +9,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::args::{Event, parse_args, parse_event};
-use super::packet::{Kind, Packet};
+use super::args::{ReceivedEvent, parse_args, parse_event};
+use super::packet::{Packet, PacketType};
 use super::socket::{Ack, Socket};
-use super::{Application, ConnectRefused, Connection, HandshakeRequest};
+use super::{Application, ConnectRefused, HandshakeRequest, NamespaceHandler};
 use crate::domain::Entropy;
 use crate::transport::brake::Brake;
-use crate::transport::engineio::{EngineApp, EngineHandler, EngineSocket, Message};
+use crate::transport::engineio::{EngineApp, EngineHandler, EngineMessage, EngineSocket};
 use crate::transport::outbox::{Mark, Reason};
 
 /// Namespaces one session may have asked for; more are refused.
@@ -26,17 +26,17 @@ const MAX_AUTH_BYTES: usize = 16 * 1024;
 const SID_BYTES: usize = 15;
 
 /// What all clients of a server share.
-pub(super) struct Server {
+pub(super) struct ServerContext {
     pub(super) application: Arc<dyn Application>,
     pub(super) entropy: Arc<Entropy>,
     pub(super) max_attachments: usize,
     pub(super) max_attachment_bytes: usize,
 }
 
-/// The server as the layer below sees it.
-pub(super) struct Serving(pub(super) Arc<Server>);
+/// The Socket.IO server as an application of Engine.IO.
+pub(super) struct SocketIoApp(pub(super) Arc<ServerContext>);
 
-impl EngineApp for Serving {
+impl EngineApp for SocketIoApp {
     fn open(&self, socket: EngineSocket, request: &Parts) -> Box<dyn EngineHandler> {
         Box::new(Client {
             server: Arc::clone(&self.0),
@@ -50,7 +50,7 @@ impl EngineApp for Serving {
 }
 
 struct Client {
-    server: Arc<Server>,
+    server: Arc<ServerContext>,
     engine: EngineSocket,
     request: HandshakeRequest,
     /// At most [`MAX_NAMESPACES`]; a left one stays, so that packets that crossed the leaving are told from strays.
@@ -62,7 +62,7 @@ struct Client {
 
 struct Namespace {
     socket: Socket,
-    connection: Option<Box<dyn Connection>>,
+    connection: Option<Box<dyn NamespaceHandler>>,
 }
 
 /// A binary packet whose attachments are still coming.
@@ -75,10 +75,10 @@ struct Partial {
 
 #[async_trait]
 impl EngineHandler for Client {
-    async fn message(&mut self, message: Message<'_>) -> Result<(), Reason> {
+    async fn message(&mut self, message: EngineMessage<'_>) -> Result<(), Reason> {
         match message {
-            Message::Text(text) => self.text(text).await,
-            Message::Binary(bytes) => self.binary(bytes).await,
+            EngineMessage::Text(text) => self.text(text).await,
+            EngineMessage::Binary(bytes) => self.binary(bytes).await,
         }
     }
 
@@ -94,15 +94,6 @@ impl EngineHandler for Client {
         for namespace in &mut self.namespaces {
             if let Some(connection) = &mut namespace.connection {
                 connection.taken();
-            }
-        }
-    }
-
-    /// The application has left a namespace.
-    async fn woken(&mut self) {
-        for namespace in &mut self.namespaces {
-            if namespace.socket.is_gone() {
-                namespace.leave(Reason::ServerClosed).await;
             }
         }
     }
@@ -154,21 +145,21 @@ impl Client {
     }
 
     async fn packet(&mut self, packet: Packet<'_>, attachments: Vec<Bytes>) -> Result<(), Reason> {
-        if !matches!(packet.kind, Kind::Event | Kind::BinaryEvent) {
+        if !matches!(packet.kind, PacketType::Event | PacketType::BinaryEvent) {
             self.brake.slow_down().await;
         }
         match packet.kind {
-            Kind::Connect => self.connect(packet.namespace, packet.payload).await,
-            Kind::Disconnect => {
+            PacketType::Connect => self.connect(packet.namespace, packet.payload).await,
+            PacketType::Disconnect => {
                 if let Some(namespace) = self.find(packet.namespace) {
                     namespace.leave(Reason::TransportClosed).await;
                 }
                 Ok(())
             }
-            Kind::Event | Kind::BinaryEvent => self.event(packet, attachments).await,
-            Kind::Ack | Kind::BinaryAck => self.ack(packet, attachments).await,
+            PacketType::Event | PacketType::BinaryEvent => self.event(packet, attachments).await,
+            PacketType::Ack | PacketType::BinaryAck => self.check_ack(&packet),
             // Only a server says this.
-            Kind::ConnectError => Err(Reason::ProtocolError),
+            PacketType::ConnectError => Err(Reason::ProtocolError),
         }
     }
 
@@ -199,7 +190,7 @@ impl Client {
         name: &str,
         auth: Option<Value>,
         socket: Socket,
-    ) -> Result<Box<dyn Connection>, ConnectRefused> {
+    ) -> Result<Box<dyn NamespaceHandler>, ConnectRefused> {
         let application = &self.server.application;
         if !application.has_namespace(name) {
             return Err(ConnectRefused::new("Invalid namespace"));
@@ -217,7 +208,7 @@ impl Client {
         let ack = packet.id.map(|id| Ack::new(namespace.socket.clone(), id));
         if let Some(connection) = &mut namespace.connection {
             connection
-                .event(Event {
+                .event(ReceivedEvent {
                     name,
                     args,
                     attachments,
@@ -228,13 +219,11 @@ impl Client {
         Ok(())
     }
 
-    async fn ack(&mut self, packet: Packet<'_>, attachments: Vec<Bytes>) -> Result<(), Reason> {
-        let id = packet.id.ok_or(Reason::ProtocolError)?;
-        let args = parse_args(packet.payload).ok_or(Reason::ProtocolError)?;
-        let namespace = self.find(packet.namespace).ok_or(Reason::ProtocolError)?;
-        if let Some(connection) = &mut namespace.connection {
-            connection.acknowledged(id, args, attachments).await;
-        }
+    /// The server asks for no answers: one that comes all the same is to be well formed, and is dropped.
+    fn check_ack(&mut self, packet: &Packet<'_>) -> Result<(), Reason> {
+        packet.id.ok_or(Reason::ProtocolError)?;
+        parse_args(packet.payload).ok_or(Reason::ProtocolError)?;
+        self.find(packet.namespace).ok_or(Reason::ProtocolError)?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //! binary attachments. Knows nothing of chat; serves an [`Application`].
 //!
 //! When the server wants a client gone for a while (drain, slow consumer) it closes the transport ([`Socket::close`]):
-//! the official client then reconnects by itself, which it does not after a DISCONNECT packet ([`Socket::disconnect`]).
+//! the official client then reconnects by itself, which it does not after a DISCONNECT packet.
 
 mod application;
 mod args;
@@ -20,9 +20,9 @@ use std::time::Duration;
 
 use axum::Router;
 
-pub use application::{Application, Connection};
-pub use args::Event;
-use client::{Server, Serving};
+pub use application::{Application, NamespaceHandler};
+pub use args::ReceivedEvent;
+use client::{ServerContext, SocketIoApp};
 pub use handshake::HandshakeRequest;
 pub use packet::encode_event;
 pub use refused::ConnectRefused;
@@ -71,7 +71,7 @@ impl SocketIo {
         wheel: Wheel,
         entropy: Arc<Entropy>,
     ) -> Self {
-        let server = Server {
+        let server = ServerContext {
             application,
             entropy: Arc::clone(&entropy),
             max_attachments: config.max_attachments,
@@ -82,7 +82,12 @@ impl SocketIo {
             ..config.engine
         };
         Self {
-            engine: Engine::new(engine, Arc::new(Serving(Arc::new(server))), wheel, entropy),
+            engine: Engine::new(
+                engine,
+                Arc::new(SocketIoApp(Arc::new(server))),
+                wheel,
+                entropy,
+            ),
         }
     }
 

@@ -9,9 +9,8 @@ use crate::transport::outbox::Frame;
 /// The default namespace, which packets do not name.
 pub(super) const ROOT: &str = "/";
 
-/// The type of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PacketType {
     Connect,
     Disconnect,
     Event,
@@ -21,7 +20,7 @@ pub(super) enum Kind {
     BinaryAck,
 }
 
-impl Kind {
+impl PacketType {
     const fn parse(digit: u8) -> Option<Self> {
         match digit {
             b'0' => Some(Self::Connect),
@@ -64,7 +63,7 @@ impl Kind {
 /// One packet, taken apart; the payload is JSON or empty, and not looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Packet<'a> {
-    pub(super) kind: Kind,
+    pub(super) kind: PacketType,
     /// How many binary messages belong to it; 0 unless the kind is binary.
     pub(super) attachments: usize,
     pub(super) namespace: &'a str,
@@ -72,7 +71,6 @@ pub(super) struct Packet<'a> {
     pub(super) payload: &'a str,
 }
 
-/// Not a Socket.IO packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a Socket.IO packet")]
 pub(super) struct InvalidPacket;
@@ -80,7 +78,7 @@ pub(super) struct InvalidPacket;
 impl<'a> Packet<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, InvalidPacket> {
         let digit = text.bytes().next().ok_or(InvalidPacket)?;
-        let kind = Kind::parse(digit).ok_or(InvalidPacket)?;
+        let kind = PacketType::parse(digit).ok_or(InvalidPacket)?;
         let (attachments, rest) = if kind.is_binary() {
             let (count, rest) = text[1..].split_once('-').ok_or(InvalidPacket)?;
             (parse_number(count)? as usize, rest)
@@ -145,7 +143,7 @@ pub fn encode_event(name: &str, args: &[&str]) -> Frame {
 /// Like [`encode_event`], for another namespace.
 fn encode_event_in(namespace: &str, name: &str, args: &[&str]) -> Frame {
     Packet {
-        kind: Kind::Event,
+        kind: PacketType::Event,
         attachments: 0,
         namespace,
         id: None,
@@ -194,21 +192,28 @@ mod tests {
     #[test]
     fn the_examples_of_the_protocol_read_and_write() {
         for (encoded, kind, attachments, namespace, id, payload) in [
-            ("0", Kind::Connect, 0, "/", None, ""),
+            ("0", PacketType::Connect, 0, "/", None, ""),
             (
                 "0/admin,{\"sid\":\"a\"}",
-                Kind::Connect,
+                PacketType::Connect,
                 0,
                 "/admin",
                 None,
                 "{\"sid\":\"a\"}",
             ),
-            ("1/admin,", Kind::Disconnect, 0, "/admin", None, ""),
-            ("2[\"foo\"]", Kind::Event, 0, "/", None, "[\"foo\"]"),
-            ("212[\"foo\"]", Kind::Event, 0, "/", Some(12), "[\"foo\"]"),
+            ("1/admin,", PacketType::Disconnect, 0, "/admin", None, ""),
+            ("2[\"foo\"]", PacketType::Event, 0, "/", None, "[\"foo\"]"),
+            (
+                "212[\"foo\"]",
+                PacketType::Event,
+                0,
+                "/",
+                Some(12),
+                "[\"foo\"]",
+            ),
             (
                 "3/admin,13[\"bar\"]",
-                Kind::Ack,
+                PacketType::Ack,
                 0,
                 "/admin",
                 Some(13),
@@ -216,7 +221,7 @@ mod tests {
             ),
             (
                 "52-/admin,[\"baz\"]",
-                Kind::BinaryEvent,
+                PacketType::BinaryEvent,
                 2,
                 "/admin",
                 None,
@@ -224,7 +229,7 @@ mod tests {
             ),
             (
                 "61-15[\"bar\"]",
-                Kind::BinaryAck,
+                PacketType::BinaryAck,
                 1,
                 "/",
                 Some(15),
@@ -276,7 +281,7 @@ mod tests {
             id in any::<Option<u64>>(),
             payload in "(\\[.{0,20}\\])?",
         ) {
-            let kind = Kind::parse(digit).unwrap();
+            let kind = PacketType::parse(digit).unwrap();
             let attachments = if kind.is_binary() { attachments } else { 0 };
             let packet = Packet { kind, attachments, namespace: &namespace, id, payload: &payload };
             let frame = packet.encode();

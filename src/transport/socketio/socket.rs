@@ -2,25 +2,24 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 
 use super::ConnectRefused;
-use super::packet::{Kind, Packet, array, event_payload};
+use super::packet::{Packet, PacketType, array, event_payload};
 use crate::transport::engineio::EngineSocket;
 use crate::transport::outbox::{Closed, Frame, Outbox, Reason};
 
 /// One client in one namespace. Clones are handles to the same one; holding one keeps nothing open.
 #[derive(Clone)]
-pub struct Socket(Arc<Inner>);
+pub struct Socket(Arc<SocketInner>);
 
-struct Inner {
+struct SocketInner {
     engine: EngineSocket,
     namespace: Box<str>,
     id: Box<str>,
     stage: AtomicU8,
-    next_ack: AtomicU64,
 }
 
 const CONNECTING: u8 = 0;
@@ -29,12 +28,11 @@ const GONE: u8 = 2;
 
 impl Socket {
     pub(super) fn new(engine: EngineSocket, namespace: &str, id: String) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(SocketInner {
             engine,
             namespace: namespace.into(),
             id: id.into_boxed_str(),
             stage: AtomicU8::new(CONNECTING),
-            next_ack: AtomicU64::new(0),
         }))
     }
 
@@ -66,26 +64,16 @@ impl Socket {
         args: &[&str],
         attachments: Vec<Bytes>,
     ) -> Result<(), Closed> {
-        self.send(Kind::Event, None, &event_payload(name, args), attachments)
-    }
-
-    /// Sends an event and asks for an answer, which comes to [`super::Connection::acknowledged`] with the id returned.
-    ///
-    /// # Errors
-    /// As [`Socket::emit_raw`].
-    pub fn emit_with_ack(&self, name: &str, args: &[&str]) -> Result<u64, Closed> {
-        let id = self.0.next_ack.fetch_add(1, Ordering::Relaxed);
         self.send(
-            Kind::Event,
-            Some(id),
+            PacketType::Event,
+            None,
             &event_payload(name, args),
-            Vec::new(),
-        )?;
-        Ok(id)
+            attachments,
+        )
     }
 
     /// The session's outbox, shared by its namespaces: for events that are encoded already ([`super::encode_event`]), and
-    /// for proof that what was sent was received ([`Outbox::mark`]), which comes to [`super::Connection::proved`].
+    /// for proof that what was sent was received ([`Outbox::mark`]), which comes to [`super::NamespaceHandler::proved`].
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
         self.0.engine.outbox()
@@ -96,20 +84,11 @@ impl Socket {
         self.0.engine.close(reason);
     }
 
-    /// Leaves the namespace with a DISCONNECT packet. The official client does not reconnect by itself.
-    pub fn disconnect(&self) {
-        if self.0.stage.swap(GONE, Ordering::AcqRel) == CONNECTED {
-            // An ended session needs no packet.
-            let _ = self.push(Kind::Disconnect, None, "", Vec::new());
-            self.0.engine.wake();
-        }
-    }
-
     /// Tells the client that it is connected; emissions follow.
     pub(super) fn accept(&self) {
         let payload = serde_json::json!({ "sid": self.id() }).to_string();
         // An ended session is noticed by its task.
-        let _ = self.push(Kind::Connect, None, &payload, Vec::new());
+        let _ = self.push(PacketType::Connect, None, &payload, Vec::new());
         self.0.stage.store(CONNECTED, Ordering::Release);
     }
 
@@ -118,16 +97,12 @@ impl Socket {
         self.forget();
         let payload = serde_json::to_string(refused).unwrap_or_default();
         // As above.
-        let _ = self.push(Kind::ConnectError, None, &payload, Vec::new());
+        let _ = self.push(PacketType::ConnectError, None, &payload, Vec::new());
     }
 
     /// The client left, or was refused.
     pub(super) fn forget(&self) {
         self.0.stage.store(GONE, Ordering::Release);
-    }
-
-    pub(super) fn is_gone(&self) -> bool {
-        self.0.stage.load(Ordering::Acquire) == GONE
     }
 
     fn check_connected(&self) -> Result<(), Closed> {
@@ -139,7 +114,7 @@ impl Socket {
 
     fn send(
         &self,
-        kind: Kind,
+        kind: PacketType,
         id: Option<u64>,
         payload: &str,
         attachments: Vec<Bytes>,
@@ -151,7 +126,7 @@ impl Socket {
     /// A packet and its attachments follow each other with nothing in between.
     fn push(
         &self,
-        kind: Kind,
+        kind: PacketType,
         id: Option<u64>,
         payload: &str,
         attachments: Vec<Bytes>,
@@ -202,6 +177,6 @@ impl Ack {
     pub fn send_raw(self, values: &[&str], attachments: Vec<Bytes>) -> Result<(), Closed> {
         let payload = array(values.iter().copied());
         self.socket
-            .send(Kind::Ack, Some(self.id), &payload, attachments)
+            .send(PacketType::Ack, Some(self.id), &payload, attachments)
     }
 }

@@ -14,7 +14,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tungstenite::handshake::derive_accept_key;
 
-use super::{Bounds, WebSocket};
+use super::{WebSocket, WebSocketBounds};
 use crate::logging::served;
 
 /// A request that asks for a WebSocket, and can have one.
@@ -62,7 +62,7 @@ impl Handshake {
     /// The answer; `serve` gets the socket once it is sent.
     pub(crate) fn accept<F>(
         self,
-        bounds: Bounds,
+        bounds: WebSocketBounds,
         serve: impl FnOnce(WebSocket) -> F + Send + 'static,
     ) -> Response
     where

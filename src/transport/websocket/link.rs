@@ -46,7 +46,7 @@ struct Writing {
 
 #[derive(Debug)]
 struct Wire {
-    /// None once it is over.
+    /// The connection; none once it has ended.
     stream: Option<Stream>,
     protocol: WebSocketContext,
     /// Encoded and not yet taken by the connection; from `sent` on.

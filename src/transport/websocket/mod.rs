@@ -28,9 +28,9 @@ pub(crate) use ping::{Ping, PingCount};
 
 use super::outbox::{Flusher, Outbox, Reason};
 
-/// What a socket may take and keep.
+/// Limits of one WebSocket.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
+pub(crate) struct WebSocketBounds {
     /// The largest frame or message taken, in bytes.
     pub(crate) message: usize,
     /// Bytes read at a time; kept as long as the connection lives.
@@ -55,7 +55,7 @@ pub(crate) struct WebSocket {
 }
 
 impl WebSocket {
-    fn new(stream: Stream, bounds: Bounds) -> Self {
+    fn new(stream: Stream, bounds: WebSocketBounds) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(bounds.read_buffer)
             .write_buffer_size(0)

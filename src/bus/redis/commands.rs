@@ -18,14 +18,14 @@ use crate::redis::RedisConfig;
 /// The most channels in one SUBSCRIBE, and the most that one PING confirms.
 const BATCH: usize = 1_000;
 
-/// How the bus uses one Redis.
+/// The prefix of channel names, and which form of PUBLISH and SUBSCRIBE this Redis takes.
 #[derive(Debug, Clone)]
-pub(super) struct Wire {
+pub(super) struct PubSubCommands {
     prefix: Arc<str>,
     sharded: bool,
 }
 
-impl Wire {
+impl PubSubCommands {
     pub(super) fn new(config: &RedisConfig) -> Self {
         Self {
             prefix: Arc::clone(config.prefix()),
@@ -177,29 +177,29 @@ mod tests {
     use super::*;
     use crate::domain::{RoomId, UserId};
 
-    fn wire(url: &str) -> Wire {
-        Wire::new(&RedisConfig::parse(url).unwrap())
+    fn commands(url: &str) -> PubSubCommands {
+        PubSubCommands::new(&RedisConfig::parse(url).unwrap())
     }
 
     #[test]
     fn names_read_back() {
-        let wire = wire("redis://localhost");
+        let commands = commands("redis://localhost");
         for channel in [
             Channel::User(UserId::from_bytes([1; 12])),
             Channel::Room(RoomId::from_bytes([2; 12])),
             Channel::Watch(UserId::from_bytes([3; 12])),
             Channel::Gateway(GatewayId::from_u64(4)),
         ] {
-            assert_eq!(wire.channel(&wire.name(channel)), Some(channel));
+            assert_eq!(commands.channel(&commands.name(channel)), Some(channel));
         }
         for odd in ["hobnob:user:1", "other:user:1", "hobnob:probe:1", "hobnob:"] {
-            assert_eq!(wire.channel(odd), None, "{odd}");
+            assert_eq!(commands.channel(odd), None, "{odd}");
         }
     }
 
     #[test]
     fn in_a_cluster_every_sixteenth_of_the_slots_has_a_probe() {
-        let names = wire("redis-cluster://localhost:7000").probe_names(GatewayId::from_u64(9));
+        let names = commands("redis-cluster://localhost:7000").probe_names(GatewayId::from_u64(9));
         let mut shares: Vec<u16> = names
             .iter()
             .map(|name| fred::util::redis_keyslot(name.as_bytes()) / 1_024)

@@ -9,14 +9,14 @@ use super::super::Doubt;
 
 /// What the tasks of one bus know of each other.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct BusHealth {
     subscriber: Mutex<Option<String>>,
     probe: Mutex<Option<String>>,
     deaf: AtomicBool,
     replace: Notify,
 }
 
-impl Standing {
+impl BusHealth {
     pub(super) fn new() -> Self {
         Self {
             subscriber: Mutex::new(Some("the subscriber has not connected yet".to_owned())),
@@ -47,7 +47,7 @@ impl Standing {
         self.replace.notify_one();
     }
 
-    /// Waits for [`Self::report_deaf`].
+    /// Waits until the subscriber connection is found deaf ([`Self::report_deaf`]).
     pub(super) async fn deafness(&self) {
         self.replace.notified().await;
     }
@@ -62,7 +62,7 @@ impl Standing {
     }
 
     /// What is wrong, if anything.
-    pub(super) fn health(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         let trouble = self.subscriber.lock().clone();
         trouble
             .or_else(|| self.probe.lock().clone())

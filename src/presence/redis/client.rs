@@ -13,24 +13,24 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::super::PresenceError;
-use super::entries::{Entries, Entry};
+use super::entries::{Entries, GatewayEntry};
 use crate::domain::Entropy;
 use crate::metrics::Metrics;
 use crate::redis::{Connection, Purpose, RedisConfig, backoff};
 
-/// The connection of the moment.
+/// Holds a [`PresenceClient`] for each connection to Redis in turn, and connects again after a loss.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct ReconnectingClient {
     config: RedisConfig,
-    current: Mutex<Option<Asking>>,
+    current: Mutex<Option<PresenceClient>>,
     /// The newest connection that was seen to be in trouble.
     trouble: watch::Sender<u64>,
     opened: Notify,
 }
 
-/// One connection, to ask questions on.
+/// Presence's commands over one connection to Redis.
 #[derive(Debug, Clone)]
-pub(super) struct Asking {
+pub(super) struct PresenceClient {
     client: Client,
     metrics: Metrics,
     trouble: watch::Sender<u64>,
@@ -38,7 +38,7 @@ pub(super) struct Asking {
     pub(super) number: u64,
 }
 
-impl Link {
+impl ReconnectingClient {
     pub(super) fn new(config: RedisConfig) -> Self {
         Self {
             config,
@@ -53,13 +53,13 @@ impl Link {
         format!("{}{rest}", self.config.prefix())
     }
 
-    /// The connection of the moment.
-    pub(super) fn ask(&self) -> Result<Asking, PresenceError> {
+    /// The client of the present connection; an error while there is none.
+    pub(super) fn client(&self) -> Result<PresenceClient, PresenceError> {
         let current = self.current.lock().clone();
         current.ok_or_else(|| PresenceError("Redis is not connected".to_owned()))
     }
 
-    /// Where it is counted.
+    /// The metrics that questions are counted in.
     pub(super) const fn metrics(&self) -> &Metrics {
         self.config.metrics()
     }
@@ -74,9 +74,9 @@ impl Link {
         !self.config.is_clustered()
     }
 
-    /// Keeps a connection, for ever.
+    /// Keeps a connection open: opens another after each loss, with growing waits. Never returns.
     pub(super) async fn keep(&self, entropy: &Entropy) {
-        let _closing = Closing(self);
+        let _closing = ForgetOnDrop(self);
         let mut backoff = backoff();
         let mut number = 0;
         loop {
@@ -94,7 +94,7 @@ impl Link {
 
     async fn serve(&self, connection: &mut Connection, number: u64) {
         let mut trouble = self.trouble.subscribe();
-        *self.current.lock() = Some(Asking {
+        *self.current.lock() = Some(PresenceClient {
             client: connection.client().clone(),
             metrics: self.config.metrics().clone(),
             trouble: self.trouble.clone(),
@@ -113,16 +113,16 @@ impl Link {
     }
 }
 
-/// Nobody asks on a connection that is no longer kept.
-struct Closing<'a>(&'a Link);
+/// Forgets the present client when [`ReconnectingClient::keep`] ends, however it does.
+struct ForgetOnDrop<'a>(&'a ReconnectingClient);
 
-impl Drop for Closing<'_> {
+impl Drop for ForgetOnDrop<'_> {
     fn drop(&mut self) {
         *self.0.current.lock() = None;
     }
 }
 
-impl Asking {
+impl PresenceClient {
     /// fred's error as ours. A connection that does not answer in time is replaced.
     fn failed(&self, error: &Error) -> PresenceError {
         self.metrics.presence.errors.increment(1);
@@ -161,11 +161,11 @@ impl Asking {
         self.answer(self.client.custom(command, all)).await
     }
 
-    /// `enter.lua`: the entries before.
+    /// Runs `enter.lua`; returns the user's entries as they were before.
     pub(super) async fn enter(
         &self,
         presence: String,
-        entry: &Entry,
+        entry: &GatewayEntry,
         backstop_ms: u128,
     ) -> Result<Entries, PresenceError> {
         let arguments = entry.fields_and(Some(backstop_ms.to_string()));
@@ -178,7 +178,7 @@ impl Asking {
     pub(super) async fn exit(
         &self,
         presence: String,
-        entry: &Entry,
+        entry: &GatewayEntry,
     ) -> Result<(bool, Entries), PresenceError> {
         let arguments = entry.fields_and(None);
         let script = include_str!("../exit.lua");
@@ -245,7 +245,6 @@ impl Asking {
         self.answer(range).await
     }
 
-    /// Removes a key.
     pub(super) async fn delete(&self, key: String) -> Result<(), PresenceError> {
         self.answer(self.client.del(key)).await
     }
@@ -257,7 +256,6 @@ impl Asking {
         Ok(found == 1)
     }
 
-    /// The entries of one user.
     pub(super) async fn entries(&self, presence: String) -> Result<Entries, PresenceError> {
         let map: HashMap<String, String> = self.answer(self.client.hgetall(presence)).await?;
         Ok(Entries::from_pairs(map))
@@ -266,11 +264,11 @@ impl Asking {
     /// Which of these entries have a live lease; asked for all at once.
     pub(super) async fn live<'a>(
         &self,
-        entries: impl IntoIterator<Item = &'a Entry>,
-        lease_key: impl Fn(&Entry) -> String,
-        is_held: impl Fn(&Entry, &str) -> bool,
-    ) -> Result<HashSet<Entry>, PresenceError> {
-        let distinct: HashSet<&Entry> = entries.into_iter().collect();
+        entries: impl IntoIterator<Item = &'a GatewayEntry>,
+        lease_key: impl Fn(&GatewayEntry) -> String,
+        is_held: impl Fn(&GatewayEntry, &str) -> bool,
+    ) -> Result<HashSet<GatewayEntry>, PresenceError> {
+        let distinct: HashSet<&GatewayEntry> = entries.into_iter().collect();
         let asked = distinct.into_iter().map(|entry| {
             let key = lease_key(entry);
             async move {
