@@ -1,7 +1,7 @@
 //! hobnob: a real-time chat backend with proof of delivery.
 //!
 //! ARCHITECTURE.md has the bird's eye view. Dependencies point one way:
-//! `main → app → {api, gateway, adapters} → fanout → {chat, transport} → commit → {ports, auth} → domain`.
+//! `main → app → {api, gateway, adapters} → fanout → {chat → commit, transport} → {ports, auth, wire} → domain`.
 
 pub mod admin;
 pub mod api;

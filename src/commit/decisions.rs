@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use futures_util::future::join_all;
 
 use super::frontier::Standing;
+use super::inner::CommitterInner;
 use super::pending::{Entry, PendingEntry};
-use super::shared::CommitterInner;
 use super::together::abandoned;
 use crate::domain::{
     Body, Change, ConversationId, Event, Facts, Member, Message, Refusal, Seq, decide, projections,

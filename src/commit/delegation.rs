@@ -13,9 +13,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::delegated::{Delegated, Delegation, Settled};
+use super::inner::CommitterInner;
 use super::pending::{Duty, Entry, Fate, Pending, PendingEntry, Work};
 use super::progress::Progress;
-use super::shared::CommitterInner;
 use super::{Changed, CommitError, Committer, Ticket};
 use crate::domain::{ConversationId, EventId, GatewayId};
 use crate::store::{Stop, StoreResult};

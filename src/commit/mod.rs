@@ -19,13 +19,13 @@ mod delegation;
 mod driver;
 pub mod frontier;
 mod gather;
+mod inner;
 mod lane;
 mod lanes;
 mod outcomes;
 mod pending;
 mod portion;
 mod progress;
-mod shared;
 #[cfg(test)]
 mod tests;
 mod together;
@@ -45,9 +45,9 @@ pub use config::CommitterConfig;
 pub use delegated::{Delegated, Delegation, Settled};
 pub use delegation::TakenOn;
 use frontier::Frontier;
+use inner::{CommitterInner, CommitterPorts};
 pub use pending::{Entry, Ticket};
 use pending::{Pending, Work};
-use shared::{CommitterInner, CommitterPorts};
 
 /// Commits messages and changes. Cheap to clone.
 #[derive(Clone)]

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::answer::{Changed, CommitError};
 use super::decisions::Decision;
+use super::inner::CommitterInner;
 use super::pending::{Duty, Entry, PendingEntry};
 use super::progress::Progress;
-use super::shared::CommitterInner;
 use crate::commit::frontier::Standing;
 use crate::domain::{ConversationId, Event, EventId, Refusal, Seq, SessionId};
 use crate::store::{Projected, Span, Stop, StoreResult, is_cut};

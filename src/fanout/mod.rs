@@ -6,7 +6,6 @@
 
 mod announcer;
 mod catch_up;
-mod connections;
 mod delegation;
 mod drain;
 pub mod envelope;
@@ -31,6 +30,7 @@ mod resync;
 mod roster;
 pub mod seats;
 pub mod session;
+mod session_lifecycle;
 mod sessions;
 mod signals;
 mod standstill;

@@ -1,4 +1,4 @@
-//! `main → app → {api, gateway, adapters} → fanout → {chat, transport} → commit → {ports, auth} → domain`, and nobody
+//! `main → app → {api, gateway, adapters} → fanout → {chat → commit, transport} → {ports, auth, wire} → domain`, and nobody
 //! else names an adapter's library.
 //!
 //! Knows the folders of `src`; what a test module imports is its own business.

@@ -37,7 +37,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["sessions", "topic", "users"],
             &["presence", "topics"],
             &["catch_up", "proofs", "reannouncer"],
-            &["connections", "drain", "joining", "offering"],
+            &["session_lifecycle", "drain", "joining", "offering"],
             &["announcer", "delegation", "repair", "resync"],
             &["parts", "signals", "sweep"],
             &["inbox"],

@@ -1,8 +1,8 @@
 //! Moves members' cursors forward: coalesced, flushed about once a second, and at once for whoever waits (D31). Knows
 //! the store and the announcer; the caller has clamped what it says (D27).
 
+mod member_cursors;
 mod notices;
-mod places;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use super::{AnnounceCursors, ChatError};
 use crate::domain::{ConversationId, Seq, UserId};
 use crate::metrics::Metrics;
 use crate::store::{CursorMove, Store};
+use member_cursors::MemberCursors;
 use notices::Notices;
-use places::MemberCursors;
 
 /// How long moves that nobody waits for are collected.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::places::MemberCursors;
+use super::member_cursors::MemberCursors;
 use crate::chat::AnnounceCursors;
 use crate::domain::{ConversationId, Seq, UserId};
 use crate::store::{CursorMove, Store};

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::connections::SessionLifecycle;
 use super::delegation::TakingOn;
 use super::drain::Drain;
 use super::inbox::{Addressees, Inbox};
@@ -22,6 +21,7 @@ use super::reannouncer::Reannouncer;
 use super::resync::{Resync, ResyncParts};
 use super::seats::Seats;
 use super::session::{NewSession, Session};
+use super::session_lifecycle::SessionLifecycle;
 use super::signals::PresenceSignals;
 use super::sweep::Sweep;
 use crate::chat::{ChatError, Cursors, LastSeen};
@@ -31,9 +31,9 @@ use crate::metrics::{Handles, Metrics};
 use crate::transport::outbox::Mark;
 
 pub use super::announcer::Announcer;
-pub use super::connections::Opened;
 pub use super::joining::{Backlog, Joined, RESUME_POINTS, ROOM_BYTES, ROOMS_TOLD, Since};
 pub use super::parts::{HubConfig, HubParts, HubPorts};
+pub use super::session_lifecycle::Opened;
 
 /// The fan-out of one gateway, as the edges and the process see it.
 pub struct Hub {

@@ -3,7 +3,7 @@
 //!
 //! tungstenite reads (masks, fragments, bounds, control frames); it is given the connection and owns none of it. What
 //! an outbox holds is encoded and written here, by a [`Flusher`] that serves many sessions in one turn: waking the
-//! session's own task for every delivery cost more than the write itself (measured, see ARCHITECTURE.md).
+//! session's own task for every delivery cost more than the write itself (measured, see docs/decisions.md).
 
 mod frame;
 mod handshake;
