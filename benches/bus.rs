@@ -8,8 +8,6 @@
     reason = "a benchmark that cannot be set up has nothing to say"
 )]
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +17,7 @@ use divan::counter::ItemsCount;
 use hobnob::bus::{Bus, Channel, RedisBus, Signal};
 use hobnob::domain::{Entropy, GatewayId, SystemClock, UserId};
 use hobnob::redis::{RedisConfig, Seal};
+use testbed::servers::Redis;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -62,36 +61,16 @@ struct Scene {
     writer: Arc<RedisBus>,
     signals: mpsc::Receiver<Signal>,
     _reader: Arc<RedisBus>,
-    _redis: Server,
-}
-
-/// A `redis-server` that ends with this value.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    _redis: Redis,
 }
 
 impl Scene {
     fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-        let port = listener.local_addr().expect("its address").port();
-        drop(listener);
-        let redis = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-            .args(["--save", "", "--appendonly", "no"])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server starts");
-        let redis = Server(redis);
+        let redis = Redis::start();
         let runtime = Runtime::new().expect("a runtime");
         let (writer, reader, signals) = runtime.block_on(async {
-            let writer = connect(port, 1).await;
-            let reader = connect(port, 2).await;
+            let writer = connect(&redis, 1).await;
+            let reader = connect(&redis, 2).await;
             let signals = reader.signals().expect("the first call gets them");
             reader.subscribe(&[channel(2)]).await.expect("confirmed");
             (writer, reader, signals)
@@ -106,8 +85,8 @@ impl Scene {
     }
 }
 
-async fn connect(port: u16, gateway: u64) -> Arc<RedisBus> {
-    let config = RedisConfig::parse(&format!("redis://127.0.0.1:{port}")).expect("an address");
+async fn connect(redis: &Redis, gateway: u64) -> Arc<RedisBus> {
+    let config = RedisConfig::parse(&redis.url()).expect("an address");
     let entropy = Arc::new(Entropy::from_os());
     let secret: &[u8] = b"the secret of the benchmark";
     let seal = Arc::new(Seal::new(&[secret], "log", Arc::new(SystemClock)));
