@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::chat::Chat;
-use crate::domain::{Member, Role, User, UserId};
+use crate::domain::{ChangeKind, Member, Role, User, UserId};
 use crate::wire::Shown;
 
 use super::ApiError;
@@ -131,7 +131,7 @@ pub(super) async fn add(
     let user = id("userId", &body.user_id)?;
     let given = body.role.as_deref().map(role).transpose()?;
     let given = given.unwrap_or(Role::Member);
-    chat.add_member(caller, ids.room("roomId")?, user, given, None)
+    chat.add_member(caller, ids.room("roomId")?, user, given)
         .await?;
     Ok((StatusCode::CREATED, role_json(user, given)))
 }
@@ -149,7 +149,8 @@ pub(super) async fn change_role(
 ) -> Result<Json<RoleJson>, ApiError> {
     let (room, user) = (ids.room("roomId")?, ids.user("userId")?);
     let given = role(&body.role)?;
-    chat.change_role(caller, room, user, given, None).await?;
+    let kind = ChangeKind::ChangeRole { user, role: given };
+    chat.change(room.into(), caller, kind).await?;
     Ok(role_json(user, given))
 }
 
@@ -164,6 +165,7 @@ pub(super) async fn remove(
     ids: PathIds,
 ) -> Result<StatusCode, ApiError> {
     let (room, user) = (ids.room("roomId")?, ids.user("userId")?);
-    chat.remove_member(caller, room, user, None).await?;
+    let kind = ChangeKind::RemoveMember { user };
+    chat.change(room.into(), caller, kind).await?;
     Ok(StatusCode::NO_CONTENT)
 }

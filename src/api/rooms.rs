@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::chat::{Chat, ChatError, NewRoomRequest, RoomView};
-use crate::domain::{Conversation, ConversationId, RoomId, RoomName, UserId};
+use crate::domain::{ChangeKind, Conversation, ConversationId, RoomId, RoomName, UserId};
 use crate::wire::{Moment, Shown};
 
 use super::ApiError;
@@ -184,7 +184,8 @@ pub(super) async fn rename(
     JsonBody(body): JsonBody<NameBody>,
 ) -> Result<Json<RoomJson>, ApiError> {
     let room = ids.room("roomId")?;
-    chat.rename_room(caller, room, room_name(&body.name)?, None)
+    let name = room_name(&body.name)?;
+    chat.change(room.into(), caller, ChangeKind::Rename { name })
         .await?;
     Ok(Json(RoomJson::from(&chat.room(caller, room).await?)))
 }
@@ -198,6 +199,8 @@ pub(super) async fn delete(
     Bearer(caller): Bearer,
     ids: PathIds,
 ) -> Result<StatusCode, ApiError> {
-    chat.delete_room(caller, ids.room("roomId")?, None).await?;
+    let room = ids.room("roomId")?;
+    chat.change(room.into(), caller, ChangeKind::DeleteRoom)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -161,26 +161,10 @@ impl Chat {
         conversation: ConversationId,
         target: Seq,
         content: &str,
-        origin: Option<SessionId>,
     ) -> Result<Option<Arc<Event>>, ChatError> {
         let content = self.content(content)?;
         let kind = ChangeKind::Edit { target, content };
-        self.change(conversation, caller, kind, origin).await
-    }
-
-    /// Removes what a message says; `None` when it was removed already.
-    ///
-    /// # Errors
-    /// `not_a_member`, `not_allowed`, `no_such_message`.
-    pub async fn delete_message(
-        &self,
-        caller: UserId,
-        conversation: ConversationId,
-        target: Seq,
-        origin: Option<SessionId>,
-    ) -> Result<Option<Arc<Event>>, ChatError> {
-        let kind = ChangeKind::Delete { target };
-        self.change(conversation, caller, kind, origin).await
+        self.change(conversation, caller, kind).await
     }
 
     /// Puts a reaction on a message or takes one's own off; `None` when it is so already.
@@ -192,17 +176,15 @@ impl Chat {
         caller: UserId,
         conversation: ConversationId,
         target: Seq,
-        reaction: (&str, bool),
-        origin: Option<SessionId>,
+        (emoji, added): (&str, bool),
     ) -> Result<Option<Arc<Event>>, ChatError> {
-        let (emoji, added) = reaction;
         let emoji = Emoji::parse(emoji).map_err(|error| ChatError::text("emoji", error))?;
         let kind = ChangeKind::React {
             target,
             emoji,
             added,
         };
-        self.change(conversation, caller, kind, origin).await
+        self.change(conversation, caller, kind).await
     }
 
     fn content(&self, text: &str) -> Result<Content, ChatError> {

@@ -41,7 +41,7 @@ use parking_lot::Mutex;
 use crate::commit::{Changed, Committer};
 use crate::domain::{
     Change, ChangeKind, ClientNetwork, Clock, ConversationId, Entropy, Event, EventId, Member,
-    Refusal, SessionId, UserId,
+    Refusal, UserId,
 };
 use crate::presence::Presence;
 use crate::store::Store;
@@ -219,12 +219,15 @@ impl Chat {
     }
 
     /// Makes a change in a conversation; `None` when it is as wanted already. The committer announces it.
-    async fn change(
+    ///
+    /// # Errors
+    /// `not_a_member`, and what else `decide` of the domain refuses this kind for: `not_allowed`, `no_such_member`,
+    /// `no_such_message`, `message_deleted` and so on, as docs/permissions.md has it.
+    pub async fn change(
         &self,
         conversation: ConversationId,
         actor: UserId,
         kind: ChangeKind,
-        origin: Option<SessionId>,
     ) -> Result<Option<Arc<Event>>, ChatError> {
         let at = self.clock.now();
         let change = Change {
@@ -234,7 +237,7 @@ impl Chat {
             at,
             kind,
         };
-        match self.committer.change(change, origin).await? {
+        match self.committer.change(change).await? {
             Changed::Applied(event) => Ok(Some(event)),
             Changed::Nothing => Ok(None),
             Changed::Refused(refusal) => Err(refusal.into()),

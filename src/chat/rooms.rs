@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use crate::domain::{
-    ChangeKind, Conversation, ConversationId, EventId, Member, Role, RoomId, RoomName, SessionId,
-    User, UserId,
+    ChangeKind, Conversation, ConversationId, EventId, Member, Role, RoomId, RoomName, User, UserId,
 };
 use crate::store::{NewConversation, NewRoom};
 
@@ -140,7 +139,6 @@ impl Chat {
         room: RoomId,
         user: UserId,
         role: Role,
-        origin: Option<SessionId>,
     ) -> Result<(), ChatError> {
         // First, so that an outsider is told nothing but that.
         let adder = self.membership(room.into(), caller).await?;
@@ -152,71 +150,7 @@ impl Chat {
             self.charge_addition(caller, user).await?;
         }
         let kind = ChangeKind::AddMember { user, role };
-        self.change(room.into(), caller, kind, origin).await?;
-        Ok(())
-    }
-
-    /// Gives a member another role.
-    ///
-    /// # Errors
-    /// `not_a_member`, `not_allowed`, `no_such_member`.
-    pub async fn change_role(
-        &self,
-        caller: UserId,
-        room: RoomId,
-        user: UserId,
-        role: Role,
-        origin: Option<SessionId>,
-    ) -> Result<(), ChatError> {
-        let kind = ChangeKind::ChangeRole { user, role };
-        self.change(room.into(), caller, kind, origin).await?;
-        Ok(())
-    }
-
-    /// Removes a member; oneself to leave.
-    ///
-    /// # Errors
-    /// `not_a_member`, `not_allowed`, `no_such_member`.
-    pub async fn remove_member(
-        &self,
-        caller: UserId,
-        room: RoomId,
-        user: UserId,
-        origin: Option<SessionId>,
-    ) -> Result<(), ChatError> {
-        let kind = ChangeKind::RemoveMember { user };
-        self.change(room.into(), caller, kind, origin).await?;
-        Ok(())
-    }
-
-    /// Renames a room.
-    ///
-    /// # Errors
-    /// `not_a_member`, `not_allowed`.
-    pub async fn rename_room(
-        &self,
-        caller: UserId,
-        room: RoomId,
-        name: RoomName,
-        origin: Option<SessionId>,
-    ) -> Result<(), ChatError> {
-        let kind = ChangeKind::Rename { name };
-        self.change(room.into(), caller, kind, origin).await?;
-        Ok(())
-    }
-
-    /// Deletes a room: nobody sees it any more. Its log stays.
-    ///
-    /// # Errors
-    /// `not_a_member`, `not_allowed`.
-    pub async fn delete_room(
-        &self,
-        caller: UserId,
-        room: RoomId,
-        origin: Option<SessionId>,
-    ) -> Result<(), ChatError> {
-        self.change(room.into(), caller, ChangeKind::DeleteRoom, origin)
-            .await?;
+        self.change(room.into(), caller, kind).await?;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::traces::Trace;
 /// Tells others. Nothing here waits or fails: who misses an announcement finds it in the log.
 pub trait Announce: Send + Sync + 'static {
     /// An event was committed (or found committed by a retry, D3). Called in seq order per conversation for one
-    /// gateway's own commits. `origin` is the session whose request it was (D19); `trace` where its
+    /// gateway's own commits. `origin` is the session that sent it, of a message (D19); `trace` where its
     /// trace is, when it is traced.
     fn committed(&self, event: &Arc<Event>, origin: Option<SessionId>, trace: Option<&Trace>);
 

@@ -114,14 +114,10 @@ impl Committer {
     ///
     /// # Errors
     /// See [`CommitError`]; a refusal is part of the answer ([`Changed::Refused`]).
-    pub async fn change(
-        &self,
-        change: Change,
-        origin: Option<SessionId>,
-    ) -> Result<Changed, CommitError> {
+    pub async fn change(&self, change: Change) -> Result<Changed, CommitError> {
         let conversation = change.conversation;
         let entry = Entry::Change(change);
-        let (pending, ticket) = Pending::new(entry, origin, None, self.deadline());
+        let (pending, ticket) = Pending::new(entry, None, None, self.deadline());
         self.enqueue(conversation, Work::Entry(pending))?;
         ticket.outcome().await
     }

@@ -1,7 +1,6 @@
 //! Sending by REST, histories and the list of conversations.
 
-use hobnob::domain::ConversationId;
-use hobnob::domain::Seq;
+use hobnob::domain::{ChangeKind, ConversationId, Seq};
 use hobnob::store::CursorMove;
 use serde_json::{Value, json};
 
@@ -207,14 +206,16 @@ async fn edits_deletions_and_reactions_show_in_the_history() {
     ann.say(&room, "regret").await;
     let (chat, id) = (&server.chat, room.parse().unwrap());
     let (one, two) = (Seq::new(2), Seq::new(3));
-    let edited = chat.edit_message(ann.user(), id, one, "hello", None).await;
-    let deleted = chat.delete_message(ann.user(), id, two, None).await;
-    let react = || chat.react(bob.user(), id, one, ("👍", true), None);
+    let edited = chat.edit_message(ann.user(), id, one, "hello").await;
+    let deleted = chat
+        .change(id, ann.user(), ChangeKind::Delete { target: two })
+        .await;
+    let react = || chat.react(bob.user(), id, one, ("👍", true));
     for made in [edited, deleted, react().await] {
         assert!(made.unwrap().is_some());
     }
     assert!(react().await.unwrap().is_none(), "as wanted already");
-    let refused = chat.edit_message(bob.user(), id, one, "mine", None).await;
+    let refused = chat.edit_message(bob.user(), id, one, "mine").await;
     assert_eq!(refused.unwrap_err().code(), "not_allowed");
 
     let history = ann.get(&format!("/room/{room}")).await.expect(200);

@@ -60,7 +60,7 @@ async fn changes_of_messages_that_wait_together_are_one_insert_and_see_each_othe
         react(23, "👍", false),
         edit(24, "b"),
     ];
-    let asked = asked.map(|change| scene.committer.change(change, Some(SESSION)));
+    let asked = asked.map(|change| scene.committer.change(change));
     let answers = join_all(asked).await;
     let nothing = answers
         .iter()
@@ -76,7 +76,7 @@ async fn changes_of_messages_that_wait_together_are_one_insert_and_see_each_othe
 async fn d56_nobody_is_told_of_a_change_before_what_follows_from_it_is_written() {
     let scene = with_a_message().await;
     scene.state().unwritten = 5;
-    let asked = scene.committer.change(edit(21, "b"), Some(SESSION));
+    let asked = scene.committer.change(edit(21, "b"));
     let mut asked = std::pin::pin!(asked);
     let soon = Duration::from_millis(3);
     assert!(tokio::time::timeout(soon, &mut asked).await.is_err());
@@ -91,12 +91,12 @@ async fn d56_nobody_is_told_of_a_change_before_what_follows_from_it_is_written()
 async fn d56_what_others_have_left_is_written_before_anything_is_decided() {
     let scene = Scene::new();
     scene.state().intrude(ROOM);
-    let refused = scene.committer.change(edit(21, "b"), None).await;
+    let refused = scene.committer.change(edit(21, "b")).await;
     let refused = refused.unwrap();
     assert_eq!(refused, Changed::Refused(Refusal::NotAllowed));
     assert_eq!(scene.state().leftovers, [ROOM]);
     // What is known since is not asked again.
-    let _ = scene.committer.change(edit(22, "c"), None).await;
+    let _ = scene.committer.change(edit(22, "c")).await;
     assert_eq!(scene.state().leftovers, [ROOM]);
 }
 
@@ -107,7 +107,7 @@ async fn d5_a_change_that_was_stored_in_spite_of_its_unknown_outcome_is_made_onc
         state.append(run);
         unknown()
     });
-    let made = scene.committer.change(edit(21, "b"), Some(SESSION)).await;
+    let made = scene.committer.change(edit(21, "b")).await;
     assert_eq!(seq_of(made), 2);
     assert_eq!(scene.state().logs[&ROOM].len(), 2);
     assert_eq!(scene.committed(), [(2, Some(SESSION))]);
@@ -121,7 +121,7 @@ async fn d5_a_change_that_was_stored_in_spite_of_its_unknown_outcome_is_made_onc
 async fn d5_a_change_that_was_not_stored_is_stored_once() {
     let scene = with_a_message().await;
     scene.step(|_, _| unknown());
-    let made = scene.committer.change(edit(21, "b"), None).await;
+    let made = scene.committer.change(edit(21, "b")).await;
     assert_eq!(seq_of(made), 2);
     assert_eq!(scene.state().logs[&ROOM].len(), 2);
 }
@@ -133,7 +133,7 @@ async fn d2_a_change_that_meets_a_removal_is_refused() {
         state.remove(ROOM, ALICE);
         state.append(run)
     });
-    let refused = scene.committer.change(edit(21, "b"), None).await;
+    let refused = scene.committer.change(edit(21, "b")).await;
     let refused = refused.unwrap();
     assert_eq!(refused, Changed::Refused(Refusal::NotAMember));
 }
@@ -145,7 +145,7 @@ async fn a_change_that_meets_others_messages_goes_behind_them() {
         state.intrude(ROOM);
         state.append(run)
     });
-    assert_eq!(seq_of(scene.committer.change(edit(21, "b"), None).await), 3);
+    assert_eq!(seq_of(scene.committer.change(edit(21, "b")).await), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,10 +158,10 @@ async fn the_limit_of_a_room_s_members_may_change() {
     let user = UserId::from_bytes([42; 12]);
     let role = crate::domain::Role::Member;
     let add = |number| change(number, ChangeKind::AddMember { user, role });
-    let full = scene.committer.change(add(21), None).await;
+    let full = scene.committer.change(add(21)).await;
     assert_eq!(full.unwrap(), Changed::Refused(Refusal::RoomFull));
     scene.committer.set_room_limit(1);
-    let added = scene.committer.change(add(22), None).await.unwrap();
+    let added = scene.committer.change(add(22)).await.unwrap();
     let Changed::Applied(event) = added else {
         panic!("{added:?}")
     };

@@ -118,7 +118,7 @@ async fn d54_nobodys_turn_passes_a_change() {
         at: Timestamp::from_millis(0),
         kind: ChangeKind::RemoveMember { user: ALICE },
     };
-    let changing = scene.committer.change(change, None);
+    let changing = scene.committer.change(change);
     let mut changing = std::pin::pin!(changing);
     assert!(changing.as_mut().now_or_never().is_none());
     scene.step(|state, run| {

@@ -144,15 +144,9 @@ async fn an_edits_content_counts_for_the_bound() {
         ..CommitterConfig::default()
     };
     let scene = Scene::bounded(config);
-    let large = scene.committer.change(edit("eleven byte"), None).await;
+    let large = scene.committer.change(edit("eleven byte")).await;
     assert_eq!(large.unwrap_err(), CommitError::Busy);
-    assert!(
-        scene
-            .committer
-            .change(edit("ten bytes."), None)
-            .await
-            .is_ok()
-    );
+    assert!(scene.committer.change(edit("ten bytes.")).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,10 +154,7 @@ async fn a_change_given_up_before_its_turn_is_not_made_later() {
     let scene = Scene::new();
     scene.state().outage = true;
     let message = scene.submit(message(1, "a"));
-    let (message, change) = tokio::join!(
-        message.event(),
-        scene.committer.change(edit("b"), Some(SESSION))
-    );
+    let (message, change) = tokio::join!(message.event(), scene.committer.change(edit("b")));
     assert_eq!(message.unwrap_err(), CommitError::Unavailable);
     assert_eq!(change.unwrap_err(), CommitError::Unavailable);
     scene.state().outage = false;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::chat::{Chat, ChatError, Sending};
-use crate::domain::{ConversationId, Refusal, RoomId, Seq, UserId};
+use crate::domain::{ChangeKind, ConversationId, Refusal, RoomId, Seq, UserId};
 use crate::fanout::hub::{Hub, Since};
 use crate::fanout::session::{Expectation, Session};
 use crate::metrics::Metrics;
@@ -228,10 +228,10 @@ impl Requests {
     fn edit(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
         let params: Edit = read(payload)?;
         let (conversation, seq) = params.at.parse()?;
-        let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
+        let (chat, user) = (Arc::clone(&self.chat), session.user());
         Ok(self.later(async move {
             let event = chat
-                .edit_message(user, conversation, seq, &params.content, Some(origin))
+                .edit_message(user, conversation, seq, &params.content)
                 .await?;
             Ok(Answer::done(&ChangedJson::new(event.as_deref())))
         }))
@@ -240,11 +240,10 @@ impl Requests {
     fn delete(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
         let params: Delete = read(payload)?;
         let (conversation, seq) = params.at.parse()?;
-        let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
+        let (chat, user) = (Arc::clone(&self.chat), session.user());
         Ok(self.later(async move {
-            let event = chat
-                .delete_message(user, conversation, seq, Some(origin))
-                .await?;
+            let kind = ChangeKind::Delete { target: seq };
+            let event = chat.change(conversation, user, kind).await?;
             Ok(Answer::done(&ChangedJson::new(event.as_deref())))
         }))
     }
@@ -252,12 +251,10 @@ impl Requests {
     fn react(&self, session: &Session, payload: &str) -> Result<Reply, ChatError> {
         let params: React = read(payload)?;
         let (conversation, seq) = params.at.parse()?;
-        let (chat, user, origin) = (Arc::clone(&self.chat), session.user(), session.id());
+        let (chat, user) = (Arc::clone(&self.chat), session.user());
         Ok(self.later(async move {
             let reaction = (params.emoji.as_str(), params.added);
-            let event = chat
-                .react(user, conversation, seq, reaction, Some(origin))
-                .await?;
+            let event = chat.react(user, conversation, seq, reaction).await?;
             Ok(Answer::done(&ChangedJson::new(event.as_deref())))
         }))
     }
