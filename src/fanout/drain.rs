@@ -17,6 +17,7 @@ use super::topics::Topics;
 use crate::domain::{ConversationId, Entropy};
 use crate::logging::served::{Served, serving};
 use crate::transport::outbox::Reason;
+use crate::wire::EventName;
 
 /// The share of the grace over which sessions are spread; the rest is for the last ones' proofs and for storing.
 const SPREAD: f64 = 0.6;
@@ -125,5 +126,5 @@ async fn finish(session: &Session, deadline: Instant) {
 /// Tells a client that knows the event when to go; others find their transport closed then, and reconnect.
 fn tell(session: &Session, after: Duration) {
     let json = format!(r#"{{"afterMs":{}}}"#, after.as_millis());
-    session.write_encoded(&Encoded::new("reconnect", Bytes::from(json)));
+    session.write_encoded(&Encoded::new(EventName::Reconnect, Bytes::from(json)));
 }

@@ -9,7 +9,7 @@ use crate::domain::{ConversationId, Event, EventId, GatewayId, Seq, Timestamp};
 use crate::metrics::ByProtocol;
 use crate::traces::{TraceContext, Traced};
 use crate::transport::outbox::Frame;
-use crate::wire;
+use crate::wire::{self, EventName};
 
 /// What a session's client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub struct Encoding {
 #[derive(Debug)]
 pub struct Encoded {
     /// Its name on the wire.
-    pub name: &'static str,
+    pub name: EventName,
     /// The object's JSON text.
     pub json: Bytes,
     /// Made when the first session of a protocol is given it.
@@ -63,7 +63,7 @@ pub struct Encoded {
 impl Encoded {
     /// This object, for no protocol yet.
     #[must_use]
-    pub fn new(name: &'static str, json: Bytes) -> Self {
+    pub fn new(name: EventName, json: Bytes) -> Self {
         Self {
             name,
             json,
@@ -78,7 +78,7 @@ impl Encoded {
     pub fn frame(&self, encoding: &Encoding) -> Frame {
         let frame = encoding.protocol.of(&self.frames);
         frame
-            .get_or_init(|| (encoding.encode)(self.name, &self.json))
+            .get_or_init(|| (encoding.encode)(self.name.as_str(), &self.json))
             .clone()
     }
 }

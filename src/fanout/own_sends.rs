@@ -108,6 +108,7 @@ mod tests {
     use super::super::receipts::{Heads, Receipts};
     use super::*;
     use crate::domain::UserId;
+    use crate::wire::EventName;
 
     fn offer(conversation: ConversationId, seq: u64) -> Arc<Offer> {
         Arc::new(Offer {
@@ -118,7 +119,7 @@ mod tests {
             id: Some(EventId::from_bytes([1; 12])),
             writer: None,
             traced: None,
-            encoded: Some(Encoded::new("receive_message", Bytes::new())),
+            encoded: Some(Encoded::new(EventName::ReceiveMessage, Bytes::new())),
         })
     }
 

@@ -11,7 +11,7 @@ use super::offer::Encoded;
 use super::publisher::{Publisher, channels_of, lane};
 use crate::bus::Channel;
 use crate::domain::{ConversationId, Seq, UserId};
-use crate::wire;
+use crate::wire::{self, EventName};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,7 +40,7 @@ pub(super) fn typing(
         user_id: from.to_string(),
         typing,
     };
-    let encoded = Encoded::new("typing", Bytes::from(wire::encode(&shape)));
+    let encoded = Encoded::new(EventName::Typing, Bytes::from(wire::encode(&shape)));
     let passing = Passing {
         conversation,
         from: Some(from),
@@ -64,9 +64,9 @@ pub(super) fn receipt(
         cursors: cursors.collect(),
     };
     let name = if read {
-        "message_read"
+        EventName::MessageRead
     } else {
-        "message_delivered"
+        EventName::MessageDelivered
     };
     let encoded = Encoded::new(name, Bytes::from(wire::encode(&shape)));
     let from = match moved {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::{
-    ClientMessageId, Content, Emoji, EventId, Fingerprint, Message, Reactions, Role, RoomId,
-    RoomName, Timestamp, UserId,
+    Body, ClientMessageId, Content, ConversationId, Emoji, Event, EventId, Fingerprint, Message,
+    Reactions, Role, RoomId, RoomName, Seq, Timestamp, UserId,
 };
 
 fn user(byte: u8) -> UserId {
@@ -46,6 +46,7 @@ fn message(client_message_id: &str) -> Message {
 
 fn json_of(event: &Event) -> (&'static str, Value) {
     let (name, bytes) = event_json(event).unwrap();
+    let name = name.as_str();
     (name, serde_json::from_slice(&bytes).unwrap())
 }
 

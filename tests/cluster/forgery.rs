@@ -8,6 +8,7 @@ use futures_util::TryStreamExt;
 use hobnob::domain::{ConversationId, Entropy, GatewayId, Seq, Timestamp, UserId};
 use hobnob::fanout::envelope::{self, Passing, PresenceChange};
 use hobnob::fanout::offer::{Effect, Encoded, Offer};
+use hobnob::wire::EventName;
 use mongodb::bson::{Document, doc};
 use serde_json::json;
 
@@ -108,7 +109,7 @@ fn forgeries(conversation: ConversationId, victim: UserId) -> Vec<Bytes> {
             id: None,
             writer: None,
             traced: None,
-            encoded: Some(encoded("receive_message")),
+            encoded: Some(encoded(EventName::ReceiveMessage)),
         };
         envelope::encode_event(&offer, GatewayId::from_u64(9))
     };
@@ -129,7 +130,7 @@ fn forgeries(conversation: ConversationId, victim: UserId) -> Vec<Bytes> {
     forged.push(envelope::encode_passing(&Passing {
         conversation,
         from: None,
-        encoded: encoded("typing"),
+        encoded: encoded(EventName::Typing),
     }));
     forged.push(envelope::encode_head(conversation, Seq::MAX));
     forged.push(envelope::encode_joined(conversation));

@@ -126,7 +126,7 @@ async fn d51_a_late_offline_of_another_gateway_is_not_believed() {
     let passing = envelope::Passing {
         conversation,
         from: None,
-        encoded: hobnob::fanout::offer::Encoded::new("typing", typing),
+        encoded: hobnob::fanout::offer::Encoded::new(hobnob::wire::EventName::Typing, typing),
     };
     bus.publish(Channel::User(ann), 0, envelope::encode_passing(&passing));
     scene

@@ -11,6 +11,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use super::offer::{Effect, Encoded, Offer};
 use crate::domain::{ConversationId, EventId, GatewayId, Seq, Timestamp, UserId};
 use crate::traces::{TraceContext, Traced};
+use crate::wire::EventName;
 pub use delegation::{DelegationAnswer, DelegationRequest, encode_answer, encode_request};
 use fields::{
     ID_BYTES, VERSION, header, put_conversation, put_trace, take_conversation, take_id, take_trace,
@@ -32,20 +33,6 @@ const AT_BYTES: usize = 8;
 
 /// With where its trace is (the second part), the gateway that has written the event, and the event's id.
 const EXTENSION_BYTES: usize = AT_BYTES + TraceContext::BYTES + size_of::<u64>() + ID_BYTES;
-
-/// The names a payload may carry; a payload holds the index. Only ever append. An event whose name is none of them has its
-/// place, and shows nothing.
-const NAMES: [&str; 9] = [
-    "receive_message",
-    "receive_group_message",
-    "message_edited",
-    "message_deleted",
-    "reaction",
-    "room_updated",
-    "typing",
-    "message_delivered",
-    "message_read",
-];
 
 /// What one payload of the bus says.
 #[derive(Debug)]
@@ -258,17 +245,14 @@ fn decode_head(mut bytes: Bytes) -> Option<Envelope> {
     Some(Envelope::Head(conversation, seq))
 }
 
-/// Writes a name's index in [`NAMES`], or one beyond it for no name.
-fn put_name(out: &mut BytesMut, name: Option<&'static str>) {
-    let index = NAMES.iter().position(|known| Some(*known) == name);
-    let index = index.and_then(|index| u8::try_from(index).ok());
-    out.put_u8(index.unwrap_or(u8::MAX));
+/// Writes a name's number, or one that no name has.
+fn put_name(out: &mut BytesMut, name: Option<EventName>) {
+    out.put_u8(name.map_or(u8::MAX, EventName::number));
 }
 
 /// The name; the inner none when there is none, or it is another release's.
-fn take_name(bytes: &mut Bytes) -> Option<Option<&'static str>> {
-    let index = usize::from(bytes.try_get_u8().ok()?);
-    Some(NAMES.get(index).copied())
+fn take_name(bytes: &mut Bytes) -> Option<Option<EventName>> {
+    Some(EventName::numbered(bytes.try_get_u8().ok()?))
 }
 
 fn put_effect(out: &mut BytesMut, effect: Effect, is_extended: bool) {

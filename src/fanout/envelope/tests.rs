@@ -7,6 +7,7 @@ use crate::domain::{
     RoomId, RoomName,
 };
 use crate::store::{NewMessage, Run};
+use crate::wire::EventName;
 use proptest::prelude::*;
 
 const WRITER: GatewayId = GatewayId::from_u64(9);
@@ -16,7 +17,7 @@ fn user(byte: u8) -> UserId {
 }
 
 fn offer(conversation: ConversationId, effect: Effect) -> Offer {
-    let encoded = Encoded::new("room_updated", Bytes::from_static(b"{\"a\":1}"));
+    let encoded = Encoded::new(EventName::RoomUpdated, Bytes::from_static(b"{\"a\":1}"));
     Offer {
         conversation,
         seq: Seq::new(42),
@@ -30,7 +31,7 @@ fn offer(conversation: ConversationId, effect: Effect) -> Offer {
 }
 
 /// What sessions get of it.
-fn written(offer: &Offer) -> (&'static str, &[u8]) {
+fn written(offer: &Offer) -> (EventName, &[u8]) {
     let encoded = offer.encoded.as_ref().unwrap();
     (encoded.name, &encoded.json)
 }
@@ -79,7 +80,7 @@ fn an_event_survives_the_bus() {
             (conversation, sent.seq, effect)
         );
         assert_eq!(got.at, sent.at);
-        assert_eq!(written(&got), ("room_updated", &b"{\"a\":1}"[..]));
+        assert_eq!(written(&got), (EventName::RoomUpdated, &b"{\"a\":1}"[..]));
     }
 }
 
@@ -256,7 +257,7 @@ fn the_other_kinds_survive_the_bus() {
         let passing = encode_passing(&Passing {
             conversation: direct,
             from,
-            encoded: Encoded::new("typing", Bytes::from_static(b"{}")),
+            encoded: Encoded::new(EventName::Typing, Bytes::from_static(b"{}")),
         });
         assert!(
             matches!(Envelope::decode(passing), Some(Envelope::Passing(got)) if got.from == from && got.encoded.json == "{}")

@@ -8,7 +8,7 @@ use super::super::envelope::PresenceChange;
 use super::super::offer::Encoded;
 use super::super::session::Session;
 use crate::domain::{ConversationId, UserId};
-use crate::wire;
+use crate::wire::{self, EventName};
 
 pub(super) struct Told {
     fully: Encoded,
@@ -45,7 +45,7 @@ fn encode(change: PresenceChange, last_seen_at: Option<String>) -> Encoded {
         online: change.online,
         last_seen_at,
     };
-    Encoded::new("presence", Bytes::from(wire::encode(&shape)))
+    Encoded::new(EventName::Presence, Bytes::from(wire::encode(&shape)))
 }
 
 #[derive(Serialize)]

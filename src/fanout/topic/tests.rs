@@ -10,6 +10,7 @@ use super::*;
 use crate::domain::{ConversationId, RoomId, Timestamp};
 use crate::metrics::Metrics;
 use crate::transport::outbox::{FRAME_OVERHEAD, Frame, Outbox, Pings};
+use crate::wire::EventName;
 
 const ROOM: ConversationId = ConversationId::Room(RoomId::from_bytes([7; 12]));
 
@@ -64,7 +65,7 @@ fn offer(seq: u64) -> Arc<Offer> {
 }
 
 fn offer_with(seq: u64, effect: Effect) -> Arc<Offer> {
-    let encoded = Encoded::new("receive_group_message", Bytes::from(seq.to_string()));
+    let encoded = Encoded::new(EventName::ReceiveGroupMessage, Bytes::from(seq.to_string()));
     Arc::new(Offer {
         conversation: ROOM,
         at: None,
