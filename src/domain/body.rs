@@ -283,7 +283,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind.number()), *kind);
             assert_eq!(Kind::from_name(kind.name()), *kind);
         }
-        assert_eq!(Kind::from_name("pinned"), Kind::Unknown);
+        assert_eq!(Kind::from_name("nonsense"), Kind::Unknown);
         assert_eq!(Kind::from_number(77), Kind::Unknown);
     }
 }

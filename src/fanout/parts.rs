@@ -23,7 +23,7 @@ use crate::chat::LastSeen;
 use crate::commit::frontier::Frontier;
 use crate::domain::{Clock, Entropy, GatewayId};
 use crate::metrics::Metrics;
-use crate::presence::Presence;
+use crate::presence::{Presence, PresenceConfig};
 use crate::store::Store;
 use crate::traces::Traces;
 
@@ -44,9 +44,10 @@ pub struct HubConfig {
 
 impl Default for HubConfig {
     fn default() -> Self {
+        let presence = PresenceConfig::default();
         Self {
-            grace: Duration::from_secs(5),
-            lease: Duration::from_secs(15),
+            grace: presence.grace,
+            lease: presence.lease,
             watched: 500,
             last_seen: LastSeen::default(),
             seats: SeatLimits::default(),

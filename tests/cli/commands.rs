@@ -27,6 +27,11 @@ async fn the_default_file_can_be_used_and_changes_nothing() {
     let program = Program::new();
     let file = program.run(&["config", "--default"]).await;
     assert_eq!(file.status, Some(0));
+    let shipped = include_str!("../../deploy/hobnob.toml");
+    assert_eq!(
+        file.stdout, shipped,
+        "hobnob config --default >deploy/hobnob.toml"
+    );
     let path = program.file("hobnob.toml", &file.stdout);
     let without = program.run(&["check-config"]).await;
     let with = program.run(&["check-config", "--config", &path]).await;

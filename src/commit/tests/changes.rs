@@ -68,7 +68,7 @@ async fn changes_of_messages_that_wait_together_are_one_insert_and_see_each_othe
     assert_eq!(nothing, Some(1));
     assert_eq!(scene.state().runs[1..], [(ROOM, 3)]);
     assert_eq!(scene.state().projected, [2, 3, 4]);
-    let told = [2, 3, 4].map(|seq| (seq, Some(SESSION)));
+    let told = [2, 3, 4].map(|seq| (seq, None));
     assert_eq!(scene.committed(), told);
 }
 
@@ -83,7 +83,7 @@ async fn d56_nobody_is_told_of_a_change_before_what_follows_from_it_is_written()
     assert_eq!(scene.state().logs[&ROOM].len(), 2, "it is stored");
     assert_eq!(scene.committed(), []);
     assert_eq!(seq_of(asked.await), 2);
-    assert_eq!(scene.committed(), [(2, Some(SESSION))]);
+    assert_eq!(scene.committed(), [(2, None)]);
     assert_eq!(scene.state().projected, [2]);
 }
 
@@ -110,7 +110,7 @@ async fn d5_a_change_that_was_stored_in_spite_of_its_unknown_outcome_is_made_onc
     let made = scene.committer.change(edit(21, "b")).await;
     assert_eq!(seq_of(made), 2);
     assert_eq!(scene.state().logs[&ROOM].len(), 2);
-    assert_eq!(scene.committed(), [(2, Some(SESSION))]);
+    assert_eq!(scene.committed(), [(2, None)]);
     assert!(
         scene.state().leftovers.contains(&ROOM),
         "its end is written"

@@ -104,7 +104,11 @@ impl ChangeKind {
             Self::AddMember { user, .. }
             | Self::RemoveMember { user }
             | Self::ChangeRole { user, .. } => Some(*user),
-            _ => None,
+            Self::Rename { .. }
+            | Self::DeleteRoom
+            | Self::Edit { .. }
+            | Self::Delete { .. }
+            | Self::React { .. } => None,
         }
     }
 
@@ -151,7 +155,11 @@ impl ChangeKind {
             Self::Edit { target, .. } | Self::Delete { target } | Self::React { target, .. } => {
                 Some(*target)
             }
-            _ => None,
+            Self::AddMember { .. }
+            | Self::RemoveMember { .. }
+            | Self::ChangeRole { .. }
+            | Self::Rename { .. }
+            | Self::DeleteRoom => None,
         }
     }
 }
