@@ -37,7 +37,7 @@ pub(super) struct RefreshBody {
 /// A user's tokens.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = SignedIn)]
+#[schema(as = Session)]
 pub(super) struct SessionJson {
     /// Whose.
     #[schema(value_type = String)]

@@ -55,6 +55,9 @@ mod tests {
         );
         let secret = Secret::parse("hunter2-hunter2-hunter2-hunter2-").unwrap();
         assert!(!format!("{secret:?}").contains("hunter"));
+        assert_eq!(secret.expose().len(), 32);
+        let short = Secret::parse("short").unwrap_err().to_string();
+        assert!(short.contains("has 5"), "{short}");
         let config = AuthConfig {
             secrets: vec![Secret::parse("y".repeat(32)).unwrap()],
             ..AuthConfig::default()

@@ -217,6 +217,34 @@ async fn a_fault_says_nothing_about_itself() {
     answer.refused(500, "internal");
 }
 
+/// Whoever generates a client from the document names its types so.
+#[tokio::test]
+async fn the_document_s_shapes_keep_their_names() {
+    let description = described(&Server::start().await).await;
+    let shapes = description["components"]["schemas"].as_object().unwrap();
+    let names: Vec<&str> = shapes.keys().map(String::as_str).collect();
+    let kept = [
+        "Conversation",
+        "Credentials",
+        "Error",
+        "ErrorBody",
+        "Member",
+        "MemberRole",
+        "Message",
+        "NewGroupMessage",
+        "NewMember",
+        "NewRole",
+        "NewRoom",
+        "Presence",
+        "RefreshToken",
+        "Room",
+        "RoomName",
+        "Session",
+        "User",
+    ];
+    assert_eq!(names, kept);
+}
+
 #[tokio::test]
 async fn every_documented_route_is_there_and_needs_a_token() {
     let server = Server::start().await;
