@@ -9,7 +9,6 @@
 )]
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use divan::Bencher;
@@ -18,6 +17,7 @@ use hobnob::bus::{Bus, Channel, RedisBus, Signal};
 use hobnob::domain::{Entropy, GatewayId, SystemClock, UserId};
 use hobnob::redis::{RedisConfig, Seal};
 use testbed::servers::Redis;
+use testbed::until;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -92,8 +92,6 @@ async fn connect(redis: &Redis, gateway: u64) -> Arc<RedisBus> {
     let seal = Arc::new(Seal::new(&[secret], "log", Arc::new(SystemClock)));
     let bus = RedisBus::new(config, seal, GatewayId::from_u64(gateway), entropy);
     bus.start();
-    while bus.health().is_err() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the bus is up", async || bus.health()).await;
     Arc::new(bus)
 }

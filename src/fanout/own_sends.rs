@@ -105,9 +105,9 @@ mod tests {
     use bytes::Bytes;
 
     use super::super::offer::{Effect, Encoded};
-    use super::super::receipts::{Heads, Receipts};
+    use super::super::receipts::Receipts;
+    use super::super::receipts::tests::{conversation, seqs};
     use super::*;
-    use crate::domain::UserId;
     use crate::wire::EventName;
 
     fn offer(conversation: ConversationId, seq: u64) -> Arc<Offer> {
@@ -121,16 +121,6 @@ mod tests {
             traced: None,
             encoded: Some(Encoded::new(EventName::ReceiveMessage, Bytes::new())),
         })
-    }
-
-    fn conversation(byte: u8) -> ConversationId {
-        ConversationId::direct(UserId::from_bytes([byte; 12]), UserId::from_bytes([0; 12]))
-    }
-
-    fn seqs(heads: &Heads) -> Vec<u64> {
-        let mut seqs: Vec<_> = heads.values().map(|seq| seq.get()).collect();
-        seqs.sort_unstable();
-        seqs
     }
 
     #[test]

@@ -115,15 +115,15 @@ impl<Mark: Ord> Receipts<Mark> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain::UserId;
 
-    fn conversation(byte: u8) -> ConversationId {
+    pub(in super::super) fn conversation(byte: u8) -> ConversationId {
         ConversationId::direct(UserId::from_bytes([byte; 12]), UserId::from_bytes([0; 12]))
     }
 
-    fn seqs(heads: &Heads) -> Vec<u64> {
+    pub(in super::super) fn seqs(heads: &Heads) -> Vec<u64> {
         let mut seqs: Vec<_> = heads.values().map(|seq| seq.get()).collect();
         seqs.sort_unstable();
         seqs

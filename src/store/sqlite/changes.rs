@@ -162,12 +162,7 @@ fn write(
             let clear = "UPDATE events SET content = NULL, original = NULL, deleted_at = ?3
                          WHERE conversation = ?1 AND seq = ?2";
             run(clear, params![key, number(*target), at.millis()])?;
-            // Left to itself SQLite prefers the log's own key, and reads the whole conversation.
-            let edits = format!(
-                "UPDATE events INDEXED BY events_edits SET content = NULL
-                 WHERE conversation = ?1 AND kind = {EDITED} AND target = ?2"
-            );
-            run(&edits, params![key, number(*target)])?;
+            run(&clear_edits(), params![key, number(*target)])?;
         }
         Projection::Reactions { target, reactions } => {
             let set = "UPDATE events SET reactions = ?3 WHERE conversation = ?1 AND seq = ?2";
@@ -178,4 +173,13 @@ fn write(
         }
     }
     Ok(())
+}
+
+/// What a deleted message's edits said goes as well (D8). Left to itself SQLite prefers the log's own key, and reads the whole
+/// conversation.
+fn clear_edits() -> String {
+    format!(
+        "UPDATE events INDEXED BY events_edits SET content = NULL
+         WHERE conversation = ?1 AND kind = {EDITED} AND target = ?2"
+    )
 }
